@@ -1,0 +1,150 @@
+"""Hand items to a cluster a few at a time, and take each result as soon as it is there."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from cluster.errors import ClusterError
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+Item = TypeVar("Item")
+Receipt = TypeVar("Receipt")
+
+#: One task at work and one waiting beside it, so that a worker never waits for this process.
+TASKS_PER_THREAD = 2
+
+
+def dispatch(
+    client: Client | None,
+    function: Callable[[Item], Receipt],
+    items: Iterable[Item],
+    *,
+    window: int | None = None,
+    attempts: int = 3,
+) -> Iterator[tuple[Item, Receipt]]:
+    """Yield each item with what ``function(item)`` returned, as they finish.
+
+    At most `window` items are out at a time, and nothing is kept of a finished one: whatever the cluster
+    still held of it would be computed again when its worker dies. So `function` should leave its results in
+    files, and return only a small receipt.
+
+    An item whose worker died is sent again, as the worker may just have been taken away. Its last attempt
+    comes when all else is done, with no other item out, so that an item is not blamed for its neighbour.
+
+    Parameters
+    ----------
+    client
+        A Dask client, or None to work in this process, in the order of `items`.
+    function
+        What to do with an item; must be picklable if there is a client.
+    items
+        Picklable; taken one by one, when there is room for them.
+    window
+        Most items out at a time; two for each thread of the cluster by default.
+    attempts
+        How often an item is tried whose worker dies.
+
+    Raises
+    ------
+    ClusterError
+        If an item lost its worker in every attempt, named in the message, or if the cluster was lost.
+    Exception
+        What `function` raised, with a note that names the item.
+    """
+    if attempts < 1 or (window is not None and window < 1):
+        raise ValueError(f"window = {window} and attempts = {attempts} must be at least 1")
+    if client is None:
+        return _in_process(function, items)
+    window = window or TASKS_PER_THREAD * max(1, sum(client.nthreads().values()))
+    return _on_cluster(client, function, items, window, attempts)
+
+
+def _in_process(function: Callable[[Item], Receipt], items: Iterable[Item]) -> Iterator[tuple[Item, Receipt]]:
+    for item in items:
+        try:
+            receipt = function(item)
+        except Exception as error:
+            error.add_note(_note(item))
+            raise
+        yield item, receipt
+
+
+def _on_cluster(
+    client: Client, function: Callable[[Item], Receipt], items: Iterable[Item], window: int, attempts: int
+) -> Iterator[tuple[Item, Receipt]]:
+    from distributed import KilledWorker, as_completed
+    from distributed.client import FutureCancelledError
+
+    queue = _Queue(items, attempts)
+    out: dict[Future[Any], _Task[Item]] = {}
+    finished = as_completed()
+    try:
+        while True:
+            while len(out) < window and (task := queue.take(alone=not out)):
+                future = client.submit(function, task.item, pure=False)
+                out[future] = task
+                finished.add(future)
+            if not out:
+                return
+            future = next(finished)
+            task = out[future]
+            try:
+                receipt = future.result()
+            except KilledWorker as error:
+                queue.give_back(task, error)
+                continue
+            except FutureCancelledError as error:
+                raise ClusterError(f"the cluster was lost, with {task.item!r} and others out") from error
+            except Exception as error:
+                error.add_note(_note(task.item))
+                raise
+            finally:
+                del out[future]
+                future.release()
+            yield task.item, receipt
+    finally:
+        if out and client.status == "running":  # the caller left early, and perhaps closed the cluster first
+            client.cancel(list(out))
+
+
+@dataclass
+class _Task(Generic[Item]):
+    item: Item
+    losses: int = 0
+
+
+class _Queue(Generic[Item]):
+    """What is still to be sent: items that lost their worker, then fresh ones, then suspects, each alone."""
+
+    def __init__(self, items: Iterable[Item], attempts: int) -> None:
+        self._fresh = iter(items)
+        self._again: deque[_Task[Item]] = deque()
+        self._suspects: deque[_Task[Item]] = deque()
+        self._attempts = attempts
+
+    def take(self, alone: bool) -> _Task[Item] | None:
+        if self._again:
+            return self._again.popleft()
+        for item in self._fresh:
+            return _Task(item)
+        if alone and self._suspects:
+            return self._suspects.popleft()
+        return None
+
+    def give_back(self, task: _Task[Item], error: Exception) -> None:
+        task.losses += 1
+        if task.losses == self._attempts:
+            raise ClusterError(
+                f"{task.item!r} lost its worker in {task.losses} of {task.losses} attempts"
+            ) from error
+        last = task.losses == self._attempts - 1
+        (self._suspects if last else self._again).append(task)
+
+
+def _note(item: object) -> str:
+    return f"while working on {item!r}"

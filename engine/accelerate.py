@@ -1,0 +1,59 @@
+"""The one place that sets Numba's flags and where compiled kernels are kept.
+
+Kernels are plain ``njit`` loops: no parallel loops (workers are processes, one thread each), no Python
+objects, no GIL. Numba's on-disk cache does not notice an edit in another file than the function's own, so
+its folder is named by a hash of every engine source and the versions that shape the machine code. The cache
+holds pickles: the folder is private to the user.
+"""
+
+import getpass
+import hashlib
+import os
+import platform
+import stat
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+import numpy as np
+
+
+def source_hash() -> str:
+    """Hash of every source file of the engine, by path and content (hex, 64 digits)."""
+    root = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _private_folder(path: Path) -> Path:
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    info = path.stat()
+    if hasattr(os, "getuid") and (info.st_uid != os.getuid() or stat.S_IMODE(info.st_mode) & 0o022):
+        return Path(tempfile.mkdtemp(prefix="crbatch-numba-"))  # someone else's: never load pickles from it
+    return path
+
+
+def cache_folder() -> Path:
+    """Private, node-local folder of the compiled kernels for exactly these sources and versions."""
+    key = "|".join(
+        (source_hash(), numba.__version__, llvmlite.__version__, np.__version__, platform.python_version())
+    )
+    base = os.environ.get("NUMBA_CACHE_DIR")
+    root = Path(base) if base else Path(tempfile.gettempdir()) / f"crbatch-{getpass.getuser()}"
+    return _private_folder(_private_folder(root) / hashlib.sha256(key.encode()).hexdigest()[:16])
+
+
+numba.config.CACHE_DIR = str(cache_folder())
+
+# Division by zero gives inf or nan as IEEE says, which the callers test; an exception would end a whole batch.
+_FLAGS: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
+
+kernel: Callable[..., Any] = numba.njit(**_FLAGS)
+# Sums may be reordered and fused so that dot products use vector registers. NaN and infinity keep their
+# meaning. Only for the solver's inner loop: a published number comes from `kernel` code.
+solver_kernel: Callable[..., Any] = numba.njit(fastmath={"reassoc", "contract", "nsz"}, **_FLAGS)

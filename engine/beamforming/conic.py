@@ -1,0 +1,256 @@
+"""The paper's convex programs (15), (18), (19) in CVXPY with Clarabel: references, and the last rung.
+
+(15) in SI units makes Clarabel fail, so both FIMs enter whitened by congruence at the APA point and scaled to
+bounds of order one. On the cone of M_T x M_T covariances (``cone="full"``) or, exactly equivalent, of reduced
+ones. Answers are judged by the certificate; a solver's status decides nothing.
+"""
+
+from typing import Any, Literal
+
+import cvxpy as cp
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DesignError
+from ..kernels.objective import coordinate_index
+from .problem import Problem, WhitenedLink
+
+Cone = Literal["full", "reduced"]
+# One thread and the tightest tolerances that Clarabel reaches on these problems.
+_SETTINGS: dict[str, Any] = {
+    "max_threads": 1,
+    "tol_gap_abs": 1e-10,
+    "tol_gap_rel": 1e-10,
+    "tol_feas": 1e-10,
+    "max_iter": 200,
+}
+
+
+def _solve(program: cp.Problem) -> bool:
+    """Solve; whether there is a point to be judged (whatever the solver says of it)."""
+    try:
+        program.solve(solver=cp.CLARABEL, accept_unknown=True, **_SETTINGS)
+    except cp.SolverError:
+        return False
+    return all(v.value is not None and np.isfinite(v.value).all() for v in program.variables())
+
+
+def _transmit_map(columns: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """Coordinates of S = C^H X C as a real-linear map of (vec Re X, vec Im X), row by row: (n^2, 2 m^2)."""
+    size, count = columns.shape
+    out = np.zeros((count * count, 2 * size * size))
+    for r in range(count):
+        for s in range(r, count):
+            outer = np.outer(columns[:, r].conj(), columns[:, s]).ravel()
+            place = coordinate_index(r, s, count)
+            out[place] = np.concatenate((outer.real, -outer.imag))
+            if s > r:
+                out[place + 1] = np.concatenate((outer.imag, outer.real))
+    return out
+
+
+def _unpacked(packed: NDArray[np.float64], p: int) -> NDArray[np.float64]:
+    """Columns of a packed lower triangle as full symmetric matrices: (rows, packed) -> (p^2, rows)."""
+    lower = np.tril_indices(p)
+    full = np.zeros((packed.shape[0], p, p))
+    full[:, lower[0], lower[1]] = packed
+    full[:, lower[1], lower[0]] = packed
+    return full.reshape(packed.shape[0], p * p).T
+
+
+def _bound(
+    link: WhitenedLink, draw: int, linear: NDArray[np.float64], unknown: Any
+) -> tuple[Any, list[Any], float]:
+    """Scaled bound of one link as tr(T), its Schur-complement constraint, and the scale in m2."""
+    p = link.factor.shape[1]
+    rows = link.factor[draw, : link.bound_rows]
+    scale = float(np.sum(rows**2))  # the bound at the APA point
+    rows = rows / np.sqrt(scale)
+    information = cp.reshape(_unpacked(linear, p) @ unknown, (p, p), order="C")
+    bound = cp.Variable((link.bound_rows, link.bound_rows), symmetric=True)
+    return cp.trace(bound), [cp.bmat([[information, rows.T], [rows, bound]]) >> 0], scale
+
+
+def _weighted_program(
+    problem: Problem, draw: int, rho: float, maps: tuple[Any, Any], unknown: Any, constraints: list[Any]
+) -> cp.Problem:
+    """(15): minimise rho tr T_bp + (1 - rho) tr T_ms, terms of zero weight left out."""
+    terms = []
+    for weight, link, linear in zip(
+        (rho, 1.0 - rho), (problem.bistatic, problem.monostatic), maps, strict=True
+    ):
+        if weight > 0.0:
+            value, schur, scale = _bound(link, draw, linear, unknown)
+            terms.append((weight * scale, value))
+            constraints = constraints + schur
+    largest = max(weight for weight, _ in terms)
+    return cp.Problem(cp.Minimize(sum(weight / largest * value for weight, value in terms)), constraints)
+
+
+def weighted_crb_program(
+    problem: Problem, draw: int, rho: float, cone: Cone = "reduced"
+) -> tuple[cp.Problem, cp.Variable]:
+    """The semidefinite program (15) of one draw, not yet solved.
+
+    Parameters
+    ----------
+    problem, draw
+        Which draw of which batch.
+    rho
+        Weight of BP.
+    cone
+        ``"full"``: over V / P_m, M_T x M_T as printed; ``"reduced"``: over x on span(B).
+
+    Returns
+    -------
+    tuple of cvxpy.Problem and cvxpy.Variable
+        The program and its Hermitian variable of unit trace.
+    """
+    if cone == "full":
+        columns = problem.codebook[draw]
+    else:
+        columns = problem.mix[draw, : problem.rank[draw]].astype(complex)
+    x = cp.Variable((columns.shape[0], columns.shape[0]), hermitian=True)
+    reach = _transmit_map(columns)
+    unknown = cp.hstack([cp.vec(cp.real(x), order="C"), cp.vec(cp.imag(x), order="C")])
+    maps = tuple(
+        link.covariance_map[draw].T @ reach for link in (problem.bistatic, problem.monostatic)
+    )
+    constraints = [x >> 0, cp.real(cp.trace(x)) == 1.0]
+    return _weighted_program(problem, draw, rho, (maps[0].T, maps[1].T), unknown, constraints), x
+
+
+def weighted_crb(problem: Problem, draw: int, rho: float, cone: Cone = "reduced") -> NDArray[np.complex128]:
+    """Solve (15) and return V.
+
+    Parameters
+    ----------
+    problem, draw, rho, cone
+        As for `weighted_crb_program`.
+
+    Returns
+    -------
+    numpy.ndarray
+        V, (M_T, M_T), W, scaled to full power.
+
+    Raises
+    ------
+    DesignError
+        If Clarabel returns no point.
+    """
+    program, x = weighted_crb_program(problem, draw, rho, cone)
+    if not _solve(program):
+        raise DesignError(f"Clarabel returned no point for (15) of draw {draw} at rho = {rho:g}")
+    value = np.asarray(x.value) / np.trace(x.value).real
+    if cone == "full":
+        return problem.power * value
+    basis = problem.basis[draw, :, : problem.rank[draw]]
+    return problem.power * basis @ value @ basis.conj().T
+
+
+def reduced_weighted_crb(problem: Problem, draw: int, rho: float) -> NDArray[np.complex128] | None:
+    """Reduced covariance (n, n) of unit trace from (15) by Clarabel, or None if it returns no point."""
+    program, x = weighted_crb_program(problem, draw, rho, "reduced")
+    if not _solve(program):
+        return None
+    out = np.zeros(problem.mix.shape[1:], np.complex128)
+    n = int(problem.rank[draw])
+    out[:n, :n] = x.value
+    return out / np.trace(out).real
+
+
+def power_weighted_crb(problem: Problem, draw: int, rho: float) -> NDArray[np.float64] | None:
+    """Codeword powers (n,) of unit sum from (15) restricted to the codebook, or None without a point."""
+    p = cp.Variable(problem.apa.shape[1], nonneg=True)
+    maps = (problem.bistatic.power_map[draw], problem.monostatic.power_map[draw])
+    alive = problem.apa[draw] > 0.0
+    constraints = [cp.sum(p) == 1.0, p[~alive] == 0.0] if not alive.all() else [cp.sum(p) == 1.0]
+    if not _solve(_weighted_program(problem, draw, rho, maps, p, constraints)):
+        return None
+    powers = np.maximum(np.asarray(p.value), 0.0)
+    return powers / powers.sum()  # type: ignore[no-any-return]
+
+
+def beamformer_mismatch(
+    w_bp: NDArray[np.complex128], w_ms: NDArray[np.complex128], rho: float, power: float
+) -> tuple[NDArray[np.complex128], float]:
+    """(18): the semidefinite relaxation of the weighted beamformer mismatch (16).
+
+    Minimises rho |W - W_bp|^2 + (1 - rho) |W - W_ms|^2 over |W|^2 = power, lifted to the outer product of
+    (vec W, 1) with its rank constraint dropped, which is tight. The closed form is `mismatch.mix_beamformers`.
+
+    Parameters
+    ----------
+    w_bp, w_ms
+        Extreme beamformers, (M_T, L) or reduced (n, L), W^0.5.
+    rho
+        Weight of BP.
+    power
+        P_m, W.
+
+    Returns
+    -------
+    tuple
+        W like its inputs, and the optimal mismatch, W.
+
+    Raises
+    ------
+    DesignError
+        If Clarabel returns no point.
+    """
+    scale = np.sqrt(power)
+    target = (rho * w_bp + (1.0 - rho) * w_ms).ravel() / scale
+    constant = (rho * np.sum(np.abs(w_bp) ** 2) + (1.0 - rho) * np.sum(np.abs(w_ms) ** 2)) / power
+    size = target.size
+    lifted = cp.Variable((size + 1, size + 1), hermitian=True)
+    cost = np.zeros((size + 1, size + 1), np.complex128)
+    cost[:size, :size] = np.eye(size)
+    cost[:size, size] = -target
+    cost[size, :size] = -target.conj()
+    cost[size, size] = constant
+    constraints = [
+        lifted >> 0,
+        cp.real(cp.trace(lifted[:size, :size])) == 1.0,
+        cp.real(lifted[size, size]) == 1.0,
+    ]
+    program = cp.Problem(cp.Minimize(cp.real(cp.trace(cost @ lifted))), constraints)
+    if not _solve(program):
+        raise DesignError("Clarabel returned no point for (18)")
+    values, vectors = np.linalg.eigh(np.asarray(lifted.value))
+    leading = vectors[:, -1] * np.sqrt(values[-1])
+    w = (leading[:size] * np.exp(-1j * np.angle(leading[size]))).reshape(w_bp.shape)
+    return scale * w, float(power * program.value)
+
+
+def covariance_mismatch(
+    v_bp: NDArray[np.complex128], v_ms: NDArray[np.complex128], rho: float, power: float
+) -> tuple[NDArray[np.complex128], float]:
+    """(19) without its rank constraint: the weighted covariance mismatch.
+
+    Minimises rho |V - V_bp|^2 + (1 - rho) |V - V_ms|^2 over positive semidefinite V of trace `power`.
+
+    Parameters
+    ----------
+    v_bp, v_ms
+        Extreme covariances, (M_T, M_T) or reduced (n, n), W.
+    rho
+        Weight of BP.
+    power
+        P_m, W.
+
+    Returns
+    -------
+    tuple
+        V like its inputs, and the optimal mismatch, W2.
+
+    Raises
+    ------
+    DesignError
+        If Clarabel returns no point.
+    """
+    v = cp.Variable(v_bp.shape, hermitian=True)
+    mismatch = rho * cp.sum_squares(v - v_bp / power) + (1.0 - rho) * cp.sum_squares(v - v_ms / power)
+    program = cp.Problem(cp.Minimize(mismatch), [v >> 0, cp.real(cp.trace(v)) == 1.0])
+    if not _solve(program):
+        raise DesignError("Clarabel returned no point for (19)")
+    return power * np.asarray(v.value), float(power**2 * program.value)

@@ -1,0 +1,388 @@
+"""All schemes over a batch of draws and a grid of weights: designs, certificates and bounds.
+
+This is what a job's chunk calls, and what a user calls for a single scenario.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..crb import SMALLEST_EIGENVALUE, bistatic_from_diagonal, monostatic_from_diagonal
+from ..draws import Draws
+from ..errors import DesignError
+from ..kernels import bounds, certificate, mismatch
+from ..scenario import Scenario
+from ..status import Solver, Status
+from . import weighted
+from .custom import custom_covariances
+from .problem import Problem, WhitenedLink, build_problem
+from .weighted import Solution
+
+SCHEMES = (
+    "fdb-wcrb",
+    "fdb-wbf",
+    "fdb-wvm",
+    "cpa-wcrb",
+    "cpa-wbf",
+    "cpa-wvm",
+    "apa",
+    "fdb-wbf-aligned",
+)
+CUSTOM = "custom"
+WbfFactor = Literal["sqrt", "eigen"]
+_EXTREMES = np.array([1.0, 0.0])
+
+
+@dataclass(frozen=True)
+class Designs:
+    """Designs and bounds, axes (draw, scheme, rho).
+
+    Attributes
+    ----------
+    problem
+        The reduced problem the designs live on.
+    schemes, rho
+        The axes.
+    covariance
+        Reduced covariance, V = P_m Q x Q^H, (draw, scheme, rho, n, n); NaN where no design exists.
+    factor
+        W / sqrt(P_m) on the basis where the scheme defines it (fdb-wbf, cpa-wbf), else NaN; like `covariance`.
+    powers
+        Codeword powers over P_m, (draw, scheme, rho, n); NaN for schemes that do not allocate powers.
+    crb_bp, crb_ms, objective
+        m2; inf where unidentifiable at that V, NaN where no design exists.
+    crb_orientation, crb_clock
+        rad2, s2.
+    crb_map, crb_ms_target
+        BP's bound on each target, (..., K), and MS's on each position, (..., K+1), m2.
+    gap
+        Certified relative gap; NaN where the scheme optimises nothing.
+    status, solver, iterations, rank
+        See `Status`, `Solver`; -1 where not applicable.
+    """
+
+    problem: Problem
+    schemes: tuple[str, ...]
+    rho: NDArray[np.float64]
+    covariance: NDArray[np.complex128]
+    factor: NDArray[np.complex128]
+    powers: NDArray[np.float64]
+    crb_bp: NDArray[np.float64]
+    crb_ms: NDArray[np.float64]
+    objective: NDArray[np.float64]
+    crb_orientation: NDArray[np.float64]
+    crb_clock: NDArray[np.float64]
+    crb_map: NDArray[np.float64]
+    crb_ms_target: NDArray[np.float64]
+    gap: NDArray[np.float64]
+    status: NDArray[np.int64]
+    solver: NDArray[np.int64]
+    iterations: NDArray[np.int64]
+    rank: NDArray[np.int64]
+
+
+@dataclass
+class _Scheme:
+    """What one scheme gives before bounds are computed, over (draw, rho)."""
+
+    covariance: NDArray[np.complex128]
+    gap: NDArray[np.float64]
+    inherited: NDArray[np.bool_]  # every optimum that this design rests on is certified
+    closed_form: bool
+    factor: NDArray[np.complex128] | None = None
+    powers: NDArray[np.float64] | None = None
+    iterations: NDArray[np.int64] | None = None
+    solver: NDArray[np.int64] | None = None
+
+
+def check_slots(scenario: Scenario, schemes: Sequence[str]) -> None:
+    """Refuse schemes whose beamformer has more columns than there are slots.
+
+    Raises
+    ------
+    DesignError
+        Naming the scheme, its columns and the slots.
+    """
+    codewords = 2 * scenario.targets + 2
+    columns = {
+        "fdb-wbf": min(scenario.tx_antennas, codewords),
+        "fdb-wbf-aligned": min(scenario.tx_antennas, codewords),
+        "cpa-wbf": codewords,
+    }
+    for scheme in schemes:
+        if columns.get(scheme, 0) > scenario.slots:
+            raise DesignError(
+                f"{scheme} mixes beamformers of {columns[scheme]} columns, but there are only "
+                f"{scenario.slots} slots; use slots >= {columns[scheme]} or leave the scheme out"
+            )
+
+
+def design(
+    scenario: Scenario,
+    draws: Draws,
+    schemes: Sequence[str] = SCHEMES,
+    rho: ArrayLike = 0.5,
+    *,
+    gap_tolerance: float = 1e-6,
+    wbf_factor: WbfFactor = "sqrt",
+    custom: ArrayLike | None = None,
+) -> Designs:
+    """Design beams by every scheme for every draw and weight, certify them and compute their bounds.
+
+    Parameters
+    ----------
+    scenario, draws
+        What is fixed and what was drawn.
+    schemes
+        Names out of `SCHEMES`.
+    rho
+        Weight of BP, one number or a list, in [0, 1].
+    gap_tolerance
+        Certified relative gap to reach, 1.
+    wbf_factor
+        Factor of V that fdb-wbf mixes.
+    custom
+        One's own covariance V = W W^H, evaluated beside the schemes as scheme ``custom``; (M_T, M_T) or
+        (rho, M_T, M_T), scaled to full power. Its gap says how far it is from the best design.
+
+    Returns
+    -------
+    Designs
+        A draw's values do not depend on the batch, the other schemes or the other weights.
+
+    Raises
+    ------
+    DesignError
+        For an unknown scheme, a weight outside [0, 1], too few slots, or beams that do not fit.
+    """
+    names = tuple(schemes)
+    weights = np.atleast_1d(np.asarray(rho, np.float64))
+    for name in names:
+        if name not in SCHEMES:
+            raise DesignError(f"unknown scheme {name!r}; the schemes are {', '.join(SCHEMES)}")
+    if weights.ndim != 1 or not ((weights >= 0.0) & (weights <= 1.0)).all():
+        raise DesignError("rho must be one or more weights in [0, 1]")
+    check_slots(scenario, names)
+    problem = build_problem(scenario, draws)
+    parts = _all_schemes(problem, names, weights, gap_tolerance, wbf_factor)
+    if custom is not None:
+        names = (*names, CUSTOM)
+        parts.append(_custom(problem, custom, weights))
+    return _with_bounds(problem, names, weights, parts, gap_tolerance)
+
+
+def _all_schemes(
+    problem: Problem, names: tuple[str, ...], rho: NDArray[np.float64], tolerance: float, wbf_factor: WbfFactor
+) -> list[_Scheme]:
+    fdb = cpa = None
+    if any(name.startswith("fdb") for name in names):
+        fdb = weighted.solve_fdb(problem, _EXTREMES, tolerance)
+    if any(name.startswith("cpa") for name in names):
+        cpa = weighted.solve_cpa(problem, _EXTREMES, tolerance)
+    parts = []
+    for name in names:
+        if name == "apa":
+            parts.append(_apa(problem, rho))
+        elif name == "fdb-wcrb":
+            assert fdb is not None
+            parts.append(_optimum(weighted.fdb_over_rho(problem, fdb, rho, tolerance), tolerance))
+        elif name == "cpa-wcrb":
+            assert cpa is not None
+            parts.append(_optimum(weighted.cpa_over_rho(problem, cpa, rho, tolerance), tolerance))
+        elif name.startswith("fdb"):
+            assert fdb is not None
+            parts.append(_fdb_mismatch(problem, name, fdb, rho, tolerance, wbf_factor))
+        else:
+            assert cpa is not None
+            parts.append(_cpa_mismatch(problem, name, cpa, rho, tolerance))
+    return parts
+
+
+def _optimum(solution: Solution, tolerance: float) -> _Scheme:
+    return _Scheme(
+        covariance=solution.covariance,
+        gap=solution.gap,
+        inherited=solution.gap <= tolerance,
+        closed_form=False,
+        powers=solution.powers,
+        iterations=solution.iterations,
+        solver=solution.solver,
+    )
+
+
+def _extreme_gap(extremes: Solution, rho: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Gap of a closed form: at rho = 1 and rho = 0 it is the extreme itself, elsewhere it optimises nothing."""
+    bp, ms = extremes.gap[:, :1], extremes.gap[:, 1:]
+    return np.where(rho == 1.0, bp, np.where(rho == 0.0, ms, np.nan))
+
+
+def _extremes_certified(
+    extremes: Solution, rho: NDArray[np.float64], tolerance: float
+) -> NDArray[np.bool_]:
+    """Whether the extremes of non-zero weight are certified, (draw, rho)."""
+    bp, ms = extremes.gap[:, :1] <= tolerance, extremes.gap[:, 1:] <= tolerance
+    return (bp | (rho == 0.0)) & (ms | (rho == 1.0))
+
+
+def _fdb_mismatch(
+    problem: Problem,
+    name: str,
+    extremes: Solution,
+    rho: NDArray[np.float64],
+    tolerance: float,
+    wbf_factor: WbfFactor,
+) -> _Scheme:
+    x_bp = np.ascontiguousarray(extremes.covariance[:, 0])
+    x_ms = np.ascontiguousarray(extremes.covariance[:, 1])
+    factor = None
+    if name == "fdb-wvm":
+        weight = rho[None, :, None, None]
+        covariance = weight * x_bp[:, None] + (1.0 - weight) * x_ms[:, None]
+    else:
+        kind = mismatch.EIGEN if wbf_factor == "eigen" else mismatch.SQRT
+        if name == "fdb-wbf-aligned":
+            kind = mismatch.ALIGNED
+        factor = mismatch.mix_factors(x_bp, x_ms, problem.basis, problem.rank, rho, kind)
+        covariance = mismatch.covariances_of(factor)
+    return _Scheme(
+        covariance=covariance,
+        gap=_extreme_gap(extremes, rho),
+        inherited=_extremes_certified(extremes, rho, tolerance),
+        closed_form=True,
+        factor=factor,
+    )
+
+
+def _cpa_mismatch(
+    problem: Problem, name: str, extremes: Solution, rho: NDArray[np.float64], tolerance: float
+) -> _Scheme:
+    assert extremes.powers is not None
+    p_bp, p_ms = extremes.powers[:, :1], extremes.powers[:, 1:]
+    weight = rho[None, :, None]
+    factor = None
+    if name == "cpa-wvm":
+        powers = weight * p_bp + (1.0 - weight) * p_ms
+    else:  # the codewords' amplitudes mix: W = U diag(sqrt p)
+        amplitude = weight * np.sqrt(p_bp) + (1.0 - weight) * np.sqrt(p_ms)
+        powers = amplitude**2
+        total = np.zeros(powers.shape[:2])
+        for i in range(powers.shape[2]):
+            total = total + powers[:, :, i]
+        powers = np.divide(powers, total[..., None], out=np.zeros_like(powers), where=total[..., None] > 0.0)
+        factor = problem.mix[:, None] * np.sqrt(powers)[:, :, None, :].astype(complex)
+    return _Scheme(
+        covariance=problem.covariance_of_powers(powers),
+        gap=_extreme_gap(extremes, rho),
+        inherited=_extremes_certified(extremes, rho, tolerance),
+        closed_form=True,
+        factor=factor,
+        powers=powers,
+    )
+
+
+def _apa(problem: Problem, rho: NDArray[np.float64]) -> _Scheme:
+    powers = np.repeat(problem.apa[:, None], rho.size, axis=1)
+    shape = powers.shape[:2]
+    return _Scheme(
+        covariance=problem.covariance_of_powers(powers),
+        gap=np.full(shape, np.nan),
+        inherited=np.ones(shape, np.bool_),
+        closed_form=True,
+        powers=powers,
+    )
+
+
+def _custom(problem: Problem, beams: ArrayLike, rho: NDArray[np.float64]) -> _Scheme:
+    x = custom_covariances(problem, beams, rho.size)
+    gap = certificate.covariance_gaps(
+        *problem.bistatic.over_covariances(),
+        *problem.monostatic.over_covariances(),
+        problem.mix,
+        problem.rank,
+        rho,
+        x,
+    )
+    return _Scheme(
+        covariance=x,
+        gap=np.where(np.isfinite(gap), gap, np.nan),
+        inherited=np.ones(gap.shape, np.bool_),
+        closed_form=True,
+    )
+
+
+def _diagonal(problem: Problem, link: WhitenedLink, x: NDArray[np.complex128]) -> NDArray[np.float64]:
+    return bounds.design_bounds(  # type: ignore[no-any-return]
+        link.covariance_map,
+        link.factor,
+        link.smallest_eigenvalue,
+        link.identifiable,
+        problem.coordinates(x),
+        link.reported_rows,
+        SMALLEST_EIGENVALUE,
+    )
+
+
+def _with_bounds(
+    problem: Problem,
+    names: tuple[str, ...],
+    rho: NDArray[np.float64],
+    parts: list[_Scheme],
+    tolerance: float,
+) -> Designs:
+    """Bounds, ranks and statuses of every scheme's designs."""
+    x = np.stack([part.covariance for part in parts], axis=1)
+    batch, schemes, weights, n, _ = x.shape
+    shape = (batch, schemes, weights)
+    flat = x.reshape(batch, schemes * weights, n, n)
+    rank = mismatch.ranks_of(flat).reshape(shape)
+    bp = bistatic_from_diagonal(_diagonal(problem, problem.bistatic, flat).reshape(*shape, -1))
+    ms = monostatic_from_diagonal(_diagonal(problem, problem.monostatic, flat).reshape(*shape, -1))
+    bp_ok = problem.bistatic.identifiable[:, None, None]
+    ms_ok = problem.monostatic.identifiable[:, None, None]
+    # Where no design exists, a link that could have been identified has no bound to speak of.
+    absent = rank < 0
+    crb_bp = np.where(absent & bp_ok, np.nan, bp.position)
+    crb_ms = np.where(absent & ms_ok, np.nan, ms.position)
+    objective = _weighted(rho, crb_bp) + _weighted(1.0 - rho, crb_ms)
+    lost = ((rho > 0.0) & ~bp_ok) | ((rho < 1.0) & ~ms_ok)
+    objective = np.where(lost, np.inf, objective)
+    status = np.stack([np.where(part.inherited, _good(part), Status.UNCERTIFIED) for part in parts], axis=1)
+    status = np.where(np.isfinite(objective), status, Status.FAILED)
+    status = np.where(lost, Status.UNIDENTIFIABLE, status)
+    nothing = np.full((batch, weights), -1, np.int64)
+    return Designs(
+        problem=problem,
+        schemes=names,
+        rho=rho,
+        covariance=np.where(absent[..., None, None], np.nan, x),
+        factor=np.stack([np.full_like(x[:, 0], np.nan) if p.factor is None else p.factor for p in parts], axis=1),
+        powers=np.stack(
+            [np.full((batch, weights, n), np.nan) if p.powers is None else p.powers for p in parts], axis=1
+        ),
+        crb_bp=crb_bp,
+        crb_ms=crb_ms,
+        objective=objective,
+        crb_orientation=np.where(absent & bp_ok, np.nan, bp.orientation),
+        crb_clock=np.where(absent & bp_ok, np.nan, bp.clock),
+        crb_map=np.where((absent & bp_ok)[..., None], np.nan, bp.targets),
+        crb_ms_target=np.where((absent & ms_ok)[..., None], np.nan, ms.targets),
+        gap=np.stack([part.gap for part in parts], axis=1),
+        status=status.astype(np.int64),
+        solver=np.stack(
+            [np.full_like(nothing, Solver.NONE) if p.solver is None else p.solver for p in parts], axis=1
+        ),
+        iterations=np.stack([nothing if p.iterations is None else p.iterations for p in parts], axis=1),
+        rank=rank,
+    )
+
+
+def _weighted(weight: NDArray[np.float64], bound: NDArray[np.float64]) -> NDArray[np.float64]:
+    """weight * bound, and 0 (not infinity times 0) where the weight is zero."""
+    return np.multiply(weight, bound, out=np.zeros_like(bound), where=weight > 0.0)
+
+
+def _good(part: _Scheme) -> Status:
+    return Status.CLOSED_FORM if part.closed_form else Status.CERTIFIED

@@ -1,0 +1,67 @@
+"""Angles, delays and gains of every path, for a batch of draws."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .draws import Draws
+from .kernels import geometry
+from .scenario import SPEED_OF_LIGHT, Scenario
+
+_RCS_EXPONENT = {"radar-equation": 0.5, "as-printed": 1.0}
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Channel parameters of a batch of draws; path 0 is the line of sight (BP) or the UE (MS).
+
+    Attributes
+    ----------
+    aod, aoa
+        Angles at the BS and at the UE, (batch, K+1), rad from broadside, in (-pi, pi].
+    delay_bistatic, delay_monostatic
+        tau_k (with the clock bias) and eps_k, (batch, K+1), s.
+    gain_bistatic, gain_monostatic
+        Complex alpha_k and beta_k of (3) and (5), (batch, K+1).
+    """
+
+    aod: NDArray[np.float64]
+    aoa: NDArray[np.float64]
+    delay_bistatic: NDArray[np.float64]
+    delay_monostatic: NDArray[np.float64]
+    gain_bistatic: NDArray[np.complex128]
+    gain_monostatic: NDArray[np.complex128]
+
+
+def channel_of(scenario: Scenario, draws: Draws) -> Channel:
+    """Channel parameters of every draw.
+
+    Parameters
+    ----------
+    scenario
+        Geometry of the BS, carrier, clock bias and gain law.
+    draws
+        Positions, orientation, RCS and phases, batch axis first.
+
+    Returns
+    -------
+    Channel
+        All arrays (batch, K+1).
+    """
+    values = geometry.channel_parameters(
+        np.asarray(scenario.bs_position_m, dtype=float),
+        float(np.radians(scenario.bs_broadside_deg)),
+        scenario.clock_bias_s,
+        SPEED_OF_LIGHT,
+        scenario.wavelength_m,
+        _RCS_EXPONENT[scenario.gain_law],
+        draws.ue_position,
+        draws.target_position,
+        draws.ue_orientation,
+        draws.target_rcs,
+        draws.ue_rcs,
+        draws.phase_bistatic,
+        draws.phase_monostatic,
+    )
+    return Channel(*values)

@@ -1,0 +1,167 @@
+"""Cramer-Rao bounds (8), (10) from position-domain FIMs, and the equivalent FIM (14)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import EngineError
+from .kernels import bounds
+
+# The one rule for "unidentifiable": the smallest eigenvalue of the unit-diagonal position FIM is below this...
+SMALLEST_EIGENVALUE = 1e-13
+# ...or a position is not known to within 1000 km. (A target on the axis of the BS array passes the first test.)
+LARGEST_BOUND_M2 = 1e12
+
+
+@dataclass(frozen=True)
+class BistaticBounds:
+    """Bounds of the UE's view, one entry a draw; inf where unidentifiable.
+
+    Attributes
+    ----------
+    position
+        CRB_BP (8), trace over p_U, (batch,), m2.
+    orientation, clock
+        (batch,), rad2 and s2.
+    targets
+        Mapping: bound on each target's position, (batch, K), m2.
+    """
+
+    position: NDArray[np.float64]
+    orientation: NDArray[np.float64]
+    clock: NDArray[np.float64]
+    targets: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class MonostaticBounds:
+    """Bounds of the BS's view, one entry a draw; inf where unidentifiable.
+
+    Attributes
+    ----------
+    position
+        CRB_MS (10), trace over all positions, (batch,), m2.
+    targets
+        Each position's own bound, (batch, K+1), m2; 0 is the UE.
+    """
+
+    position: NDArray[np.float64]
+    targets: NDArray[np.float64]
+
+
+def finite_position(bound: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Bounds of positions (m2) with everything above 1000 km, and NaN, as inf."""
+    return np.where(bound <= LARGEST_BOUND_M2, bound, np.inf)
+
+
+def _pairs(diagonal: NDArray[np.float64]) -> NDArray[np.float64]:
+    return finite_position(diagonal[..., ::2] + diagonal[..., 1::2])
+
+
+def bistatic_from_diagonal(diagonal: NDArray[np.float64]) -> BistaticBounds:
+    """Bounds from the leading 2K+4 diagonal entries of the inverse FIM, (..., 2K+4)."""
+    return BistaticBounds(
+        position=_pairs(diagonal[..., :2])[..., 0],
+        orientation=diagonal[..., 2],
+        targets=_pairs(diagonal[..., 3:-1]),
+        clock=diagonal[..., -1],
+    )
+
+
+def monostatic_from_diagonal(diagonal: NDArray[np.float64]) -> MonostaticBounds:
+    """Bounds from the leading 2K+2 diagonal entries of the inverse FIM, (..., 2K+2)."""
+    targets = _pairs(diagonal)
+    total = np.zeros(targets.shape[:-1])
+    for k in range(targets.shape[-1]):  # in this order, whatever the memory layout
+        total = total + targets[..., k]
+    return MonostaticBounds(position=finite_position(total), targets=targets)
+
+
+def _checked(fim: ArrayLike, paths_from: int, per_path: int) -> tuple[NDArray[np.float64], int]:
+    j = np.ascontiguousarray(fim, dtype=np.float64)
+    if j.ndim == 2:
+        j = j[None]
+    targets, odd = divmod(j.shape[-1] - paths_from, per_path)
+    if j.ndim != 3 or j.shape[1] != j.shape[2] or odd or targets < 0:
+        raise EngineError(
+            f"expected position FIMs (batch, p, p) with p = {per_path} K + {paths_from}; got {j.shape}"
+        )
+    return j, targets
+
+
+def bistatic_bounds(fim: ArrayLike) -> BistaticBounds:
+    """Bounds of BP from position FIMs.
+
+    Signal model (2), unknowns [p_U, phi, p_1..p_K, dt, Re alpha, Im alpha]; the noise power, the pilots and
+    the BS's position are known. The FIM is inverted after scaling to unit diagonal.
+
+    Parameters
+    ----------
+    fim
+        (batch, 4K+6, 4K+6) or one such matrix, as `position_fim` gives them.
+
+    Returns
+    -------
+    BistaticBounds
+        inf where the smallest unit-diagonal eigenvalue is below 1e-13 or a position bound above 1000 km.
+
+    Raises
+    ------
+    EngineError
+        If the shape is not that of BP's FIMs.
+    """
+    j, targets = _checked(fim, 6, 4)
+    diagonal, _ = bounds.inverse_diagonal(j, SMALLEST_EIGENVALUE)
+    return bistatic_from_diagonal(diagonal[:, : 2 * targets + 4])
+
+
+def monostatic_bounds(fim: ArrayLike) -> MonostaticBounds:
+    """Bounds of MS from position FIMs.
+
+    Signal model (4), unknowns [p_U, p_1..p_K, Re beta, Im beta]; the noise power, the pilots and the BS's
+    position are known.
+
+    Parameters
+    ----------
+    fim
+        (batch, 4K+4, 4K+4) or one such matrix, as `position_fim` gives them.
+
+    Returns
+    -------
+    MonostaticBounds
+        inf where the smallest unit-diagonal eigenvalue is below 1e-13 or a position bound above 1000 km.
+
+    Raises
+    ------
+    EngineError
+        If the shape is not that of MS's FIMs.
+    """
+    j, targets = _checked(fim, 4, 4)
+    diagonal, _ = bounds.inverse_diagonal(j, SMALLEST_EIGENVALUE)
+    return monostatic_from_diagonal(diagonal[:, : 2 * targets + 2])
+
+
+def equivalent_fim(fim: ArrayLike, keep: int) -> NDArray[np.float64]:
+    """Equivalent FIM (14) of the leading parameters: the Schur complement of the nuisance block.
+
+    Parameters
+    ----------
+    fim
+        (..., p, p), with an invertible nuisance block.
+    keep
+        How many leading parameters to keep; its inverse is the leading block of the inverse FIM.
+
+    Returns
+    -------
+    numpy.ndarray
+        (..., keep, keep), symmetric.
+    """
+    j = np.asarray(fim, dtype=np.float64)
+    scale = 1.0 / np.sqrt(np.einsum("...ii->...i", j))
+    unit = j * scale[..., :, None] * scale[..., None, :]
+    cross = unit[..., :keep, keep:]
+    rest = np.linalg.solve(unit[..., keep:, keep:], np.swapaxes(cross, -1, -2))
+    schur = unit[..., :keep, :keep] - cross @ rest
+    schur = 0.5 * (schur + np.swapaxes(schur, -1, -2))
+    return schur / (scale[..., :keep, None] * scale[..., None, :keep])  # type: ignore[no-any-return]

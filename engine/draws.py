@@ -1,0 +1,351 @@
+"""Random draws by address: each value is a function of (seed, purpose, path or target, draw index) alone.
+
+The random numbers are the raw 64-bit words of Philox, a counter-based generator: the key holds the seed and
+the purpose, the counter the draw and the path or target. So chunks, workers and their order cannot matter,
+adding draws changes no earlier one, and with fewer targets the values of those that stay are the same.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from enum import IntEnum
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from .errors import ScenarioError
+from .scenario import Finite, Metres, Point, Scenario
+
+Array = NDArray[np.float64]
+
+
+class _Purpose(IntEnum):
+    """What a random number is for. Part of every address: never renumber."""
+
+    PHASE_BISTATIC = 0
+    PHASE_MONOSTATIC = 1
+    UE_POSITION = 2
+    TARGET_POSITION = 3
+    UE_ORIENTATION = 4
+    TARGET_RCS = 5
+    UE_RCS = 6
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FixedPosition(_Model):
+    """The scenario's own position."""
+
+    kind: Literal["fixed"] = "fixed"
+
+
+class BoxPosition(_Model):
+    """Uniform in a rectangle; each side is given as [low, high] in m."""
+
+    kind: Literal["box"]
+    x_m: Point
+    y_m: Point
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name, (low, high) in (("x_m", self.x_m), ("y_m", self.y_m)):
+            if not low < high:
+                raise ValueError(f"{name} = [{low:g}, {high:g}] is empty; give [low, high] with low < high")
+        return self
+
+
+class DiscPosition(_Model):
+    """Uniform by area in a disc."""
+
+    kind: Literal["disc"]
+    centre_m: Point
+    radius_m: Annotated[Metres, Field(gt=0.0)]
+
+
+Position = Annotated[FixedPosition | BoxPosition | DiscPosition, Field(discriminator="kind")]
+Phases = tuple[Finite, ...]
+
+
+class DrawModel(_Model):
+    """What varies from draw to draw, and how.
+
+    Attributes
+    ----------
+    phases
+        "uniform": every path's phase on its own; "fixed": the two lists below.
+    phases_bistatic_rad, phases_monostatic_rad
+        At least K+1 phases each, path 0 first; only with fixed phases.
+    ue_position, target_positions
+        Where the UE and each target (on its own) stand.
+    ue_orientation
+        "fixed", or "uniform" over the full turn.
+    rcs
+        "fixed", or "swerling1": exponential with the scenario's values as means, targets and UE alike.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        If a value is missing its sense; a ValueError.
+    """
+
+    phases: Literal["uniform", "fixed"] = "uniform"
+    phases_bistatic_rad: Phases | None = None
+    phases_monostatic_rad: Phases | None = None
+    ue_position: Position = FixedPosition()
+    target_positions: Position = FixedPosition()
+    ue_orientation: Literal["fixed", "uniform"] = "fixed"
+    rcs: Literal["fixed", "swerling1"] = "fixed"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in ("phases_bistatic_rad", "phases_monostatic_rad"):
+            given = getattr(self, name) is not None
+            if self.phases == "fixed" and not given:
+                raise ValueError(f'phases = "fixed" needs {name}; give one phase per path, path 0 first')
+            if self.phases == "uniform" and given:
+                raise ValueError(
+                    f'{name} has no use with phases = "uniform"; set phases = "fixed" or leave it out'
+                )
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """A batch of B draws of a scenario with K targets: C-contiguous float64 arrays, batch axis first.
+
+    Attributes
+    ----------
+    phase_bistatic, phase_monostatic
+        Phases of the gains alpha_k and beta_k, (batch, K+1), rad.
+    ue_position
+        (batch, 2), m.
+    target_position
+        (batch, K, 2), m.
+    ue_orientation
+        phi, (batch,), rad.
+    target_rcs
+        (batch, K), m2.
+    ue_rcs
+        (batch,), m2.
+
+    Raises
+    ------
+    ScenarioError
+        If the arrays' shapes do not fit each other.
+    """
+
+    phase_bistatic: Array
+    phase_monostatic: Array
+    ue_position: Array
+    target_position: Array
+    ue_orientation: Array
+    target_rcs: Array
+    ue_rcs: Array
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            # One layout only: a kernel is compiled anew for every other one.
+            value = np.ascontiguousarray(getattr(self, field.name), dtype=np.float64)
+            object.__setattr__(self, field.name, value)
+        batch, targets = (*self.target_rcs.shape, 0, 0)[:2]
+        expected = {
+            "phase_bistatic": (batch, targets + 1),
+            "phase_monostatic": (batch, targets + 1),
+            "ue_position": (batch, 2),
+            "target_position": (batch, targets, 2),
+            "ue_orientation": (batch,),
+            "target_rcs": (batch, targets),
+            "ue_rcs": (batch,),
+        }
+        for name, shape in expected.items():
+            found = getattr(self, name).shape
+            if found != shape:
+                raise ScenarioError(
+                    f"draws: {name} has shape {found}; with target_rcs of shape {self.target_rcs.shape} "
+                    f"it should be {shape}"
+                )
+
+    def __len__(self) -> int:
+        return len(self.ue_rcs)
+
+    def __getitem__(self, index: slice) -> "Draws":
+        if not isinstance(index, slice):
+            raise TypeError("draws are taken by slice, so that the batch axis stays: draws[i:i + 1]")
+        return Draws(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
+
+    def with_targets(self, count: int) -> "Draws":
+        """Keep the first targets only.
+
+        Parameters
+        ----------
+        count
+            How many targets to keep.
+
+        Returns
+        -------
+        Draws
+            With K = count.
+
+        Raises
+        ------
+        ScenarioError
+            If the draws have fewer targets than that.
+        """
+        if not 0 <= count <= self.target_rcs.shape[1]:
+            raise ScenarioError(
+                f"targets = {count} is outside 0..{self.target_rcs.shape[1]}, those of the draws"
+            )
+        return replace(
+            self,
+            phase_bistatic=self.phase_bistatic[:, : count + 1],
+            phase_monostatic=self.phase_monostatic[:, : count + 1],
+            target_position=self.target_position[:, :count],
+            target_rcs=self.target_rcs[:, :count],
+        )
+
+
+def sample(scenario: Scenario, model: DrawModel, seed: int, start: int, stop: int) -> Draws:
+    """Draws start to stop - 1 of a seed.
+
+    Parameters
+    ----------
+    scenario
+        Nominal values: fixed positions and orientation, mean RCS, number of targets.
+    model
+        What varies, and how.
+    seed
+        0 to 2^63 - 1.
+    start, stop
+        Range of draw indices, 0 <= start <= stop < 2^63.
+
+    Returns
+    -------
+    Draws
+        stop - start of them.
+
+    Raises
+    ------
+    ScenarioError
+        If the seed or the range is out of bounds, or there are fewer fixed phases than paths.
+    """
+    if not 0 <= seed < 2**63:
+        raise ScenarioError(f"seed {seed} is out of range; give one from 0 to 2^63 - 1")
+    if not 0 <= start <= stop < 2**63:
+        raise ScenarioError(f"draws {start} to {stop} are no range; give 0 <= start <= stop")
+    source = _Source(seed, start, stop - start)
+    count = scenario.targets
+    if model.ue_orientation == "uniform":
+        orientation = _angle(source.uniform(_Purpose.UE_ORIENTATION, 1)[:, 0, 0])
+    else:
+        orientation = np.full(source.batch, math.radians(scenario.ue_orientation_deg))
+    ue_position = _positions(source, _Purpose.UE_POSITION, model.ue_position, (scenario.ue_position_m,))
+    target_rcs = _rcs(source, _Purpose.TARGET_RCS, model.rcs, scenario.target_rcs)
+    return Draws(
+        phase_bistatic=_phases(source, _Purpose.PHASE_BISTATIC, model.phases_bistatic_rad, count + 1),
+        phase_monostatic=_phases(source, _Purpose.PHASE_MONOSTATIC, model.phases_monostatic_rad, count + 1),
+        ue_position=ue_position[:, 0],
+        target_position=_positions(
+            source, _Purpose.TARGET_POSITION, model.target_positions, scenario.target_positions_m
+        ),
+        ue_orientation=orientation,
+        target_rcs=target_rcs,
+        ue_rcs=_rcs(source, _Purpose.UE_RCS, model.rcs, (scenario.ue_rcs_m2,))[:, 0],
+    )
+
+
+def fixed_draw(
+    scenario: Scenario,
+    phase_bistatic: Sequence[float] | None = None,
+    phase_monostatic: Sequence[float] | None = None,
+) -> Draws:
+    """One draw with the scenario's own values and given phases.
+
+    Parameters
+    ----------
+    scenario
+        Gives positions, orientation and RCS.
+    phase_bistatic, phase_monostatic
+        At least K+1 phases, path 0 first, rad; zeros if left out.
+
+    Returns
+    -------
+    Draws
+        A batch of one.
+
+    Raises
+    ------
+    ScenarioError
+        If there are fewer phases than paths.
+    """
+    zeros = (0.0,) * (scenario.targets + 1)
+    model = DrawModel(
+        phases="fixed",
+        phases_bistatic_rad=zeros if phase_bistatic is None else tuple(map(float, phase_bistatic)),
+        phases_monostatic_rad=zeros if phase_monostatic is None else tuple(map(float, phase_monostatic)),
+    )
+    return sample(scenario, model, seed=0, start=0, stop=1)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The random numbers of a range of draws."""
+
+    seed: int
+    start: int
+    batch: int
+
+    def uniform(self, purpose: _Purpose, paths: int) -> Array:
+        """Two uniform numbers in the open interval (0, 1) for every draw and path, (batch, paths, 2)."""
+        words = np.empty((self.batch, paths, 2), np.uint64)
+        key = np.array([self.seed, purpose], np.uint64)
+        for path in range(paths):
+            counter = np.array([self.start, path, 0, 0], np.uint64)
+            # A draw is one step of the counter, which yields four words.
+            raw = np.random.Philox(counter=counter, key=key).random_raw(4 * self.batch)
+            words[:, path] = raw.reshape(self.batch, 4)[:, :2]
+        # 52 bits and a half: exact, and never 0 or 1, so that no RCS vanishes.
+        return ((words >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+
+
+def _each(function: Callable[[float], float], values: Array) -> Array:
+    """Apply a function of the math module: NumPy's own change bits with the CPU's vector units."""
+    return np.array([function(value) for value in values.ravel().tolist()], np.float64).reshape(values.shape)
+
+
+def _angle(unit: Array) -> Array:
+    return 2.0 * math.pi * unit - math.pi
+
+
+def _phases(source: _Source, purpose: _Purpose, fixed: Phases | None, paths: int) -> Array:
+    if fixed is None:
+        return _angle(source.uniform(purpose, paths)[:, :, 0])
+    if len(fixed) < paths:
+        raise ScenarioError(f"{len(fixed)} fixed phases for {paths} paths; give one per path, path 0 first")
+    return np.tile(np.array(fixed[:paths], np.float64), (source.batch, 1))
+
+
+def _positions(source: _Source, purpose: _Purpose, model: Position, nominal: Sequence[Point]) -> Array:
+    """Positions of one kind of entity, (batch, entities, 2), m."""
+    if isinstance(model, FixedPosition):
+        return np.tile(np.array(nominal, np.float64).reshape(-1, 2), (source.batch, 1, 1))
+    unit = source.uniform(purpose, len(nominal))
+    if isinstance(model, BoxPosition):
+        low, high = np.array((model.x_m, model.y_m), np.float64).T
+        place: Array = low + (high - low) * unit
+        return place
+    turn = 2.0 * math.pi * unit[:, :, 1]
+    radius = model.radius_m * np.sqrt(unit[:, :, 0])[:, :, None]  # uniform by area
+    place = model.centre_m + radius * np.stack((_each(math.cos, turn), _each(math.sin, turn)), axis=2)
+    return place
+
+
+def _rcs(source: _Source, purpose: _Purpose, model: str, mean: Sequence[float]) -> Array:
+    """RCS of one kind of entity, (batch, entities), m2."""
+    values = np.tile(np.array(mean, np.float64), (source.batch, 1))
+    if model == "swerling1":
+        values *= -_each(math.log1p, -source.uniform(purpose, len(mean))[:, :, 0])
+    return values

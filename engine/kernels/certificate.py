@@ -1,0 +1,91 @@
+"""The certificate of DESIGN fact 3: f is convex and of degree -1, so a gradient at V bounds the optimum.
+
+For any V of full power, f* >= f(V)^2 / (P lambda_max(-grad f(V))), hence the relative gap
+P lambda_max(-grad f(V)) / f(V) - 1 >= f(V)/f* - 1. With power on fixed codewords, lambda_max becomes
+max_i -df/dp_i. No solver is trusted: only f and its gradient at the point itself.
+"""
+
+import math
+
+import numpy as np
+
+from ..accelerate import kernel
+from .objective import coordinates_of, hermitian_gradient, weighted_crb, work_space
+from .smallmat import eigen_hermitian
+
+
+@kernel
+def covariance_gap(bp, ms, rho, x, mix, rank, work):
+    """Objective and certified gap of a covariance x of unit trace; (inf, inf) where the FIM is singular."""
+    count = mix.shape[1]
+    coordinates = np.zeros(count * count)
+    slopes = np.zeros(count * count)
+    coordinates_of(x, mix, rank, coordinates)
+    value = weighted_crb(bp, ms, rho, coordinates, slopes, work)
+    if not value < math.inf:
+        return math.inf, math.inf
+    values, _ = eigen_hermitian(-hermitian_gradient(slopes, mix, rank), rank)
+    return value, max(values[0] / value - 1.0, 0.0)  # below 0 is rounding
+
+
+@kernel
+def covariance_gaps(
+    bp_map, bp_factor, bp_rows, bp_ok, ms_map, ms_factor, ms_rows, ms_ok, mix, rank, rho, x
+):  # fmt: skip
+    """Certified gaps of reduced covariances (batch, rho, n, n): (batch, rho), NaN where unidentifiable."""
+    batch, weights = x.shape[:2]
+    gap = np.full((batch, weights), np.nan)
+    for b in range(batch):
+        bp = (bp_map[b], bp_factor[b], bp_rows)
+        ms = (ms_map[b], ms_factor[b], ms_rows)
+        work = work_space(bp, ms)
+        for w in range(weights):
+            if (rho[w] > 0.0 and not bp_ok[b]) or (rho[w] < 1.0 and not ms_ok[b]):
+                continue
+            _, gap[b, w] = covariance_gap(bp, ms, rho[w], x[b, w], mix[b], rank[b], work)
+    return gap
+
+
+@kernel
+def power_gap(bp, ms, rho, powers, work):
+    """Objective and certified gap of codeword powers of unit sum; (inf, inf) where the FIM is singular."""
+    slopes = np.zeros(powers.size)
+    value = weighted_crb(bp, ms, rho, powers, slopes, work)
+    if not value < math.inf:
+        return math.inf, math.inf
+    return value, max(-slopes.min() / value - 1.0, 0.0)
+
+
+@kernel
+def leading_covariance(values, vectors, kept):
+    """Covariance of unit trace from the `kept` leading eigenvalues (descending) and eigenvectors."""
+    n = values.size
+    out = np.zeros((n, n), np.complex128)
+    power = 0.0
+    for i in range(kept):
+        power += values[i]
+    for r in range(n):
+        for c in range(r + 1):
+            for i in range(kept):
+                out[r, c] += values[i] / power * vectors[r, i] * np.conj(vectors[c, i])
+            out[c, r] = np.conj(out[r, c])
+        out[r, r] = out[r, r].real
+    return out
+
+
+@kernel
+def count_above(values, threshold):
+    """How many of the descending values exceed threshold times their sum."""
+    total = values.sum()
+    kept = 0
+    while kept < values.size and values[kept] > threshold * total:
+        kept += 1
+    return kept
+
+
+@kernel
+def clean_powers(powers, threshold):
+    """Powers without those below threshold of their sum, at unit sum."""
+    out = powers.copy()
+    out[out < threshold * powers.sum()] = 0.0
+    return out / out.sum()

@@ -1,0 +1,111 @@
+"""Changes between the reduced covariance, codeword powers and the antennas' covariance, in a fixed order.
+
+NumPy's reductions may add up in another order when the batch changes; these never do.
+"""
+
+import math
+
+import numpy as np
+
+from ..accelerate import kernel
+
+
+@kernel
+def covariance_of_powers(mix, powers):
+    """R diag(p) R^T: mix (batch, n, n), powers (batch, design, n) -> (batch, design, n, n), complex."""
+    batch, designs, count = powers.shape
+    out = np.zeros((batch, designs, count, count), np.complex128)
+    for b in range(batch):
+        for d in range(designs):
+            for i in range(count):
+                for k in range(count):
+                    total = 0.0
+                    for c in range(count):
+                        total += mix[b, i, c] * powers[b, d, c] * mix[b, k, c]
+                    out[b, d, i, k] = total
+    return out
+
+
+@kernel
+def gram_of_powers(gram, powers):
+    """S = N diag(p) N of codeword powers: gram (batch, n, n), powers (batch, n) -> (batch, n, n), complex."""
+    batch, count = powers.shape
+    out = np.zeros((batch, count, count), np.complex128)
+    for b in range(batch):
+        for r in range(count):
+            for s in range(count):
+                total = 0.0
+                for c in range(count):
+                    total += gram[b, r, c] * powers[b, c] * gram[b, c, s]
+                out[b, r, s] = total
+    return out
+
+
+@kernel
+def expand(basis, x, power):
+    """P_m Q x Q^H: basis (batch, M_T, n), x (batch, design, n, n) -> (batch, design, M_T, M_T)."""
+    batch, designs, count, _ = x.shape
+    antennas = basis.shape[1]
+    out = np.zeros((batch, designs, antennas, antennas), np.complex128)
+    half = np.zeros((antennas, count), np.complex128)
+    for b in range(batch):
+        for d in range(designs):
+            half[:] = 0.0
+            for t in range(antennas):
+                for i in range(count):
+                    for k in range(count):
+                        half[t, k] += basis[b, t, i] * x[b, d, i, k]
+            for t in range(antennas):
+                for u in range(t + 1):
+                    total = 0.0j
+                    for k in range(count):
+                        total += half[t, k] * np.conj(basis[b, u, k])
+                    out[b, d, t, u] = power * total
+                    out[b, d, u, t] = power * np.conj(total)
+                out[b, d, t, t] = power * total.real
+    return out
+
+
+@kernel
+def reduce(basis, covariance, power):
+    """Q^H V Q / P_m: covariance (batch, design, M_T, M_T) -> (batch, design, n, n)."""
+    batch, designs, antennas, _ = covariance.shape
+    count = basis.shape[2]
+    out = np.zeros((batch, designs, count, count), np.complex128)
+    half = np.zeros((antennas, count), np.complex128)
+    for b in range(batch):
+        for d in range(designs):
+            half[:] = 0.0
+            for t in range(antennas):
+                for u in range(antennas):
+                    for k in range(count):
+                        half[t, k] += covariance[b, d, t, u] * basis[b, u, k]
+            for i in range(count):
+                for k in range(i + 1):
+                    total = 0.0j
+                    for t in range(antennas):
+                        total += np.conj(basis[b, t, i]) * half[t, k]
+                    out[b, d, i, k] = total / power
+                    out[b, d, k, i] = np.conj(total) / power
+                out[b, d, i, i] = out[b, d, i, i].real
+    return out
+
+
+@kernel
+def beampattern(covariance, theta):
+    """a(theta)^H V a(theta): covariance (design, M_T, M_T), theta (angle) -> (design, angle), W."""
+    designs, antennas, _ = covariance.shape
+    out = np.zeros((designs, theta.size))
+    a = np.zeros(antennas, np.complex128)
+    for n in range(theta.size):
+        step = math.pi * math.sin(theta[n])
+        for i in range(antennas):
+            phase = (i - 0.5 * (antennas - 1)) * step
+            a[i] = complex(math.cos(phase), math.sin(phase))
+        for d in range(designs):
+            total = 0.0
+            for i in range(antennas):
+                for k in range(antennas):
+                    total += (np.conj(a[i]) * covariance[d, i, k] * a[k]).real
+            out[d, n] = total
+    return out

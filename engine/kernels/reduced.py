@@ -1,0 +1,199 @@
+"""The design problem in the coordinates the solvers use: power-free, reduced to span(B), whitened.
+
+Per draw and link, with S = B^H V B / P_m (B: unit-norm steering and derivative columns), the position FIM is
+linear in the real coordinates of S. It is whitened by congruence at the APA point, J_w(S) = F^T J(S) F with
+F^T J_apa F = I, and stored as `map`: J_w (packed lower triangle) = coordinates(S) @ map. Then J^-1 = F J_w^-1
+F^T, so the bound of parameter a needs only row a of F.
+
+F comes from a QR factorisation of a square root of J_apa, not from J_apa itself: a geometry that makes the
+position FIM ill-conditioned costs digits only by the square root of its condition number. Columns are taken
+in reverse, nuisance parameters first, so that the rows of F of positions are short.
+"""
+
+import math
+
+import numpy as np
+
+from ..accelerate import kernel
+from .fisher import pair_coefficient
+from .smallmat import eigenvalues_symmetric, pivoted_cholesky
+
+_PIVOT_TOLERANCE = 1e-15
+
+
+@kernel
+def coordinate_index(r, c, count):
+    """Place of S[r, c], r <= c, among the real coordinates: S_rr takes one, off-diagonal Re and Im two."""
+    return r * (2 * count - r) + (2 * (c - r) - 1 if c > r else 0)
+
+
+@kernel
+def whiten(channel_information, jacobian):
+    """F (parameter, whitened), T F (channel parameter, whitened) and the smallest unit-diagonal eigenvalue.
+
+    channel_information is the FIM (6) at the APA point, (P, P); jacobian is (7) or (9), (P, p). An eigenvalue
+    of 0 says that the position FIM is singular; F is then meaningless.
+    """
+    big, p = jacobian.shape
+    factor = np.zeros((p, p))
+    turned = np.zeros((big, p))
+    unit = np.zeros((big, big))
+    scale = np.zeros(big)
+    for i in range(big):
+        if channel_information[i, i] > 0.0:
+            scale[i] = 1.0 / math.sqrt(channel_information[i, i])
+    for i in range(big):
+        for j in range(big):
+            unit[i, j] = scale[i] * channel_information[i, j] * scale[j]
+    rows, rank = pivoted_cholesky(unit, big, _PIVOT_TOLERANCE)
+    if rank < p:
+        return factor, turned, 0.0
+    root = np.zeros((rank, p))  # root^T root = position FIM, columns reversed, then of unit norm
+    norm = np.zeros(p)
+    for a in range(p):
+        source = p - 1 - a
+        for r in range(rank):
+            for i in range(big):
+                if scale[i] > 0.0 and jacobian[i, source] != 0.0:
+                    root[r, a] += rows[r, i] * jacobian[i, source] / scale[i]
+            norm[a] += root[r, a] ** 2
+        norm[a] = math.sqrt(norm[a])
+        if not norm[a] > 0.0:
+            return factor, turned, 0.0
+        for r in range(rank):
+            root[r, a] /= norm[a]
+    gram = np.zeros((p, p))
+    for a in range(p):
+        for b in range(p):
+            for r in range(rank):
+                gram[a, b] += root[r, a] * root[r, b]
+    smallest = max(eigenvalues_symmetric(gram, p)[p - 1], 0.0)
+    inverse = _inverse_triangle(root, rank, p)
+    for a in range(p):
+        for b in range(p):
+            factor[a, b] = inverse[p - 1 - a, b] / norm[p - 1 - a]
+    for i in range(big):
+        for b in range(p):
+            for a in range(p):
+                turned[i, b] += jacobian[i, a] * factor[a, b]
+    return factor, turned, smallest
+
+
+@kernel
+def _inverse_triangle(root, rank, p):
+    """R^-1 of root = Q R, by Gram-Schmidt with reorthogonalisation."""
+    triangle = np.zeros((p, p))
+    for a in range(p):
+        for _ in range(2):
+            for b in range(a):
+                overlap = 0.0
+                for r in range(rank):
+                    overlap += root[r, b] * root[r, a]
+                triangle[b, a] += overlap
+                for r in range(rank):
+                    root[r, a] -= overlap * root[r, b]
+        norm = 0.0
+        for r in range(rank):
+            norm += root[r, a] ** 2
+        triangle[a, a] = math.sqrt(norm)
+        for r in range(rank):
+            root[r, a] /= triangle[a, a]
+    inverse = np.zeros((p, p))
+    for b in range(p):
+        inverse[b, b] = 1.0 / triangle[b, b]
+        for a in range(b - 1, -1, -1):
+            total = 0.0
+            for k in range(a + 1, b + 1):
+                total += triangle[a, k] * inverse[k, b]
+            inverse[a, b] = -total / triangle[a, a]
+    return inverse
+
+
+@kernel
+def whitened_map(path, order, terms, rx, tx, coef, sums, gram, scale, turned, count):
+    """J_w as a linear map of the coordinates of S: (count^2, p (p + 1) / 2), packed lower triangle by rows."""
+    big, p = turned.shape
+    packed = p * (p + 1) // 2
+    out = np.zeros((count * count, packed))
+    outer = np.zeros(packed)
+    for i in range(big):
+        for j in range(i, big):
+            e = 0
+            for a in range(p):
+                for b in range(a + 1):
+                    outer[e] = turned[i, a] * turned[j, b]
+                    if j > i:
+                        outer[e] += turned[j, a] * turned[i, b]
+                    e += 1
+            for ti in range(terms[i]):
+                for tj in range(terms[j]):
+                    c = pair_coefficient(i, ti, j, tj, path, order, rx, coef, sums, gram)
+                    r = tx[j, tj]
+                    s = tx[i, ti]
+                    sign = -1.0
+                    if r > s:  # S[r, s] is the conjugate of the stored S[s, r]
+                        r, s = s, r
+                        sign = 1.0
+                    place = coordinate_index(r, s, count)
+                    real = scale * c.real
+                    imag = scale * sign * c.imag
+                    for e in range(packed):
+                        out[place, e] += real * outer[e]
+                    if r != s:
+                        for e in range(packed):
+                            out[place + 1, e] += imag * outer[e]
+    return out
+
+
+@kernel
+def codeword_map(full, gram):
+    """J_w as a linear map of the codeword powers: (count, packed), from the map of S and gram = B^H B."""
+    count = gram.shape[0]
+    packed = full.shape[1]
+    out = np.zeros((count, packed))
+    for i in range(count):
+        for r in range(count):
+            for c in range(r, count):
+                weight = gram[i, r] * gram[i, c]
+                place = coordinate_index(r, c, count)
+                for e in range(packed):
+                    out[i, e] += weight * full[place, e]
+    return out
+
+
+@kernel
+def reduce_link(
+    path, order, terms, rx, tx, coef, sums, gram, jacobian, scale, apa_information, tx_gram, bound_rows, limits
+):
+    """Whitened problem of one link for every draw.
+
+    bound_rows is how many leading position parameters are coordinates whose bounds add up to the CRB; limits
+    is (smallest eigenvalue, largest CRB) of an identifiable draw.
+
+    Returns factor (batch, p, p), map (batch, count^2, packed), codeword map (batch, count, packed), the
+    smallest eigenvalue (batch), and whether the link is identifiable (batch).
+    """
+    batch, big, p = jacobian.shape
+    count = tx_gram.shape[1]
+    packed = p * (p + 1) // 2
+    factor = np.zeros((batch, p, p))
+    full = np.zeros((batch, count * count, packed))
+    powers = np.zeros((batch, count, packed))
+    smallest = np.zeros(batch)
+    identifiable = np.zeros(batch, np.bool_)
+    for b in range(batch):
+        if not np.isfinite(apa_information[b]).all():
+            continue
+        factor[b], turned, smallest[b] = whiten(apa_information[b], jacobian[b])
+        bound = 0.0
+        for a in range(bound_rows):
+            for c in range(p):
+                bound += factor[b, a, c] ** 2
+        # Written so that NaN counts as unidentifiable.
+        identifiable[b] = smallest[b] >= limits[0] and bound <= limits[1]
+        if identifiable[b]:
+            full[b] = whitened_map(
+                path, order, terms, rx, tx, coef[b], sums[b], gram[b], scale, turned, count
+            )
+            powers[b] = codeword_map(full[b], tx_gram[b])
+    return factor, full, powers, smallest, identifiable

@@ -1,0 +1,105 @@
+"""Per-subcarrier derivative tensors D[p, m, r, t] = dH_m[r, t] / dxi_p, and the FIM (6) summed from them.
+
+The literal, general path: it knows nothing of delay sums or of the span of the steering vectors, and is the
+reference for the separable one.
+"""
+
+import math
+
+import numpy as np
+
+from ..accelerate import kernel
+
+
+@kernel
+def _fill(out, p, omega, path, order, terms, rx, tx, coef, delay, rx_columns, tx_columns):
+    """Write dH/dxi_p at angular frequency omega into out (receive, transmit)."""
+    out[:] = 0.0
+    angle = -omega * delay[path[p]]
+    phasor = complex(math.cos(angle), math.sin(angle))
+    if order[p] == 1:
+        phasor *= complex(0.0, -omega)
+    for t in range(terms[p]):
+        factor = coef[p, t] * phasor
+        for r in range(out.shape[0]):
+            left = factor * rx_columns[r, rx[p, t]]
+            for c in range(out.shape[1]):
+                out[r, c] += left * np.conj(tx_columns[c, tx[p, t]])
+
+
+@kernel
+def derivative_tensor(
+    path, order, terms, rx, tx, coef, delay, spacing, rx_columns, tx_columns, params, subcarriers
+):
+    """D (batch, len(params), len(subcarriers), receive, transmit); subcarrier numbers count from 1."""
+    batch = coef.shape[0]
+    out = np.zeros(
+        (batch, params.size, subcarriers.size, rx_columns.shape[1], tx_columns.shape[1]), np.complex128
+    )
+    for b in range(batch):
+        for n in range(params.size):
+            for m in range(subcarriers.size):
+                omega = 2.0 * math.pi * spacing * subcarriers[m]
+                _fill(
+                    out[b, n, m], params[n], omega, path, order, terms, rx, tx,
+                    coef[b], delay[b], rx_columns[b], tx_columns[b],
+                )  # fmt: skip
+    return out
+
+
+@kernel
+def channel(gain, delay, spacing, rx_columns, tx_columns, norm, subcarriers):
+    """H (batch, subcarrier, receive, transmit) of (3) and (5); norm restores the unit-norm a columns."""
+    batch, paths = gain.shape
+    out = np.zeros((batch, subcarriers.size, rx_columns.shape[1], tx_columns.shape[1]), np.complex128)
+    for b in range(batch):
+        for m in range(subcarriers.size):
+            omega = 2.0 * math.pi * spacing * subcarriers[m]
+            for k in range(paths):
+                angle = -omega * delay[b, k]
+                factor = norm * gain[b, k] * complex(math.cos(angle), math.sin(angle))
+                for r in range(out.shape[2]):
+                    left = factor * rx_columns[b, r, 2 * k]
+                    for c in range(out.shape[3]):
+                        out[b, m, r, c] += left * np.conj(tx_columns[b, c, 2 * k])
+    return out
+
+
+@kernel
+def explicit_fim(
+    path, order, terms, rx, tx, coef, delay, spacing, subcarriers, rx_columns, tx_columns, covariance, scale
+):
+    """FIM (6), (batch, param, param), by the explicit sum over subcarriers, receive and transmit antennas."""
+    batch, params, _ = coef.shape
+    receive = rx_columns.shape[1]
+    transmit = tx_columns.shape[1]
+    fim = np.zeros((batch, params, params))
+    slices = np.zeros((params, receive, transmit), np.complex128)
+    shaped = np.zeros((params, receive, transmit), np.complex128)
+    for b in range(batch):
+        for m in range(1, subcarriers + 1):
+            omega = 2.0 * math.pi * spacing * m
+            for p in range(params):
+                _fill(
+                    slices[p], p, omega, path, order, terms, rx, tx,
+                    coef[b], delay[b], rx_columns[b], tx_columns[b],
+                )  # fmt: skip
+                shaped[p] = 0.0
+                for r in range(receive):
+                    for k in range(transmit):
+                        left = slices[p, r, k]
+                        for c in range(transmit):
+                            shaped[p, r, c] += left * covariance[b, k, c]
+            for i in range(params):
+                for j in range(i, params):
+                    total = 0.0
+                    for r in range(receive):
+                        for c in range(transmit):
+                            d = slices[i, r, c]
+                            e = shaped[j, r, c]
+                            total += e.real * d.real + e.imag * d.imag
+                    fim[b, i, j] += scale * total
+        for i in range(params):
+            for j in range(i):
+                fim[b, i, j] = fim[b, j, i]
+    return fim

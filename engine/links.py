@@ -1,0 +1,212 @@
+"""The two links, bistatic (BS to UE) and monostatic (BS to BS), in the factored form of their derivatives.
+
+Each derivative dH_m/dxi_p is a sum of at most two rank-one terms (see `kernels.fisher`). A `Link` holds the
+pattern of those terms, their coefficients for a batch of draws, and what both FIM paths need.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .channel import Channel, channel_of
+from .draws import Draws
+from .kernels import delaysums, geometry, steering
+from .scenario import SPEED_OF_LIGHT, Scenario
+
+
+class Pattern(NamedTuple):
+    """Which path, power of frequency and steering columns each parameter's derivative has."""
+
+    path: NDArray[np.int64]
+    order: NDArray[np.int64]
+    terms: NDArray[np.int64]
+    rx: NDArray[np.int64]
+    tx: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Link:
+    """One link of a batch of draws. P parameters, K+1 paths, N receive and M_T transmit antennas.
+
+    Attributes
+    ----------
+    parameters
+        Names of the P channel parameters, in order.
+    pattern
+        Structure of the derivatives, the same for every draw.
+    coef
+        Complex factors of the derivatives' terms, (batch, P, 2).
+    gain, delay
+        (batch, K+1); s.
+    rx_columns, tx_columns
+        Unit-norm steering and derivative columns, (batch, antennas, 2(K+1)).
+    rx_gram
+        Inner products of the receive columns, (batch, 2(K+1), 2(K+1)).
+    sums
+        Delay sums of orders 0, 1, 2, (batch, 3, K+1, K+1).
+    jacobian
+        Channel to position parameters, (7) or (9), (batch, P, p).
+    scale
+        2 N / sigma^2 of (6), 1/W.
+    spacing_hz, subcarriers
+        The OFDM grid.
+    """
+
+    parameters: tuple[str, ...]
+    pattern: Pattern
+    coef: NDArray[np.complex128]
+    gain: NDArray[np.complex128]
+    delay: NDArray[np.float64]
+    rx_columns: NDArray[np.complex128]
+    tx_columns: NDArray[np.complex128]
+    rx_gram: NDArray[np.float64]
+    sums: NDArray[np.complex128]
+    jacobian: NDArray[np.float64]
+    scale: float
+    spacing_hz: float
+    subcarriers: int
+
+    @property
+    def paths(self) -> int:
+        """Number of paths, K + 1."""
+        return int(self.delay.shape[1])
+
+
+def bistatic_parameters(paths: int) -> tuple[str, ...]:
+    """Names of the bistatic channel parameters, in the order of (6)."""
+    kinds = ("theta_B", "theta_U", "tau", "re_alpha", "im_alpha")
+    return tuple(f"{kind}{k}" for kind in kinds for k in range(paths))
+
+
+def monostatic_parameters(paths: int) -> tuple[str, ...]:
+    """Names of the monostatic channel parameters, in the order of (6)."""
+    return tuple(f"{kind}{k}" for kind in ("theta_B", "eps", "re_beta", "im_beta") for k in range(paths))
+
+
+@lru_cache
+def _bistatic_pattern(paths: int) -> Pattern:
+    k = np.arange(paths)
+    a, d, none = 2 * k, 2 * k + 1, np.zeros_like(k)
+    rx = np.concatenate((a, d, a, a, a))
+    tx = np.concatenate((d, a, a, a, a))
+    order = np.concatenate((none, none, none + 1, none, none))
+    return Pattern(
+        np.tile(k, 5), order, np.ones(5 * paths, np.int64), np.stack((rx, rx), 1), np.stack((tx, tx), 1)
+    )
+
+
+@lru_cache
+def _monostatic_pattern(paths: int) -> Pattern:
+    k = np.arange(paths)
+    a, d, none = 2 * k, 2 * k + 1, np.zeros_like(k)
+    # The angle turns both the receive and the transmit vector: two terms.
+    rx = np.stack((np.concatenate((d, a, a, a)), np.concatenate((a, a, a, a))), 1)
+    tx = np.stack((np.concatenate((a, a, a, a)), np.concatenate((d, a, a, a))), 1)
+    order = np.concatenate((none, none + 1, none, none))
+    terms = np.concatenate((none + 2, none + 1, none + 1, none + 1))
+    return Pattern(np.tile(k, 4), order, terms, rx, tx)
+
+
+def _grid(scenario: Scenario) -> dict[str, float | int]:
+    return {
+        "scale": 2.0 * scenario.pilots_per_slot / scenario.noise_power_w,
+        "spacing_hz": scenario.subcarrier_spacing_hz,
+        "subcarriers": scenario.subcarriers,
+    }
+
+
+def bistatic_link(scenario: Scenario, draws: Draws, channel: Channel | None = None) -> Link:
+    """The link from BS to UE, model (3), for every draw.
+
+    Parameters
+    ----------
+    scenario, draws
+        What is fixed and what was drawn.
+    channel
+        The draws' channel, if at hand.
+
+    Returns
+    -------
+    Link
+        With P = 5K+5 channel and p = 4K+6 position parameters.
+    """
+    channel = channel or channel_of(scenario, draws)
+    paths = channel.aod.shape[1]
+    tx_columns, tx_norm = steering.steering_columns(channel.aod, scenario.tx_antennas)
+    rx_columns, rx_norm = steering.steering_columns(channel.aoa, scenario.ue_antennas)
+    at, dt, ar, dr = tx_norm[:, ::2], tx_norm[:, 1::2], rx_norm[:, ::2], rx_norm[:, 1::2]
+    alpha = channel.gain_bistatic
+    unit = (ar * at).astype(complex)
+    one_term = np.concatenate(
+        (alpha * (ar * dt), alpha * (dr * at), alpha * (ar * at), unit, 1j * unit), axis=1
+    )
+    return Link(
+        parameters=bistatic_parameters(paths),
+        pattern=_bistatic_pattern(paths),
+        coef=np.stack((one_term, np.zeros_like(one_term)), axis=2),
+        gain=alpha,
+        delay=channel.delay_bistatic,
+        rx_columns=rx_columns,
+        tx_columns=tx_columns,
+        rx_gram=steering.real_gram(rx_columns),
+        sums=delaysums.delay_sums(
+            channel.delay_bistatic, scenario.subcarrier_spacing_hz, scenario.subcarriers
+        ),
+        jacobian=geometry.bistatic_jacobian(
+            np.asarray(scenario.bs_position_m, dtype=float),
+            SPEED_OF_LIGHT,
+            draws.ue_position,
+            draws.target_position,
+        ),
+        **_grid(scenario),  # type: ignore[arg-type]
+    )
+
+
+def monostatic_link(scenario: Scenario, draws: Draws, channel: Channel | None = None) -> Link:
+    """The link from the BS back to itself, model (5), for every draw.
+
+    Parameters
+    ----------
+    scenario, draws
+        What is fixed and what was drawn.
+    channel
+        The draws' channel, if at hand.
+
+    Returns
+    -------
+    Link
+        With P = p = 4K+4 channel and position parameters.
+    """
+    channel = channel or channel_of(scenario, draws)
+    paths = channel.aod.shape[1]
+    tx_columns, tx_norm = steering.steering_columns(channel.aod, scenario.tx_antennas)
+    rx_columns, rx_norm = steering.steering_columns(channel.aod, scenario.rx_antennas)
+    at, dt, ar, dr = tx_norm[:, ::2], tx_norm[:, 1::2], rx_norm[:, ::2], rx_norm[:, 1::2]
+    beta = channel.gain_monostatic
+    unit = (ar * at).astype(complex)
+    first = np.concatenate((beta * (dr * at), beta * (ar * at), unit, 1j * unit), axis=1)
+    second = np.zeros_like(first)
+    second[:, :paths] = beta * (ar * dt)
+    return Link(
+        parameters=monostatic_parameters(paths),
+        pattern=_monostatic_pattern(paths),
+        coef=np.stack((first, second), axis=2),
+        gain=beta,
+        delay=channel.delay_monostatic,
+        rx_columns=rx_columns,
+        tx_columns=tx_columns,
+        rx_gram=steering.real_gram(rx_columns),
+        sums=delaysums.delay_sums(
+            channel.delay_monostatic, scenario.subcarrier_spacing_hz, scenario.subcarriers
+        ),
+        jacobian=geometry.monostatic_jacobian(
+            np.asarray(scenario.bs_position_m, dtype=float),
+            SPEED_OF_LIGHT,
+            draws.ue_position,
+            draws.target_position,
+        ),
+        **_grid(scenario),  # type: ignore[arg-type]
+    )
