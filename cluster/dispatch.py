@@ -34,7 +34,8 @@ def dispatch(
     files, and return only a small receipt.
 
     An item whose worker died is sent again, as the worker may just have been taken away. Its last attempt
-    comes when all else is done, with no other item out, so that an item is not blamed for its neighbour.
+    comes when all else is done, with no other item out, so that an item is not blamed for its neighbour. What
+    fails even then is an error, raised at the end; at once if workers die and die and nothing is finished.
 
     Parameters
     ----------
@@ -47,12 +48,13 @@ def dispatch(
     window
         Most items out at a time; two for each thread of the cluster by default.
     attempts
-        How often an item is tried whose worker dies.
+        How often an item is tried whose worker dies; with one attempt, a neighbour may be blamed.
 
     Raises
     ------
     ClusterError
-        If an item lost its worker in every attempt, named in the message, or if the cluster was lost.
+        If some items lost their worker in every attempt (the message names them), if workers died without
+        end, or if the cluster was lost.
     Exception
         What `function` raised, with a note that names the item.
     """
@@ -83,6 +85,7 @@ def _on_cluster(
     queue = _Queue(items, attempts)
     out: dict[Future[Any], _Task[Item]] = {}
     finished = as_completed()
+    losses_in_a_row = 0
     try:
         while True:
             while len(out) < window and (task := queue.take(alone=not out)):
@@ -90,13 +93,18 @@ def _on_cluster(
                 out[future] = task
                 finished.add(future)
             if not out:
-                return
+                break
             future = next(finished)
-            task = out[future]
+            task = out.pop(future)
             try:
                 receipt = future.result()
             except KilledWorker as error:
-                queue.give_back(task, error)
+                queue.give_back(task)
+                losses_in_a_row += 1
+                if losses_in_a_row > window * attempts:  # more than the items that were out account for
+                    raise ClusterError(
+                        f"workers died {losses_in_a_row} times in a row, at last at {task.item!r}"
+                    ) from error
                 continue
             except FutureCancelledError as error:
                 raise ClusterError(f"the cluster was lost, with {task.item!r} and others out") from error
@@ -104,12 +112,15 @@ def _on_cluster(
                 error.add_note(_note(task.item))
                 raise
             finally:
-                del out[future]
                 future.release()
+            losses_in_a_row = 0
             yield task.item, receipt
     finally:
         if out and client.status == "running":  # the caller left early, and perhaps closed the cluster first
             client.cancel(list(out))
+    if queue.lost:
+        names = ", ".join(repr(task.item) for task in queue.lost)
+        raise ClusterError(f"the worker died in each of {attempts} attempts at: {names}")
 
 
 @dataclass
@@ -122,10 +133,11 @@ class _Queue(Generic[Item]):
     """What is still to be sent: items that lost their worker, then fresh ones, then suspects, each alone."""
 
     def __init__(self, items: Iterable[Item], attempts: int) -> None:
-        self._fresh = iter(items)
-        self._again: deque[_Task[Item]] = deque()
-        self._suspects: deque[_Task[Item]] = deque()
         self._attempts = attempts
+        self._again: deque[_Task[Item]] = deque()
+        self._fresh = iter(items)
+        self._suspects: deque[_Task[Item]] = deque()
+        self.lost: list[_Task[Item]] = []
 
     def take(self, alone: bool) -> _Task[Item] | None:
         if self._again:
@@ -136,14 +148,10 @@ class _Queue(Generic[Item]):
             return self._suspects.popleft()
         return None
 
-    def give_back(self, task: _Task[Item], error: Exception) -> None:
+    def give_back(self, task: _Task[Item]) -> None:
         task.losses += 1
-        if task.losses == self._attempts:
-            raise ClusterError(
-                f"{task.item!r} lost its worker in {task.losses} of {task.losses} attempts"
-            ) from error
-        last = task.losses == self._attempts - 1
-        (self._suspects if last else self._again).append(task)
+        left = self._attempts - task.losses
+        (self._again if left > 1 else self._suspects if left else self.lost).append(task)
 
 
 def _note(item: object) -> str:

@@ -1,0 +1,56 @@
+"""Cramer-Rao bounds and certified beam designs for joint bistatic positioning and monostatic sensing.
+
+Arrays in, arrays out, batch axis first, SI units, angles in rad. Start with `Scenario`, `design` and the
+`Designs` it returns; `bistatic_link`, `position_fim` and `bistatic_bounds` evaluate any covariance of one's own.
+"""
+
+from .beamforming.certificate import certified_gap
+from .beamforming.designs import Designs
+from .beamforming.mismatch import mix_beamformers, mix_covariances
+from .beamforming.problem import Problem, build_problem
+from .beamforming.schemes import CUSTOM, SCHEMES, check_slots, design
+from .channel import Channel, channel_of
+from .crb import bistatic_bounds, equivalent_fim, monostatic_bounds
+from .derivatives import channel_matrix, derivative_tensor
+from .draws import DrawModel, Draws, fixed_draw, sample
+from .errors import DesignError, EngineError, ScenarioError
+from .fisher import channel_fim, position_fim
+from .links import Link, bistatic_link, monostatic_link
+from .scenario import SPEED_OF_LIGHT, Scenario
+from .status import Solver, Status
+
+__all__ = [
+    "CUSTOM",
+    "SCHEMES",
+    "SPEED_OF_LIGHT",
+    "Channel",
+    "DesignError",
+    "Designs",
+    "Draws",
+    "DrawModel",
+    "EngineError",
+    "Link",
+    "Problem",
+    "Scenario",
+    "ScenarioError",
+    "Solver",
+    "Status",
+    "bistatic_bounds",
+    "bistatic_link",
+    "build_problem",
+    "certified_gap",
+    "channel_fim",
+    "channel_matrix",
+    "channel_of",
+    "check_slots",
+    "derivative_tensor",
+    "design",
+    "equivalent_fim",
+    "fixed_draw",
+    "mix_beamformers",
+    "mix_covariances",
+    "monostatic_bounds",
+    "monostatic_link",
+    "position_fim",
+    "sample",
+]

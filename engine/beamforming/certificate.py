@@ -1,13 +1,16 @@
 """The optimality certificate for anyone's covariance: no solver is trusted, ours included."""
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DesignError
 from ..kernels import certificate as kernels
 from ..kernels.objective import hermitian_gradient, weighted_crb, work_space
-from .conic import Cone
 from .problem import Problem
+
+Cone = Literal["full", "reduced"]
 
 
 def certified_gap(

@@ -1,6 +1,6 @@
 """The design problem (12) of a batch of draws, reduced to span(B) and whitened, ready for the solvers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,6 @@ class WhitenedLink:
 
     Attributes
     ----------
-    link
-        The link itself.
     factor
         Rows that turn a whitened inverse into bounds, (batch, p, p).
     covariance_map, power_map
@@ -32,22 +30,36 @@ class WhitenedLink:
         (batch, 2(K+1), p(p+1)/2), at unit power P_m.
     smallest_eigenvalue
         Of the unit-diagonal position FIM at the APA point, (batch,).
-    identifiable
-        Whether some V identifies the parameters, (batch,).
+    regular, identifiable
+        Whether the position FIM at the APA point is regular, and whether it also bounds every position to within
+        1000 km, (batch,).
     bound_rows
         How many leading position parameters the CRB adds up.
     reported_rows
         How many leading position parameters have a bound in the results.
     """
 
-    link: Link
     factor: NDArray[np.float64]
     covariance_map: NDArray[np.float64]
     power_map: NDArray[np.float64]
     smallest_eigenvalue: NDArray[np.float64]
+    regular: NDArray[np.bool_]
     identifiable: NDArray[np.bool_]
     bound_rows: int
     reported_rows: int
+
+    def draw(self, index: int) -> "WhitenedLink":
+        """The link of one draw, as a batch of one."""
+        one = slice(index, index + 1)
+        return replace(
+            self,
+            factor=self.factor[one],
+            covariance_map=self.covariance_map[one],
+            power_map=self.power_map[one],
+            smallest_eigenvalue=self.smallest_eigenvalue[one],
+            regular=self.regular[one],
+            identifiable=self.identifiable[one],
+        )
 
     def over_covariances(self) -> tuple[object, ...]:
         """What the solvers of covariances take of a link."""
@@ -71,6 +83,8 @@ class Problem:
         (batch, 2(K+1), 2(K+1)), rank (batch,).
     gram
         B^H B, real, (batch, 2(K+1), 2(K+1)).
+    codebook
+        U = B: unit-norm steering and derivative beams of every path, (batch, M_T, 2(K+1)).
     apa
         Equal codeword powers of unit sum, (batch, 2(K+1)).
     bistatic, monostatic
@@ -82,14 +96,25 @@ class Problem:
     mix: NDArray[np.float64]
     rank: NDArray[np.int64]
     gram: NDArray[np.float64]
+    codebook: NDArray[np.complex128]
     apa: NDArray[np.float64]
     bistatic: WhitenedLink
     monostatic: WhitenedLink
 
-    @property
-    def codebook(self) -> NDArray[np.complex128]:
-        """U = B: unit-norm steering and derivative beams of every path, (batch, M_T, 2(K+1))."""
-        return self.bistatic.link.tx_columns
+    def draw(self, index: int) -> "Problem":
+        """The problem of one draw, as a batch of one."""
+        one = slice(index, index + 1)
+        return Problem(
+            self.power,
+            self.basis[one],
+            self.mix[one],
+            self.rank[one],
+            self.gram[one],
+            self.codebook[one],
+            self.apa[one],
+            self.bistatic.draw(index),
+            self.monostatic.draw(index),
+        )
 
     def covariance_of_powers(self, powers: NDArray[np.float64]) -> NDArray[np.complex128]:
         """Reduced covariance of codeword powers: (batch, design, codeword) -> (batch, design, n, n)."""
@@ -114,7 +139,7 @@ def _whitened(
     link: Link, power: float, gram: NDArray[np.float64], apa: NDArray[np.float64], rows: int, reported: int
 ) -> WhitenedLink:
     at_apa = products.gram_of_powers(gram, apa)
-    factor, covariance_map, power_map, smallest, identifiable = reduced.reduce_link(
+    factor, covariance_map, power_map, smallest, regular, identifiable = reduced.reduce_link(
         *link.pattern,
         link.coef,
         link.sums,
@@ -126,7 +151,9 @@ def _whitened(
         rows,
         (SMALLEST_EIGENVALUE, LARGEST_BOUND_M2),
     )
-    return WhitenedLink(link, factor, covariance_map, power_map, smallest, identifiable, rows, reported)
+    return WhitenedLink(
+        factor, covariance_map, power_map, smallest, regular, identifiable, rows, reported
+    )
 
 
 def build_problem(scenario: Scenario, draws: Draws) -> Problem:
@@ -157,6 +184,7 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
         mix=mix,
         rank=rank,
         gram=gram,
+        codebook=bistatic.tx_columns,
         apa=apa,
         bistatic=_whitened(bistatic, power, gram, apa, 2, 2 * k + 4),
         monostatic=_whitened(monostatic, power, gram, apa, 2 * k + 2, 2 * k + 2),

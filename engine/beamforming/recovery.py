@@ -1,5 +1,6 @@
 """Beamformers W with V = W W^H from a covariance, and what is lost when there are fewer slots than its rank."""
 
+import zlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from ..crb import SMALLEST_EIGENVALUE
 from ..kernels import bounds
 from ..kernels.mismatch import eigen_factor
+from .designs import Designs
 from .problem import Problem
 
 Recovery = Literal["eigen", "randomization"]
@@ -58,7 +60,7 @@ def objective_at(
                 link.covariance_map[one],
                 link.factor[one],
                 link.smallest_eigenvalue[one],
-                link.identifiable[one],
+                link.regular[one],
                 coordinates,
                 link.bound_rows,
                 SMALLEST_EIGENVALUE,
@@ -114,3 +116,70 @@ def recover(
     values = objective_at(problem, draw, np.stack([w @ w.conj().T for w in candidates]), rho)
     best = int(np.argmin(values))
     return Recovered(candidates[best], float(values[best] / objective_at(problem, draw, x[None], rho)[0] - 1.0))
+
+
+def recover_all(
+    designs: Designs, slots: int, method: Recovery, seed: int, first_draw: int
+) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+    """Beamformers of every design, and what each recovery loses.
+
+    Parameters
+    ----------
+    designs
+        A batch of designs; a scheme that defines W itself (fdb-wbf, cpa-wbf) keeps it, without loss.
+    slots
+        L.
+    method
+        As for `recover`.
+    seed, first_draw
+        Random mixtures are a function of (seed, draw index, scheme, weight).
+
+    Returns
+    -------
+    tuple
+        W / sqrt(P_m) on the basis, (draw, scheme, rho, n, L), and the loss, (draw, scheme, rho); both NaN
+        where no design exists.
+    """
+    shape = designs.rank.shape
+    count = designs.covariance.shape[-1]
+    beams = np.full((*shape, count, slots), np.nan, np.complex128)
+    loss = np.full(shape, np.nan)
+    for d, s, r in np.argwhere(designs.rank > 0):
+        factor = designs.factor[d, s, r]
+        if np.isfinite(factor).all():
+            beams[d, s, r], loss[d, s, r] = _padded(factor, slots), 0.0
+            continue
+        address = (seed, first_draw + int(d), _word(designs.schemes[s]), _word(repr(float(designs.rho[r]))))
+        found = recover(
+            designs.problem,
+            int(d),
+            designs.covariance[d, s, r],
+            float(designs.rho[r]),
+            slots,
+            method,
+            address,
+        )
+        beams[d, s, r], loss[d, s, r] = _padded(found.factor, slots), found.loss
+    return beams, loss
+
+
+def recovery_losses(
+    designs: Designs, slots: int, method: Recovery, seed: int, first_draw: int
+) -> NDArray[np.float64]:
+    """The losses of `recover_all` alone; nothing has to be recovered while every rank fits the slots."""
+    if designs.rank.max(initial=0) <= slots:
+        return np.where(designs.rank > 0, 0.0, np.nan)
+    return recover_all(designs, slots, method, seed, first_draw)[1]
+
+
+def _word(text: str) -> int:
+    """A number that stands for a name in a random address: neighbours on an axis do not matter."""
+    return zlib.crc32(text.encode())
+
+
+def _padded(factor: NDArray[np.complex128], slots: int) -> NDArray[np.complex128]:
+    """Exactly `slots` columns; those cut off are zero (checked before any design is made)."""
+    out = np.zeros((factor.shape[0], slots), np.complex128)
+    kept = min(slots, factor.shape[1])
+    out[:, :kept] = factor[:, :kept]
+    return out

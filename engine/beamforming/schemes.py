@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..crb import SMALLEST_EIGENVALUE, bistatic_from_diagonal, monostatic_from_diagonal
-from ..draws import Draws
+from ..draws import Draws, fixed_draw
 from ..errors import DesignError
 from ..kernels import bounds, certificate, mismatch
 from ..scenario import Scenario
 from ..status import Solver, Status
 from . import weighted
 from .custom import custom_covariances
+from .designs import Designs
 from .problem import Problem, WhitenedLink, build_problem
 from .weighted import Solution
 
@@ -34,54 +35,6 @@ SCHEMES = (
 CUSTOM = "custom"
 WbfFactor = Literal["sqrt", "eigen"]
 _EXTREMES = np.array([1.0, 0.0])
-
-
-@dataclass(frozen=True)
-class Designs:
-    """Designs and bounds, axes (draw, scheme, rho).
-
-    Attributes
-    ----------
-    problem
-        The reduced problem the designs live on.
-    schemes, rho
-        The axes.
-    covariance
-        Reduced covariance, V = P_m Q x Q^H, (draw, scheme, rho, n, n); NaN where no design exists.
-    factor
-        W / sqrt(P_m) on the basis where the scheme defines it (fdb-wbf, cpa-wbf), else NaN; like `covariance`.
-    powers
-        Codeword powers over P_m, (draw, scheme, rho, n); NaN for schemes that do not allocate powers.
-    crb_bp, crb_ms, objective
-        m2; inf where unidentifiable at that V, NaN where no design exists.
-    crb_orientation, crb_clock
-        rad2, s2.
-    crb_map, crb_ms_target
-        BP's bound on each target, (..., K), and MS's on each position, (..., K+1), m2.
-    gap
-        Certified relative gap; NaN where the scheme optimises nothing.
-    status, solver, iterations, rank
-        See `Status`, `Solver`; -1 where not applicable.
-    """
-
-    problem: Problem
-    schemes: tuple[str, ...]
-    rho: NDArray[np.float64]
-    covariance: NDArray[np.complex128]
-    factor: NDArray[np.complex128]
-    powers: NDArray[np.float64]
-    crb_bp: NDArray[np.float64]
-    crb_ms: NDArray[np.float64]
-    objective: NDArray[np.float64]
-    crb_orientation: NDArray[np.float64]
-    crb_clock: NDArray[np.float64]
-    crb_map: NDArray[np.float64]
-    crb_ms_target: NDArray[np.float64]
-    gap: NDArray[np.float64]
-    status: NDArray[np.int64]
-    solver: NDArray[np.int64]
-    iterations: NDArray[np.int64]
-    rank: NDArray[np.int64]
 
 
 @dataclass
@@ -122,7 +75,7 @@ def check_slots(scenario: Scenario, schemes: Sequence[str]) -> None:
 
 def design(
     scenario: Scenario,
-    draws: Draws,
+    draws: Draws | None = None,
     schemes: Sequence[str] = SCHEMES,
     rho: ArrayLike = 0.5,
     *,
@@ -135,7 +88,7 @@ def design(
     Parameters
     ----------
     scenario, draws
-        What is fixed and what was drawn.
+        What is fixed and what was drawn; without draws, one with the scenario's own values and zero phases.
     schemes
         Names out of `SCHEMES`.
     rho
@@ -166,7 +119,7 @@ def design(
     if weights.ndim != 1 or not ((weights >= 0.0) & (weights <= 1.0)).all():
         raise DesignError("rho must be one or more weights in [0, 1]")
     check_slots(scenario, names)
-    problem = build_problem(scenario, draws)
+    problem = build_problem(scenario, fixed_draw(scenario) if draws is None else draws)
     parts = _all_schemes(problem, names, weights, gap_tolerance, wbf_factor)
     if custom is not None:
         names = (*names, CUSTOM)
@@ -318,7 +271,7 @@ def _diagonal(problem: Problem, link: WhitenedLink, x: NDArray[np.complex128]) -
         link.covariance_map,
         link.factor,
         link.smallest_eigenvalue,
-        link.identifiable,
+        link.regular,
         problem.coordinates(x),
         link.reported_rows,
         SMALLEST_EIGENVALUE,

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from ..kernels import ladder
 from ..status import Solver
-from . import conic
 from .problem import Problem
 
 # Eigenvalues of V, or powers, below this share of the total are dropped before anything is computed from it.
 CLEANING = 1e-9
 _APA_SHARE = 0.02  # keeps the start positive definite
+_POLISH_SHARE = 1e-4  # likewise, where the native solvers refine Clarabel's point
 
 
 @dataclass(frozen=True)
@@ -87,16 +87,24 @@ def solve_fdb(
         CLEANING,
     )
     for b, w in np.argwhere(gap > tolerance):
-        raw = conic.reduced_weighted_crb(problem, int(b), float(rho[w]))
-        if raw is None:
-            continue
-        other, other_gap = ladder.judge_covariance(
-            bp.covariance_map[b], bp.factor[b], bp.bound_rows,
-            ms.covariance_map[b], ms.factor[b], ms.bound_rows,
-            problem.mix[b], problem.rank[b], rho[w], raw, tolerance, CLEANING,
-        )  # fmt: skip
-        if other_gap < gap[b, w]:
-            x[b, w], gap[b, w], solver[b, w] = other, other_gap, Solver.CLARABEL
+        from . import conic  # CVXPY takes longer to import than most designs to make; few need it
+
+        guess = conic.reduced_weighted_crb(problem, int(b), float(rho[w]))
+        if guess is not None:
+            mixed = (1.0 - _POLISH_SHARE) * guess + _POLISH_SHARE * start[b, w]
+            one = problem.draw(int(b))
+            other, other_gap, _, _ = ladder.solve_covariances(
+                *one.bistatic.over_covariances(),
+                *one.monostatic.over_covariances(),
+                one.mix,
+                one.rank,
+                rho[w : w + 1],
+                mixed[None, None],
+                tolerance,
+                CLEANING,
+            )
+            if other_gap[0, 0] < gap[b, w]:
+                x[b, w], gap[b, w], solver[b, w] = other[0, 0], other_gap[0, 0], Solver.CLARABEL
     return Solution(x, None, gap, iterations, solver)
 
 
@@ -133,16 +141,22 @@ def solve_cpa(
         CLEANING,
     )
     for b, w in np.argwhere(gap > tolerance):
-        raw = conic.power_weighted_crb(problem, int(b), float(rho[w]))
-        if raw is None:
-            continue
-        other, other_gap = ladder.judge_powers(
-            bp.power_map[b], bp.factor[b], bp.bound_rows,
-            ms.power_map[b], ms.factor[b], ms.bound_rows,
-            rho[w], raw, CLEANING,
-        )  # fmt: skip
-        if other_gap < gap[b, w]:
-            powers[b, w], gap[b, w], solver[b, w] = other, other_gap, Solver.CLARABEL
+        from . import conic
+
+        guess_powers = conic.power_weighted_crb(problem, int(b), float(rho[w]))
+        if guess_powers is not None:
+            mixed = (1.0 - _POLISH_SHARE) * guess_powers + _POLISH_SHARE * start[b, w]
+            one = problem.draw(int(b))
+            other, other_gap, _, _ = ladder.solve_powers(
+                *one.bistatic.over_powers(),
+                *one.monostatic.over_powers(),
+                rho[w : w + 1],
+                mixed[None, None],
+                tolerance,
+                CLEANING,
+            )
+            if other_gap[0, 0] < gap[b, w]:
+                powers[b, w], gap[b, w], solver[b, w] = other[0, 0], other_gap[0, 0], Solver.CLARABEL
     return Solution(problem.covariance_of_powers(powers), powers, gap, iterations, solver)
 
 

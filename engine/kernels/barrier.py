@@ -4,6 +4,9 @@ Minimises f(x) + tr(x) - mu log det(x) over positive definite x (or positive pow
 steps in coordinates x = C (1 + D) C^H scaled by the current point, where the barrier's Hessian is mu times
 the identity. As f has degree -1 the trace term replaces the power constraint; the point is scaled afterwards.
 f is first divided by its value at the start.
+
+It ends as soon as the certificate does: the best design for BP alone may give a target so little power that
+its path, and so the whole FIM, would be lost closer to the boundary.
 """
 
 import math
@@ -146,7 +149,7 @@ def _hermitian_of(step, rank, length):
 
 
 @kernel
-def barrier_covariance(bp, ms, rho, mix, rank, work):
+def barrier_covariance(bp, ms, rho, mix, rank, tolerance, work):
     """Covariance of unit trace (rank, rank), its certified gap, and the number of Newton steps."""
     count = mix.shape[1]
     root = np.zeros((rank, rank), np.complex128)
@@ -163,7 +166,7 @@ def barrier_covariance(bp, ms, rho, mix, rank, work):
     mu = 0.3 / rank
     level = 1.0 + 1.0  # f / scale + tr(x), without the barrier
     steps = 0
-    while steps < _MAX_NEWTON and mu > _LAST_MU:
+    while steps < _MAX_NEWTON and best_gap > tolerance and mu > _LAST_MU:
         coordinates_of(x, mix, rank, coordinates)
         level = weighted_crb(bp, ms, rho, coordinates, slopes, work) / scale
         trace = np.zeros(rank * rank)
@@ -225,7 +228,7 @@ def barrier_covariance(bp, ms, rho, mix, rank, work):
 
 
 @kernel
-def barrier_powers(bp, ms, rho, start, work):
+def barrier_powers(bp, ms, rho, start, tolerance, work):
     """Codeword powers of unit sum, their certified gap, and the number of Newton steps."""
     powers = start.copy()
     count = powers.size
@@ -236,7 +239,7 @@ def barrier_powers(bp, ms, rho, start, work):
         return best, best_gap, 0
     mu = 0.3 / count
     steps = 0
-    while steps < _MAX_NEWTON and mu > _LAST_MU:
+    while steps < _MAX_NEWTON and best_gap > tolerance and mu > _LAST_MU:
         level = weighted_crb(bp, ms, rho, powers, slopes, work) / scale + powers.sum()
         directions = np.diag(powers)
         step, gradient, decrement = _newton(bp, ms, rho, directions, slopes, powers - mu, mu, scale, work)

@@ -78,7 +78,7 @@ def _unit_eigenvalue(whitened, factor):
 
 
 @kernel
-def design_bounds(linear, factor, smallest, identifiable, coordinates, rows, limit):
+def design_bounds(linear, factor, smallest, regular, coordinates, rows, limit):
     """Bounds of the leading `rows` position parameters at every design: (batch, design, rows).
 
     linear (batch, count^2, packed) and factor (batch, p, p) are of `reduced.reduce_link`; coordinates
@@ -93,7 +93,7 @@ def design_bounds(linear, factor, smallest, identifiable, coordinates, rows, lim
     column = np.zeros(p)
     packed = np.zeros(p * (p + 1) // 2)
     for b in range(batch):
-        if not identifiable[b]:
+        if not regular[b]:
             continue
         for d in range(designs):
             packed[:] = 0.0

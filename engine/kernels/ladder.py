@@ -17,7 +17,7 @@ from .smallmat import eigen_hermitian, hermitian_cholesky
 
 LBFGS = 1
 BARRIER = 2
-_MAX_EVALUATIONS = 400
+_MAX_EVALUATIONS = 200
 # A design has to be better than asked for before it is cleaned, since cleaning moves it a little.
 _MARGIN = 0.5
 # Directions that an optimum leaves empty keep a trace of power; the lowest rank that stays certified is taken.
@@ -92,7 +92,9 @@ def solve_covariances(
             )
             solver[b, w] = LBFGS
             if not best_gap <= tolerance:
-                raw, _, extra = barrier_covariance(bp, ms, rho[w], mix[b], n, work)
+                raw, _, extra = barrier_covariance(
+                    bp, ms, rho[w], mix[b], n, _MARGIN * tolerance, work
+                )
                 other, other_gap = _cleaned(
                     bp, ms, rho[w], raw, mix[b], n, tolerance, threshold, work
                 )
@@ -136,7 +138,9 @@ def solve_powers(
             _, best_gap = power_gap(bp, ms, rho[w], best, work)
             solver[b, w] = LBFGS
             if not best_gap <= tolerance:
-                raw_powers, _, extra = barrier_powers(bp, ms, rho[w], start[b, w], work)
+                raw_powers, _, extra = barrier_powers(
+                    bp, ms, rho[w], start[b, w], _MARGIN * tolerance, work
+                )
                 other = clean_powers(raw_powers, threshold)
                 _, other_gap = power_gap(bp, ms, rho[w], other, work)
                 evaluations += extra
@@ -147,28 +151,3 @@ def solve_powers(
             gap[b, w] = best_gap
             iterations[b, w] = evaluations
     return powers, gap, iterations, solver
-
-
-@kernel
-def judge_covariance(
-    bp_map, bp_factor, bp_rows, ms_map, ms_factor, ms_rows, mix, rank, rho, x, tolerance, threshold
-):
-    """Clean a covariance (n, n) that another solver found, and certify it: (x, gap)."""
-    bp = (bp_map, bp_factor, bp_rows)
-    ms = (ms_map, ms_factor, ms_rows)
-    out = np.zeros_like(x)
-    best, gap = _cleaned(
-        bp, ms, rho, x[:rank, :rank].copy(), mix, rank, tolerance, threshold, work_space(bp, ms)
-    )
-    out[:rank, :rank] = best
-    return out, gap
-
-
-@kernel
-def judge_powers(bp_map, bp_factor, bp_rows, ms_map, ms_factor, ms_rows, rho, powers, threshold):
-    """Clean codeword powers that another solver found, and certify them: (powers, gap)."""
-    bp = (bp_map, bp_factor, bp_rows)
-    ms = (ms_map, ms_factor, ms_rows)
-    best = clean_powers(powers, threshold)
-    _, gap = power_gap(bp, ms, rho, best, work_space(bp, ms))
-    return best, gap

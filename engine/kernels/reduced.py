@@ -171,7 +171,8 @@ def reduce_link(
     is (smallest eigenvalue, largest CRB) of an identifiable draw.
 
     Returns factor (batch, p, p), map (batch, count^2, packed), codeword map (batch, count, packed), the
-    smallest eigenvalue (batch), and whether the link is identifiable (batch).
+    smallest eigenvalue (batch), whether the position FIM is regular, and whether the link is identifiable: regular,
+    with all positions within the limit (batch).
     """
     batch, big, p = jacobian.shape
     count = tx_gram.shape[1]
@@ -180,6 +181,7 @@ def reduce_link(
     full = np.zeros((batch, count * count, packed))
     powers = np.zeros((batch, count, packed))
     smallest = np.zeros(batch)
+    regular = np.zeros(batch, np.bool_)
     identifiable = np.zeros(batch, np.bool_)
     for b in range(batch):
         if not np.isfinite(apa_information[b]).all():
@@ -189,11 +191,11 @@ def reduce_link(
         for a in range(bound_rows):
             for c in range(p):
                 bound += factor[b, a, c] ** 2
-        # Written so that NaN counts as unidentifiable.
-        identifiable[b] = smallest[b] >= limits[0] and bound <= limits[1]
-        if identifiable[b]:
+        regular[b] = smallest[b] >= limits[0] and bound < math.inf  # False for NaN
+        identifiable[b] = regular[b] and bound <= limits[1]
+        if regular[b]:
             full[b] = whitened_map(
                 path, order, terms, rx, tx, coef[b], sums[b], gram[b], scale, turned, count
             )
             powers[b] = codeword_map(full[b], tx_gram[b])
-    return factor, full, powers, smallest, identifiable
+    return factor, full, powers, smallest, regular, identifiable

@@ -1,0 +1,84 @@
+"""What comes out of a design run: reduced covariances, bounds, certificates and statuses."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import DesignError
+from ..kernels import products
+from .problem import Problem
+
+
+@dataclass(frozen=True)
+class Designs:
+    """Designs and bounds, axes (draw, scheme, rho).
+
+    Attributes
+    ----------
+    problem
+        The reduced problem the designs live on.
+    schemes, rho
+        The axes.
+    covariance
+        Reduced covariance, V = P_m Q x Q^H, (draw, scheme, rho, n, n); NaN where no design exists.
+    factor
+        W / sqrt(P_m) on the basis where the scheme defines it (fdb-wbf, cpa-wbf), else NaN; like `covariance`.
+    powers
+        Codeword powers over P_m, (draw, scheme, rho, n); NaN for schemes that do not allocate powers.
+    crb_bp, crb_ms, objective
+        m2; inf where unidentifiable at that V, NaN where no design exists.
+    crb_orientation, crb_clock
+        rad2, s2.
+    crb_map, crb_ms_target
+        BP's bound on each target, (..., K), and MS's on each position, (..., K+1), m2.
+    gap
+        Certified relative gap; NaN where the scheme optimises nothing.
+    status, solver, iterations, rank
+        See `Status`, `Solver`; -1 where not applicable.
+    """
+
+    problem: Problem
+    schemes: tuple[str, ...]
+    rho: NDArray[np.float64]
+    covariance: NDArray[np.complex128]
+    factor: NDArray[np.complex128]
+    powers: NDArray[np.float64]
+    crb_bp: NDArray[np.float64]
+    crb_ms: NDArray[np.float64]
+    objective: NDArray[np.float64]
+    crb_orientation: NDArray[np.float64]
+    crb_clock: NDArray[np.float64]
+    crb_map: NDArray[np.float64]
+    crb_ms_target: NDArray[np.float64]
+    gap: NDArray[np.float64]
+    status: NDArray[np.int64]
+    solver: NDArray[np.int64]
+    iterations: NDArray[np.int64]
+    rank: NDArray[np.int64]
+
+    def index(self, scheme: str, rho: float) -> tuple[int, int]:
+        """Places of a scheme and a weight on the axes.
+
+        Raises
+        ------
+        DesignError
+            If this batch has no such design.
+        """
+        matches = np.flatnonzero(np.isclose(self.rho, rho, rtol=0.0, atol=1e-12))
+        if scheme not in self.schemes or matches.size == 0:
+            raise DesignError(
+                f"no design {scheme!r} at rho = {rho:g}; there are {', '.join(self.schemes)} "
+                f"at rho = {', '.join(f'{r:g}' for r in self.rho)}"
+            )
+        return self.schemes.index(scheme), int(matches[0])
+
+    def beam_covariance(self, scheme: str, rho: float) -> NDArray[np.complex128]:
+        """V of one design for every draw, (draw, M_T, M_T), W."""
+        s, r = self.index(scheme, rho)
+        return self.problem.expand(np.ascontiguousarray(self.covariance[:, s, r])[:, None])[:, 0]
+
+    def beampattern(self, scheme: str, rho: float, angle: ArrayLike) -> NDArray[np.float64]:
+        """Power a(theta)^H V a(theta) sent towards angles (rad from broadside), (draw, angle), W."""
+        theta = np.atleast_1d(np.asarray(angle, np.float64))
+        return products.beampattern(self.beam_covariance(scheme, rho), theta)  # type: ignore[no-any-return]

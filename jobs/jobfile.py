@@ -1,0 +1,396 @@
+"""The job file: what to compute, in TOML, checked before anything runs.
+
+A mistake ends in a `JobError`: one line with the file, the key, what is wrong and what would be right.
+"""
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from importlib.resources import files
+from itertools import product
+from pathlib import Path
+from reprlib import repr as short
+from typing import Annotated, Any, Literal, Self, get_args
+
+import tomli_w
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from engine.draws import BoxPosition, DiscPosition, DrawModel
+from engine.errors import EngineError
+from engine.scenario import Finite, Scenario
+
+Scheme = Literal[
+    "fdb-wcrb", "fdb-wbf", "fdb-wvm", "cpa-wcrb", "cpa-wbf", "cpa-wvm", "apa", "fdb-wbf-aligned", "custom"
+]
+DEFAULT_SCHEMES: tuple[Scheme, ...] = get_args(Scheme)[:7]
+# What [sweep] may vary: the scenario's number-valued keys, and how many of its targets take part.
+SWEEPABLE = (*(n for n, f in Scenario.model_fields.items() if isinstance(f.default, (int, float))), "targets")
+_MAX_POINTS = 10_000
+
+
+class JobError(ValueError):
+    """A job file cannot be used; the message is one line for the user."""
+
+
+def _at(key: str, reason: str) -> PydanticCustomError:
+    """Report a key below the place where its error is noticed."""
+    return PydanticCustomError("at_key", "{reason}", {"key": key, "reason": reason})
+
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("a value is listed more than once; list it once")
+    return values
+
+
+def _some(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not values:
+        raise ValueError("the list is empty; give at least one value")
+    return _distinct(values)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DrawsSection(DrawModel):
+    """How many draws, from which seed, and what varies in them."""
+
+    count: Annotated[int, Field(strict=True, ge=1, le=10**8)] = 1000
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 2025
+
+
+Unit = Annotated[Finite, Field(ge=0.0, le=1.0)]
+
+
+class RhoRange(_Section):
+    """Evenly spaced weights from start to stop, both included."""
+
+    start: Unit
+    stop: Unit
+    num: Annotated[int, Field(strict=True, ge=2, le=10_001)]
+
+    def values(self) -> list[float]:
+        """List the weights; those of 0 to 1 are the doubles nearest to i / (num - 1)."""
+        span, last = self.stop - self.start, self.num - 1
+        return [self.start + span * i / last for i in range(last)] + [self.stop]
+
+
+def _rho(value: object) -> object:
+    if not isinstance(value, dict):
+        return value
+    try:
+        return RhoRange.model_validate(value).values()
+    except ValidationError as error:
+        raise _relay(error, value, "design.rho") from None
+
+
+class DesignSection(_Section):
+    """Which beams are designed, for which weights, and how tightly."""
+
+    schemes: Annotated[tuple[Scheme, ...], AfterValidator(_some)] = DEFAULT_SCHEMES
+    rho: Annotated[tuple[Unit, ...], BeforeValidator(_rho), AfterValidator(_some)] = tuple(
+        RhoRange(start=0.0, stop=1.0, num=21).values()
+    )
+    gap_tolerance: Annotated[Finite, Field(ge=1e-9, le=1e-2)] = 1e-6
+    recovery: Literal["eigen", "randomization"] = "eigen"
+    wbf_factor: Literal["sqrt", "eigen"] = "sqrt"
+    custom: Annotated[str, Field(min_length=1)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _append_custom(cls, data: Any) -> Any:
+        """Let a file of beams add its scheme by itself."""
+        if isinstance(data, dict) and data.get("custom") is not None:
+            schemes = data.get("schemes", DEFAULT_SCHEMES)
+            if isinstance(schemes, (list, tuple)) and "custom" not in schemes:
+                return data | {"schemes": [*schemes, "custom"]}
+        return data
+
+
+class OutputSection(_Section):
+    """What the cube keeps beside the bounds."""
+
+    keep: Annotated[tuple[Literal["covariance", "beamformers", "power"], ...], AfterValidator(_distinct)] = ()
+
+
+def _safe_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise ValueError(
+            f"{name!r} is no safe name; use up to 64 letters, digits, . _ -, the first a letter or digit"
+        )
+    return name
+
+
+class JobFile(_Section):
+    """A checked job, every default filled in: one attribute for each section of the file."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    name: Annotated[str, AfterValidator(_safe_name)]
+    scenario: Scenario = Scenario()
+    draws: DrawsSection = DrawsSection()
+    design: DesignSection = DesignSection()
+    sweep: dict[str, tuple[int | float, ...]] = {}
+    output: OutputSection = OutputSection()
+    # Where relative paths start from.
+    _folder: Path = PrivateAttr(default=Path())
+
+    @field_validator("sweep", mode="before")
+    @classmethod
+    def _check_sweep(cls, sweep: Any, info: ValidationInfo) -> Any:
+        """Refuse unknown keys and impossible points; give each value the type that the scenario gives it."""
+        if not isinstance(sweep, dict) or "scenario" not in info.data:
+            return {} if isinstance(sweep, dict) else sweep
+        size = 1
+        for key, values in sweep.items():
+            if key not in SWEEPABLE:
+                raise _at(key, _unknown("sweep", key))
+            if not (
+                isinstance(values, (list, tuple)) and values and all(type(v) in (int, float) for v in values)
+            ):
+                raise _at(key, f"{short(values)} is refused; it should be a list of numbers, not empty")
+            size *= len(values)
+        if size > _MAX_POINTS:
+            raise ValueError(f"{size} points are too many; {_MAX_POINTS} at most")
+        scenarios = [_swept(info.data["scenario"], point) for point in _points(sweep)]
+        typed = {key: tuple(dict.fromkeys(getattr(s, key) for s in scenarios)) for key in sweep}
+        for key, values in sweep.items():
+            if len(typed[key]) < len(values):
+                raise _at(key, "a value is listed more than once; list it once")
+        return typed
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if "custom" in self.design.schemes and self.design.custom is None:
+            reason = '"custom" has no beams; add custom = "beams.npy", the file of them'
+            raise _at("design.schemes", reason)
+        paths = self.scenario.targets + 1
+        for name in ("phases_bistatic_rad", "phases_monostatic_rad"):
+            phases = getattr(self.draws, name)
+            if phases is not None and len(phases) != paths:
+                reason = f"{len(phases)} phases for {paths} paths; give {paths}, path 0 first"
+                raise _at(f"draws.{name}", reason)
+        for key, word, swept in (
+            ("output.keep", "covariance", "tx_antennas"),
+            ("output.keep", "beamformers", "tx_antennas"),
+            ("output.keep", "beamformers", "slots"),
+            ("design.schemes", "custom", "tx_antennas"),
+        ):
+            if word in (*self.output.keep, *self.design.schemes) and swept in self.sweep:
+                raise _at(
+                    key, f'"{word}" has one size, which a sweep of {swept} changes; leave out one of them'
+                )
+        return self
+
+    @property
+    def custom_path(self) -> Path | None:
+        """File of the custom beams, if any."""
+        return None if self.design.custom is None else self._folder / self.design.custom
+
+    def resolved(self) -> dict[str, Any]:
+        """Return the job with every default, as plain values fit for JSON and TOML."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    def canonical(self) -> str:
+        """Return the resolved job as compact JSON with sorted keys.
+
+        Only those of `sweep` keep their order, which is that of the cube's dimensions.
+        """
+        return _canonical(self.resolved())
+
+    def to_toml(self) -> str:
+        """Return the resolved job as a job file that reads as the same job."""
+        return tomli_w.dumps(self.resolved())
+
+    def key(self) -> str:
+        """Return the identity of the job's results.
+
+        Returns
+        -------
+        str
+            SHA-256 of the canonical job without its name and number of draws, and with the hash of the custom
+            beams' bytes in place of their path.
+        """
+        job = self.resolved()
+        del job["name"], job["draws"]["count"]
+        if self.custom_path is not None:
+            job["design"]["custom"] = hashlib.sha256(self.custom_path.read_bytes()).hexdigest()
+        return hashlib.sha256(_canonical(job).encode()).hexdigest()
+
+    def sweep_points(self) -> list[tuple[tuple[int, ...], Scenario]]:
+        """List the points of the sweep, the last key running fastest; one point without a sweep.
+
+        Each is the index along every swept key, in file order, and the scenario there.
+        """
+        indices = product(*(range(len(values)) for values in self.sweep.values()))
+        scenarios = (_swept(self.scenario, point) for point in _points(self.sweep))
+        return list(zip(indices, scenarios, strict=True))
+
+
+def packaged_jobs() -> dict[str, str]:
+    """List the jobs that come with crbatch: name and one line about each."""
+    texts = {name: packaged_text(name) for name in ("drops", "paper", "phases", "smoke")}
+    return {name: text.splitlines()[0].removeprefix("# ") for name, text in texts.items()}
+
+
+def packaged_text(name: str) -> str:
+    """Return the text of a packaged job, or of "template", the commented job file to start from."""
+    return (files(__package__) / "specs" / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def load_job(path_or_name: str | Path) -> JobFile:
+    """Read and check a job.
+
+    Parameters
+    ----------
+    path_or_name
+        Name of a packaged job, or else the path of a job file.
+
+    Returns
+    -------
+    JobFile
+        The checked job.
+
+    Raises
+    ------
+    JobError
+        If there is no such file, or it is no valid job.
+    """
+    source = str(path_or_name)
+    path = Path(path_or_name)
+    try:
+        text = packaged_text(source) if source in packaged_jobs() else path.read_text(encoding="utf-8")
+        document = tomllib.loads(text)
+        job = JobFile.model_validate(document)
+    except FileNotFoundError:
+        reason = f"no such file; give a job file's path or a packaged job ({', '.join(packaged_jobs())})"
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror}); give a job file"
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        reason = f"not TOML: {error}; correct that place"
+    except ValidationError as error:
+        reason = _explain(error, document)
+    else:
+        job._folder = path.parent
+        if job.custom_path is None or job.custom_path.is_file():
+            return job
+        reason = f"design.custom: no file {job.custom_path}; the path starts at the job file's folder"
+    raise JobError(" ".join(f"{source}: {reason}".split()))
+
+
+def _canonical(job: dict[str, Any]) -> str:
+    # A dict keeps its order where sort_keys is off, so sections are sorted one by one and `sweep` is not.
+    parts = (
+        f"{json.dumps(key)}:{json.dumps(job[key], sort_keys=key != 'sweep', separators=(',', ':'))}"
+        for key in sorted(job)
+    )
+    return "{" + ",".join(parts) + "}"
+
+
+def _points(sweep: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
+    return [dict(zip(sweep, values, strict=True)) for values in product(*sweep.values())]
+
+
+def _swept(scenario: Scenario, point: dict[str, float]) -> Scenario:
+    """Move the scenario to one point of a sweep."""
+    changes = dict(point)
+    targets = changes.pop("targets", scenario.targets)
+    if not isinstance(targets, int):
+        raise _at("targets", f"{targets} is refused; it should be a whole number")
+    try:
+        return scenario.replace(**changes).with_targets(targets)
+    except ValidationError as error:
+        raise _relay(error, point, "scenario") from None
+    except EngineError as error:
+        raise _at("targets", str(error)) from None
+
+
+_TABLES: dict[str, list[type[BaseModel]]] = {
+    "": [JobFile],
+    "scenario": [Scenario],
+    "draws": [DrawsSection],
+    "draws.ue_position": [BoxPosition, DiscPosition],
+    "draws.target_positions": [BoxPosition, DiscPosition],
+    "design": [DesignSection],
+    "design.rho": [RhoRange],
+    "output": [OutputSection],
+}
+_KEYS = {
+    table: [field.alias or name for model in models for name, field in model.model_fields.items()]
+    for table, models in _TABLES.items()
+} | {"sweep": list(SWEEPABLE)}
+
+
+def _unknown(table: str, key: str) -> str:
+    """Name the nearest valid key: the same one in another table, or a similar one in this."""
+    keys = _KEYS.get(table, _KEYS[""])  # a quoted key may hold dots
+    if key in keys:
+        return "not a key of this kind; leave it out, or give another kind"
+    home = next((f"{other}.{key}".lstrip(".") for other, names in _KEYS.items() if key in names), None)
+    return f'unknown key; did you mean "{home or get_close_matches(key, keys, n=1, cutoff=0.0)[0]}"?'
+
+
+def _place(error: ErrorDetails, document: object) -> str:
+    """Spell an error's location as a dotted key, without the names of alternatives, which the file lacks."""
+    parts = []
+    for part in error["loc"]:
+        found = isinstance(document, dict) and part in document
+        if found or isinstance(part, int) or (error["type"] == "missing" and part == error["loc"][-1]):
+            parts.append(str(part))
+        if isinstance(document, dict) and found:
+            document = document[part]
+    if error["type"] == "at_key":
+        parts.append(error["ctx"]["key"])
+    return ".".join(part for part in parts if part)
+
+
+def _reason(error: ErrorDetails, place: str) -> str:
+    """Say what is wrong and what would be right."""
+    given = short(error["input"])
+    match error["type"]:
+        case "extra_forbidden":
+            table, _, key = place.rpartition(".")
+            return _unknown(table, key)
+        case "missing":
+            return "missing; add it"
+        case "at_key" | "value_error":
+            return error["msg"].removeprefix("Value error, ")
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return f"{given} is refused; it should be a table"
+        case "union_tag_invalid" | "union_tag_not_found":
+            return f'{given} is of no known kind; give kind = "fixed", "box" or "disc"'
+        case _:
+            wanted = error["msg"].partition("should ")[2] or error["msg"]
+            return f"{given} is refused; it should {wanted.replace('tuple', 'list')}"
+
+
+def _first(error: ValidationError) -> ErrorDetails:
+    """Pick the error to show: unknown keys come before what follows from them."""
+    return min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+
+
+def _relay(error: ValidationError, document: object, table: str) -> PydanticCustomError:
+    """Pass on the error of a value that was validated on its own."""
+    place = _place(_first(error), document)
+    return _at(place, _reason(_first(error), f"{table}.{place}"))
+
+
+def _explain(error: ValidationError, document: object) -> str:
+    place = _place(_first(error), document)
+    more = f" (+{error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{place}: {_reason(_first(error), place)}{more}"

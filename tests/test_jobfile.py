@@ -1,0 +1,389 @@
+import hashlib
+import json
+import tomllib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.scenario import Scenario
+from jobs.jobfile import (
+    DEFAULT_SCHEMES,
+    SWEEPABLE,
+    JobError,
+    JobFile,
+    RhoRange,
+    load_job,
+    packaged_jobs,
+    packaged_text,
+)
+
+HEAD = 'schema = 1\nname = "a"\n'
+PHASES = "phases_bistatic_rad = [0, 1, 2, 3]\nphases_monostatic_rad = [4, 5, 6, 7]\n"
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def write(text, head=HEAD):
+        (tmp_path / "my.toml").write_text(head + text)
+        return "my.toml"
+
+    return write
+
+
+def job(**sections):
+    return JobFile.model_validate({"schema": 1, "name": "a"} | sections)
+
+
+def test_defaults(write):
+    loaded = load_job(write(""))
+    assert loaded.scenario == Scenario()
+    assert (loaded.draws.count, loaded.draws.seed, loaded.draws.phases) == (1000, 2025, "uniform")
+    assert loaded.design.schemes == DEFAULT_SCHEMES
+    assert DEFAULT_SCHEMES == ("fdb-wcrb", "fdb-wbf", "fdb-wvm", "cpa-wcrb", "cpa-wbf", "cpa-wvm", "apa")
+    assert loaded.design.rho == tuple(i / 20 for i in range(21))
+    assert (loaded.design.gap_tolerance, loaded.design.recovery) == (1e-6, "eigen")
+    assert (loaded.design.wbf_factor, loaded.design.custom, loaded.custom_path) == ("sqrt", None, None)
+    assert loaded.output.keep == ()
+    assert loaded.sweep_points() == [((), Scenario())]
+
+
+# One line: the key, what is wrong, what would be right.
+REFUSED = [
+    ("[scenario]\nbandwith_hz = 1", 'scenario.bandwith_hz: unknown key; did you mean "bandwidth_hz"?'),
+    ("[scenario]\ncarrier_ghz = 28", 'scenario.carrier_ghz: unknown key; did you mean "carrier_hz"?'),
+    ("count = 5", 'count: unknown key; did you mean "draws.count"?'),
+    ('"a.b" = 5', 'a.b: unknown key; did you mean "'),
+    ('"a\\nb" = 5', 'a b: unknown key; did you mean "'),
+    ("[design]\nknowledge = 1", 'design.knowledge: unknown key; did you mean "'),
+    ("[draws]\ntraining_draws = 1", 'draws.training_draws: unknown key; did you mean "'),
+    ("[scenario]\nbandwidth_hz = -1.0", "-1.0 is refused; it should be greater than 0"),
+    ('[scenario]\nslots = "16"', "scenario.slots: '16' is refused; it should be a valid integer"),
+    (
+        "[scenario]\nue_position_m = [nan, 1]",
+        "scenario.ue_position_m.0: nan is refused; it should be a finite",
+    ),
+    ("[scenario]\nue_position_m = [1]", "scenario.ue_position_m.1: missing; add it"),
+    ("[scenario]\nue_position_m = [0, 0]", "scenario: bs_position_m and ue_position_m are the same point"),
+    (
+        "[scenario]\ntarget_rcs_m2 = 'x'",
+        "scenario.target_rcs_m2: 'x' is refused; it should be a valid number",
+    ),
+    ("[scenario]\ntarget_rcs_m2 = [1, 2, 0]", "scenario.target_rcs_m2.2: 0 is refused; it should be greater"),
+    ("scenario = 3", "scenario: 3 is refused; it should be a table"),
+    ("[draws]\nseed = -1", "draws.seed: -1 is refused; it should be greater than or equal to 0"),
+    ("[draws]\ncount = true", "draws.count: True is refused; it should be a valid integer"),
+    (
+        '[draws]\nphases = "fixed"',
+        'draws: phases = "fixed" needs phases_bistatic_rad; give one phase per path',
+    ),
+    (
+        f'[scenario]\ntarget_positions_m = [[5, 15]]\n[draws]\nphases = "fixed"\n{PHASES}',
+        "draws.phases_bistatic_rad: 4 phases for 2 paths; give 2, path 0 first",
+    ),
+    ('[draws]\nue_position = "fixed"', "draws.ue_position: 'fixed' is refused; it should be a table"),
+    (
+        '[draws]\nue_position = { kind = "ball" }',
+        'draws.ue_position: {\'kind\': \'ball\'} is of no known kind; give kind = "fixed", "box" or "disc"',
+    ),
+    (
+        '[draws]\nue_position = { kind = "box", x_m = [2, 1], y_m = [0, 1] }',
+        "draws.ue_position: x_m = [2, 1] is empty; give [low, high] with low < high",
+    ),
+    (
+        '[draws]\nue_position = { kind = "disc", centre_m = [2, 1], radius = 1, radius_m = 1 }',
+        'draws.ue_position.radius: unknown key; did you mean "radius_m"?',
+    ),
+    (
+        '[draws]\ntarget_positions = { kind = "fixed", x_m = [0, 1] }',
+        "draws.target_positions.x_m: not a key of this kind; leave it out, or give another kind",
+    ),
+    ("[design]\nrho = [0, 1.5]", "design.rho.1: 1.5 is refused; it should be less than or equal to 1"),
+    ("[design]\nrho = [0.5, nan]", "design.rho.1: nan is refused; it should be a finite number"),
+    ("[design]\nrho = [0, 0.0]", "design.rho: a value is listed more than once; list it once"),
+    ("[design]\nrho = []", "design.rho: the list is empty; give at least one value"),
+    ("[design]\nrho = 0.5", "design.rho: 0.5 is refused; it should be a valid list"),
+    ("[design]\nrho = { start = 0, stop = 1 }", "design.rho.num: missing; add it"),
+    ("[design]\nrho = { start = 0, stop = 1, nm = 3 }", 'design.rho.nm: unknown key; did you mean "num"?'),
+    (
+        "[design]\nrho = { start = 0, stop = 2, num = 3 }",
+        "design.rho.stop: 2 is refused; it should be less than",
+    ),
+    ("[design]\nrho = { start = 1, stop = 1, num = 3 }", "design.rho: a value is listed more than once"),
+    ('[design]\nschemes = ["fdb"]', "design.schemes.0: 'fdb' is refused; it should be 'fdb-wcrb', "),
+    ('[design]\nschemes = ["apa", "apa"]', "design.schemes: a value is listed more than once; list it once"),
+    ("[design]\nschemes = []", "design.schemes: the list is empty; give at least one value"),
+    ('[design]\nschemes = ["custom"]', 'design.schemes: "custom" has no beams; add custom = "beams.npy"'),
+    (
+        '[design]\ncustom = "no.npy"',
+        "design.custom: no file no.npy; the path starts at the job file's folder",
+    ),
+    (
+        "[design]\ngap_tolerance = 0.1",
+        "design.gap_tolerance: 0.1 is refused; it should be less than or equal",
+    ),
+    ("[design]\ngap_tolerance = 1e-10", "design.gap_tolerance: 1e-10 is refused; it should be greater than"),
+    ("[sweep]\ntx_antenna = [1]", 'sweep.tx_antenna: unknown key; did you mean "tx_antennas"?'),
+    ("[sweep]\ngain_law = [1]", 'sweep.gain_law: unknown key; did you mean "scenario.gain_law"?'),
+    (
+        "[sweep]\ntx_antennas = []",
+        "sweep.tx_antennas: [] is refused; it should be a list of numbers, not empty",
+    ),
+    (
+        "[sweep]\ntx_antennas = 8",
+        "sweep.tx_antennas: 8 is refused; it should be a list of numbers, not empty",
+    ),
+    ('[sweep]\ntx_antennas = ["8"]', "sweep.tx_antennas: ['8'] is refused; it should be a list of numbers"),
+    ("[sweep]\ntx_antennas = [8, 8.5]", "sweep.tx_antennas: 8.5 is refused; it should be a valid integer"),
+    ("[sweep]\npower_dbm = [1, 1.0]", "sweep.power_dbm: a value is listed more than once; list it once"),
+    ("[sweep]\nslots = [4, 0]", "sweep.slots: 0 is refused; it should be greater than or equal to 1"),
+    ("[sweep]\ntargets = [2, 4]", "sweep.targets: targets = 4 is outside 0..3, the targets of the scenario"),
+    ("[sweep]\ntargets = [2.0]", "sweep.targets: 2.0 is refused; it should be a whole number"),
+    (
+        "[sweep]\nbandwidth_hz = [3e11]",
+        "sweep: bandwidth_hz 3e+11 is not below carrier_hz 2.8e+10; give both",
+    ),
+    ("sweep = 5", "sweep: 5 is refused; it should be a table"),
+    (
+        f"[sweep]\nslots = {list(range(1, 102))}\ntx_antennas = {list(range(1, 102))}",
+        "sweep: 10201 points are too many; 10000 at most",
+    ),
+    (
+        '[output]\nkeep = ["covariance"]\n[sweep]\ntx_antennas = [8]',
+        'output.keep: "covariance" has one size, which a sweep of tx_antennas changes',
+    ),
+    (
+        '[output]\nkeep = ["power", "beamformers"]\n[sweep]\ntx_antennas = [8]',
+        'output.keep: "beamformers" has one size, which a sweep of tx_antennas changes',
+    ),
+    (
+        '[output]\nkeep = ["beamformers"]\n[sweep]\nslots = [8]',
+        'output.keep: "beamformers" has one size, which a sweep of slots changes',
+    ),
+    (
+        '[design]\ncustom = "no.npy"\n[sweep]\ntx_antennas = [8]',
+        'design.schemes: "custom" has one size, which a sweep of tx_antennas changes',
+    ),
+    ('[output]\nkeep = ["cov"]', "output.keep.0: 'cov' is refused; it should be 'covariance', "),
+    ("[output]\nuntil = 3", 'output.until: unknown key; did you mean "keep"?'),
+    ("[draws\n", "not TOML: Expected ']' at the end of a table declaration (at line 3, "),
+    ("[draws]\nseed = 1\nseed = 2\n", "not TOML: Cannot overwrite a value (at line 5, "),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), REFUSED)
+def test_refused_in_one_line(write, text, message):
+    with pytest.raises(JobError) as caught:
+        load_job(write(text))
+    assert str(caught.value).startswith("my.toml: ")
+    assert message in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+    assert "more)" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('name = "a"', "my.toml: schema: missing; add it"),
+        ("schema = 1", "my.toml: name: missing; add it"),
+        ('schema = 2\nname = "a"', "my.toml: schema: 2 is refused; it should be 1"),
+        (
+            'schema = 1\nname = "a"\nslots = 0\n[scenario]\nslots = 0',
+            'slots: unknown key; did you mean "scenario.slots"?',
+        ),
+        ('schema = 1\nnam = "a"', 'my.toml: nam: unknown key; did you mean "name"? (+1 more)'),
+    ],
+)
+def test_top_level(write, text, message):
+    with pytest.raises(JobError) as caught:
+        load_job(write(text, head=""))
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "-a", "a b", "a\n", "é", "x" * 65, "a\u0000"])
+def test_unsafe_names(name):
+    with pytest.raises(ValueError, match="safe name"):
+        job(name=name)
+
+
+def test_files_that_cannot_be_read(tmp_path, write):
+    with pytest.raises(
+        JobError, match=r"^gone\.toml: no such file; .*packaged job \(drops, paper, phases, smoke\)"
+    ):
+        load_job("gone.toml")
+    with pytest.raises(JobError, match="cannot be read"):
+        load_job(tmp_path)
+    path = tmp_path / write("")
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(JobError, match="not TOML"):
+        load_job(path)
+
+
+@given(num=st.integers(2, 200), ends=st.lists(st.floats(0, 1), min_size=2, max_size=2, unique=True))
+def test_rho_range(num, ends):
+    start, stop = sorted(ends)
+    values = RhoRange(start=start, stop=stop, num=num).values()
+    assert (values[0], values[-1], len(values)) == (start, stop, num)
+    np.testing.assert_allclose(values, np.linspace(start, stop, num), rtol=0, atol=1e-15)
+    assert all(0 <= value <= 1 for value in values)
+
+
+def test_rho_as_list_and_as_range_are_one_job():
+    assert (
+        job(design={"rho": [0, 0.25, 0.5, 0.75, 1]}).key()
+        == job(design={"rho": {"start": 0, "stop": 1, "num": 5}}).key()
+    )
+
+
+def test_sweep_is_cartesian_in_file_order(write):
+    loaded = load_job(write("[sweep]\ntx_antennas = [8, 32]\ntargets = [3, 0, 2]\npower_dbm = [-20]\n"))
+    assert list(loaded.sweep) == ["tx_antennas", "targets", "power_dbm"]
+    points = loaded.sweep_points()
+    assert [index for index, _ in points] == [(i, j, 0) for i in range(2) for j in range(3)]
+    expected = [Scenario(tx_antennas=m).with_targets(k) for m in (8, 32) for k in (3, 0, 2)]
+    assert [scenario for _, scenario in points] == expected
+    # Values have the scenario's types, whatever the file's.
+    assert type(loaded.sweep["power_dbm"][0]) is float
+    assert type(loaded.sweep["tx_antennas"][0]) is int
+
+
+def test_what_can_be_swept():
+    """Every number-valued key, targets, and nothing else; one RCS for all targets is a number."""
+    assert set(SWEEPABLE) == {
+        *("carrier_hz", "bandwidth_hz", "subcarriers", "slots", "pilots_per_slot", "power_dbm"),
+        *("noise_figure_db", "noise_psd_dbm_hz", "tx_antennas", "rx_antennas", "ue_antennas"),
+        *("bs_broadside_deg", "ue_orientation_deg", "clock_bias_s", "target_rcs_m2", "ue_rcs_m2", "targets"),
+    }
+    for key in SWEEPABLE:
+        value = getattr(Scenario(), key)
+        value = 100.0 if key == "target_rcs_m2" else value
+        assert job(sweep={key: [value]}).sweep_points() == [((0,), Scenario())], key
+
+
+def test_points_that_fit_only_together():
+    with pytest.raises(ValueError, match="not below carrier_hz"):
+        job(sweep={"carrier_hz": [1e6, 28e9]})
+    assert len(job(sweep={"carrier_hz": [1e6, 28e9], "bandwidth_hz": [1e5, 2e5]}).sweep_points()) == 4
+
+
+def test_fixed_phases_are_swept_with_the_targets(write):
+    loaded = load_job(write(f'[draws]\nphases = "fixed"\n{PHASES}[sweep]\ntargets = [1, 3]\n'))
+    assert loaded.draws.phases_bistatic_rad == (0.0, 1.0, 2.0, 3.0)
+
+
+def test_resolved_is_plain_and_reads_back(write, tmp_path):
+    text = (
+        '[scenario]\ntarget_rcs_m2 = [1, 2, 3]\n[draws]\nrcs = "swerling1"\n'
+        'ue_position = { kind = "disc", centre_m = [0, 18], radius_m = 3 }\n'
+        '[sweep]\ntx_antennas = [32, 8]\nslots = [3]\n[output]\nkeep = ["power"]\n'
+    )
+    first = load_job(write(text))
+    assert json.loads(json.dumps(first.resolved())) == first.resolved()
+    assert first.resolved()["scenario"]["target_rcs_m2"] == [1.0, 2.0, 3.0]
+    (tmp_path / "again.toml").write_text(first.to_toml())
+    again = load_job(tmp_path / "again.toml")
+    assert again.canonical() == first.canonical()
+    assert list(again.sweep) == list(first.sweep)
+    assert json.loads(first.canonical()) == first.resolved()
+    assert " " not in first.canonical()
+    sections = json.loads(first.canonical())
+    assert list(sections) == sorted(sections)
+    assert list(sections["scenario"]) == sorted(sections["scenario"])
+
+
+def test_key_is_of_the_results_only():
+    base = job()
+    assert base.key() == job(name="b", draws={"count": 3}).key()
+    assert base.key() == job(scenario={"power_dbm": -20}, design={"recovery": "eigen"}).key()
+    assert len(base.key()) == 64
+    changed = [
+        job(scenario={"slots": 15}),
+        job(draws={"seed": 1}),
+        job(draws={"rcs": "swerling1"}),
+        job(design={"gap_tolerance": 1e-5}),
+        job(design={"schemes": ["apa"]}),
+        job(output={"keep": ["power"]}),
+        job(sweep={"slots": [8], "tx_antennas": [8]}),
+        job(sweep={"tx_antennas": [8], "slots": [8]}),  # other order, other dimensions
+    ]
+    assert len({base.key(), *(one.key() for one in changed)}) == 1 + len(changed)
+
+
+def test_custom_beams_count_by_their_bytes(write, tmp_path):
+    beams = tmp_path / "beams.npy"
+    np.save(beams, np.eye(16, dtype=complex))
+    first = load_job(write('[design]\ncustom = "beams.npy"\n'))
+    assert first.design.schemes == (*DEFAULT_SCHEMES, "custom")
+    assert first.custom_path is not None
+    assert first.custom_path.read_bytes() == beams.read_bytes()
+    # Another path to the same bytes is the same job; other bytes are not.
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "job.toml").write_text(HEAD + '[design]\ncustom = "../beams.npy"\n')
+    key = first.key()
+    assert load_job(tmp_path / "sub" / "job.toml").key() == key
+    assert load_job(write("")).key() != key
+    np.save(beams, 2 * np.eye(16, dtype=complex))
+    assert first.key() != key
+    digest = hashlib.sha256(beams.read_bytes()).hexdigest()
+    assert digest not in first.canonical()
+
+
+def test_custom_keeps_its_listed_place(write, tmp_path):
+    (tmp_path / "beams.npy").write_bytes(b"any")
+    loaded = load_job(write('[design]\nschemes = ["custom", "apa"]\ncustom = "beams.npy"\n'))
+    assert loaded.design.schemes == ("custom", "apa")
+
+
+def test_packaged_jobs():
+    jobs = {name: load_job(name) for name in packaged_jobs()}
+    assert list(jobs) == ["drops", "paper", "phases", "smoke"]
+    assert all(loaded.name == name for name, loaded in jobs.items())
+    assert all(line and not line.startswith("#") for line in packaged_jobs().values())
+    assert {name: loaded.draws.count for name, loaded in jobs.items()} == {
+        "drops": 1000,
+        "paper": 100,
+        "phases": 10_000,
+        "smoke": 8,
+    }
+    assert [len(loaded.design.rho) for loaded in jobs.values()] == [21, 21, 21, 5]
+    assert [len(loaded.design.schemes) for loaded in jobs.values()] == [7, 8, 7, 8]
+    assert jobs["paper"].sweep == {"targets": (2, 3)}
+    assert all(loaded.scenario == Scenario() for loaded in jobs.values())
+    drops = jobs["drops"].draws
+    assert (drops.rcs, drops.ue_orientation) == ("swerling1", "uniform")
+    assert drops.ue_position == drops.target_positions
+    assert drops.ue_position.model_dump() == {"kind": "box", "x_m": (-15.0, 15.0), "y_m": (5.0, 25.0)}
+
+
+def test_a_packaged_name_wins_over_a_folder_of_that_name(tmp_path, monkeypatch):
+    (tmp_path / "smoke").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load_job("smoke").name == "smoke"
+    with pytest.raises(JobError, match="cannot be read"):
+        load_job("./smoke")
+
+
+def test_template_spells_out_every_default(write):
+    text = packaged_text("template")
+    assert load_job(write(text, head="")).canonical() == job(name="example").canonical()
+    written = tomllib.loads(text)
+    resolved = job().resolved()
+    assert set(written) == set(resolved)
+    for section in ("scenario", "draws", "design", "output"):
+        assert set(written[section]) == set(resolved[section]), section
+
+
+def test_commented_lines_of_the_template_are_valid(write, tmp_path):
+    (tmp_path / "beams.npy").write_bytes(b"any")
+    text = packaged_text("template").replace('phases = "uniform"', 'phases = "fixed"')
+    _, *lines = text.splitlines()
+    switched_on = "\n".join(line.removeprefix("# ") if " = " in line else line for line in lines)
+    with pytest.raises(JobError, match="sweep of tx_antennas"):
+        load_job(write(switched_on, head=""))
+    loaded = load_job(write(switched_on.replace("tx_antennas = [8, 16, 32]", ""), head=""))
+    assert loaded.sweep == {"targets": (2, 3)}
+    assert loaded.draws.phases_monostatic_rad == (0.0,) * 4
+    assert loaded.design.schemes[-1] == "custom"
