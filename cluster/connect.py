@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -71,7 +70,9 @@ def connect(kind: str, workers: int | None = None) -> Iterator[Client | None]:
         yield None
         return
     with ExitStack() as stack:
-        folder = stack.enter_context(_private_folder())
+        folder = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="crbatch-cluster-", ignore_cleanup_errors=True)
+        )
         # For as long as the cluster lives: a worker that replaces a dead one inherits it as well, and a
         # value from the user's shell would win over the one in Dask's configuration.
         stack.enter_context(_environment(WORKER_ENVIRONMENT))
@@ -127,15 +128,6 @@ def _deaf_to_interrupts() -> WorkerPlugin:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     return DeafToInterrupts()
-
-
-@contextmanager
-def _private_folder() -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="crbatch-cluster-") as folder:
-        try:
-            yield folder
-        finally:  # Dask's scheduler put its own folder on the path of this process
-            sys.path[:] = [entry for entry in sys.path if not entry.startswith(folder)]
 
 
 @contextmanager

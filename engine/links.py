@@ -89,7 +89,7 @@ def monostatic_parameters(paths: int) -> tuple[str, ...]:
 @lru_cache
 def _bistatic_pattern(paths: int) -> Pattern:
     k = np.arange(paths)
-    a, d, none = 2 * k, 2 * k + 1, np.zeros_like(k)
+    a, d, none = k, paths + k, np.zeros_like(k)
     rx = np.concatenate((a, d, a, a, a))
     tx = np.concatenate((d, a, a, a, a))
     order = np.concatenate((none, none, none + 1, none, none))
@@ -101,7 +101,7 @@ def _bistatic_pattern(paths: int) -> Pattern:
 @lru_cache
 def _monostatic_pattern(paths: int) -> Pattern:
     k = np.arange(paths)
-    a, d, none = 2 * k, 2 * k + 1, np.zeros_like(k)
+    a, d, none = k, paths + k, np.zeros_like(k)
     # The angle turns both the receive and the transmit vector: two terms.
     rx = np.stack((np.concatenate((d, a, a, a)), np.concatenate((a, a, a, a))), 1)
     tx = np.stack((np.concatenate((a, a, a, a)), np.concatenate((d, a, a, a))), 1)
@@ -137,7 +137,8 @@ def bistatic_link(scenario: Scenario, draws: Draws, channel: Channel | None = No
     paths = channel.aod.shape[1]
     tx_columns, tx_norm = steering.steering_columns(channel.aod, scenario.tx_antennas)
     rx_columns, rx_norm = steering.steering_columns(channel.aoa, scenario.ue_antennas)
-    at, dt, ar, dr = tx_norm[:, ::2], tx_norm[:, 1::2], rx_norm[:, ::2], rx_norm[:, 1::2]
+    at, dt = tx_norm[:, :paths], tx_norm[:, paths:]
+    ar, dr = rx_norm[:, :paths], rx_norm[:, paths:]
     alpha = channel.gain_bistatic
     unit = (ar * at).astype(complex)
     one_term = np.concatenate(
@@ -184,7 +185,8 @@ def monostatic_link(scenario: Scenario, draws: Draws, channel: Channel | None = 
     paths = channel.aod.shape[1]
     tx_columns, tx_norm = steering.steering_columns(channel.aod, scenario.tx_antennas)
     rx_columns, rx_norm = steering.steering_columns(channel.aod, scenario.rx_antennas)
-    at, dt, ar, dr = tx_norm[:, ::2], tx_norm[:, 1::2], rx_norm[:, ::2], rx_norm[:, 1::2]
+    at, dt = tx_norm[:, :paths], tx_norm[:, paths:]
+    ar, dr = rx_norm[:, :paths], rx_norm[:, paths:]
     beta = channel.gain_monostatic
     unit = (ar * at).astype(complex)
     first = np.concatenate((beta * (dr * at), beta * (ar * at), unit, 1j * unit), axis=1)

@@ -2,7 +2,6 @@
 
 Dense and direct: every subcarrier, every antenna, the sum (6) as it is printed. Nothing here is taken from
 the project, so that agreement means something. Equation numbers are the paper's; SI units, radians.
-
 With `Case(real=numpy.longdouble)` everything from the geometry to the gradient is computed in that type
 (80 bits on x86), to tell rounding from error in ill-conditioned draws.
 """
@@ -15,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 Array = np.ndarray
-
 SPEED_OF_LIGHT = 299792458.0
 PI = np.longdouble("3.14159265358979323846264338327950288")
 
@@ -199,18 +197,16 @@ def jacobian_bistatic(case: Case) -> Array:
     n, c = case.k + 1, case.real(SPEED_OF_LIGHT)
     bs, ue = np.asarray(case.bs, case.real), np.asarray(case.ue, case.real)
     jac = np.zeros((5 * n, 4 * n + 2), case.real)
-    here = slice(0, 2)
     for k in range(n):
         point = ue if k == 0 else np.asarray(case.targets[k - 1], case.real)
-        there = here if k == 0 else slice(1 + 2 * k, 3 + 2 * k)
+        there = slice(0, 2) if k == 0 else slice(1 + 2 * k, 3 + 2 * k)
         turn_out, away_out = _slopes(point - bs)
         turn_back, away_back = _slopes((bs if k == 0 else point) - ue)
         jac[k, there] = turn_out
-        jac[n + k, here], jac[2 * n + k, here] = -turn_back, -away_back / c
+        jac[n + k, :2], jac[2 * n + k, :2] = -turn_back, -away_back / c
         if k > 0:
             jac[n + k, there], jac[2 * n + k, there] = turn_back, (away_out + away_back) / c
-        jac[n + k, 2] = 1
-        jac[2 * n + k, 2 * n + 1] = 1
+        jac[n + k, 2], jac[2 * n + k, 2 * n + 1] = 1, 1
     jac[3 * n :, 2 * n + 2 :] = np.eye(2 * n)
     return jac
 
@@ -239,14 +235,14 @@ MONOSTATIC = Link(derivative_tensor_monostatic, jacobian_monostatic, lambda case
 
 
 def _tensor_blocks(case: Case, link: Link) -> Iterator[Array]:
-    """The derivative tensor, 64 subcarriers at a time to save memory."""
+    # 64 subcarriers at a time, to save memory
     for start in range(1, case.m + 1, 64):
         yield link.tensor(case, np.arange(start, min(start + 64, case.m + 1)))
 
 
 def channel_fim(case: Case, v: Array, link: Link) -> Array:
     """[I]_ij = (2N/sigma^2) sum_m Re tr(dH_m/dxi_j V dH_m^H/dxi_i), (6)."""
-    v, total = np.asarray(v) * case.real(1), 0
+    v, total = (np.asarray(v) + np.conj(v).T) * case.real(0.5), 0
     for d in _tensor_blocks(case, link):
         total = total + (d.conj().reshape(len(d), -1) @ (d @ v).reshape(len(d), -1).T).real
     return 2 * case.pilots / case.noise_power * total
@@ -281,8 +277,13 @@ def inverse(fim: Array) -> Array:
     return x.T @ x * np.outer(scale, scale)
 
 
+def conditioning(fim: Array) -> float:
+    """Smallest eigenvalue of the FIM scaled to a unit diagonal."""
+    scale = 1 / np.sqrt(np.diag(fim))
+    return float(np.linalg.eigvalsh((fim * np.outer(scale, scale)).astype(np.float64))[0])
+
+
 def _variances(case: Case, v: Array, link: Link) -> Array:
-    """Lower bounds of the variances of eta."""
     return np.diag(inverse(position_fim(case, v, link)))
 
 
@@ -297,13 +298,11 @@ def crb_monostatic(case: Case, v: Array) -> float:
 
 
 def crb_orientation(case: Case, v: Array) -> float:
-    """CRB of phi in rad2."""
-    return float(_variances(case, v, BISTATIC)[2])
+    return float(_variances(case, v, BISTATIC)[2])  # phi, rad2
 
 
 def crb_clock(case: Case, v: Array) -> float:
-    """CRB of dt in s2."""
-    return float(_variances(case, v, BISTATIC)[3 + 2 * case.k])
+    return float(_variances(case, v, BISTATIC)[3 + 2 * case.k])  # dt, s2
 
 
 def crb_mapping(case: Case, v: Array) -> Array:
@@ -323,24 +322,21 @@ def equivalent_fim(fim: Array, keep: Sequence[int]) -> Array:
     return fim[np.ix_(keep, keep)] - cross @ inverse(fim[np.ix_(drop, drop)]) @ cross.T
 
 
-def _terms(rho: float) -> list[tuple[float, Link]]:
-    """Terms of zero weight are left out, even if their bound is infinite."""
-    return [(w, link) for w, link in ((rho, BISTATIC), (1 - rho, MONOSTATIC)) if w > 0]
-
-
+@np.errstate(invalid="ignore")
 def objective_and_gradient(case: Case, v: Array, rho: float) -> tuple[np.floating, Array]:
-    """f(V) and the Hermitian G with df = Re tr(G dV), in the case's precision."""
-    f, grad = case.real(0), np.zeros((case.mt, case.mt)) * 1j * case.real(1)
-    for weight, link in _terms(rho):
+    """f(V) and Hermitian G with df = Re tr(G dV), in the precision of the case; inf and NaN if singular."""
+    f, grad = case.real(0), 0
+    for weight, link in ((rho, BISTATIC), (1 - rho, MONOSTATIC)):
+        if weight == 0:  # left out, even if its bound is infinite
+            continue
         jac, where = link.jacobian(case), link.positions(case)
         inv = inverse(position_fim(case, v, link))
         f = f + weight * np.trace(inv[np.ix_(where, where)])
         # d tr(E inv E^T) = -tr(E inv J^T dI_c J inv E^T) = -sum_ij q_ij dI_ij, with (6) for dI.
         q = jac @ inv[:, where] @ inv[where, :] @ jac.T
         for d in _tensor_blocks(case, link):
-            mixed = np.tensordot(q, d, axes=1)
-            product = d.conj().reshape(-1, case.mt).T @ mixed.reshape(-1, case.mt)
-            grad -= weight * 2 * case.pilots / case.noise_power * product
+            product = d.conj().reshape(-1, case.mt).T @ np.tensordot(q, d, axes=1).reshape(-1, case.mt)
+            grad = grad - weight * 2 * case.pilots / case.noise_power * product
     return f, (grad + grad.conj().T) / 2
 
 
@@ -355,8 +351,10 @@ def gradient(case: Case, v: Array, rho: float) -> Array:
 
 
 def certified_gap(case: Case, v: Array, rho: float) -> float:
-    """P_m lambda_max(-G)/f - 1 >= f(V)/f* - 1 over all V of trace P_m."""
+    """P_m lambda_max(-G)/f - 1 >= f(V)/f* - 1 over all V of trace P_m; NaN where f(V) is infinite."""
     f, grad = objective_and_gradient(case, v, rho)
+    if np.isinf(f):
+        return np.nan
     return float(np.linalg.eigvalsh((-case.power / f * grad).astype(np.complex128))[-1] - 1)
 
 
@@ -367,9 +365,7 @@ def extended_precision_gap(case: Case, v: Array, rho: float) -> float:
 
 def codebook(case: Case) -> Array:
     """U of CPA, unit-norm columns a_0, da_0, a_1, da_1, ..."""
-    columns = []
-    for theta in geometry(case).aod:
-        columns += [steering(case.mt, theta), steering_derivative(case.mt, theta)]
+    columns = [a(case.mt, theta) for theta in geometry(case).aod for a in (steering, steering_derivative)]
     return np.array([u / np.sqrt(np.sum(np.abs(u) ** 2)) for u in columns]).T
 
 
@@ -381,16 +377,14 @@ def cpa_covariance(case: Case, p: Sequence[float]) -> Array:
 
 def apa_covariance(case: Case) -> Array:
     """Equal powers, together P_m."""
-    n = 2 * case.k + 2
-    return cpa_covariance(case, np.full(n, case.power / n))
+    return cpa_covariance(case, np.ones(2 * case.k + 2) * case.power / (2 * case.k + 2))
 
 
 def certified_gap_cpa(case: Case, p: Sequence[float], rho: float) -> float:
     """P_m max_i(-df/dp_i)/f - 1 >= f(p)/f* - 1 over all powers of sum P_m."""
     f, grad = objective_and_gradient(case, cpa_covariance(case, p), rho)
-    u = codebook(case)
-    slopes = [(u[:, i].conj() @ grad @ u[:, i]).real for i in range(u.shape[1])]
-    return float(case.power * max(-slope for slope in slopes) / f - 1)
+    slopes = np.diag(codebook(case).conj().T @ grad @ codebook(case)).real
+    return float(case.power * max(-slopes) / f - 1)
 
 
 def delay_sum(q: int, delta: float, bw: float, m: int) -> complex:

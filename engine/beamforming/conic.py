@@ -114,9 +114,7 @@ def weighted_crb_program(
     x = cp.Variable((columns.shape[0], columns.shape[0]), hermitian=True)
     reach = _transmit_map(columns)
     unknown = cp.hstack([cp.vec(cp.real(x), order="C"), cp.vec(cp.imag(x), order="C")])
-    maps = tuple(
-        link.covariance_map[draw].T @ reach for link in (problem.bistatic, problem.monostatic)
-    )
+    maps = tuple(link.covariance_map[draw].T @ reach for link in (problem.bistatic, problem.monostatic))
     constraints = [x >> 0, cp.real(cp.trace(x)) == 1.0]
     return _weighted_program(problem, draw, rho, (maps[0].T, maps[1].T), unknown, constraints), x
 

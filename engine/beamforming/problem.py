@@ -84,7 +84,7 @@ class Problem:
     gram
         B^H B, real, (batch, 2(K+1), 2(K+1)).
     codebook
-        U = B: unit-norm steering and derivative beams of every path, (batch, M_T, 2(K+1)).
+        U = B: unit-norm steering beams of every path, then their derivatives, (batch, M_T, 2(K+1)).
     apa
         Equal codeword powers of unit sum, (batch, 2(K+1)).
     bistatic, monostatic
@@ -128,6 +128,13 @@ class Problem:
         """V = P_m Q x Q^H of reduced covariances (batch, design, n, n): (batch, design, M_T, M_T), W."""
         return products.expand(self.basis, reduced_covariance, self.power)  # type: ignore[no-any-return]
 
+    def expand_factor(self, factor: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """W = sqrt(P_m) Q w of reduced factors (batch, ..., n, L): (batch, ..., M_T, L), W^0.5."""
+        batch, *middle, n, slots = factor.shape
+        flat = np.ascontiguousarray(factor).reshape(batch, -1, n, slots)
+        out = products.expand_factor(self.basis, flat, float(np.sqrt(self.power)))
+        return out.reshape(batch, *middle, -1, slots)  # type: ignore[no-any-return]
+
     def coordinates(self, reduced_covariance: NDArray[np.complex128]) -> NDArray[np.float64]:
         """Real coordinates of S = B^H V B / P_m of reduced covariances, (batch, design, 4(K+1)^2)."""
         return bounds.covariance_coordinates(  # type: ignore[no-any-return]
@@ -151,9 +158,7 @@ def _whitened(
         rows,
         (SMALLEST_EIGENVALUE, LARGEST_BOUND_M2),
     )
-    return WhitenedLink(
-        factor, covariance_map, power_map, smallest, regular, identifiable, rows, reported
-    )
+    return WhitenedLink(factor, covariance_map, power_map, smallest, regular, identifiable, rows, reported)
 
 
 def build_problem(scenario: Scenario, draws: Draws) -> Problem:
@@ -174,7 +179,9 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
     monostatic = monostatic_link(scenario, draws, channel)
     basis, mix, rank = steering.orthonormal_basis(bistatic.tx_columns, _RANK_TOLERANCE)
     gram = steering.real_gram(bistatic.tx_columns)
-    alive = gram[:, np.arange(gram.shape[1]), np.arange(gram.shape[1])] > 0.5  # one antenna: no derivative beam
+    alive = (
+        gram[:, np.arange(gram.shape[1]), np.arange(gram.shape[1])] > 0.5
+    )  # one antenna: no derivative beam
     apa = alive / alive.sum(axis=1, keepdims=True)
     power = scenario.power_per_subcarrier_w
     k = bistatic.paths - 1

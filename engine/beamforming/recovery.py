@@ -45,9 +45,7 @@ def eigen_beamformer(problem: Problem, draw: int, x: NDArray[np.complex128]) -> 
     return out
 
 
-def objective_at(
-    problem: Problem, draw: int, x: NDArray[np.complex128], rho: float
-) -> NDArray[np.float64]:
+def objective_at(problem: Problem, draw: int, x: NDArray[np.complex128], rho: float) -> NDArray[np.float64]:
     """Weighted CRB of reduced covariances (design, n, n) of one draw, (design,), m2."""
     coordinates = bounds.covariance_coordinates(
         np.ascontiguousarray(x[None]), problem.mix[draw : draw + 1], problem.rank[draw : draw + 1]
@@ -115,7 +113,9 @@ def recover(
         return Recovered(candidates[0], 0.0)
     values = objective_at(problem, draw, np.stack([w @ w.conj().T for w in candidates]), rho)
     best = int(np.argmin(values))
-    return Recovered(candidates[best], float(values[best] / objective_at(problem, draw, x[None], rho)[0] - 1.0))
+    return Recovered(
+        candidates[best], float(values[best] / objective_at(problem, draw, x[None], rho)[0] - 1.0)
+    )
 
 
 def recover_all(

@@ -128,7 +128,11 @@ def design(
 
 
 def _all_schemes(
-    problem: Problem, names: tuple[str, ...], rho: NDArray[np.float64], tolerance: float, wbf_factor: WbfFactor
+    problem: Problem,
+    names: tuple[str, ...],
+    rho: NDArray[np.float64],
+    tolerance: float,
+    wbf_factor: WbfFactor,
 ) -> list[_Scheme]:
     fdb = cpa = None
     if any(name.startswith("fdb") for name in names):
@@ -172,9 +176,7 @@ def _extreme_gap(extremes: Solution, rho: NDArray[np.float64]) -> NDArray[np.flo
     return np.where(rho == 1.0, bp, np.where(rho == 0.0, ms, np.nan))
 
 
-def _extremes_certified(
-    extremes: Solution, rho: NDArray[np.float64], tolerance: float
-) -> NDArray[np.bool_]:
+def _extremes_certified(extremes: Solution, rho: NDArray[np.float64], tolerance: float) -> NDArray[np.bool_]:
     """Whether the extremes of non-zero weight are certified, (draw, rho)."""
     bp, ms = extremes.gap[:, :1] <= tolerance, extremes.gap[:, 1:] <= tolerance
     return (bp | (rho == 0.0)) & (ms | (rho == 1.0))
@@ -311,7 +313,9 @@ def _with_bounds(
         schemes=names,
         rho=rho,
         covariance=np.where(absent[..., None, None], np.nan, x),
-        factor=np.stack([np.full_like(x[:, 0], np.nan) if p.factor is None else p.factor for p in parts], axis=1),
+        factor=np.stack(
+            [np.full_like(x[:, 0], np.nan) if p.factor is None else p.factor for p in parts], axis=1
+        ),
         powers=np.stack(
             [np.full((batch, weights, n), np.nan) if p.powers is None else p.powers for p in parts], axis=1
         ),

@@ -84,20 +84,12 @@ def solve_covariances(
             if (rho[w] > 0.0 and not bp_ok[b]) or (rho[w] < 1.0 and not ms_ok[b]):
                 continue
             z = _start_factor(start[b, w, :n, :n].copy(), mix[b], n)
-            raw, _, count = descend(
-                bp, ms, rho[w], z, mix[b], n, _MARGIN * tolerance, _MAX_EVALUATIONS, work
-            )
-            best, best_gap = _cleaned(
-                bp, ms, rho[w], raw, mix[b], n, tolerance, threshold, work
-            )
+            raw, _, count = descend(bp, ms, rho[w], z, mix[b], n, _MARGIN * tolerance, _MAX_EVALUATIONS, work)
+            best, best_gap = _cleaned(bp, ms, rho[w], raw, mix[b], n, tolerance, threshold, work)
             solver[b, w] = LBFGS
             if not best_gap <= tolerance:
-                raw, _, extra = barrier_covariance(
-                    bp, ms, rho[w], mix[b], n, _MARGIN * tolerance, work
-                )
-                other, other_gap = _cleaned(
-                    bp, ms, rho[w], raw, mix[b], n, tolerance, threshold, work
-                )
+                raw, _, extra = barrier_covariance(bp, ms, rho[w], mix[b], n, _MARGIN * tolerance, work)
+                other, other_gap = _cleaned(bp, ms, rho[w], raw, mix[b], n, tolerance, threshold, work)
                 count += extra
                 if not best_gap <= other_gap:
                     best, best_gap = other, other_gap
@@ -138,9 +130,7 @@ def solve_powers(
             _, best_gap = power_gap(bp, ms, rho[w], best, work)
             solver[b, w] = LBFGS
             if not best_gap <= tolerance:
-                raw_powers, _, extra = barrier_powers(
-                    bp, ms, rho[w], start[b, w], _MARGIN * tolerance, work
-                )
+                raw_powers, _, extra = barrier_powers(bp, ms, rho[w], start[b, w], _MARGIN * tolerance, work)
                 other = clean_powers(raw_powers, threshold)
                 _, other_gap = power_gap(bp, ms, rho[w], other, work)
                 evaluations += extra

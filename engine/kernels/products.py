@@ -67,6 +67,21 @@ def expand(basis, x, power):
 
 
 @kernel
+def expand_factor(basis, factor, amplitude):
+    """amplitude Q w: basis (batch, M_T, n), factor (batch, design, n, L) -> (batch, design, M_T, L)."""
+    batch, designs, count, slots = factor.shape
+    antennas = basis.shape[1]
+    out = np.zeros((batch, designs, antennas, slots), np.complex128)
+    for b in range(batch):
+        for d in range(designs):
+            for t in range(antennas):
+                for i in range(count):
+                    for m in range(slots):
+                        out[b, d, t, m] += amplitude * basis[b, t, i] * factor[b, d, i, m]
+    return out
+
+
+@kernel
 def reduce(basis, covariance, power):
     """Q^H V Q / P_m: covariance (batch, design, M_T, M_T) -> (batch, design, n, n)."""
     batch, designs, antennas, _ = covariance.shape

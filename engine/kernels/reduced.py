@@ -163,7 +163,20 @@ def codeword_map(full, gram):
 
 @kernel
 def reduce_link(
-    path, order, terms, rx, tx, coef, sums, gram, jacobian, scale, apa_information, tx_gram, bound_rows, limits
+    path,
+    order,
+    terms,
+    rx,
+    tx,
+    coef,
+    sums,
+    gram,
+    jacobian,
+    scale,
+    apa_information,
+    tx_gram,
+    bound_rows,
+    limits,
 ):
     """Whitened problem of one link for every draw.
 

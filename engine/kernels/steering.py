@@ -9,7 +9,7 @@ from ..accelerate import kernel
 
 @kernel
 def steering_columns(theta, antennas):
-    """Columns [a_0, d_0, a_1, d_1, ...] of unit norm, and the norms that restore a and da/dtheta.
+    """Columns [a_0, a_1, ..., d_0, d_1, ...] of unit norm, and the norms that restore a and da/dtheta.
 
     The derivative of a(theta) is j pi cos(theta) D a with D = diag(i - (N-1)/2). Its direction j D a / |D|
     does not depend on cos(theta), so it stays defined at end-fire, where the norm pi cos(theta) |D| vanishes.
@@ -28,15 +28,15 @@ def steering_columns(theta, antennas):
     for b in range(batch):
         for k in range(paths):
             phase_step = math.pi * math.sin(theta[b, k])
-            norms[b, 2 * k] = math.sqrt(antennas)
-            norms[b, 2 * k + 1] = math.pi * math.cos(theta[b, k]) * spread
+            norms[b, k] = math.sqrt(antennas)
+            norms[b, paths + k] = math.pi * math.cos(theta[b, k]) * spread
             for i in range(antennas):
                 offset = i - centre
                 real = math.cos(offset * phase_step)
                 imag = math.sin(offset * phase_step)
-                columns[b, i, 2 * k] = amplitude * complex(real, imag)
+                columns[b, i, k] = amplitude * complex(real, imag)
                 if spread > 0.0:  # a single antenna has no derivative
-                    columns[b, i, 2 * k + 1] = (offset / spread) * complex(-imag, real)
+                    columns[b, i, paths + k] = (offset / spread) * complex(-imag, real)
     return columns, norms
 
 

@@ -59,9 +59,9 @@ def channel(gain, delay, spacing, rx_columns, tx_columns, norm, subcarriers):
                 angle = -omega * delay[b, k]
                 factor = norm * gain[b, k] * complex(math.cos(angle), math.sin(angle))
                 for r in range(out.shape[2]):
-                    left = factor * rx_columns[b, r, 2 * k]
+                    left = factor * rx_columns[b, r, k]
                     for c in range(out.shape[3]):
-                        out[b, m, r, c] += left * np.conj(tx_columns[b, c, 2 * k])
+                        out[b, m, r, c] += left * np.conj(tx_columns[b, c, k])
     return out
 
 

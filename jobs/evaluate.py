@@ -1,0 +1,139 @@
+"""The work of one chunk: draws, designs, bounds, and the labelled dataset of them."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from engine import Designs, Draws, Scenario, design, sample
+from engine.beamforming.recovery import recover_all, recovery_losses
+from results.schema import make_dataset
+
+from .beams import load_beams
+from .jobfile import JobFile
+
+# Results of a design, by the names they have in the cube; all (draw, scheme, rho, ...).
+_DESIGN_ARRAYS = (
+    "crb_bp",
+    "crb_ms",
+    "objective",
+    "crb_orientation",
+    "crb_clock",
+    "crb_ms_target",
+    "crb_map",
+    "gap",
+    "status",
+    "rank",
+    "iterations",
+    "solver",
+)
+_DRAW_ARRAYS = (
+    "phase_bistatic",
+    "phase_monostatic",
+    "ue_position",
+    "target_position",
+    "ue_orientation",
+    "target_rcs",
+    "ue_rcs",
+)
+_SMALL_INTEGERS = {"status": np.int8, "solver": np.int8, "rank": np.int32, "iterations": np.int32}
+
+
+def evaluate(job: JobFile, start: int, stop: int) -> xr.Dataset:
+    """Compute draws start to stop - 1 of a job at every point of its sweep.
+
+    Parameters
+    ----------
+    job
+        A checked job.
+    start, stop
+        Range of draws.
+
+    Returns
+    -------
+    xarray.Dataset
+        As `results.schema` has it; a draw's values do not depend on the range.
+
+    Raises
+    ------
+    engine.DesignError
+        If a scheme needs more slots than there are, or the custom beams do not fit.
+    """
+    custom = load_beams(job)
+    shape = tuple(len(values) for values in job.sweep.values())
+    tables = []
+    for index, scenario in job.sweep_points():
+        draws, designs = design_draws(job, scenario, start, stop, custom)
+        tables.append((index, _point_arrays(job, scenario.slots, draws, designs, start)))
+    arrays = {
+        name: _assembled(shape, [(index, table[name]) for index, table in tables]) for name in tables[0][1]
+    }
+    return make_dataset(
+        arrays,
+        scheme=list(job.design.schemes),
+        rho=list(job.design.rho),
+        draw=np.arange(start, stop),
+        sweep={key: list(values) for key, values in job.sweep.items()},
+        attrs={},
+    )
+
+
+def design_draws(
+    job: JobFile, scenario: Scenario, start: int, stop: int, custom: ArrayLike | None
+) -> tuple[Draws, Designs]:
+    """Draw and design draws start to stop - 1 of one point of the sweep."""
+    draws = sample(scenario, job.draws, job.draws.seed, start, stop)
+    schemes = [scheme for scheme in job.design.schemes if scheme != "custom"]
+    designs = design(
+        scenario,
+        draws,
+        schemes,
+        job.design.rho,
+        gap_tolerance=job.design.gap_tolerance,
+        wbf_factor=job.design.wbf_factor,
+        custom=custom,
+    )
+    return draws, designs
+
+
+def _point_arrays(
+    job: JobFile, slots: int, draws: Draws, designs: Designs, start: int
+) -> dict[str, NDArray[Any]]:
+    """Everything the cube holds of one point of the sweep."""
+    arrays = {name: getattr(draws, name) for name in _DRAW_ARRAYS}
+    for name in _DESIGN_ARRAYS:
+        arrays[name] = getattr(designs, name).astype(_SMALL_INTEGERS.get(name, np.float64))
+    arrays["conditioning_bistatic"] = designs.problem.bistatic.smallest_eigenvalue
+    arrays["conditioning_monostatic"] = designs.problem.monostatic.smallest_eigenvalue
+    recovery, seed = job.design.recovery, job.draws.seed
+    if "beamformers" in job.output.keep:
+        factors, arrays["recovery_loss"] = recover_all(designs, slots, recovery, seed, start)
+        arrays["beamformers"] = _parts(designs.problem.expand_factor(factors))
+    else:
+        arrays["recovery_loss"] = recovery_losses(designs, slots, recovery, seed, start)
+    if "covariance" in job.output.keep:
+        shape = designs.covariance.shape
+        flat = designs.covariance.reshape(shape[0], -1, *shape[3:])
+        v = designs.problem.expand(flat)
+        arrays["covariance"] = _parts(v.reshape(*shape[:3], *v.shape[2:]))
+    if "power" in job.output.keep:
+        arrays["power"] = designs.problem.power * designs.powers
+    return arrays
+
+
+def _parts(values: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """Real and imaginary parts on a trailing axis."""
+    return np.stack((values.real, values.imag), axis=-1)
+
+
+def _assembled(shape: tuple[int, ...], parts: list[tuple[tuple[int, ...], NDArray[Any]]]) -> NDArray[Any]:
+    """Arrays of all points of the sweep in one, padded with NaN where a point has fewer paths or antennas."""
+    if not shape:
+        return parts[0][1]
+    largest = tuple(max(sizes) for sizes in zip(*(part.shape for _, part in parts), strict=True))
+    kind = parts[0][1].dtype
+    out = np.full(shape + largest, np.nan if kind.kind == "f" else -1, dtype=kind)
+    for index, part in parts:
+        out[(*index, *(slice(size) for size in part.shape))] = part
+    return out
