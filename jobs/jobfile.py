@@ -202,6 +202,10 @@ class JobFile(_Section):
         """File of the custom beams, if any."""
         return None if self.design.custom is None else self._folder / self.design.custom
 
+    def with_custom(self, name: str) -> "JobFile":
+        """Return the same job with its custom beams under another name."""
+        return self.model_copy(update={"design": self.design.model_copy(update={"custom": name})})
+
     def resolved(self) -> dict[str, Any]:
         """Return the job with every default, as plain values fit for JSON and TOML."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)

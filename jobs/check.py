@@ -1,0 +1,164 @@
+"""Checks of a finished run: replay of one draw bit for bit, and verification of bytes and certificates."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from engine import Status, build_problem, certified_gap, sample
+from engine.crb import bistatic_bounds, monostatic_bounds
+from engine.fisher import position_fim
+from engine.links import bistatic_link, monostatic_link
+from results.errors import DamagedData as DamagedShard
+from results.shards import covering, list_shards, verify_shard
+
+from .beams import load_beams
+from .errors import DamagedData, UsageProblem
+from .evaluate import design_draws, evaluate
+from .rundir import RunDirectory
+
+_SAMPLE = 4
+# The explicit path sums over subcarriers in another order; near-singular FIMs magnify the difference.
+_BOUND_TOLERANCE = 1e-6
+
+
+def replay(folder: RunDirectory, draw: int) -> dict[str, Any]:
+    """Compute one draw again, alone, and compare it with the cube bit for bit.
+
+    Parameters
+    ----------
+    folder
+        A finished run.
+    draw
+        Its index.
+
+    Returns
+    -------
+    dict
+        draw, whether it is identical, which variables differ, and its bounds.
+
+    Raises
+    ------
+    UsageProblem
+        If there is no such draw.
+    """
+    job = folder.job()
+    if not 0 <= draw < job.draws.count:
+        raise UsageProblem(f"{folder.path}: no draw {draw}; there are 0 to {job.draws.count - 1}")
+    again = evaluate(job, draw, draw + 1)
+    with xr.open_dataset(folder.complete_cube()) as cube:
+        stored = cube.isel(draw=slice(draw, draw + 1)).load()
+    different = [
+        str(name)
+        for name in again.data_vars
+        if np.ascontiguousarray(again[name].values).tobytes() != np.ascontiguousarray(stored[name].values).tobytes()
+    ]
+    missing = sorted(str(name) for name in set(stored.data_vars) ^ set(again.data_vars))
+    return {
+        "draw": draw,
+        "identical": not different and not missing,
+        "different": different + missing,
+        "designs": _rows(again),
+    }
+
+
+def _rows(data: xr.Dataset) -> list[dict[str, Any]]:
+    """One row for each design of a dataset of one draw."""
+    frame = data[["crb_bp", "crb_ms", "objective", "gap", "status", "rank"]].isel(draw=0)
+    flat = frame.stack(design=frame["crb_bp"].dims)
+    rows = []
+    for n in range(flat.sizes["design"]):
+        one = flat.isel(design=n)
+        row: dict[str, Any] = {
+            str(dim): one.coords[dim].item() for dim in frame["crb_bp"].dims
+        }
+        row |= {str(name): one[name].item() for name in one.data_vars}
+        row["status"] = Status(row["status"]).name.lower()
+        rows.append(row)
+    return rows
+
+
+def verify(folder: RunDirectory) -> dict[str, Any]:
+    """Check a finished run: bytes of shards and cube, completeness, replay and certificates of a sample.
+
+    The sample's designs are certified from scratch: FIMs by the explicit sum over subcarriers, bounds by
+    inverting them, the gap on the full M_T x M_T cone.
+
+    Parameters
+    ----------
+    folder
+        A run.
+
+    Returns
+    -------
+    dict
+        Figures of what was checked.
+
+    Raises
+    ------
+    IncompleteRun
+        If draws are missing.
+    DamagedData
+        Naming the file or draw that is not what it should be.
+    """
+    job = folder.job()
+    folder.complete_cube()
+    shards = list_shards(folder.shards)
+    try:
+        for shard in shards:
+            verify_shard(shard)
+    except DamagedShard as error:
+        raise DamagedData(f"{error}; delete it and run the job again") from None
+    _, missing = covering(shards, job.draws.count)
+    if missing:
+        raise DamagedData(f"{folder.shards}: the cube is there, but the shards of draws {missing} are not")
+    step = max(1, job.draws.count // _SAMPLE)
+    checked = 0
+    largest = 0.0
+    for draw in range(0, job.draws.count, step):
+        result = replay(folder, draw)
+        if not result["identical"]:
+            raise DamagedData(
+                f"{folder.cube}: draw {draw} comes out otherwise when computed again ({', '.join(result['different'])})"
+            )
+        count, gap = _certify(folder, draw)
+        checked += count
+        largest = max(largest, gap)
+    return {
+        "shards": len(shards),
+        "draws": job.draws.count,
+        "draws_replayed": len(range(0, job.draws.count, step)),
+        "designs_recomputed": checked,
+        "largest_gap": largest,
+    }
+
+
+def _certify(folder: RunDirectory, draw: int) -> tuple[int, float]:
+    """Certify a draw's optimised designs again by the slow path: how many, and their largest gap."""
+    job = folder.job()
+    checked, largest = 0, 0.0
+    for _, scenario in job.sweep_points():
+        _, designs = design_draws(job, scenario, draw, draw + 1, load_beams(job))
+        draws = sample(scenario, job.draws, job.draws.seed, draw, draw + 1)
+        links = (bistatic_link(scenario, draws), monostatic_link(scenario, draws))
+        problem = build_problem(scenario, draws)
+        for rho in (designs.rho[0], designs.rho[len(designs.rho) // 2], designs.rho[-1]):
+            for scheme in designs.schemes:
+                s, r = designs.index(scheme, rho)
+                if designs.status[0, s, r] != Status.CERTIFIED:
+                    continue
+                v = designs.beam_covariance(scheme, rho)
+                bp = bistatic_bounds(position_fim(links[0], v, "explicit")).position[0]
+                ms = monostatic_bounds(position_fim(links[1], v, "explicit")).position[0]
+                found = (rho * bp if rho > 0.0 else 0.0) + ((1.0 - rho) * ms if rho < 1.0 else 0.0)
+                if not abs(found / designs.objective[0, s, r] - 1.0) <= _BOUND_TOLERANCE:
+                    raise DamagedData(
+                        f"{folder.cube}: draw {draw}, {scheme}, rho = {rho:g}: the explicit sum gives "
+                        f"{found:.9e} m2, not {designs.objective[0, s, r]:.9e}"
+                    )
+                if scheme.startswith("fdb"):
+                    largest = max(largest, float(certified_gap(problem, v, rho, "full")[0]))
+                checked += 1
+    if largest > job.design.gap_tolerance * 1.01:
+        raise DamagedData(f"{folder.cube}: draw {draw}: the certificate of a design does not hold ({largest:.2e})")
+    return checked, largest

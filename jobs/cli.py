@@ -1,0 +1,265 @@
+"""The command line. Data on stdout, progress on stderr; heavy imports only where a command needs them."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cluster.connect import PROFILES, THREAD_VARIABLES
+
+from .errors import CommandError, Exit, UsageProblem
+
+_EXITS = (
+    "Exit codes: 0 done, 1 bug, 2 usage or job file, 3 incomplete and resumable, 4 done but some draws failed or "
+    "are uncertified, 5 environment, 6 damaged or foreign data, 130 interrupted."
+)
+
+app = typer.Typer(
+    name="crbatch",
+    help="Cramer-Rao bounds and certified beam designs for joint bistatic positioning (BP) and monostatic sensing "
+    "(MS), in batches of random draws.\n\nStart with [bold]crbatch run smoke[/bold], then [bold]crbatch init "
+    "my.toml[/bold] for a job file of your own.",
+    epilog=_EXITS,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+JobArgument = Annotated[
+    str, typer.Argument(metavar="JOB", help="A job file (TOML), or the name of a packaged job: see `crbatch jobs`.")
+]
+FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and no progress.")]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="PROFILE",
+        help="none: in this process. local: worker processes on this machine. By default none if the plan says "
+        "under 5 s, else local.",
+    ),
+]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Worker processes; all usable cores by default.")
+]
+ChunkOption = Annotated[
+    int | None, typer.Option("--chunk", min=1, help="Draws in a chunk; some seconds' work by default.")
+]
+
+
+def _print(data: dict[str, Any] | list[Any], as_json: bool, text: str) -> None:
+    sys.stdout.write((json.dumps(data, sort_keys=True) if as_json else text).rstrip("\n") + "\n")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"crbatch {version('crbatch')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    job: JobArgument,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder of the run; ./NAME of the job by default.")
+    ] = None,
+    cluster: ClusterOption = None,
+    workers: WorkersOption = None,
+    chunk: ChunkOption = None,
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Make figures at the end.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Compute a job: designs, certificates and bounds into DIR/cube.nc, figures into DIR/report.
+
+    Run it again to continue after an interruption, or after raising `draws.count`: finished draws are not redone.
+    """
+    from .progress import Progress
+    from .run import check_job
+    from .run import run as run_job
+
+    if cluster is not None and cluster not in PROFILES:
+        raise UsageProblem(f"--cluster: no profile {cluster!r}; there are {', '.join(PROFILES)}")
+    checked = _load(job)
+    check_job(checked, job)
+    folder = _folder(output or Path(checked.name))
+    outcome = run_job(
+        checked,
+        folder,
+        cluster=cluster,
+        workers=workers,
+        chunk=chunk,
+        report=report,
+        progress=Progress(quiet=as_json),
+    )
+    _print(outcome.summary | {"nothing_left": outcome.nothing_left}, as_json, _run_text(outcome))
+    raise typer.Exit(int(outcome.exit))
+
+
+def _run_text(outcome: Any) -> str:
+    s = outcome.summary
+    head = "nothing was left to do" if outcome.nothing_left else f"done in {s['seconds']:.1f} s"
+    certified = s["certified"] + s["closed_form"]
+    lines = [
+        f"{s['folder']}: {head}",
+        f"  {s['designs']} designs: {s['certified']} certified (largest gap {s['largest_gap']:.2e}), "
+        f"{s['closed_form']} closed form, {s['uncertified']} uncertified, {s['unidentifiable']} unidentifiable, "
+        f"{s['failed']} failed",
+    ]
+    if certified + s["unidentifiable"] < s["designs"]:
+        lines.append("  look at `status` in the cube for those that are neither certified nor unidentifiable")
+    lines.append(f"  cube: {Path(s['folder']) / 'cube.nc'}")
+    return "\n".join(lines)
+
+
+@app.command()
+def plan(job: JobArgument, chunk: ChunkOption = None, workers: WorkersOption = None, as_json: JsonOption = False) -> None:
+    """Dry run: say how many designs and chunks a job has, and estimate core-hours and bytes."""
+    from cluster.connect import usable_cores
+
+    from .plan import make_plan
+    from .run import check_job
+
+    checked = _load(job)
+    check_job(checked, job)
+    cores = workers or usable_cores()
+    summary = make_plan(checked, chunk=chunk, workers=cores).summary()
+    hours = summary["core_hours"]
+    _print(
+        summary | {"workers": cores},
+        as_json,
+        f"{checked.name}: {summary['designs']} designs ({summary['draws']} draws x {summary['sweep_points']} points of "
+        f"the sweep x {len(checked.design.schemes)} schemes x {len(checked.design.rho)} weights)\n"
+        f"  {summary['chunks']} chunks of {summary['chunk_draws']} draws, about {hours * 3600:.0f} s of one core "
+        f"({hours:.3g} core-hours), {hours * 3600 / cores:.0f} s on {cores}\n"
+        f"  cube of about {summary['cube_bytes'] / 1e6:.1f} MB",
+    )
+
+
+@app.command()
+def jobs(as_json: JsonOption = False) -> None:
+    """List the packaged jobs."""
+    from .jobfile import packaged_jobs
+
+    found = packaged_jobs()
+    width = max(map(len, found))
+    _print(found, as_json, "\n".join(f"{name:<{width}}  {line}" for name, line in found.items()))
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="Job file to write; must not exist.")] = Path("job.toml"),
+    template: Annotated[
+        str, typer.Option("--from", metavar="NAME", help="Start from a packaged job instead of all the defaults.")
+    ] = "template",
+) -> None:
+    """Write a commented job file to start from."""
+    from .jobfile import packaged_jobs, packaged_text
+
+    names = ("template", *packaged_jobs())
+    if template not in names:
+        raise UsageProblem(f"--from: no packaged job {template!r}; there are {', '.join(names)}")
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(packaged_text(template))
+    except FileExistsError:
+        raise UsageProblem(f"{path}: exists already; choose another name") from None
+    except OSError as error:
+        raise UsageProblem(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+    sys.stdout.write(f"{path}: written; edit it, then crbatch plan {path}\n")
+
+
+@app.command()
+def report(folder: FolderArgument, as_json: JsonOption = False) -> None:
+    """Make the figures of a finished run again: DIR/report as PNG, PDF and SVG, and the check of the paper's claims."""
+    from .report import write_report
+
+    directory = _folder(folder)
+    directory.complete_cube()
+    write_report(directory, directory.job())
+    files = sorted(str(path) for path in directory.report.iterdir())
+    _print({"files": files}, as_json, "\n".join([*files, "", (directory.report / "claims.txt").read_text("utf-8")]))
+
+
+@app.command()
+def replay(
+    folder: FolderArgument,
+    draw: Annotated[int, typer.Option("--draw", metavar="I", min=0, help="Index of the draw.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Compute one draw again, alone, and compare it with the cube bit for bit."""
+    from .check import replay as replay_draw
+
+    result = replay_draw(_folder(folder), draw)
+    rows = [
+        "  ".join(f"{key}={value:.6g}" if isinstance(value, float) else f"{key}={value}" for key, value in row.items())
+        for row in result["designs"]
+    ]
+    verdict = "identical to the cube, bit for bit"
+    if not result["identical"]:
+        verdict = f"differs from the cube in {', '.join(result['different'])}"
+    _print(result, as_json, "\n".join([*rows, f"draw {draw}: {verdict}"]))
+    if not result["identical"]:
+        raise typer.Exit(int(Exit.DAMAGED))
+
+
+@app.command()
+def verify(folder: FolderArgument, as_json: JsonOption = False) -> None:
+    """Check a run: hashes of shards and cube, completeness, and the certificates of a sample computed from scratch."""
+    from .check import verify as verify_run
+
+    result = verify_run(_folder(folder))
+    _print(
+        result,
+        as_json,
+        f"{folder}: {result['shards']} shards and the cube are intact, {result['draws']} draws complete\n"
+        f"  {result['draws_replayed']} draws replayed bit for bit; {result['designs_recomputed']} designs recomputed by "
+        f"the explicit sum over subcarriers, largest gap {result['largest_gap']:.2e}",
+    )
+
+
+def _load(job: str) -> Any:
+    from .jobfile import JobError, load_job
+
+    try:
+        return load_job(job)
+    except JobError as error:
+        raise UsageProblem(str(error)) from None
+
+
+def _folder(path: Path) -> Any:
+    from .rundir import RunDirectory
+
+    return RunDirectory(path)
+
+
+def main() -> None:
+    """Run the command line; every expected problem ends in one line on stderr and its exit code."""
+    # Before NumPy or Numba are loaded: one thread a process, as in the workers.
+    os.environ.update(THREAD_VARIABLES)
+    os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
+    try:
+        app()
+    except CommandError as error:
+        sys.stderr.write(f"crbatch: {error}\n")
+        sys.exit(int(error.code))
+    except KeyboardInterrupt:
+        sys.stderr.write("crbatch: interrupted; finished draws are kept, run the same command again to continue\n")
+        sys.exit(int(Exit.INTERRUPTED))
+    except OSError as error:
+        sys.stderr.write(f"crbatch: {error}\n")
+        sys.exit(int(Exit.ENVIRONMENT))

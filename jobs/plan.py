@@ -1,0 +1,135 @@
+"""How a job is cut into chunks of draws, and what it will cost."""
+
+from dataclasses import dataclass
+from math import ceil, prod
+from typing import Any
+
+from results.schema import VARIABLES
+
+from .jobfile import JobFile
+
+# Rough costs on one core of a current machine, for the plan's estimate alone: seconds per certified design
+# (set-up and bounds included), which grow with the number of reduced unknowns as (K + 1)^3.
+_SECONDS_PER_DESIGN = {"fdb-wcrb": 3e-4, "cpa-wcrb": 1e-4}
+_SECONDS_PER_BOUND = 5e-6
+_PAPER_PATHS = 4
+_CHUNK_SECONDS = 4.0
+_LARGEST_CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do.
+
+    Attributes
+    ----------
+    draws, points, designs
+        Draws, points of the sweep, and designs in all.
+    chunk
+        Draws in a chunk.
+    chunks
+        Ranges of draws still to compute.
+    core_hours
+        Estimate for all draws.
+    bytes
+        Estimated size of the cube.
+    """
+
+    draws: int
+    points: int
+    designs: int
+    chunk: int
+    chunks: tuple[tuple[int, int], ...]
+    core_hours: float
+    bytes: int
+
+    def summary(self) -> dict[str, Any]:
+        """The plan's figures, fit for JSON."""
+        return {
+            "draws": self.draws,
+            "sweep_points": self.points,
+            "designs": self.designs,
+            "chunk_draws": self.chunk,
+            "chunks": len(self.chunks),
+            "core_hours": round(self.core_hours, 6),
+            "cube_bytes": self.bytes,
+        }
+
+
+def make_plan(
+    job: JobFile, missing: list[tuple[int, int]] | None = None, chunk: int | None = None, workers: int = 1
+) -> Plan:
+    """Plan a job.
+
+    Parameters
+    ----------
+    job
+        A checked job.
+    missing
+        Ranges of draws still to compute; all by default.
+    chunk
+        Draws in a chunk; by default some seconds' work, and several chunks for each worker.
+    workers
+        Worker processes.
+
+    Returns
+    -------
+    Plan
+        With its chunks in draw order.
+    """
+    count = job.draws.count
+    points = job.sweep_points()
+    seconds = sum(_draw_seconds(job, scenario.targets + 1) for _, scenario in points)
+    if chunk is None:
+        chunk = max(1, min(int(_CHUNK_SECONDS / seconds), ceil(count / (4 * workers)), _LARGEST_CHUNK))
+    ranges = [(0, count)] if missing is None else missing
+    chunks = tuple(
+        (low, min(low + chunk, stop)) for start, stop in ranges for low in range(start, stop, chunk)
+    )
+    return Plan(
+        draws=count,
+        points=len(points),
+        designs=count * len(points) * len(job.design.schemes) * len(job.design.rho),
+        chunk=chunk,
+        chunks=chunks,
+        core_hours=seconds * count / 3600.0,
+        bytes=count * _draw_bytes(job),
+    )
+
+
+def _draw_seconds(job: JobFile, paths: int) -> float:
+    """Estimated seconds of one core for one draw at one point of the sweep."""
+    weights = len(job.design.rho)
+    growth = (paths / _PAPER_PATHS) ** 3
+    total = 1e-3 * growth
+    for family in ("fdb", "cpa"):
+        if any(scheme.startswith(family) for scheme in job.design.schemes):
+            solved = weights if f"{family}-wcrb" in job.design.schemes else 2
+            total += growth * solved * _SECONDS_PER_DESIGN[f"{family}-wcrb"]
+    return total + growth * weights * len(job.design.schemes) * _SECONDS_PER_BOUND
+
+
+def _draw_bytes(job: JobFile) -> int:
+    """Bytes of one draw in the cube, at all points of the sweep."""
+    scenarios = [scenario for _, scenario in job.sweep_points()]
+    paths = max(scenario.targets for scenario in scenarios) + 1
+    antennas = max(scenario.tx_antennas for scenario in scenarios)
+    sizes = {
+        "draw": 1,
+        "scheme": len(job.design.schemes),
+        "rho": len(job.design.rho),
+        "path": paths,
+        "target": paths - 1,
+        "xy": 2,
+        "ri": 2,
+        "tx": antennas,
+        "tx_conj": antennas,
+        "slot": max(scenario.slots for scenario in scenarios),
+        "codeword": 2 * paths,
+    }
+    per_point = sum(
+        int(variable.dtype[1]) * prod(sizes[dim] for dim in variable.dims)
+        for variable in VARIABLES.values()
+        if variable.keep is None or variable.keep in job.output.keep
+    )
+    return len(scenarios) * per_point

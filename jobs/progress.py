@@ -1,0 +1,64 @@
+"""Progress on stderr: a bar with the time left on a terminal, now and then a line elsewhere, or nothing."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+_LINE_SECONDS = 30.0
+
+
+class Progress:
+    """Tells the user how far a command is."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.animated = not quiet and sys.stderr.isatty()
+
+    def say(self, text: str) -> None:
+        """Tell what happens next."""
+        if not self.quiet:
+            sys.stderr.write(f"{text} ...\n")
+            sys.stderr.flush()
+
+    @contextmanager
+    def bar(self, label: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Show `total` steps of something; yields a function that advances by some."""
+        if self.animated:
+            yield from self._animated(label, total)
+        else:
+            yield from self._lines(label, total)
+
+    def _animated(self, label: str, total: int) -> Iterator[Callable[[int], None]]:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        with Bars(*columns, console=Console(stderr=True)) as bars:
+            task = bars.add_task(label, total=total)
+            yield lambda steps: bars.advance(task, steps)
+
+    def _lines(self, label: str, total: int) -> Iterator[Callable[[int], None]]:
+        begun = last = time.monotonic()
+        done = 0
+
+        def advance(steps: int) -> None:
+            nonlocal done, last
+            done += steps
+            now = time.monotonic()
+            if self.quiet or (now - last < _LINE_SECONDS and done < total):
+                return
+            last = now
+            left = (now - begun) * (total - done) / done if done else float("nan")
+            sys.stderr.write(f"{label}: {done} of {total}, {now - begun:.0f} s, {left:.0f} s left\n")
+            sys.stderr.flush()
+
+        yield advance

@@ -1,0 +1,82 @@
+"""What a worker does with a chunk: evaluate it, commit the shard, and return a small receipt."""
+
+import json
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from results.shards import commit_shard
+
+from .errors import EnvironmentProblem
+from .evaluate import evaluate
+from .identity import check_one_place, code_key, versions
+from .jobfile import JobFile, load_job
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Draws start to stop - 1 of the job in a run's folder."""
+
+    folder: str
+    start: int
+    stop: int
+    job_key: str
+    code_key: str
+
+
+@lru_cache(maxsize=4)
+def _job(folder: str, job_key: str) -> JobFile:
+    check_one_place()
+    job = load_job(Path(folder) / "job.toml")
+    if job.key() != job_key:
+        raise EnvironmentProblem(f"{folder}: its job changed while the run was going on")
+    return job
+
+
+def compute(chunk: Chunk) -> dict[str, Any]:
+    """Evaluate and commit one chunk.
+
+    Parameters
+    ----------
+    chunk
+        What to do.
+
+    Returns
+    -------
+    dict
+        start, stop, sha256, bytes, seconds (evaluation and commit), of less than 1 kB.
+
+    Raises
+    ------
+    EnvironmentProblem
+        If this process runs other code than the driver.
+    """
+    job = _job(chunk.folder, chunk.job_key)
+    if code_key() != chunk.code_key:
+        raise EnvironmentProblem("a worker has other versions or engine sources than the driver; install the same")
+    begun = time.perf_counter()
+    dataset = evaluate(job, chunk.start, chunk.stop)
+    evaluated = time.perf_counter()
+    dataset.attrs = {
+        "job_key": chunk.job_key,
+        "code_key": chunk.code_key,
+        "versions": json.dumps(versions(), sort_keys=True),
+    }
+    shard = commit_shard(dataset, Path(chunk.folder) / "shards", chunk.start, chunk.stop)
+    return {
+        "start": chunk.start,
+        "stop": chunk.stop,
+        "sha256": shard.sha256,
+        "bytes": shard.path.stat().st_size,
+        "evaluate_seconds": round(evaluated - begun, 4),
+        "commit_seconds": round(time.perf_counter() - evaluated, 4),
+    }
+
+
+def warm_up(_: object = None) -> None:
+    """Compile or load every kernel by a tiny run through all of them."""
+    from engine import SCHEMES, Scenario, design
+
+    design(Scenario(subcarriers=8), None, SCHEMES, [0.0, 0.5, 1.0])

@@ -1,0 +1,221 @@
+"""The cube's schema: one registry of every variable, used to build, annotate and check datasets.
+
+Every variable has the swept keys as leading dimensions, then those listed here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from .errors import ResultsError
+
+STATUS_FLAGS = {
+    -1: "not_computed",
+    0: "certified",
+    1: "uncertified",
+    2: "unidentifiable",
+    3: "failed",
+    4: "closed_form",
+}
+SOLVER_FLAGS = {0: "none", 1: "lbfgs", 2: "barrier", 3: "clarabel"}
+
+_DESIGN = ("draw", "scheme", "rho")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable of the cube.
+
+    Attributes
+    ----------
+    dims
+        Dimensions after the swept ones.
+    dtype
+        Type on disk.
+    units, long_name
+        CF attributes.
+    equation
+        Where the quantity is defined (equation of the reference paper), or how it is to be read.
+    flags
+        Meaning of each value of a flag.
+    keep
+        The word of ``[output] keep`` that asks for it; None if always there.
+    """
+
+    dims: tuple[str, ...]
+    dtype: str
+    units: str
+    long_name: str
+    equation: str = ""
+    flags: Mapping[int, str] | None = None
+    keep: str | None = None
+
+
+VARIABLES: Mapping[str, Variable] = {
+    "crb_bp": Variable(_DESIGN, "f8", "m2", "Cramer-Rao bound of the UE position", "(8)"),
+    "crb_ms": Variable(_DESIGN, "f8", "m2", "Cramer-Rao bound of all sensed positions, summed", "(10)"),
+    "objective": Variable(
+        _DESIGN, "f8", "m2", "weighted bound rho crb_bp + (1 - rho) crb_ms", "(12), zero weights left out"
+    ),
+    "crb_orientation": Variable(_DESIGN, "f8", "rad2", "Cramer-Rao bound of the UE orientation", "inverse of (7)"),
+    "crb_clock": Variable(_DESIGN, "f8", "s2", "Cramer-Rao bound of the UE clock bias", "inverse of (7)"),
+    "crb_ms_target": Variable(
+        (*_DESIGN, "path"), "f8", "m2", "monostatic bound of each position; path 0 is the UE", "blocks of (10)"
+    ),
+    "crb_map": Variable(
+        (*_DESIGN, "target"), "f8", "m2", "bistatic bound of each target position, seen by the UE", "inverse of (7)"
+    ),
+    "gap": Variable(
+        _DESIGN,
+        "f8",
+        "1",
+        "certified relative gap of the objective to the optimum",
+        "P lambda_max(-grad f(V)) / f(V) - 1; NaN where nothing is optimised",
+    ),
+    "status": Variable(_DESIGN, "i1", "1", "status of the design", flags=STATUS_FLAGS),
+    "rank": Variable(_DESIGN, "i4", "1", "rank of the covariance V", "-1 where there is none"),
+    "iterations": Variable(
+        _DESIGN, "i4", "1", "evaluations and steps of the solvers", "-1 where nothing was optimised"
+    ),
+    "solver": Variable(_DESIGN, "i1", "1", "solver that the design comes from", flags=SOLVER_FLAGS),
+    "recovery_loss": Variable(
+        _DESIGN, "f8", "1", "relative loss of the recovered beamformer W", "f(W W^H) / f(V) - 1"
+    ),
+    "phase_bistatic": Variable(("draw", "path"), "f8", "rad", "phase of the bistatic path gain", "(3)"),
+    "phase_monostatic": Variable(("draw", "path"), "f8", "rad", "phase of the monostatic path gain", "(5)"),
+    "ue_position": Variable(("draw", "xy"), "f8", "m", "position of the UE"),
+    "target_position": Variable(("draw", "target", "xy"), "f8", "m", "position of the targets"),
+    "ue_orientation": Variable(("draw",), "f8", "rad", "orientation phi of the UE, whose broadside is -phi"),
+    "target_rcs": Variable(("draw", "target"), "f8", "m2", "radar cross section of the targets"),
+    "ue_rcs": Variable(("draw",), "f8", "m2", "radar cross section of the UE"),
+    "conditioning_bistatic": Variable(
+        ("draw",), "f8", "1", "smallest eigenvalue of the unit-diagonal bistatic position FIM under APA"
+    ),
+    "conditioning_monostatic": Variable(
+        ("draw",), "f8", "1", "smallest eigenvalue of the unit-diagonal monostatic position FIM under APA"
+    ),
+    "covariance": Variable(
+        (*_DESIGN, "tx", "tx_conj", "ri"), "f8", "W", "covariance V per subcarrier", "(11)", keep="covariance"
+    ),
+    "beamformers": Variable(
+        (*_DESIGN, "tx", "slot", "ri"), "f8", "W^0.5", "beamformers W per subcarrier", "(1)", keep="beamformers"
+    ),
+    "power": Variable(
+        (*_DESIGN, "codeword"),
+        "f8",
+        "W",
+        "power of each codeword per subcarrier: steering beams of the paths, then their derivatives",
+        "V = U diag(p) U^H",
+        keep="power",
+    ),
+}
+
+_COORDINATES: Mapping[str, Mapping[str, str]] = {
+    "scheme": {"long_name": "beamforming scheme"},
+    "rho": {"long_name": "weight of positioning against sensing", "units": "1"},
+    "draw": {"long_name": "index of the random draw", "units": "1"},
+}
+
+
+def make_dataset(
+    arrays: Mapping[str, NDArray[Any]],
+    *,
+    scheme: Sequence[str],
+    rho: Sequence[float],
+    draw: Sequence[int] | NDArray[np.int64],
+    sweep: Mapping[str, Sequence[float]],
+    attrs: Mapping[str, str],
+) -> xr.Dataset:
+    """Label, annotate and check arrays.
+
+    Parameters
+    ----------
+    arrays
+        By name; the axes of the sweep first, then those of the registry.
+    scheme, rho, draw
+        Coordinates.
+    sweep
+        Swept keys and their values, in order.
+    attrs
+        Global attributes.
+
+    Returns
+    -------
+    xarray.Dataset
+        Variables in the registry's order.
+
+    Raises
+    ------
+    ResultsError
+        Naming the variable that does not fit.
+    """
+    unknown = sorted(set(arrays) - set(VARIABLES))
+    if unknown:
+        raise ResultsError(f"{unknown[0]}: no variable of the cube")
+    coords: dict[str, Any] = {key: (key, np.asarray(values)) for key, values in sweep.items()}
+    coords["draw"] = ("draw", np.asarray(draw, np.int64))
+    coords["scheme"] = ("scheme", np.asarray(scheme, dtype=object))
+    coords["rho"] = ("rho", np.asarray(rho, np.float64))
+    sizes = {name: len(values) for name, (_, values) in coords.items()}
+    data = {}
+    for name, variable in VARIABLES.items():
+        if name in arrays:
+            dims = (*sweep, *variable.dims)
+            _check_shape(name, dims, arrays[name], sizes)
+            data[name] = (dims, np.ascontiguousarray(arrays[name], dtype=variable.dtype))
+    dataset = xr.Dataset(data, coords=coords, attrs=dict(attrs))
+    for name, variable in VARIABLES.items():
+        if name in dataset:
+            dataset[name].attrs = attributes(variable)
+    for name, values in _COORDINATES.items():
+        dataset[name].attrs = dict(values)
+    validate(dataset)
+    return dataset
+
+
+def _check_shape(name: str, dims: tuple[str, ...], array: NDArray[Any], sizes: dict[str, int]) -> None:
+    """Compare an array with the dimensions known so far; dimensions without a coordinate are learnt."""
+    if array.ndim != len(dims):
+        raise ResultsError(f"{name}: {array.ndim} axes; it should have {', '.join(dims)}")
+    for dim, size in zip(dims, array.shape, strict=True):
+        if sizes.setdefault(dim, size) != size:
+            raise ResultsError(f"{name}: {size} entries along {dim}; it should have {sizes[dim]}")
+
+
+def attributes(variable: Variable) -> dict[str, Any]:
+    """CF attributes of a variable."""
+    attrs: dict[str, Any] = {"long_name": variable.long_name, "units": variable.units}
+    if variable.equation:
+        attrs["comment"] = variable.equation
+    if variable.flags is not None:
+        attrs["flag_values"] = np.array(list(variable.flags), dtype=variable.dtype)
+        attrs["flag_meanings"] = " ".join(variable.flags.values())
+    return attrs
+
+
+def validate(dataset: xr.Dataset) -> None:
+    """Check types, dimensions, units and flags against the registry.
+
+    Raises
+    ------
+    ResultsError
+        Naming the variable that does not fit.
+    """
+    sweep = tuple(dim for dim in dataset.coords if dim not in _COORDINATES)
+    for name, array in dataset.data_vars.items():
+        variable = VARIABLES.get(str(name))
+        if variable is None:
+            raise ResultsError(f"{name}: no variable of the cube")
+        if array.dims != (*sweep, *variable.dims):
+            raise ResultsError(f"{name}: dimensions {array.dims}; they should be {(*sweep, *variable.dims)}")
+        if array.dtype != np.dtype(variable.dtype):
+            raise ResultsError(f"{name}: type {array.dtype}; it should be {np.dtype(variable.dtype)}")
+        if array.attrs.get("units") != variable.units:
+            raise ResultsError(f"{name}: units {array.attrs.get('units')!r}; they should be {variable.units!r}")
+    for name in _COORDINATES:
+        if name not in dataset.coords:
+            raise ResultsError(f"{name}: the coordinate is missing")

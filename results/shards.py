@@ -1,0 +1,184 @@
+"""Shards: the finished draws of one chunk, committed so that a crash leaves all of it or nothing.
+
+A shard's name carries its range of draws and the hash of its bytes; nothing else counts as done.
+"""
+
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import xarray as xr
+
+from .errors import DamagedData
+
+_NAME = re.compile(r"draws-(\d{8,})-(\d{8,})-([0-9a-f]{64})\.nc")
+
+
+@dataclass(frozen=True, order=True)
+class Shard:
+    """A committed file of draws start to stop - 1.
+
+    Attributes
+    ----------
+    start, stop
+        Range of draws.
+    sha256
+        Hash of the file's bytes, as its name says.
+    path
+        Where it is.
+    """
+
+    start: int
+    stop: int
+    sha256: str
+    path: Path
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes (hex)."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in a folder last through a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def temporary_file(folder: Path, suffix: str) -> Iterator[Path]:
+    """Give a private temporary name in a folder; whatever is still there at the end is removed."""
+    descriptor, name = tempfile.mkstemp(prefix=".", suffix=suffix, dir=folder)
+    os.close(descriptor)
+    path = Path(name)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def sync_file(path: Path) -> None:
+    """Bring a closed file's bytes to the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def commit_shard(dataset: xr.Dataset, folder: Path, start: int, stop: int) -> Shard:
+    """Write a shard: temporary name, close, fsync, hash, rename, fsync of the folder.
+
+    Parameters
+    ----------
+    dataset
+        The draws, with the attributes that say which job and code they are of.
+    folder
+        Where shards are.
+    start, stop
+        Range of draws.
+
+    Returns
+    -------
+    Shard
+        The committed file; the one that was there if an equal one was.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or the folder cannot be written to; nothing is left behind.
+    """
+    with temporary_file(folder, ".nc.tmp") as temporary:
+        try:
+            dataset.to_netcdf(temporary, engine="netcdf4", format="NETCDF4")
+        except RuntimeError as error:  # what HDF5 makes of a full disk
+            raise OSError(f"{folder}: the shard could not be written ({error}); is the disk full?") from error
+        sync_file(temporary)
+        digest = file_hash(temporary)
+        final = folder / f"draws-{start:08d}-{stop:08d}-{digest}.nc"
+        os.replace(temporary, final)
+    sync_folder(folder)
+    return Shard(start, stop, digest, final)
+
+
+def list_shards(folder: Path) -> list[Shard]:
+    """List the shards of a folder by their names, in draw order; other files are not looked at."""
+    if not folder.is_dir():
+        return []
+    found = []
+    for entry in folder.iterdir():
+        match = _NAME.fullmatch(entry.name)
+        if match:
+            found.append(Shard(int(match[1]), int(match[2]), match[3], entry))
+    return sorted(found)
+
+
+def verify_shard(shard: Shard) -> None:
+    """Compare a shard's bytes with its name.
+
+    Raises
+    ------
+    DamagedData
+        If they differ.
+    """
+    if file_hash(shard.path) != shard.sha256:
+        raise DamagedData(f"{shard.path}: its bytes do not have the hash in its name")
+
+
+def shard_attrs(shard: Shard) -> dict[str, Any]:
+    """Return the global attributes of a shard.
+
+    Raises
+    ------
+    DamagedData
+        If the file cannot be read.
+    """
+    try:
+        with netCDF4.Dataset(shard.path) as file:
+            return {name: file.getncattr(name) for name in file.ncattrs()}
+    except OSError as error:
+        raise DamagedData(f"{shard.path}: not a readable NetCDF file ({error})") from error
+
+
+def covering(
+    shards: Sequence[Shard], count: int
+) -> tuple[list[tuple[Shard, int, int]], list[tuple[int, int]]]:
+    """Choose which shard gives which draws.
+
+    Parameters
+    ----------
+    shards
+        Any number, perhaps overlapping (equal draws have equal values).
+    count
+        How many draws are wanted.
+
+    Returns
+    -------
+    tuple
+        (shard, first draw, last draw + 1) in draw order without overlap, and the ranges that none covers.
+    """
+    cover: list[tuple[Shard, int, int]] = []
+    missing: list[tuple[int, int]] = []
+    at = 0
+    for shard in sorted(shards):
+        if at >= count:
+            break
+        if shard.stop <= at:
+            continue
+        if shard.start > at:
+            missing.append((at, min(shard.start, count)))
+            at = shard.start
+        if at < count:
+            cover.append((shard, at, min(shard.stop, count)))
+            at = shard.stop
+    if at < count:
+        missing.append((at, count))
+    return cover, missing
