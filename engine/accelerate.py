@@ -51,9 +51,6 @@ def cache_folder() -> Path:
 numba.config.CACHE_DIR = str(cache_folder())
 
 # Division by zero gives inf or nan as IEEE says, which the callers test; an exception would end a whole batch.
-_FLAGS: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
-
-kernel: Callable[..., Any] = numba.njit(**_FLAGS)
-# Sums may be reordered and fused so that dot products use vector registers. NaN and infinity keep their
-# meaning. Only for the solver's inner loop: a published number comes from `kernel` code.
-solver_kernel: Callable[..., Any] = numba.njit(fastmath={"reassoc", "contract", "nsz"}, **_FLAGS)
+# No fastmath, not even reordering of sums: LLVM guards vector loops by the distance of the arrays' addresses, so
+# a reordered sum would come out differently from one memory layout to the next.
+kernel: Callable[..., Any] = numba.njit(nogil=True, cache=True, error_model="numpy")

@@ -13,10 +13,10 @@ import math
 
 import numpy as np
 
-from ..accelerate import kernel, solver_kernel
+from ..accelerate import kernel
 from .certificate import covariance_gap, power_gap
 from .objective import coordinate_index, coordinates_of, weighted_crb
-from .smallmat import cholesky, hermitian_cholesky, solve_lower, solve_upper, times
+from .smallmat import cholesky, dot, hermitian_cholesky, solve_lower, solve_upper, times
 
 _SHRINK = 0.15
 _LAST_MU = 1e-12
@@ -62,7 +62,7 @@ def scaled_directions(root, mix, rank):
     return out
 
 
-@solver_kernel
+@kernel
 def _add_link_hessian(linear, factor, bound_rows, weight, triangle, directions, hessian):
     """Add 2 weight sum_r (dJ_k y_r)^T J^-1 (dJ_l y_r), y_r = J^-1 F_r, for directions k, l of this link."""
     p = factor.shape[0]
@@ -95,10 +95,7 @@ def _add_link_hessian(linear, factor, bound_rows, weight, triangle, directions, 
             solve_lower(triangle, p, u)
         for k in range(count):
             for m in range(k + 1):
-                total = 0.0
-                for a in range(p):
-                    total += pushed[k, a] * pushed[m, a]
-                hessian[k, m] += 2.0 * weight * total
+                hessian[k, m] += 2.0 * weight * dot(pushed[k], pushed[m])
 
 
 @kernel
@@ -117,16 +114,13 @@ def _newton(bp, ms, rho, directions, slopes, trace, mu, scale, work):
     gradient = np.zeros(count)
     for k in range(count):
         gradient[k] = trace[k]
-        for s in range(slopes.size):
-            gradient[k] += directions[k, s] * slopes[s] / scale
+        gradient[k] += dot(directions[k], slopes) / scale
         hessian[k, k] += mu
     step = -gradient
     if not cholesky(hessian, count):
         return step, gradient, -1.0
     solve_lower(hessian, count, step)
-    decrement = 0.0
-    for k in range(count):
-        decrement += step[k] * step[k]
+    decrement = dot(step, step)
     solve_upper(hessian, count, step)
     return step, gradient, decrement
 
@@ -189,9 +183,7 @@ def barrier_covariance(bp, ms, rho, mix, rank, tolerance, work):
         steps += 1
         if decrement < 0.0:
             break
-        slope = 0.0
-        for k in range(step.size):
-            slope += gradient[k] * step[k]
+        slope = dot(gradient, step)
         length = 1.0
         moved = False
         for _ in range(30):
@@ -246,9 +238,7 @@ def barrier_powers(bp, ms, rho, start, tolerance, work):
         steps += 1
         if decrement < 0.0:
             break
-        slope = 0.0
-        for k in range(count):
-            slope += gradient[k] * step[k]
+        slope = dot(gradient, step)
         length = 1.0
         moved = False
         for _ in range(30):

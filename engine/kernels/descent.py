@@ -8,15 +8,18 @@ import math
 
 import numpy as np
 
-from ..accelerate import kernel, solver_kernel
+from ..accelerate import kernel
 from .certificate import covariance_gap, power_gap
-from .objective import coordinate_index, weighted_crb
+from .objective import weighted_crb
+from .reduced import coordinate_index
+from .smallmat import dot
 
 _MEMORY = 12
 _ARMIJO = 1e-4
+_MAX_TRIALS = 25
 
 
-@solver_kernel
+@kernel
 def factor_objective(bp, ms, rho, z, mix, rank, gradient, slopes, coordinates, c, work):
     """F and its gradient at a factor z: (real and imaginary parts, basis, column) for a covariance.
 
@@ -34,48 +37,40 @@ def factor_objective(bp, ms, rho, z, mix, rank, gradient, slopes, coordinates, c
                         c[part, r, k] += m * z[part, i, k]
     for r in range(count):
         for s in range(r, count):
-            real = 0.0
-            imag = 0.0
-            for k in range(columns):
-                real += c[0, r, k] * c[0, s, k] + c[1, r, k] * c[1, s, k]
-                imag += c[1, r, k] * c[0, s, k] - c[0, r, k] * c[1, s, k]
             place = coordinate_index(r, s, count)
-            coordinates[place] = real
+            coordinates[place] = dot(c[0, r], c[0, s]) + dot(c[1, r], c[1, s])
             if s > r:
-                coordinates[place + 1] = imag
-    norm = 0.0
-    for part in range(2):
-        for i in range(rank):
-            for k in range(columns):
-                norm += z[part, i, k] ** 2
+                coordinates[place + 1] = dot(c[1, r], c[0, s]) - dot(c[0, r], c[1, s])
+    flat = z.ravel()
+    norm = dot(flat, flat)
     value = weighted_crb(bp, ms, rho, coordinates, slopes, work)
     if not value < math.inf:
         return math.inf
     # dF/dZ = 2 mix Gamma C / f + 2 Z / |Z|^2, Gamma the Hermitian gradient with respect to S.
-    gradient[:] = 0.0
-    for r in range(count):
-        for s in range(count):
-            place = coordinate_index(min(r, s), max(r, s), count)
-            if r == s:
-                real = slopes[place]
-                imag = 0.0
-            else:
-                real = 0.5 * slopes[place]
-                imag = 0.5 * slopes[place + 1] * (1.0 if r < s else -1.0)
-            for i in range(rank):
-                m = 2.0 * mix[i, r] / value
-                if m != 0.0:
-                    for k in range(columns):
-                        gradient[0, i, k] += m * (real * c[0, s, k] - imag * c[1, s, k])
-                        gradient[1, i, k] += m * (real * c[1, s, k] + imag * c[0, s, k])
     for part in range(2):
         for i in range(rank):
             for k in range(columns):
-                gradient[part, i, k] += 2.0 * z[part, i, k] / norm
+                gradient[part, i, k] = 2.0 * z[part, i, k] / norm
+    turned = np.zeros((2, columns))
+    for r in range(count):
+        turned[:] = 0.0
+        for s in range(count):
+            place = coordinate_index(min(r, s), max(r, s), count)
+            real = slopes[place] if r == s else 0.5 * slopes[place]
+            imag = 0.0 if r == s else 0.5 * slopes[place + 1] * (1.0 if r < s else -1.0)
+            for k in range(columns):
+                turned[0, k] += real * c[0, s, k] - imag * c[1, s, k]
+                turned[1, k] += real * c[1, s, k] + imag * c[0, s, k]
+        for i in range(rank):
+            m = 2.0 * mix[i, r] / value
+            if m != 0.0:
+                for part in range(2):
+                    for k in range(columns):
+                        gradient[part, i, k] += m * turned[part, k]
     return math.log(value) + math.log(norm)
 
 
-@solver_kernel
+@kernel
 def root_objective(bp, ms, rho, z, gradient, slopes, powers, work):
     """F and its gradient at roots z of codeword powers, (1, 1, codeword)."""
     norm = 0.0
@@ -90,34 +85,24 @@ def root_objective(bp, ms, rho, z, gradient, slopes, powers, work):
     return math.log(value) + math.log(norm)
 
 
-@solver_kernel
+@kernel
 def _direction(gradient, steps, changes, curvature, stored, newest, out):
     """Two-loop recursion: out = -H gradient, all arrays flat."""
-    alphas = np.empty(stored)
+    alphas = np.zeros(_MEMORY)
     for i in range(gradient.size):
         out[i] = -gradient[i]
     for n in range(stored):
         m = (newest - n) % _MEMORY
-        alpha = 0.0
+        alphas[n] = dot(steps[m], out) / curvature[m]
         for i in range(out.size):
-            alpha += steps[m, i] * out[i]
-        alpha /= curvature[m]
-        alphas[n] = alpha
-        for i in range(out.size):
-            out[i] -= alpha * changes[m, i]
+            out[i] -= alphas[n] * changes[m, i]
     if stored > 0:
-        size = 0.0
-        for i in range(out.size):
-            size += changes[newest, i] ** 2
-        size = curvature[newest] / size
+        size = curvature[newest] / dot(changes[newest], changes[newest])
         for i in range(out.size):
             out[i] *= size
     for n in range(stored - 1, -1, -1):
         m = (newest - n) % _MEMORY
-        beta = 0.0
-        for i in range(out.size):
-            beta += changes[m, i] * out[i]
-        beta = alphas[n] - beta / curvature[m]
+        beta = alphas[n] - dot(changes[m], out) / curvature[m]
         for i in range(out.size):
             out[i] += beta * steps[m, i]
 
@@ -149,6 +134,36 @@ def _gap_at(bp, ms, rho, z, mix, rank, work):
 
 
 @kernel
+def _evaluate(bp, ms, rho, z, mix, rank, gradient, space):
+    """F and its gradient at a factor of either kind; space is (slopes, coordinates, c, work)."""
+    if z.shape[0] == 1:
+        return root_objective(bp, ms, rho, z, gradient, space[0], space[1], space[3])
+    return factor_objective(
+        bp, ms, rho, z, mix, rank, gradient, space[0], space[1], space[2], space[3]
+    )
+
+
+@kernel
+def _line_search(bp, ms, rho, z, mix, rank, value, search, slope, step, trial, fresh, space):
+    """Backtrack until the value falls enough: (accepted, new value, step, evaluations); trial is moved there."""
+    base = z.ravel()
+    moved = trial.ravel()
+    new = math.inf
+    for evaluations in range(1, _MAX_TRIALS + 1):
+        for i in range(base.size):
+            moved[i] = base[i] + step * search[i]
+        new = _evaluate(bp, ms, rho, trial, mix, rank, fresh, space)
+        if new <= value + _ARMIJO * step * slope:
+            return True, new, step, evaluations
+        # Minimum of the parabola through value, slope and the new value, kept within [0.1, 0.5].
+        shrink = 0.1
+        if new < math.inf:
+            shrink = -0.5 * step * slope / (new - value - step * slope)
+        step *= min(max(shrink, 0.1), 0.5)
+    return False, new, step, _MAX_TRIALS
+
+
+@kernel
 def descend(bp, ms, rho, start, mix, rank, tolerance, max_evaluations, work):
     """Minimise from a factor: (2, rank, columns) for a covariance, (1, 1, codewords) for powers.
 
@@ -156,7 +171,8 @@ def descend(bp, ms, rho, start, mix, rank, tolerance, max_evaluations, work):
     the number of evaluations.
     """
     count = mix.shape[1]
-    powers = start.shape[0] == 1
+    size = count if start.shape[0] == 1 else count * count
+    space = (np.zeros(size), np.zeros(size), np.zeros((2, count, start.shape[2])), work)
     z = start.copy()
     trial = np.zeros_like(z)
     gradient = np.zeros_like(z)
@@ -165,76 +181,47 @@ def descend(bp, ms, rho, start, mix, rank, tolerance, max_evaluations, work):
     steps = np.zeros((_MEMORY, z.size))
     changes = np.zeros((_MEMORY, z.size))
     curvature = np.zeros(_MEMORY)
-    slopes = np.zeros(count if powers else count * count)
-    coordinates = np.zeros_like(slopes)
-    c = np.zeros((2, count, z.shape[2]))
     stored = 0
     newest = -1
-    if powers:
-        value = root_objective(bp, ms, rho, z, gradient, slopes, coordinates, work)
-    else:
-        value = factor_objective(bp, ms, rho, z, mix, rank, gradient, slopes, coordinates, c, work)
+    value = _evaluate(bp, ms, rho, z, mix, rank, gradient, space)
     evaluations = 1
     best_gap, best = _gap_at(bp, ms, rho, z, mix, rank, work)
     check_below = 1e-3
     while evaluations < max_evaluations and best_gap > tolerance and value < math.inf:
         g = gradient.ravel()
         _direction(g, steps, changes, curvature, stored, newest, search)
-        slope = 0.0
-        size = 0.0
-        for i in range(g.size):
-            slope += g[i] * search[i]
-            size += g[i] * g[i]
-        if not slope < 0.0:
+        slope = dot(g, search)
+        length = math.sqrt(dot(g, g))
+        step = 1.0 if stored > 0 else min(1.0, 0.3 / length)
+        accepted = False
+        if slope < 0.0:
+            accepted, new, step, spent = _line_search(
+                bp, ms, rho, z, mix, rank, value, search, slope, step, trial, fresh, space
+            )
+            evaluations += spent
+        if not accepted:
             if stored == 0:
                 break
             stored = 0  # the memory went bad: start again from the gradient
             continue
-        step = 1.0 if stored > 0 else min(1.0, 0.3 / math.sqrt(size))
-        accepted = False
-        for _ in range(25):
-            flat = trial.ravel()
-            base = z.ravel()
-            for i in range(g.size):
-                flat[i] = base[i] + step * search[i]
-            if powers:
-                new = root_objective(bp, ms, rho, trial, fresh, slopes, coordinates, work)
-            else:
-                new = factor_objective(bp, ms, rho, trial, mix, rank, fresh, slopes, coordinates, c, work)
-            evaluations += 1
-            if new <= value + _ARMIJO * step * slope:
-                accepted = True
-                break
-            # Minimum of the parabola through value, slope and the new value, kept within [0.1, 0.5].
-            shrink = 0.1
-            if new < math.inf:
-                shrink = -0.5 * step * slope / (new - value - step * slope)
-            step *= min(max(shrink, 0.1), 0.5)
-        if not accepted:
-            if stored == 0:
-                break
-            stored = 0
-            continue
         place = (newest + 1) % _MEMORY
-        bend = 0.0
         f = fresh.ravel()
-        length = 0.0
         for i in range(g.size):
             steps[place, i] = step * search[i]
             changes[place, i] = f[i] - g[i]
-            bend += steps[place, i] * changes[place, i]
-            length += f[i] * f[i]
-        if bend > 1e-14 * math.sqrt(size) * step:
+        bend = dot(steps[place], changes[place])
+        if bend > 1e-14 * length * step:
             curvature[place] = bend
             newest = place
             stored = min(stored + 1, _MEMORY)
         z, trial = trial, z
         gradient, fresh = fresh, gradient
         value = new
-        if math.sqrt(length) < check_below:  # the certificate costs a few evaluations: not at every step
+        length = math.sqrt(dot(f, f))
+        if length < check_below:  # the certificate costs a few evaluations: not at every step
             gap, x = _gap_at(bp, ms, rho, z, mix, rank, work)
             if gap < best_gap:
                 best_gap = gap
                 best = x
-            check_below = 0.5 * math.sqrt(length)
+            check_below = 0.5 * length
     return best, best_gap, evaluations

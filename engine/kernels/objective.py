@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 
-from ..accelerate import kernel, solver_kernel
-from .smallmat import cholesky, hermitian_cholesky, solve_upper
+from ..accelerate import kernel
 from .reduced import coordinate_index
+from .smallmat import cholesky, dot, solve_upper
 
 
-@solver_kernel
+@kernel
 def link_crb(linear, factor, bound_rows, weight, coordinates, gradient, triangle, direction):
     """Weighted bound of one link; its gradient is added to `gradient`; inf where J_w is not positive.
 
@@ -53,14 +53,11 @@ def link_crb(linear, factor, bound_rows, weight, coordinates, gradient, triangle
             direction[e + a] -= y[a] * y[a]
             e += a + 1
     for s in range(coordinates.size):
-        slope = 0.0
-        for e in range(packed):
-            slope += linear[s, e] * direction[e]
-        gradient[s] += weight * slope
+        gradient[s] += weight * dot(linear[s], direction)
     return weight * total
 
 
-@solver_kernel
+@kernel
 def weighted_crb(bp, ms, rho, coordinates, gradient, work):
     """rho CRB_BP + (1 - rho) CRB_MS and its gradient; a term of zero weight is not evaluated.
 
