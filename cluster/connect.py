@@ -70,9 +70,7 @@ def connect(kind: str, workers: int | None = None) -> Iterator[Client | None]:
         yield None
         return
     with ExitStack() as stack:
-        folder = stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="crbatch-cluster-", ignore_cleanup_errors=True)
-        )
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="crbatch-cluster-", ignore_cleanup_errors=True))
         # For as long as the cluster lives: a worker that replaces a dead one inherits it as well, and a
         # value from the user's shell would win over the one in Dask's configuration.
         stack.enter_context(_environment(WORKER_ENVIRONMENT))

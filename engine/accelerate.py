@@ -6,7 +6,6 @@ its folder is named by a hash of every engine source and the versions that shape
 holds pickles: the folder is private to the user.
 """
 
-import getpass
 import hashlib
 import os
 import platform
@@ -33,22 +32,20 @@ def source_hash() -> str:
 def _private_folder(path: Path) -> Path:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     info = path.stat()
-    if hasattr(os, "getuid") and (info.st_uid != os.getuid() or stat.S_IMODE(info.st_mode) & 0o022):
+    if info.st_uid != os.getuid() or stat.S_IMODE(info.st_mode) & 0o022:
         return Path(tempfile.mkdtemp(prefix="crbatch-numba-"))  # someone else's: never load pickles from it
     return path
 
 
 def cache_folder() -> Path:
     """Private, node-local folder of the compiled kernels for exactly these sources and versions."""
-    key = "|".join(
-        (source_hash(), numba.__version__, llvmlite.__version__, np.__version__, platform.python_version())
-    )
+    key = "|".join((source_hash(), numba.__version__, llvmlite.__version__, np.__version__, platform.python_version()))
     base = os.environ.get("NUMBA_CACHE_DIR")
-    root = Path(base) if base else Path(tempfile.gettempdir()) / f"crbatch-{getpass.getuser()}"
-    return _private_folder(_private_folder(root) / hashlib.sha256(key.encode()).hexdigest()[:16])
+    root = Path(base) if base else _private_folder(Path(tempfile.gettempdir()) / f"crbatch-{os.getuid()}")
+    return _private_folder(root / f"crbatch-{hashlib.sha256(key.encode()).hexdigest()[:16]}")
 
 
-numba.config.CACHE_DIR = str(cache_folder())
+numba.config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]
 
 # Division by zero gives inf or nan as IEEE says, which the callers test; an exception would end a whole batch.
 # No fastmath, not even reordering of sums: LLVM guards vector loops by the distance of the arrays' addresses, so

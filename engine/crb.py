@@ -84,9 +84,7 @@ def _checked(fim: ArrayLike, paths_from: int, per_path: int) -> tuple[NDArray[np
         j = j[None]
     targets, odd = divmod(j.shape[-1] - paths_from, per_path)
     if j.ndim != 3 or j.shape[1] != j.shape[2] or odd or targets < 0:
-        raise EngineError(
-            f"expected position FIMs (batch, p, p) with p = {per_path} K + {paths_from}; got {j.shape}"
-        )
+        raise EngineError(f"expected position FIMs (batch, p, p) with p = {per_path} K + {paths_from}; got {j.shape}")
     return j, targets
 
 

@@ -107,9 +107,7 @@ class DrawModel(_Model):
             if self.phases == "fixed" and not given:
                 raise ValueError(f'phases = "fixed" needs {name}; give one phase per path, path 0 first')
             if self.phases == "uniform" and given:
-                raise ValueError(
-                    f'{name} has no use with phases = "uniform"; set phases = "fixed" or leave it out'
-                )
+                raise ValueError(f'{name} has no use with phases = "uniform"; set phases = "fixed" or leave it out')
         return self
 
 
@@ -196,9 +194,7 @@ class Draws:
             If the draws have fewer targets than that.
         """
         if not 0 <= count <= self.target_rcs.shape[1]:
-            raise ScenarioError(
-                f"targets = {count} is outside 0..{self.target_rcs.shape[1]}, those of the draws"
-            )
+            raise ScenarioError(f"targets = {count} is outside 0..{self.target_rcs.shape[1]}, those of the draws")
         return replace(
             self,
             phase_bistatic=self.phase_bistatic[:, : count + 1],

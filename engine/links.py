@@ -93,9 +93,7 @@ def _bistatic_pattern(paths: int) -> Pattern:
     rx = np.concatenate((a, d, a, a, a))
     tx = np.concatenate((d, a, a, a, a))
     order = np.concatenate((none, none, none + 1, none, none))
-    return Pattern(
-        np.tile(k, 5), order, np.ones(5 * paths, np.int64), np.stack((rx, rx), 1), np.stack((tx, tx), 1)
-    )
+    return Pattern(np.tile(k, 5), order, np.ones(5 * paths, np.int64), np.stack((rx, rx), 1), np.stack((tx, tx), 1))
 
 
 @lru_cache
@@ -141,9 +139,7 @@ def bistatic_link(scenario: Scenario, draws: Draws, channel: Channel | None = No
     ar, dr = rx_norm[:, :paths], rx_norm[:, paths:]
     alpha = channel.gain_bistatic
     unit = (ar * at).astype(complex)
-    one_term = np.concatenate(
-        (alpha * (ar * dt), alpha * (dr * at), alpha * (ar * at), unit, 1j * unit), axis=1
-    )
+    one_term = np.concatenate((alpha * (ar * dt), alpha * (dr * at), alpha * (ar * at), unit, 1j * unit), axis=1)
     return Link(
         parameters=bistatic_parameters(paths),
         pattern=_bistatic_pattern(paths),
@@ -153,9 +149,7 @@ def bistatic_link(scenario: Scenario, draws: Draws, channel: Channel | None = No
         rx_columns=rx_columns,
         tx_columns=tx_columns,
         rx_gram=steering.real_gram(rx_columns),
-        sums=delaysums.delay_sums(
-            channel.delay_bistatic, scenario.subcarrier_spacing_hz, scenario.subcarriers
-        ),
+        sums=delaysums.delay_sums(channel.delay_bistatic, scenario.subcarrier_spacing_hz, scenario.subcarriers),
         jacobian=geometry.bistatic_jacobian(
             np.asarray(scenario.bs_position_m, dtype=float),
             SPEED_OF_LIGHT,
@@ -201,9 +195,7 @@ def monostatic_link(scenario: Scenario, draws: Draws, channel: Channel | None = 
         rx_columns=rx_columns,
         tx_columns=tx_columns,
         rx_gram=steering.real_gram(rx_columns),
-        sums=delaysums.delay_sums(
-            channel.delay_monostatic, scenario.subcarrier_spacing_hz, scenario.subcarriers
-        ),
+        sums=delaysums.delay_sums(channel.delay_monostatic, scenario.subcarrier_spacing_hz, scenario.subcarriers),
         jacobian=geometry.monostatic_jacobian(
             np.asarray(scenario.bs_position_m, dtype=float),
             SPEED_OF_LIGHT,

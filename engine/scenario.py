@@ -106,8 +106,7 @@ class Scenario(BaseModel):
     def _check(self) -> Self:
         if self.bandwidth_hz >= self.carrier_hz:
             raise ValueError(
-                f"bandwidth_hz {self.bandwidth_hz:g} is not below carrier_hz {self.carrier_hz:g}; "
-                "give both in Hz"
+                f"bandwidth_hz {self.bandwidth_hz:g} is not below carrier_hz {self.carrier_hz:g}; give both in Hz"
             )
         rcs = self.target_rcs_m2
         if isinstance(rcs, tuple) and len(rcs) != self.targets:
@@ -172,9 +171,7 @@ class Scenario(BaseModel):
             If the scenario has fewer targets than that.
         """
         if not 0 <= count <= self.targets:
-            raise ScenarioError(
-                f"targets = {count} is outside 0..{self.targets}, the targets of the scenario"
-            )
+            raise ScenarioError(f"targets = {count} is outside 0..{self.targets}, the targets of the scenario")
         rcs = self.target_rcs_m2
         return self.replace(
             target_positions_m=self.target_positions_m[:count],

@@ -34,9 +34,7 @@ def load_beams(job: JobFile) -> NDArray[np.complex128] | None:
     try:
         loaded = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise UsageProblem(
-            f"{path}: design.custom: not a NumPy file ({error}); save W with numpy.save"
-        ) from None
+        raise UsageProblem(f"{path}: design.custom: not a NumPy file ({error}); save W with numpy.save") from None
     if isinstance(loaded, np.lib.npyio.NpzFile):
         names = [name for name in ("W", "V") if name in loaded.files]
         if len(names) != 1:
@@ -49,9 +47,7 @@ def load_beams(job: JobFile) -> NDArray[np.complex128] | None:
     return _covariance(path, array, is_covariance, job.scenario.slots)
 
 
-def _covariance(
-    path: Path, array: NDArray[np.generic], is_covariance: bool, slots: int
-) -> NDArray[np.complex128]:
+def _covariance(path: Path, array: NDArray[np.generic], is_covariance: bool, slots: int) -> NDArray[np.complex128]:
     if array.ndim not in (2, 3) or array.dtype.kind not in "fciu":
         raise UsageProblem(
             f"{path}: design.custom: an array of shape {array.shape} and type {array.dtype}; "

@@ -69,9 +69,7 @@ def _rows(data: xr.Dataset) -> list[dict[str, Any]]:
     rows = []
     for n in range(flat.sizes["design"]):
         one = flat.isel(design=n)
-        row: dict[str, Any] = {
-            str(dim): one.coords[dim].item() for dim in frame["crb_bp"].dims
-        }
+        row: dict[str, Any] = {str(dim): one.coords[dim].item() for dim in frame["crb_bp"].dims}
         row |= {str(name): one[name].item() for name in one.data_vars}
         row["status"] = Status(row["status"]).name.lower()
         rows.append(row)

@@ -30,7 +30,8 @@ app = typer.Typer(
 )
 
 JobArgument = Annotated[
-    str, typer.Argument(metavar="JOB", help="A job file (TOML), or the name of a packaged job: see `crbatch jobs`.")
+    str,
+    typer.Argument(metavar="JOB", help="A job file (TOML), or the name of a packaged job: see `crbatch jobs`."),
 ]
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and no progress.")]
@@ -76,7 +77,8 @@ def _options(
 def run(
     job: JobArgument,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder of the run; ./NAME of the job by default.")
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="Folder of the run; ./NAME of the job by default."),
     ] = None,
     cluster: ClusterOption = None,
     workers: WorkersOption = None,
@@ -127,7 +129,9 @@ def _run_text(outcome: Any) -> str:
 
 
 @app.command()
-def plan(job: JobArgument, chunk: ChunkOption = None, workers: WorkersOption = None, as_json: JsonOption = False) -> None:
+def plan(
+    job: JobArgument, chunk: ChunkOption = None, workers: WorkersOption = None, as_json: JsonOption = False
+) -> None:
     """Dry run: say how many designs and chunks a job has, and estimate core-hours and bytes."""
     from cluster.connect import usable_cores
 
@@ -164,7 +168,8 @@ def jobs(as_json: JsonOption = False) -> None:
 def init(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="Job file to write; must not exist.")] = Path("job.toml"),
     template: Annotated[
-        str, typer.Option("--from", metavar="NAME", help="Start from a packaged job instead of all the defaults.")
+        str,
+        typer.Option("--from", metavar="NAME", help="Start from a packaged job instead of all the defaults."),
     ] = "template",
 ) -> None:
     """Write a commented job file to start from."""
@@ -192,7 +197,11 @@ def report(folder: FolderArgument, as_json: JsonOption = False) -> None:
     directory.complete_cube()
     write_report(directory, directory.job())
     files = sorted(str(path) for path in directory.report.iterdir())
-    _print({"files": files}, as_json, "\n".join([*files, "", (directory.report / "claims.txt").read_text("utf-8")]))
+    _print(
+        {"files": files},
+        as_json,
+        "\n".join([*files, "", (directory.report / "claims.txt").read_text("utf-8")]),
+    )
 
 
 @app.command()
@@ -219,7 +228,7 @@ def replay(
 
 @app.command()
 def verify(folder: FolderArgument, as_json: JsonOption = False) -> None:
-    """Check a run: hashes of shards and cube, completeness, and the certificates of a sample computed from scratch."""
+    """Check a run: hashes of shards and cube, completeness, and the certificates of a sample, from scratch."""
     from .check import verify as verify_run
 
     result = verify_run(_folder(folder))

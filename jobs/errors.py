@@ -35,7 +35,7 @@ class IncompleteRun(CommandError):
 
 
 class EnvironmentProblem(CommandError):
-    """This machine or installation cannot do the work."""
+    """The machine or installation cannot do the work."""
 
     code = Exit.ENVIRONMENT
 

@@ -66,9 +66,7 @@ def evaluate(job: JobFile, start: int, stop: int) -> xr.Dataset:
     for index, scenario in job.sweep_points():
         draws, designs = design_draws(job, scenario, start, stop, custom)
         tables.append((index, _point_arrays(job, scenario.slots, draws, designs, start)))
-    arrays = {
-        name: _assembled(shape, [(index, table[name]) for index, table in tables]) for name in tables[0][1]
-    }
+    arrays = {name: _assembled(shape, [(index, table[name]) for index, table in tables]) for name in tables[0][1]}
     return make_dataset(
         arrays,
         scheme=list(job.design.schemes),
@@ -97,9 +95,7 @@ def design_draws(
     return draws, designs
 
 
-def _point_arrays(
-    job: JobFile, slots: int, draws: Draws, designs: Designs, start: int
-) -> dict[str, NDArray[Any]]:
+def _point_arrays(job: JobFile, slots: int, draws: Draws, designs: Designs, start: int) -> dict[str, NDArray[Any]]:
     """Everything the cube holds of one point of the sweep."""
     arrays = {name: getattr(draws, name) for name in _DRAW_ARRAYS}
     for name in _DESIGN_ARRAYS:
@@ -135,5 +131,6 @@ def _assembled(shape: tuple[int, ...], parts: list[tuple[tuple[int, ...], NDArra
     kind = parts[0][1].dtype
     out = np.full(shape + largest, np.nan if kind.kind == "f" else -1, dtype=kind)
     for index, part in parts:
-        out[(*index, *(slice(size) for size in part.shape))] = part
+        place: tuple[int | slice, ...] = (*index, *(slice(size) for size in part.shape))
+        out[place] = part
     return out

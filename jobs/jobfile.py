@@ -34,9 +34,7 @@ from engine.draws import BoxPosition, DiscPosition, DrawModel
 from engine.errors import EngineError
 from engine.scenario import Finite, Scenario
 
-Scheme = Literal[
-    "fdb-wcrb", "fdb-wbf", "fdb-wvm", "cpa-wcrb", "cpa-wbf", "cpa-wvm", "apa", "fdb-wbf-aligned", "custom"
-]
+Scheme = Literal["fdb-wcrb", "fdb-wbf", "fdb-wvm", "cpa-wcrb", "cpa-wbf", "cpa-wvm", "apa", "fdb-wbf-aligned", "custom"]
 DEFAULT_SCHEMES: tuple[Scheme, ...] = get_args(Scheme)[:7]
 # What [sweep] may vary: the scenario's number-valued keys, and how many of its targets take part.
 SWEEPABLE = (*(n for n, f in Scenario.model_fields.items() if isinstance(f.default, (int, float))), "targets")
@@ -131,9 +129,7 @@ class OutputSection(_Section):
 
 def _safe_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-        raise ValueError(
-            f"{name!r} is no safe name; use up to 64 letters, digits, . _ -, the first a letter or digit"
-        )
+        raise ValueError(f"{name!r} is no safe name; use up to 64 letters, digits, . _ -, the first a letter or digit")
     return name
 
 
@@ -160,9 +156,7 @@ class JobFile(_Section):
         for key, values in sweep.items():
             if key not in SWEEPABLE:
                 raise _at(key, _unknown("sweep", key))
-            if not (
-                isinstance(values, (list, tuple)) and values and all(type(v) in (int, float) for v in values)
-            ):
+            if not (isinstance(values, (list, tuple)) and values and all(type(v) in (int, float) for v in values)):
                 raise _at(key, f"{short(values)} is refused; it should be a list of numbers, not empty")
             size *= len(values)
         if size > _MAX_POINTS:
@@ -192,9 +186,7 @@ class JobFile(_Section):
             ("design.schemes", "custom", "tx_antennas"),
         ):
             if word in (*self.output.keep, *self.design.schemes) and swept in self.sweep:
-                raise _at(
-                    key, f'"{word}" has one size, which a sweep of {swept} changes; leave out one of them'
-                )
+                raise _at(key, f'"{word}" has one size, which a sweep of {swept} changes; leave out one of them')
         return self
 
     @property

@@ -83,9 +83,7 @@ def make_plan(
     if chunk is None:
         chunk = max(1, min(int(_CHUNK_SECONDS / seconds), ceil(count / (4 * workers)), _LARGEST_CHUNK))
     ranges = [(0, count)] if missing is None else missing
-    chunks = tuple(
-        (low, min(low + chunk, stop)) for start, stop in ranges for low in range(start, stop, chunk)
-    )
+    chunks = tuple((low, min(low + chunk, stop)) for start, stop in ranges for low in range(start, stop, chunk))
     return Plan(
         draws=count,
         points=len(points),

@@ -1,5 +1,7 @@
 """The report of a finished run: the paper's figures and the check of its trade-off claims."""
 
+import json
+
 import numpy as np
 import xarray as xr
 
@@ -24,7 +26,7 @@ def write_report(folder: RunDirectory, job: JobFile) -> None:
         found = claims.section_claims(cube)
     figures.save(figures.claims_figure(found), folder.report, "claims")
     replace_text(folder.report / "claims.txt", claims.claims_text(found))
-    replace_text(folder.report / "claims.json", claims.claims_json(found))
+    replace_text(folder.report / "claims.json", json.dumps(claims.claims_json(found), indent=1) + "\n")
 
 
 def beampatterns(job: JobFile, draw: int) -> tuple[xr.DataArray, dict[str, float]]:
@@ -38,9 +40,7 @@ def beampatterns(job: JobFile, draw: int) -> tuple[xr.DataArray, dict[str, float
     _, scenario = job.sweep_points()[-1]
     draws, designs = design_draws(job, scenario, draw, draw + 1, load_beams(job))
     theta = np.radians(_ANGLES_DEG)
-    power = [
-        [designs.beampattern(scheme, rho, theta)[0] for rho in designs.rho] for scheme in designs.schemes
-    ]
+    power = [[designs.beampattern(scheme, rho, theta)[0] for rho in designs.rho] for scheme in designs.schemes]
     pattern = xr.DataArray(
         np.array(power),
         dims=("scheme", "rho", "angle_deg"),

@@ -134,7 +134,11 @@ def run(
         started = time.perf_counter()
         write_report(folder, job)
         folder.journal.write("report", seconds=round(time.perf_counter() - started, 3))
-    summary = {"folder": str(folder.path), "seconds": round(time.perf_counter() - begun, 2), **tally(folder.cube)}
+    summary = {
+        "folder": str(folder.path),
+        "seconds": round(time.perf_counter() - begun, 2),
+        **tally(folder.cube),
+    }
     if made:
         folder.journal.write("end", **summary)
     bad = summary["uncertified"] + summary["failed"]
@@ -179,9 +183,7 @@ def _cluster(kind: str, workers: int | None) -> Iterator[Any]:
         raise EnvironmentProblem(f"{error}; run the same command again to continue") from error
 
 
-def _consolidate(
-    job: JobFile, folder: RunDirectory, cover: list[tuple[Shard, int, int]], progress: Progress
-) -> None:
+def _consolidate(job: JobFile, folder: RunDirectory, cover: list[tuple[Shard, int, int]], progress: Progress) -> None:
     started = time.perf_counter()
     with progress.bar("consolidating", job.draws.count) as advance:
         done = 0

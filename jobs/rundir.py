@@ -77,7 +77,9 @@ class RunDirectory:
         except NotADirectoryError:
             raise UsageProblem(f"{self.path}: not a folder; choose another with -o") from None
         except OSError as error:
-            raise UsageProblem(f"{self.path}: cannot be written to ({error.strerror}); choose another with -o") from None
+            raise UsageProblem(
+                f"{self.path}: cannot be written to ({error.strerror}); choose another with -o"
+            ) from None
         if not (self.path / JOB_FILE).is_file():
             raise DamagedData(f"{self.path}: not empty and not a folder of a run; choose another with -o")
         mine = self.job()

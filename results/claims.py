@@ -113,9 +113,7 @@ def section_claims(cube: xr.Dataset) -> list[Claim]:
     ]
     if not where:
         return claims
-    return [
-        replace(claim, note=f"{claim.note} At {where}, the first point of the sweep.") for claim in claims
-    ]
+    return [replace(claim, note=f"{claim.note} At {where}, the first point of the sweep.") for claim in claims]
 
 
 def _wcrb_best(cube: xr.Dataset) -> Claim:
@@ -218,10 +216,7 @@ def _apa_flat(cube: xr.Dataset) -> Claim:
     )
     if claim.holds is None or not _present(cube, "apa", ("fdb-wcrb",)):
         return claim
-    rows = {
-        f"APA / FDB-WCRB{suffix}": _spread(*_pair(point, "apa", "fdb-wcrb"))
-        for suffix, point in _by_targets(cube)
-    }
+    rows = {f"APA / FDB-WCRB{suffix}": _spread(*_pair(point, "apa", "fdb-wcrb")) for suffix, point in _by_targets(cube)}
     return replace(claim, measured={**claim.measured, **rows})
 
 
@@ -300,10 +295,7 @@ def _spread(top: xr.DataArray, bottom: xr.DataArray, ok: xr.DataArray) -> Row:
 def _median_spread(top: xr.DataArray, bottom: xr.DataArray, ok: xr.DataArray) -> Row:
     """Spread along rho of the ratio of medians over draws."""
     ratios = np.array(
-        [
-            _ratio_of_medians(top.isel(rho=i), bottom.isel(rho=i), ok.isel(rho=i))
-            for i in range(top.sizes["rho"])
-        ]
+        [_ratio_of_medians(top.isel(rho=i), bottom.isel(rho=i), ok.isel(rho=i)) for i in range(top.sizes["rho"])]
     )
     return _row(ratios[np.isfinite(ratios)], int(ok.sum()), ok.size)
 

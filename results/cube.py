@@ -75,9 +75,7 @@ def write_cube(
     return digest
 
 
-def _define(
-    file: netCDF4.Dataset, template: xr.Dataset, count: int, attrs: Mapping[str, str]
-) -> int:
+def _define(file: netCDF4.Dataset, template: xr.Dataset, count: int, attrs: Mapping[str, str]) -> int:
     """Write dimensions, attributes, coordinates and empty variables; return the draws in a block."""
     # Set before anything is written: no fill of what will be overwritten, no dates, a fixed order.
     file.set_fill_off()
@@ -101,9 +99,7 @@ def _define(
         points = int(np.prod([template.sizes[dim] for dim in sweep], dtype=int))
         draws = _power_of_two(_CHUNK_BYTES // (array.nbytes // points), block)
         chunks = [1 if d in sweep else draws if d == "draw" else file.dimensions[d].size for d in dims]
-        variable = file.createVariable(
-            name, array.dtype, dims, chunksizes=chunks, fletcher32=array.dtype.kind == "f"
-        )
+        variable = file.createVariable(name, array.dtype, dims, chunksizes=chunks, fletcher32=array.dtype.kind == "f")
         variable.setncatts(array.attrs)
     return block
 
@@ -135,6 +131,4 @@ def _gather(template: xr.Dataset, cover: Cover, start: int, stop: int) -> dict[s
             inside = slice(max(low, start) - shard.start, min(high, stop) - shard.start)
             for name, pieces in parts.items():
                 pieces.append(source[name].isel(draw=inside).values)
-    return {
-        name: np.concatenate(pieces, axis=template[name].dims.index("draw")) for name, pieces in parts.items()
-    }
+    return {name: np.concatenate(pieces, axis=template[name].dims.index("draw")) for name, pieces in parts.items()}

@@ -64,10 +64,18 @@ VARIABLES: Mapping[str, Variable] = {
     "crb_orientation": Variable(_DESIGN, "f8", "rad2", "Cramer-Rao bound of the UE orientation", "inverse of (7)"),
     "crb_clock": Variable(_DESIGN, "f8", "s2", "Cramer-Rao bound of the UE clock bias", "inverse of (7)"),
     "crb_ms_target": Variable(
-        (*_DESIGN, "path"), "f8", "m2", "monostatic bound of each position; path 0 is the UE", "blocks of (10)"
+        (*_DESIGN, "path"),
+        "f8",
+        "m2",
+        "monostatic bound of each position; path 0 is the UE",
+        "blocks of (10)",
     ),
     "crb_map": Variable(
-        (*_DESIGN, "target"), "f8", "m2", "bistatic bound of each target position, seen by the UE", "inverse of (7)"
+        (*_DESIGN, "target"),
+        "f8",
+        "m2",
+        "bistatic bound of each target position, seen by the UE",
+        "inverse of (7)",
     ),
     "gap": Variable(
         _DESIGN,
@@ -82,9 +90,7 @@ VARIABLES: Mapping[str, Variable] = {
         _DESIGN, "i4", "1", "evaluations and steps of the solvers", "-1 where nothing was optimised"
     ),
     "solver": Variable(_DESIGN, "i1", "1", "solver that the design comes from", flags=SOLVER_FLAGS),
-    "recovery_loss": Variable(
-        _DESIGN, "f8", "1", "relative loss of the recovered beamformer W", "f(W W^H) / f(V) - 1"
-    ),
+    "recovery_loss": Variable(_DESIGN, "f8", "1", "relative loss of the recovered beamformer W", "f(W W^H) / f(V) - 1"),
     "phase_bistatic": Variable(("draw", "path"), "f8", "rad", "phase of the bistatic path gain", "(3)"),
     "phase_monostatic": Variable(("draw", "path"), "f8", "rad", "phase of the monostatic path gain", "(5)"),
     "ue_position": Variable(("draw", "xy"), "f8", "m", "position of the UE"),
@@ -102,7 +108,12 @@ VARIABLES: Mapping[str, Variable] = {
         (*_DESIGN, "tx", "tx_conj", "ri"), "f8", "W", "covariance V per subcarrier", "(11)", keep="covariance"
     ),
     "beamformers": Variable(
-        (*_DESIGN, "tx", "slot", "ri"), "f8", "W^0.5", "beamformers W per subcarrier", "(1)", keep="beamformers"
+        (*_DESIGN, "tx", "slot", "ri"),
+        "f8",
+        "W^0.5",
+        "beamformers W per subcarrier",
+        "(1)",
+        keep="beamformers",
     ),
     "power": Variable(
         (*_DESIGN, "codeword"),

@@ -148,9 +148,7 @@ def shard_attrs(shard: Shard) -> dict[str, Any]:
         raise DamagedData(f"{shard.path}: not a readable NetCDF file ({error})") from error
 
 
-def covering(
-    shards: Sequence[Shard], count: int
-) -> tuple[list[tuple[Shard, int, int]], list[tuple[int, int]]]:
+def covering(shards: Sequence[Shard], count: int) -> tuple[list[tuple[Shard, int, int]], list[tuple[int, int]]]:
     """Choose which shard gives which draws.
 
     Parameters

@@ -52,9 +52,7 @@ def test_packages_do_not_print(path):
 
 
 def test_files_are_short():
-    lengths = {
-        name: len(path.read_text().splitlines()) for name, path in zip(names(SOURCES), SOURCES, strict=True)
-    }
+    lengths = {name: len(path.read_text().splitlines()) for name, path in zip(names(SOURCES), SOURCES, strict=True)}
     assert {name: length for name, length in lengths.items() if length >= 450} == {}
 
 
@@ -103,6 +101,4 @@ def test_everything_depended_on_is_pinned():
 
 def test_everything_depended_on_is_used():
     text = "".join(path.read_text() for path in PACKAGED).lower()
-    assert [
-        name for name in map(plain_name, pyproject()["project"]["dependencies"]) if name not in text
-    ] == []
+    assert [name for name in map(plain_name, pyproject()["project"]["dependencies"]) if name not in text] == []

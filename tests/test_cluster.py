@@ -98,9 +98,7 @@ def test_none_is_no_cluster():
         assert client is None
 
 
-@pytest.mark.parametrize(
-    ("kind", "workers", "reason"), [("slrum", None, "none, local"), ("local", 0, "from 1")]
-)
+@pytest.mark.parametrize(("kind", "workers", "reason"), [("slrum", None, "none, local"), ("local", 0, "from 1")])
 def test_what_cannot_be_connected_is_refused(kind, workers, reason):
     with pytest.raises(ClusterError, match=reason), connect(kind, workers):
         pass

@@ -34,9 +34,7 @@ def test_addresses_are_kept():
     ]
     assert d.phase_monostatic[0, 0] == -0.05315829508848813
     assert d.ue_position[0].tolist() == [9.726555075273609, 20.676693017625794]
-    assert d.target_position[0, 2].tolist() == pytest.approx(
-        [1.8017334870389345, 16.8505013350295], rel=1e-15
-    )
+    assert d.target_position[0, 2].tolist() == pytest.approx([1.8017334870389345, 16.8505013350295], rel=1e-15)
     assert d.ue_orientation[0] == -1.8158115522942233
     assert d.target_rcs[0, 1] == pytest.approx(10.513597397053209, rel=1e-15)
     assert d.ue_rcs[0] == pytest.approx(1.6256905698653457, rel=1e-15)

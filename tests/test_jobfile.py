@@ -210,9 +210,7 @@ def test_unsafe_names(name):
 
 
 def test_files_that_cannot_be_read(tmp_path, write):
-    with pytest.raises(
-        JobError, match=r"^gone\.toml: no such file; .*packaged job \(drops, paper, phases, smoke\)"
-    ):
+    with pytest.raises(JobError, match=r"^gone\.toml: no such file; .*packaged job \(drops, paper, phases, smoke\)"):
         load_job("gone.toml")
     with pytest.raises(JobError, match="cannot be read"):
         load_job(tmp_path)

@@ -12,9 +12,7 @@ from naive import Case
 
 Array = np.ndarray
 
-GOLDEN = {
-    entry["name"]: entry for entry in json.loads((Path(__file__).parent / "golden/golden.json").read_text())
-}
+GOLDEN = {entry["name"]: entry for entry in json.loads((Path(__file__).parent / "golden/golden.json").read_text())}
 OPTIMA = [(name, optimum) for name, entry in GOLDEN.items() for optimum in entry["optimum"]]
 
 every_case = pytest.mark.parametrize("name", GOLDEN)
@@ -92,9 +90,7 @@ def test_position_fims_are_golden(name: str) -> None:
     case, golden = case_of(name), GOLDEN[name]
     v = covariance(case)
     assert fim_error(naive.position_fim_bistatic(case, v), np.array(golden["fim_position_bistatic"])) < 1e-7
-    assert (
-        fim_error(naive.position_fim_monostatic(case, v), np.array(golden["fim_position_monostatic"])) < 1e-7
-    )
+    assert fim_error(naive.position_fim_monostatic(case, v), np.array(golden["fim_position_monostatic"])) < 1e-7
 
 
 @every_case

@@ -13,9 +13,7 @@ from .problem import Problem
 Cone = Literal["full", "reduced"]
 
 
-def certified_gap(
-    problem: Problem, covariance: ArrayLike, rho: float, cone: Cone = "reduced"
-) -> NDArray[np.float64]:
+def certified_gap(problem: Problem, covariance: ArrayLike, rho: float, cone: Cone = "reduced") -> NDArray[np.float64]:
     """Bound on how far V is from the best covariance, f(V)/f* - 1 <= gap.
 
     f is convex and of degree -1, so f* >= f(V)^2 / (P_m lambda_max(-grad f(V))) for any V, and the gap is

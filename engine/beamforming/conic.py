@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DesignError
-from ..kernels.objective import coordinate_index
+from ..kernels.reduced import coordinate_index
 from .certificate import Cone
 from .problem import Problem, WhitenedLink
 
@@ -59,9 +59,7 @@ def _unpacked(packed: NDArray[np.float64], p: int) -> NDArray[np.float64]:
     return full.reshape(packed.shape[0], p * p).T
 
 
-def _bound(
-    link: WhitenedLink, draw: int, linear: NDArray[np.float64], unknown: Any
-) -> tuple[Any, list[Any], float]:
+def _bound(link: WhitenedLink, draw: int, linear: NDArray[np.float64], unknown: Any) -> tuple[Any, list[Any], float]:
     """Scaled bound of one link as tr(T), its Schur-complement constraint, and the scale in m2."""
     p = link.factor.shape[1]
     rows = link.factor[draw, : link.bound_rows]
@@ -77,9 +75,7 @@ def _weighted_program(
 ) -> cp.Problem:
     """(15): minimise rho tr T_bp + (1 - rho) tr T_ms, terms of zero weight left out."""
     terms = []
-    for weight, link, linear in zip(
-        (rho, 1.0 - rho), (problem.bistatic, problem.monostatic), maps, strict=True
-    ):
+    for weight, link, linear in zip((rho, 1.0 - rho), (problem.bistatic, problem.monostatic), maps, strict=True):
         if weight > 0.0:
             value, schur, scale = _bound(link, draw, linear, unknown)
             terms.append((weight * scale, value))
@@ -140,11 +136,13 @@ def weighted_crb(problem: Problem, draw: int, rho: float, cone: Cone = "reduced"
     program, x = weighted_crb_program(problem, draw, rho, cone)
     if not _solve(program):
         raise DesignError(f"Clarabel returned no point for (15) of draw {draw} at rho = {rho:g}")
-    value = np.asarray(x.value) / np.trace(x.value).real
+    value: NDArray[np.complex128] = np.asarray(x.value, np.complex128) / np.trace(x.value).real
     if cone == "full":
-        return problem.power * value
+        value *= problem.power
+        return value
     basis = problem.basis[draw, :, : problem.rank[draw]]
-    return problem.power * basis @ value @ basis.conj().T
+    v: NDArray[np.complex128] = problem.power * basis @ value @ basis.conj().T
+    return v
 
 
 def reduced_weighted_crb(problem: Problem, draw: int, rho: float) -> NDArray[np.complex128] | None:
@@ -155,7 +153,8 @@ def reduced_weighted_crb(problem: Problem, draw: int, rho: float) -> NDArray[np.
     out = np.zeros(problem.mix.shape[1:], np.complex128)
     n = int(problem.rank[draw])
     out[:n, :n] = x.value
-    return out / np.trace(out).real
+    out /= np.trace(out).real
+    return out
 
 
 def power_weighted_crb(problem: Problem, draw: int, rho: float) -> NDArray[np.float64] | None:
@@ -252,4 +251,4 @@ def covariance_mismatch(
     program = cp.Problem(cp.Minimize(mismatch), [v >> 0, cp.real(cp.trace(v)) == 1.0])
     if not _solve(program, **_TIGHT):
         raise DesignError("Clarabel returned no point for (19)")
-    return power * np.asarray(v.value), float(power**2 * program.value)
+    return power * np.asarray(v.value, np.complex128), float(power**2 * program.value)

@@ -40,8 +40,6 @@ def mix_beamformers(
     return np.sqrt(power) * xi / norm  # type: ignore[no-any-return]
 
 
-def mix_covariances(
-    v_bp: NDArray[np.complex128], v_ms: NDArray[np.complex128], rho: float
-) -> NDArray[np.complex128]:
+def mix_covariances(v_bp: NDArray[np.complex128], v_ms: NDArray[np.complex128], rho: float) -> NDArray[np.complex128]:
     """(19) without its rank constraint: V = rho V_bp + (1 - rho) V_ms, of the extremes' power."""
-    return rho * v_bp + (1.0 - rho) * v_ms  # type: ignore[no-any-return]
+    return rho * v_bp + (1.0 - rho) * v_ms

@@ -179,9 +179,7 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
     monostatic = monostatic_link(scenario, draws, channel)
     basis, mix, rank = steering.orthonormal_basis(bistatic.tx_columns, _RANK_TOLERANCE)
     gram = steering.real_gram(bistatic.tx_columns)
-    alive = (
-        gram[:, np.arange(gram.shape[1]), np.arange(gram.shape[1])] > 0.5
-    )  # one antenna: no derivative beam
+    alive = gram[:, np.arange(gram.shape[1]), np.arange(gram.shape[1])] > 0.5  # one antenna: no derivative beam
     apa = alive / alive.sum(axis=1, keepdims=True)
     power = scenario.power_per_subcarrier_w
     k = bistatic.paths - 1

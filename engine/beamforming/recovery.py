@@ -113,9 +113,7 @@ def recover(
         return Recovered(candidates[0], 0.0)
     values = objective_at(problem, draw, np.stack([w @ w.conj().T for w in candidates]), rho)
     best = int(np.argmin(values))
-    return Recovered(
-        candidates[best], float(values[best] / objective_at(problem, draw, x[None], rho)[0] - 1.0)
-    )
+    return Recovered(candidates[best], float(values[best] / objective_at(problem, draw, x[None], rho)[0] - 1.0))
 
 
 def recover_all(
@@ -163,9 +161,7 @@ def recover_all(
     return beams, loss
 
 
-def recovery_losses(
-    designs: Designs, slots: int, method: Recovery, seed: int, first_draw: int
-) -> NDArray[np.float64]:
+def recovery_losses(designs: Designs, slots: int, method: Recovery, seed: int, first_draw: int) -> NDArray[np.float64]:
     """The losses of `recover_all` alone; nothing has to be recovered while every rank fits the slots."""
     if designs.rank.max(initial=0) <= slots:
         return np.where(designs.rank > 0, 0.0, np.nan)

@@ -179,7 +179,8 @@ def _extreme_gap(extremes: Solution, rho: NDArray[np.float64]) -> NDArray[np.flo
 def _extremes_certified(extremes: Solution, rho: NDArray[np.float64], tolerance: float) -> NDArray[np.bool_]:
     """Whether the extremes of non-zero weight are certified, (draw, rho)."""
     bp, ms = extremes.gap[:, :1] <= tolerance, extremes.gap[:, 1:] <= tolerance
-    return (bp | (rho == 0.0)) & (ms | (rho == 1.0))
+    certified: NDArray[np.bool_] = (bp | (rho == 0.0)) & (ms | (rho == 1.0))
+    return certified
 
 
 def _fdb_mismatch(
@@ -313,9 +314,7 @@ def _with_bounds(
         schemes=names,
         rho=rho,
         covariance=np.where(absent[..., None, None], np.nan, x),
-        factor=np.stack(
-            [np.full_like(x[:, 0], np.nan) if p.factor is None else p.factor for p in parts], axis=1
-        ),
+        factor=np.stack([np.full_like(x[:, 0], np.nan) if p.factor is None else p.factor for p in parts], axis=1),
         powers=np.stack(
             [np.full((batch, weights, n), np.nan) if p.powers is None else p.powers for p in parts], axis=1
         ),
@@ -328,16 +327,14 @@ def _with_bounds(
         crb_ms_target=np.where((absent & ms_ok)[..., None], np.nan, ms.targets),
         gap=np.stack([part.gap for part in parts], axis=1),
         status=status.astype(np.int64),
-        solver=np.stack(
-            [np.full_like(nothing, Solver.NONE) if p.solver is None else p.solver for p in parts], axis=1
-        ),
+        solver=np.stack([np.full_like(nothing, Solver.NONE) if p.solver is None else p.solver for p in parts], axis=1),
         iterations=np.stack([nothing if p.iterations is None else p.iterations for p in parts], axis=1),
         rank=rank,
     )
 
 
 def _weighted(weight: NDArray[np.float64], bound: NDArray[np.float64]) -> NDArray[np.float64]:
-    """weight * bound, and 0 (not infinity times 0) where the weight is zero."""
+    """Weight * bound, and 0 (not infinity times 0) where the weight is zero."""
     return np.multiply(weight, bound, out=np.zeros_like(bound), where=weight > 0.0)
 
 

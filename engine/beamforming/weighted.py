@@ -160,9 +160,7 @@ def solve_cpa(
     return Solution(problem.covariance_of_powers(powers), powers, gap, iterations, solver)
 
 
-def fdb_over_rho(
-    problem: Problem, extremes: Solution, rho: NDArray[np.float64], tolerance: float
-) -> Solution:
+def fdb_over_rho(problem: Problem, extremes: Solution, rho: NDArray[np.float64], tolerance: float) -> Solution:
     """fdb-wcrb at every weight; `extremes` holds the designs of rho = 1 and rho = 0, in that order."""
     apa = problem.covariance_of_powers(problem.apa[:, None])
     weight = rho[None, :, None, None]
@@ -172,9 +170,7 @@ def fdb_over_rho(
     return _assemble(extremes, inner, rho)
 
 
-def cpa_over_rho(
-    problem: Problem, extremes: Solution, rho: NDArray[np.float64], tolerance: float
-) -> Solution:
+def cpa_over_rho(problem: Problem, extremes: Solution, rho: NDArray[np.float64], tolerance: float) -> Solution:
     """cpa-wcrb at every weight; `extremes` holds the designs of rho = 1 and rho = 0, in that order."""
     assert extremes.powers is not None
     weight = rho[None, :, None]

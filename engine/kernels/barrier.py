@@ -15,7 +15,8 @@ import numpy as np
 
 from ..accelerate import kernel
 from .certificate import covariance_gap, power_gap
-from .objective import coordinate_index, coordinates_of, weighted_crb
+from .objective import coordinates_of, weighted_crb
+from .reduced import coordinate_index
 from .smallmat import cholesky, dot, hermitian_cholesky, solve_lower, solve_upper, times
 
 _SHRINK = 0.15

@@ -138,9 +138,7 @@ def _evaluate(bp, ms, rho, z, mix, rank, gradient, space):
     """F and its gradient at a factor of either kind; space is (slopes, coordinates, c, work)."""
     if z.shape[0] == 1:
         return root_objective(bp, ms, rho, z, gradient, space[0], space[1], space[3])
-    return factor_objective(
-        bp, ms, rho, z, mix, rank, gradient, space[0], space[1], space[2], space[3]
-    )
+    return factor_objective(bp, ms, rho, z, mix, rank, gradient, space[0], space[1], space[2], space[3])
 
 
 @kernel

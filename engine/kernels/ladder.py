@@ -123,9 +123,7 @@ def solve_powers(
             if (rho[w] > 0.0 and not bp_ok[b]) or (rho[w] < 1.0 and not ms_ok[b]):
                 continue
             z = np.sqrt(start[b, w]).reshape(1, 1, count)
-            raw, _, evaluations = descend(
-                bp, ms, rho[w], z, no_mix, 0, _MARGIN * tolerance, _MAX_EVALUATIONS, work
-            )
+            raw, _, evaluations = descend(bp, ms, rho[w], z, no_mix, 0, _MARGIN * tolerance, _MAX_EVALUATIONS, work)
             best = clean_powers(np.diag(raw.real), threshold)
             _, best_gap = power_gap(bp, ms, rho[w], best, work)
             solver[b, w] = LBFGS

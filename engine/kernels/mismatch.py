@@ -89,8 +89,8 @@ def mix_factors(x_bp, x_ms, basis, rank, rho, kind):
 
 @kernel
 def covariances_of(factors):
-    """x = W W^H of every factor (batch, rho, n, n)."""
-    batch, weights, count, _ = factors.shape
+    """X = W W^H of every factor (batch, rho, n, n)."""
+    batch, weights = factors.shape[:2]
     out = np.zeros_like(factors)
     for b in range(batch):
         for w in range(weights):

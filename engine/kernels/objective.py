@@ -59,7 +59,7 @@ def link_crb(linear, factor, bound_rows, weight, coordinates, gradient, triangle
 
 @kernel
 def weighted_crb(bp, ms, rho, coordinates, gradient, work):
-    """rho CRB_BP + (1 - rho) CRB_MS and its gradient; a term of zero weight is not evaluated.
+    """Rho CRB_BP + (1 - rho) CRB_MS and its gradient; a term of zero weight is not evaluated.
 
     bp and ms are (linear, factor, bound_rows); work is ((triangle, direction), (triangle, direction)).
     """

@@ -68,7 +68,7 @@ def expand(basis, x, power):
 
 @kernel
 def expand_factor(basis, factor, amplitude):
-    """amplitude Q w: basis (batch, M_T, n), factor (batch, design, n, L) -> (batch, design, M_T, L)."""
+    """Amplitude Q w: basis (batch, M_T, n), factor (batch, design, n, L) -> (batch, design, M_T, L)."""
     batch, designs, count, slots = factor.shape
     antennas = basis.shape[1]
     out = np.zeros((batch, designs, antennas, slots), np.complex128)

@@ -187,7 +187,7 @@ def reduce_link(
     smallest eigenvalue (batch), whether the position FIM is regular, and whether the link is identifiable: regular,
     with all positions within the limit (batch).
     """
-    batch, big, p = jacobian.shape
+    batch, _, p = jacobian.shape
     count = tx_gram.shape[1]
     packed = p * (p + 1) // 2
     factor = np.zeros((batch, p, p))
@@ -207,8 +207,6 @@ def reduce_link(
         regular[b] = smallest[b] >= limits[0] and bound < math.inf  # False for NaN
         identifiable[b] = regular[b] and bound <= limits[1]
         if regular[b]:
-            full[b] = whitened_map(
-                path, order, terms, rx, tx, coef[b], sums[b], gram[b], scale, turned, count
-            )
+            full[b] = whitened_map(path, order, terms, rx, tx, coef[b], sums[b], gram[b], scale, turned, count)
             powers[b] = codeword_map(full[b], tx_gram[b])
     return factor, full, powers, smallest, regular, identifiable

@@ -49,7 +49,7 @@ def cholesky(a, n):
 
 @kernel
 def solve_lower(a, n, x):
-    """x := L^-1 x."""
+    """X := L^-1 x."""
     for i in range(n):
         s = x[i]
         for k in range(i):
@@ -59,7 +59,7 @@ def solve_lower(a, n, x):
 
 @kernel
 def solve_upper(a, n, x):
-    """x := L^-T x."""
+    """X := L^-T x."""
     for i in range(n - 1, -1, -1):
         s = x[i]
         for k in range(i + 1, n):
@@ -69,7 +69,7 @@ def solve_upper(a, n, x):
 
 @kernel
 def times(a, b):
-    """a @ b, complex."""
+    """A @ b, complex."""
     out = np.zeros((a.shape[0], b.shape[1]), np.complex128)
     for i in range(a.shape[0]):
         for k in range(a.shape[1]):
@@ -80,7 +80,7 @@ def times(a, b):
 
 @kernel
 def times_adjoint(a, b):
-    """a @ b^H, complex."""
+    """A @ b^H, complex."""
     out = np.zeros((a.shape[0], b.shape[0]), np.complex128)
     for i in range(a.shape[0]):
         for j in range(b.shape[0]):

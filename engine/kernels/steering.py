@@ -51,8 +51,7 @@ def real_gram(columns):
                 total = 0.0
                 for i in range(antennas):
                     total += (
-                        columns[b, i, r].real * columns[b, i, s].real
-                        + columns[b, i, r].imag * columns[b, i, s].imag
+                        columns[b, i, r].real * columns[b, i, s].real + columns[b, i, r].imag * columns[b, i, s].imag
                     )
                 gram[b, r, s] = total
                 gram[b, s, r] = total

@@ -28,14 +28,10 @@ def _fill(out, p, omega, path, order, terms, rx, tx, coef, delay, rx_columns, tx
 
 
 @kernel
-def derivative_tensor(
-    path, order, terms, rx, tx, coef, delay, spacing, rx_columns, tx_columns, params, subcarriers
-):
+def derivative_tensor(path, order, terms, rx, tx, coef, delay, spacing, rx_columns, tx_columns, params, subcarriers):
     """D (batch, len(params), len(subcarriers), receive, transmit); subcarrier numbers count from 1."""
     batch = coef.shape[0]
-    out = np.zeros(
-        (batch, params.size, subcarriers.size, rx_columns.shape[1], tx_columns.shape[1]), np.complex128
-    )
+    out = np.zeros((batch, params.size, subcarriers.size, rx_columns.shape[1], tx_columns.shape[1]), np.complex128)
     for b in range(batch):
         for n in range(params.size):
             for m in range(subcarriers.size):
