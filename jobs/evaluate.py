@@ -101,6 +101,8 @@ def _point_arrays(job: JobFile, slots: int, draws: Draws, designs: Designs, star
     for name in _DESIGN_ARRAYS:
         arrays[name] = getattr(designs, name).astype(_SMALL_INTEGERS.get(name, np.float64))
     arrays["conditioning_bistatic"] = designs.problem.bistatic.smallest_eigenvalue
+    arrays["rounding_bistatic"] = designs.problem.bistatic.rounding
+    arrays["rounding_monostatic"] = designs.problem.monostatic.rounding
     arrays["conditioning_monostatic"] = designs.problem.monostatic.smallest_eigenvalue
     recovery, seed = job.design.recovery, job.draws.seed
     if "beamformers" in job.output.keep:

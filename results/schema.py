@@ -104,6 +104,20 @@ VARIABLES: Mapping[str, Variable] = {
     "conditioning_monostatic": Variable(
         ("draw",), "f8", "1", "smallest eigenvalue of the unit-diagonal monostatic position FIM under APA"
     ),
+    "rounding_bistatic": Variable(
+        ("draw",),
+        "f8",
+        "1",
+        "relative rounding error to expect in bistatic bounds and gaps",
+        "above the tolerance, a design is uncertified",
+    ),
+    "rounding_monostatic": Variable(
+        ("draw",),
+        "f8",
+        "1",
+        "relative rounding error to expect in monostatic bounds and gaps",
+        "above the tolerance, a design is uncertified",
+    ),
     "covariance": Variable(
         (*_DESIGN, "tx", "tx_conj", "ri"), "f8", "W", "covariance V per subcarrier", "(11)", keep="covariance"
     ),

@@ -30,6 +30,8 @@ class WhitenedLink:
         (batch, 2(K+1), p(p+1)/2), at unit power P_m.
     smallest_eigenvalue
         Of the unit-diagonal position FIM at the APA point, (batch,).
+    rounding
+        Relative rounding error to expect in bounds and gaps, (batch,).
     regular, identifiable
         Whether the position FIM at the APA point is regular, and whether it also bounds every position to within
         1000 km, (batch,).
@@ -43,6 +45,7 @@ class WhitenedLink:
     covariance_map: NDArray[np.float64]
     power_map: NDArray[np.float64]
     smallest_eigenvalue: NDArray[np.float64]
+    rounding: NDArray[np.float64]
     regular: NDArray[np.bool_]
     identifiable: NDArray[np.bool_]
     bound_rows: int
@@ -57,6 +60,7 @@ class WhitenedLink:
             covariance_map=self.covariance_map[one],
             power_map=self.power_map[one],
             smallest_eigenvalue=self.smallest_eigenvalue[one],
+            rounding=self.rounding[one],
             regular=self.regular[one],
             identifiable=self.identifiable[one],
         )
@@ -146,7 +150,7 @@ def _whitened(
     link: Link, power: float, gram: NDArray[np.float64], apa: NDArray[np.float64], rows: int, reported: int
 ) -> WhitenedLink:
     at_apa = products.gram_of_powers(gram, apa)
-    factor, covariance_map, power_map, smallest, regular, identifiable = reduced.reduce_link(
+    factor, covariance_map, power_map, smallest, rounding, regular, identifiable = reduced.reduce_link(
         *link.pattern,
         link.coef,
         link.sums,
@@ -158,7 +162,7 @@ def _whitened(
         rows,
         (SMALLEST_EIGENVALUE, LARGEST_BOUND_M2),
     )
-    return WhitenedLink(factor, covariance_map, power_map, smallest, regular, identifiable, rows, reported)
+    return WhitenedLink(factor, covariance_map, power_map, smallest, rounding, regular, identifiable, rows, reported)
 
 
 def build_problem(scenario: Scenario, draws: Draws) -> Problem:

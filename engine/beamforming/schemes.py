@@ -305,7 +305,11 @@ def _with_bounds(
     objective = _weighted(rho, crb_bp) + _weighted(1.0 - rho, crb_ms)
     lost = ((rho > 0.0) & ~bp_ok) | ((rho < 1.0) & ~ms_ok)
     objective = np.where(lost, np.inf, objective)
+    # A gap below the tolerance says nothing where rounding is above it.
+    blurred = (rho > 0.0) & (problem.bistatic.rounding[:, None, None] > tolerance)
+    blurred = blurred | ((rho < 1.0) & (problem.monostatic.rounding[:, None, None] > tolerance))
     status = np.stack([np.where(part.inherited, _good(part), Status.UNCERTIFIED) for part in parts], axis=1)
+    status = np.where(blurred, Status.UNCERTIFIED, status)
     status = np.where(np.isfinite(objective), status, Status.FAILED)
     status = np.where(lost, Status.UNIDENTIFIABLE, status)
     nothing = np.full((batch, weights), -1, np.int64)

@@ -19,6 +19,7 @@ from .fisher import pair_coefficient
 from .smallmat import eigenvalues_symmetric, pivoted_cholesky
 
 _PIVOT_TOLERANCE = 1e-15
+_UNIT_ROUNDOFF = 2.0**-53
 
 
 @kernel
@@ -183,8 +184,11 @@ def reduce_link(
     bound_rows is how many leading position parameters are coordinates whose bounds add up to the CRB; limits
     is (smallest eigenvalue, largest CRB) of an identifiable draw.
 
+    Entries of the channel FIM carry relative errors of one unit roundoff u (of sqrt(I_ii I_jj)); J_w = M^T I M,
+    M = T F, is 1 at the APA point, so u sum_ia I_ii M_ia^2 estimates the relative error of what follows from it.
+
     Returns factor (batch, p, p), map (batch, count^2, packed), codeword map (batch, count, packed), the
-    smallest eigenvalue (batch), whether the position FIM is regular, and whether the link is identifiable: regular,
+    smallest eigenvalue (batch), the rounding to expect in bounds and gaps (batch), whether the position FIM is regular, and whether the link is identifiable: regular,
     with all positions within the limit (batch).
     """
     batch, _, p = jacobian.shape
@@ -194,12 +198,17 @@ def reduce_link(
     full = np.zeros((batch, count * count, packed))
     powers = np.zeros((batch, count, packed))
     smallest = np.zeros(batch)
+    rounding = np.zeros(batch)
     regular = np.zeros(batch, np.bool_)
     identifiable = np.zeros(batch, np.bool_)
     for b in range(batch):
         if not np.isfinite(apa_information[b]).all():
             continue
         factor[b], turned, smallest[b] = whiten(apa_information[b], jacobian[b])
+        for i in range(turned.shape[0]):
+            for c in range(p):
+                rounding[b] += apa_information[b, i, i] * turned[i, c] ** 2
+        rounding[b] *= _UNIT_ROUNDOFF
         bound = 0.0
         for a in range(bound_rows):
             for c in range(p):
@@ -209,4 +218,4 @@ def reduce_link(
         if regular[b]:
             full[b] = whitened_map(path, order, terms, rx, tx, coef[b], sums[b], gram[b], scale, turned, count)
             powers[b] = codeword_map(full[b], tx_gram[b])
-    return factor, full, powers, smallest, regular, identifiable
+    return factor, full, powers, smallest, rounding, regular, identifiable
