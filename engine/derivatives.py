@@ -78,7 +78,7 @@ def derivative_tensor(
     if unknown:
         raise EngineError(f"no channel parameter {unknown[0]!r}; this link has {', '.join(link.parameters)}")
     return tensors.derivative_tensor(  # type: ignore[no-any-return]
-        *link.pattern,
+        link.pattern,
         link.coef,
         link.delay,
         link.spacing_hz,

@@ -53,7 +53,7 @@ def channel_fim(link: Link, covariance: ArrayLike, path: FimPath = "separable") 
     v = _covariance(link, covariance)
     if path == "explicit":
         return tensors.explicit_fim(  # type: ignore[no-any-return]
-            *link.pattern,
+            link.pattern,
             link.coef,
             link.delay,
             link.spacing_hz,
@@ -69,7 +69,7 @@ def channel_fim(link: Link, covariance: ArrayLike, path: FimPath = "separable") 
 def separable_fim(link: Link, transmit: NDArray[np.complex128]) -> NDArray[np.float64]:
     """FIM (6) from S = B^H V B, (batch, 2(K+1), 2(K+1)), the part of V that the link sees."""
     return fisher.channel_fim(  # type: ignore[no-any-return]
-        *link.pattern, link.coef, link.sums, link.rx_gram, transmit, link.scale
+        link.pattern, link.coef, link.sums, link.rx_gram, transmit, link.scale
     )
 
 

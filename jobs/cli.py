@@ -228,7 +228,7 @@ def replay(
 
 @app.command()
 def verify(folder: FolderArgument, as_json: JsonOption = False) -> None:
-    """Check a run: hashes of shards and cube, completeness, and the certificates of a sample, from scratch."""
+    """Check a run: hashes of shards and cube, completeness, and certificates of a sample, from scratch."""
     from .check import verify as verify_run
 
     result = verify_run(_folder(folder))

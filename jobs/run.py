@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -165,12 +165,13 @@ def _compute(
     shards = []
     total = sum(b - a for a, b in plan.chunks)
     with _cluster(kind, workers) as client, progress.bar("draws", total) as advance:
-        for _, receipt in dispatch(client, compute, items):
-            folder.journal.write("chunk", **receipt)
-            start, stop, digest = receipt["start"], receipt["stop"], receipt["sha256"]
-            path = folder.shards / f"draws-{start:08d}-{stop:08d}-{digest}.nc"
-            shards.append(Shard(start, stop, digest, path))
-            advance(stop - start)
+        with closing(dispatch(client, compute, items)) as finished:  # on an error, what is out is cancelled at once
+            for _, receipt in finished:
+                folder.journal.write("chunk", **receipt)
+                start, stop, digest = receipt["start"], receipt["stop"], receipt["sha256"]
+                path = folder.shards / f"draws-{start:08d}-{stop:08d}-{digest}.nc"
+                shards.append(Shard(start, stop, digest, path))
+                advance(stop - start)
     return shards
 
 

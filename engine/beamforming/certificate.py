@@ -52,8 +52,8 @@ def certified_gap(problem: Problem, covariance: ArrayLike, rho: float, cone: Con
     if cone == "full":
         return _full_cone_gaps(problem, x, rho)
     return kernels.covariance_gaps(  # type: ignore[no-any-return]
-        *problem.bistatic.over_covariances(),
-        *problem.monostatic.over_covariances(),
+        problem.bistatic.over_covariances(),
+        problem.monostatic.over_covariances(),
         problem.mix,
         problem.rank,
         np.array([rho]),

@@ -151,7 +151,7 @@ def _whitened(
 ) -> WhitenedLink:
     at_apa = products.gram_of_powers(gram, apa)
     factor, covariance_map, power_map, smallest, rounding, regular, identifiable = reduced.reduce_link(
-        *link.pattern,
+        link.pattern,
         link.coef,
         link.sums,
         link.rx_gram,

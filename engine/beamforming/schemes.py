@@ -254,8 +254,8 @@ def _apa(problem: Problem, rho: NDArray[np.float64]) -> _Scheme:
 def _custom(problem: Problem, beams: ArrayLike, rho: NDArray[np.float64]) -> _Scheme:
     x = custom_covariances(problem, beams, rho.size)
     gap = certificate.covariance_gaps(
-        *problem.bistatic.over_covariances(),
-        *problem.monostatic.over_covariances(),
+        problem.bistatic.over_covariances(),
+        problem.monostatic.over_covariances(),
         problem.mix,
         problem.rank,
         rho,

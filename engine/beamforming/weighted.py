@@ -77,8 +77,8 @@ def solve_fdb(
     if start is None:
         start = np.repeat(problem.covariance_of_powers(problem.apa[:, None]), rho.size, axis=1)
     x, gap, iterations, solver = ladder.solve_covariances(
-        *bp.over_covariances(),
-        *ms.over_covariances(),
+        bp.over_covariances(),
+        ms.over_covariances(),
         problem.mix,
         problem.rank,
         rho,
@@ -94,8 +94,8 @@ def solve_fdb(
             mixed = (1.0 - _POLISH_SHARE) * guess + _POLISH_SHARE * start[b, w]
             one = problem.draw(int(b))
             other, other_gap, _, _ = ladder.solve_covariances(
-                *one.bistatic.over_covariances(),
-                *one.monostatic.over_covariances(),
+                one.bistatic.over_covariances(),
+                one.monostatic.over_covariances(),
                 one.mix,
                 one.rank,
                 rho[w : w + 1],
@@ -133,8 +133,8 @@ def solve_cpa(
     if start is None:
         start = np.repeat(problem.apa[:, None], rho.size, axis=1)
     powers, gap, iterations, solver = ladder.solve_powers(
-        *bp.over_powers(),
-        *ms.over_powers(),
+        bp.over_powers(),
+        ms.over_powers(),
         rho,
         np.ascontiguousarray(start),
         tolerance,
@@ -148,8 +148,8 @@ def solve_cpa(
             mixed = (1.0 - _POLISH_SHARE) * guess_powers + _POLISH_SHARE * start[b, w]
             one = problem.draw(int(b))
             other, other_gap, _, _ = ladder.solve_powers(
-                *one.bistatic.over_powers(),
-                *one.monostatic.over_powers(),
+                one.bistatic.over_powers(),
+                one.monostatic.over_powers(),
                 rho[w : w + 1],
                 mixed[None, None],
                 tolerance,

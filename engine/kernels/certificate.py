@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from ..accelerate import kernel
-from .objective import coordinates_of, hermitian_gradient, weighted_crb, work_space
+from .objective import bounded, coordinates_of, hermitian_gradient, link_of, weighted_crb, work_space
 from .smallmat import eigen_hermitian
 
 
@@ -29,18 +29,16 @@ def covariance_gap(bp, ms, rho, x, mix, rank, work):
 
 
 @kernel
-def covariance_gaps(
-    bp_map, bp_factor, bp_rows, bp_ok, ms_map, ms_factor, ms_rows, ms_ok, mix, rank, rho, x
-):  # fmt: skip
+def covariance_gaps(bistatic, monostatic, mix, rank, rho, x):
     """Certified gaps of reduced covariances (batch, rho, n, n): (batch, rho), NaN where unidentifiable."""
     batch, weights = x.shape[:2]
     gap = np.full((batch, weights), np.nan)
     for b in range(batch):
-        bp = (bp_map[b], bp_factor[b], bp_rows)
-        ms = (ms_map[b], ms_factor[b], ms_rows)
+        bp = link_of(bistatic, b)
+        ms = link_of(monostatic, b)
         work = work_space(bp, ms)
         for w in range(weights):
-            if (rho[w] > 0.0 and not bp_ok[b]) or (rho[w] < 1.0 and not ms_ok[b]):
+            if not bounded(bistatic, monostatic, rho[w], b):
                 continue
             _, gap[b, w] = covariance_gap(bp, ms, rho[w], x[b, w], mix[b], rank[b], work)
     return gap

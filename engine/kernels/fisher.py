@@ -14,19 +14,21 @@ from ..accelerate import kernel
 
 
 @kernel
-def pair_coefficient(i, ti, j, tj, path, order, rx, coef, sums, gram):
+def pair_coefficient(i, ti, j, tj, pattern, coef, sums, gram):
     """Factor c of one term: Re tr(dH_j V dH_i^H) summed over m gains Re(c S[tx_j, tx_i]), S = B^H V B."""
-    factor = np.conj(coef[i, ti]) * coef[j, tj] * sums[order[i] + order[j], path[i], path[j]]
+    factor = (
+        np.conj(coef[i, ti]) * coef[j, tj] * sums[pattern.order[i] + pattern.order[j], pattern.path[i], pattern.path[j]]
+    )
     # (-j)^order_j times conj((-j)^order_i): -j if only j is a delay, +j if only i is, 1 if both.
-    if order[i] < order[j]:
+    if pattern.order[i] < pattern.order[j]:
         factor = complex(factor.imag, -factor.real)
-    elif order[i] > order[j]:
+    elif pattern.order[i] > pattern.order[j]:
         factor = complex(-factor.imag, factor.real)
-    return factor * gram[rx[i, ti], rx[j, tj]]
+    return factor * gram[pattern.rx[i, ti], pattern.rx[j, tj]]
 
 
 @kernel
-def channel_fim(path, order, terms, rx, tx, coef, sums, gram, transmit, scale):
+def channel_fim(pattern, coef, sums, gram, transmit, scale):
     """FIM (6), (batch, param, param), from S = B^H V B (batch, column, column), Hermitian."""
     batch, params, _ = coef.shape
     fim = np.zeros((batch, params, params))
@@ -34,10 +36,10 @@ def channel_fim(path, order, terms, rx, tx, coef, sums, gram, transmit, scale):
         for i in range(params):
             for j in range(i, params):
                 total = 0.0
-                for ti in range(terms[i]):
-                    for tj in range(terms[j]):
-                        c = pair_coefficient(i, ti, j, tj, path, order, rx, coef[b], sums[b], gram[b])
-                        s = transmit[b, tx[j, tj], tx[i, ti]]
+                for ti in range(pattern.terms[i]):
+                    for tj in range(pattern.terms[j]):
+                        c = pair_coefficient(i, ti, j, tj, pattern, coef[b], sums[b], gram[b])
+                        s = transmit[b, pattern.tx[j, tj], pattern.tx[i, ti]]
                         total += c.real * s.real - c.imag * s.imag
                 fim[b, i, j] = scale * total
                 fim[b, j, i] = scale * total

@@ -12,7 +12,7 @@ from ..accelerate import kernel
 from .barrier import barrier_covariance, barrier_powers
 from .certificate import clean_powers, count_above, covariance_gap, leading_covariance, power_gap
 from .descent import descend
-from .objective import work_space
+from .objective import bounded, link_of, work_space
 from .smallmat import eigen_hermitian, hermitian_cholesky
 
 LBFGS = 1
@@ -62,12 +62,19 @@ def _start_factor(start, mix, rank):
 
 @kernel
 def solve_covariances(
-    bp_map, bp_factor, bp_rows, bp_ok, ms_map, ms_factor, ms_rows, ms_ok,
-    mix, rank, rho, start, tolerance, threshold,
-):  # fmt: skip
+    bistatic,
+    monostatic,
+    mix,
+    rank,
+    rho,
+    start,
+    tolerance,
+    threshold,
+):
     """Minimise the weighted CRB over covariances for every draw and weight.
 
-    start is (batch, rho, column, column). Returns x like start, and gap, iterations and solver (batch, rho); a
+    bistatic and monostatic are (maps, factors, bound_rows, identifiable) of all draws; start is
+    (batch, rho, column, column). Returns x like start, and gap, iterations and solver (batch, rho); a
     weight whose links are not identifiable keeps gap NaN and solver 0.
     """
     batch, weights = start.shape[:2]
@@ -77,11 +84,11 @@ def solve_covariances(
     solver = np.zeros((batch, weights), np.int64)
     for b in range(batch):
         n = rank[b]
-        bp = (bp_map[b], bp_factor[b], bp_rows)
-        ms = (ms_map[b], ms_factor[b], ms_rows)
+        bp = link_of(bistatic, b)
+        ms = link_of(monostatic, b)
         work = work_space(bp, ms)
         for w in range(weights):
-            if (rho[w] > 0.0 and not bp_ok[b]) or (rho[w] < 1.0 and not ms_ok[b]):
+            if not bounded(bistatic, monostatic, rho[w], b):
                 continue
             z = _start_factor(start[b, w, :n, :n].copy(), mix[b], n)
             raw, _, count = descend(bp, ms, rho[w], z, mix[b], n, _MARGIN * tolerance, _MAX_EVALUATIONS, work)
@@ -102,9 +109,13 @@ def solve_covariances(
 
 @kernel
 def solve_powers(
-    bp_map, bp_factor, bp_rows, bp_ok, ms_map, ms_factor, ms_rows, ms_ok,
-    rho, start, tolerance, threshold,
-):  # fmt: skip
+    bistatic,
+    monostatic,
+    rho,
+    start,
+    tolerance,
+    threshold,
+):
     """Minimise the weighted CRB over codeword powers; like `solve_covariances` with start (batch, rho, codeword).
 
     Codewords whose starting power is 0 do not exist (a single antenna has no derivative beam).
@@ -116,11 +127,11 @@ def solve_powers(
     iterations = np.full((batch, weights), -1, np.int64)
     solver = np.zeros((batch, weights), np.int64)
     for b in range(batch):
-        bp = (bp_map[b], bp_factor[b], bp_rows)
-        ms = (ms_map[b], ms_factor[b], ms_rows)
+        bp = link_of(bistatic, b)
+        ms = link_of(monostatic, b)
         work = work_space(bp, ms)
         for w in range(weights):
-            if (rho[w] > 0.0 and not bp_ok[b]) or (rho[w] < 1.0 and not ms_ok[b]):
+            if not bounded(bistatic, monostatic, rho[w], b):
                 continue
             z = np.sqrt(start[b, w]).reshape(1, 1, count)
             raw, _, evaluations = descend(bp, ms, rho[w], z, no_mix, 0, _MARGIN * tolerance, _MAX_EVALUATIONS, work)

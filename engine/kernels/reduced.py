@@ -111,7 +111,7 @@ def _inverse_triangle(root, rank, p):
 
 
 @kernel
-def whitened_map(path, order, terms, rx, tx, coef, sums, gram, scale, turned, count):
+def whitened_map(pattern, coef, sums, gram, scale, turned, count):
     """J_w as a linear map of the coordinates of S: (count^2, p (p + 1) / 2), packed lower triangle by rows."""
     big, p = turned.shape
     packed = p * (p + 1) // 2
@@ -126,11 +126,11 @@ def whitened_map(path, order, terms, rx, tx, coef, sums, gram, scale, turned, co
                     if j > i:
                         outer[e] += turned[j, a] * turned[i, b]
                     e += 1
-            for ti in range(terms[i]):
-                for tj in range(terms[j]):
-                    c = pair_coefficient(i, ti, j, tj, path, order, rx, coef, sums, gram)
-                    r = tx[j, tj]
-                    s = tx[i, ti]
+            for ti in range(pattern.terms[i]):
+                for tj in range(pattern.terms[j]):
+                    c = pair_coefficient(i, ti, j, tj, pattern, coef, sums, gram)
+                    r = pattern.tx[j, tj]
+                    s = pattern.tx[i, ti]
                     sign = -1.0
                     if r > s:  # S[r, s] is the conjugate of the stored S[s, r]
                         r, s = s, r
@@ -164,11 +164,7 @@ def codeword_map(full, gram):
 
 @kernel
 def reduce_link(
-    path,
-    order,
-    terms,
-    rx,
-    tx,
+    pattern,
     coef,
     sums,
     gram,
@@ -187,9 +183,9 @@ def reduce_link(
     Entries of the channel FIM carry relative errors of one unit roundoff u (of sqrt(I_ii I_jj)); J_w = M^T I M,
     M = T F, is 1 at the APA point, so u sum_ia I_ii M_ia^2 estimates the relative error of what follows from it.
 
-    Returns factor (batch, p, p), map (batch, count^2, packed), codeword map (batch, count, packed), the
-    smallest eigenvalue (batch), the rounding to expect in bounds and gaps (batch), whether the position FIM is regular, and whether the link is identifiable: regular,
-    with all positions within the limit (batch).
+    Returns factor (batch, p, p), map (batch, count^2, packed), codeword map (batch, count, packed), and for
+    every draw the smallest eigenvalue, the rounding to expect in bounds and gaps, whether the position FIM is
+    regular, and whether the link is identifiable: regular, with all positions within the limit.
     """
     batch, _, p = jacobian.shape
     count = tx_gram.shape[1]
@@ -216,6 +212,6 @@ def reduce_link(
         regular[b] = smallest[b] >= limits[0] and bound < math.inf  # False for NaN
         identifiable[b] = regular[b] and bound <= limits[1]
         if regular[b]:
-            full[b] = whitened_map(path, order, terms, rx, tx, coef[b], sums[b], gram[b], scale, turned, count)
+            full[b] = whitened_map(pattern, coef[b], sums[b], gram[b], scale, turned, count)
             powers[b] = codeword_map(full[b], tx_gram[b])
     return factor, full, powers, smallest, rounding, regular, identifiable

@@ -12,23 +12,23 @@ from ..accelerate import kernel
 
 
 @kernel
-def _fill(out, p, omega, path, order, terms, rx, tx, coef, delay, rx_columns, tx_columns):
+def _fill(out, p, omega, pattern, coef, delay, rx_columns, tx_columns):
     """Write dH/dxi_p at angular frequency omega into out (receive, transmit)."""
     out[:] = 0.0
-    angle = -omega * delay[path[p]]
+    angle = -omega * delay[pattern.path[p]]
     phasor = complex(math.cos(angle), math.sin(angle))
-    if order[p] == 1:
+    if pattern.order[p] == 1:
         phasor *= complex(0.0, -omega)
-    for t in range(terms[p]):
+    for t in range(pattern.terms[p]):
         factor = coef[p, t] * phasor
         for r in range(out.shape[0]):
-            left = factor * rx_columns[r, rx[p, t]]
+            left = factor * rx_columns[r, pattern.rx[p, t]]
             for c in range(out.shape[1]):
-                out[r, c] += left * np.conj(tx_columns[c, tx[p, t]])
+                out[r, c] += left * np.conj(tx_columns[c, pattern.tx[p, t]])
 
 
 @kernel
-def derivative_tensor(path, order, terms, rx, tx, coef, delay, spacing, rx_columns, tx_columns, params, subcarriers):
+def derivative_tensor(pattern, coef, delay, spacing, rx_columns, tx_columns, params, subcarriers):
     """D (batch, len(params), len(subcarriers), receive, transmit); subcarrier numbers count from 1."""
     batch = coef.shape[0]
     out = np.zeros((batch, params.size, subcarriers.size, rx_columns.shape[1], tx_columns.shape[1]), np.complex128)
@@ -37,8 +37,7 @@ def derivative_tensor(path, order, terms, rx, tx, coef, delay, spacing, rx_colum
             for m in range(subcarriers.size):
                 omega = 2.0 * math.pi * spacing * subcarriers[m]
                 _fill(
-                    out[b, n, m], params[n], omega, path, order, terms, rx, tx,
-                    coef[b], delay[b], rx_columns[b], tx_columns[b],
+                    out[b, n, m], params[n], omega, pattern, coef[b], delay[b], rx_columns[b], tx_columns[b],
                 )  # fmt: skip
     return out
 
@@ -62,9 +61,7 @@ def channel(gain, delay, spacing, rx_columns, tx_columns, norm, subcarriers):
 
 
 @kernel
-def explicit_fim(
-    path, order, terms, rx, tx, coef, delay, spacing, subcarriers, rx_columns, tx_columns, covariance, scale
-):
+def explicit_fim(pattern, coef, delay, spacing, subcarriers, rx_columns, tx_columns, covariance, scale):
     """FIM (6), (batch, param, param), by the explicit sum over subcarriers, receive and transmit antennas."""
     batch, params, _ = coef.shape
     receive = rx_columns.shape[1]
@@ -77,8 +74,7 @@ def explicit_fim(
             omega = 2.0 * math.pi * spacing * m
             for p in range(params):
                 _fill(
-                    slices[p], p, omega, path, order, terms, rx, tx,
-                    coef[b], delay[b], rx_columns[b], tx_columns[b],
+                    slices[p], p, omega, pattern, coef[b], delay[b], rx_columns[b], tx_columns[b],
                 )  # fmt: skip
                 shaped[p] = 0.0
                 for r in range(receive):
