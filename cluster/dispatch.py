@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -26,7 +26,7 @@ def dispatch(
     *,
     window: int | None = None,
     attempts: int = 3,
-) -> Iterator[tuple[Item, Receipt]]:
+) -> Generator[tuple[Item, Receipt], None, None]:
     """Yield each item with what ``function(item)`` returned, as they finish.
 
     At most `window` items are out at a time, and nothing is kept of a finished one: whatever the cluster
@@ -66,7 +66,9 @@ def dispatch(
     return _on_cluster(client, function, items, window, attempts)
 
 
-def _in_process(function: Callable[[Item], Receipt], items: Iterable[Item]) -> Iterator[tuple[Item, Receipt]]:
+def _in_process(
+    function: Callable[[Item], Receipt], items: Iterable[Item]
+) -> Generator[tuple[Item, Receipt], None, None]:
     for item in items:
         try:
             receipt = function(item)
@@ -78,7 +80,7 @@ def _in_process(function: Callable[[Item], Receipt], items: Iterable[Item]) -> I
 
 def _on_cluster(
     client: Client, function: Callable[[Item], Receipt], items: Iterable[Item], window: int, attempts: int
-) -> Iterator[tuple[Item, Receipt]]:
+) -> Generator[tuple[Item, Receipt], None, None]:
     from distributed import KilledWorker, as_completed
     from distributed.client import FutureCancelledError
 

@@ -236,8 +236,8 @@ def verify(folder: FolderArgument, as_json: JsonOption = False) -> None:
         result,
         as_json,
         f"{folder}: {result['shards']} shards and the cube are intact, {result['draws']} draws complete\n"
-        f"  {result['draws_replayed']} draws replayed bit for bit; {result['designs_recomputed']} designs recomputed by "
-        f"the explicit sum over subcarriers, largest gap {result['largest_gap']:.2e}",
+        f"  {result['draws_replayed']} draws replayed bit for bit; {result['designs_recomputed']} designs recomputed "
+        f"by the explicit sum over subcarriers, largest gap {result['largest_gap']:.2e}",
     )
 
 

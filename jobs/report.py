@@ -14,6 +14,8 @@ from .rundir import RunDirectory, replace_text
 
 _ANGLES_DEG = np.linspace(-90.0, 90.0, 721)
 _PATTERN_DRAW = 0
+# Not in the paper's Fig. 2; drawn only where a job has nothing else.
+_SIDE_SCHEMES = ("apa", "fdb-wbf-aligned")
 
 
 def write_report(folder: RunDirectory, job: JobFile) -> None:
@@ -40,11 +42,12 @@ def beampatterns(job: JobFile, draw: int) -> tuple[xr.DataArray, dict[str, float
     _, scenario = job.sweep_points()[-1]
     draws, designs = design_draws(job, scenario, draw, draw + 1, load_beams(job))
     theta = np.radians(_ANGLES_DEG)
-    power = [[designs.beampattern(scheme, rho, theta)[0] for rho in designs.rho] for scheme in designs.schemes]
+    schemes = [scheme for scheme in designs.schemes if scheme not in _SIDE_SCHEMES] or list(designs.schemes)
+    power = [[designs.beampattern(scheme, rho, theta)[0] for rho in designs.rho] for scheme in schemes]
     pattern = xr.DataArray(
         np.array(power),
         dims=("scheme", "rho", "angle_deg"),
-        coords={"scheme": list(designs.schemes), "rho": designs.rho, "angle_deg": _ANGLES_DEG},
+        coords={"scheme": schemes, "rho": designs.rho, "angle_deg": _ANGLES_DEG},
         attrs={"units": "W"},
     )
     from engine import channel_of

@@ -8,6 +8,7 @@ import json
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -172,7 +173,7 @@ def _factor(cube: xr.Dataset, wbf: str) -> str:
 def _growth(cube: xr.Dataset, variable: str, link: str) -> Claim:
     measured = {}
     counts = sorted(cube["targets"].values.tolist()) if "targets" in cube["objective"].dims else []
-    for fewer, more in zip(counts, counts[1:], strict=False):
+    for fewer, more in pairwise(counts):
         for scheme in cube["scheme"].values.tolist():
             label = f"{label_of(scheme)}, K = {more:g} over {fewer:g}"
             measured[label] = _growth_row(cube.sel(scheme=scheme), variable, fewer, more)

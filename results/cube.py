@@ -115,7 +115,7 @@ def _write_block(file: netCDF4.Dataset, template: xr.Dataset, cover: Cover, star
     for name, array in arrays.items():
         variable = file.variables[name]
         axis = variable.dimensions.index("draw")
-        step = variable.chunking()[axis]
+        step = int(variable.chunking()[axis])
         for point in np.ndindex(array.shape[:axis]):
             for low in range(start, stop, step):
                 high = min(low + step, stop)

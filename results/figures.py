@@ -73,7 +73,7 @@ _SCHEME_STYLES: dict[str, dict[str, Any]] = {
     "custom": {"color": _AMBER, "marker": "X", "linestyle": (0, (5, 1, 1, 1)), "markersize": 5.0},
 }
 _PAPER_PANELS = ("fdb-wcrb", "fdb-wbf", "fdb-wvm", "cpa-wcrb", "cpa-wbf", "cpa-wvm")
-_WEIGHT_STYLES = (
+_WEIGHT_STYLES: tuple[dict[str, Any], ...] = (
     {"color": _BLUE, "linestyle": _DASHED},
     {"color": "black", "linestyle": "-"},
     {"color": _VERMILION, "linestyle": (0, (1, 1.1))},
@@ -88,7 +88,7 @@ def _styled(function: Callable[P, Figure]) -> Callable[P, Figure]:
 
     @wraps(function)
     def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with mpl.rc_context(_STYLE):
+        with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
             figure = function(*args, **kwargs)
             figure.draw_without_rendering()
             return figure
@@ -133,7 +133,9 @@ def tradeoff(cube: xr.Dataset) -> Figure:
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
     _log_axes(grid[0, 0], scale * np.stack(medians))
-    figure.supxlabel(rf"$\sqrt{{\mathrm{{CRB}}_\mathrm{{MS}}}}$ ({unit})", fontsize=8.5)
+    # Not the figure's own label, which the layout would put under the legend.
+    for axes in grid[-1]:
+        axes.set_xlabel(rf"$\sqrt{{\mathrm{{CRB}}_\mathrm{{MS}}}}$ ({unit})")
     figure.supylabel(rf"$\sqrt{{\mathrm{{CRB}}_\mathrm{{BP}}}}$ ({unit})", fontsize=8.5)
     if where:
         figure.suptitle(where, fontsize=8.5)
@@ -195,7 +197,7 @@ def _name_end(axes: Axes, point: NDArray[np.float64], rho: float, named: list[ND
     below = rho == 1.0
     axes.annotate(
         rf"$\rho = {rho:g}$",
-        point,
+        (point[0], point[1]),
         xytext=(0.0, -5.0) if below else (6.0, 0.0),
         textcoords="offset points",
         ha="center" if below else "left",
@@ -220,7 +222,7 @@ def _say_not_shown(axes: Axes, panel: xr.Dataset, median: NDArray[np.float64]) -
 
 def _log_axes(axes: Axes, values: NDArray[np.float64]) -> None:
     """Log axes with readable ticks, and room at the ends for the marks."""
-    drawn = np.isfinite(values).all(axis=1, keepdims=True)
+    drawn: NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=1, keepdims=True))
     for axis, numbers in zip("xy", np.moveaxis(values, 1, 0), strict=True):
         finite = numbers[drawn[:, 0]]
         low, high = (finite.min(), finite.max()) if finite.size else (1.0, 10.0)
@@ -273,7 +275,7 @@ def beampatterns(pattern: xr.DataArray, aod_deg: Mapping[str, float]) -> Figure:
     grid[0, 0].set(xlim=(-90, 90), ylim=(_FLOOR_DB, 2.0))
     grid[0, 0].xaxis.set_major_locator(MultipleLocator(30))
     grid[0, 0].yaxis.set_major_locator(MultipleLocator(10))
-    figure.supxlabel("Angle from broadside (deg)", fontsize=8.5)
+    grid[-1, columns // 2].set_xlabel("Angle from broadside (deg)")
     figure.supylabel("Beampattern (dB)", fontsize=8.5)
     handles = [
         Line2D([], [], label=rf"$\rho = {rho:g}$", **style)
@@ -318,29 +320,18 @@ def claims_figure(claims: Sequence[Claim]) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Two columns wide.
+        Two columns wide, a panel under the other.
     """
     answered = [claim for claim in claims if claim.holds is not None]
     sizes = [len(claim.measured) + 4.0 for claim in answered]
-    halves = _two_columns(sizes)
-    inches = 0.3 + 0.135 * max((sum(sizes[i] for i in half) for half in halves), default=5.0)
-    figure = Figure(figsize=(_DOUBLE_COLUMN_IN, inches))
+    figure = Figure(figsize=(_DOUBLE_COLUMN_IN, 0.3 + 0.15 * sum(sizes, start=5.0 * (not answered))))
     if not answered:
         figure.text(0.5, 0.5, "No claim can be told from this cube.", ha="center", va="center")
         return figure
-    for part, half in zip(figure.subfigures(1, len(halves), squeeze=False)[0], halves, strict=True):
-        grid = part.subplots(len(half), 1, height_ratios=[sizes[i] for i in half], squeeze=False)
-        for axes, i in zip(grid[:, 0], half, strict=True):
-            _claim_panel(axes, answered[i])
+    grid = figure.subplots(len(answered), 1, height_ratios=sizes, squeeze=False)
+    for axes, claim in zip(grid[:, 0], answered, strict=True):
+        _claim_panel(axes, claim)
     return figure
-
-
-def _two_columns(sizes: Sequence[float]) -> list[range]:
-    """Cut panels into two columns, in order, as even as they go."""
-    if len(sizes) < 2:
-        return [range(len(sizes))] if sizes else []
-    cut = min(range(1, len(sizes)), key=lambda i: max(sum(sizes[:i]), sum(sizes[i:])))
-    return [range(cut), range(cut, len(sizes))]
 
 
 def _claim_panel(axes: Axes, claim: Claim) -> None:
@@ -394,7 +385,7 @@ def save(figure: Figure, folder: str | os.PathLike[str], stem: str) -> list[Path
     paths = []
     for kind, fields in metadata.items():
         buffer = io.BytesIO()
-        with mpl.rc_context(_STYLE):
+        with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
             figure.savefig(buffer, format=kind, metadata=fields)
         paths.append(home / f"{stem}.{kind}")
         _write(paths[-1], buffer.getvalue())

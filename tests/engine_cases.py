@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from naive import Case
 
-from engine import Draws, DrawModel, Link, Scenario, bistatic_link, monostatic_link, sample
+from engine import DrawModel, Draws, Link, Scenario, bistatic_link, monostatic_link, sample
 
 Array = np.ndarray
 
