@@ -10,7 +10,7 @@ from .beamforming.mismatch import mix_beamformers, mix_covariances
 from .beamforming.problem import Problem, build_problem
 from .beamforming.schemes import CUSTOM, SCHEMES, check_slots, design
 from .channel import Channel, channel_of
-from .crb import bistatic_bounds, equivalent_fim, monostatic_bounds
+from .crb import BistaticBounds, MonostaticBounds, bistatic_bounds, equivalent_fim, monostatic_bounds
 from .derivatives import channel_matrix, derivative_tensor
 from .draws import DrawModel, Draws, fixed_draw, sample
 from .errors import DesignError, EngineError, ScenarioError
@@ -23,6 +23,7 @@ __all__ = [
     "CUSTOM",
     "SCHEMES",
     "SPEED_OF_LIGHT",
+    "BistaticBounds",
     "Channel",
     "DesignError",
     "Designs",
@@ -30,6 +31,7 @@ __all__ = [
     "Draws",
     "EngineError",
     "Link",
+    "MonostaticBounds",
     "Problem",
     "Scenario",
     "ScenarioError",

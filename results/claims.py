@@ -15,8 +15,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-# Statuses of a design that may be published: certified, and closed form over certified extremes.
-_GOOD_STATUS = (0, 4)
+from .schema import STATUS_FLAGS
+
+# Statuses of a design that may be published.
+_GOOD_STATUS = [value for value, word in STATUS_FLAGS.items() if word in ("certified", "closed_form")]
 # Below this, two ratios differ by rounding only.
 _ROUNDING = 1e-12
 _FAMILIES = {
@@ -123,13 +125,13 @@ def _wcrb_best(cube: xr.Dataset) -> Claim:
     for best, others in _FAMILIES.items():
         for other in _present(cube, best, others):
             top, bottom, ok = _pair(cube, other, best)
-            measured[f"{label_of(other)} / {label_of(best)}"] = _spread(top, bottom, ok)
+            measured[label_of(other)] = _spread(top, bottom, ok)
             gap = cube["gap"].sel(scheme=best).transpose(*ok.dims).values[ok.values]
             allowance = max(allowance, float(np.max(gap, initial=0.0, where=np.isfinite(gap))))
     return _claim(
         "WCRB is best",
         "The weighted-sum CRB design has the smallest objective of its family at every rho.",
-        "objective over that of WCRB, over draws and rho",
+        "objective / that of WCRB, over draws and rho",
         measured,
         lambda row: row["smallest"] >= 1.0 - allowance,
         note=f"Certified to {allowance:.1e}: a ratio below 1 by less than that is a tie.",
@@ -147,11 +149,11 @@ def _wvm_against(cube: xr.Dataset, wbf: str, wvm: str) -> Claim:
             row = _spread(top, bottom, ok)
             ratio = (top / bottom).values[ok.values]
             row["share won"] = float(np.mean(ratio > 1.0 + _ROUNDING)) if ratio.size else np.nan
-            measured[f"{label_of(wbf)} / {label_of(wvm)}{suffix}"] = row
+            measured[f"WBF / WVM{suffix}"] = row
     return _claim(
         f"WVM against {label_of(wbf)}",
-        f"{label_of(wvm)} has a smaller objective than {label_of(wbf)}.",
-        "objective of WBF over that of WVM, over draws and 0 < rho < 1",
+        f"{label_of(wvm)} has a smaller objective than {label_of(wbf)}, in the median.",
+        "objective of WBF / of WVM, over draws and 0 < rho < 1",
         measured,
         lambda row: row["median"] > 1.0,
         note=f"The paper says WVM beats WBF; this depends on the factor mixed, here {_factor(cube, wbf)}. "
@@ -175,12 +177,12 @@ def _growth(cube: xr.Dataset, variable: str, link: str) -> Claim:
     counts = sorted(cube["targets"].values.tolist()) if "targets" in cube["objective"].dims else []
     for fewer, more in pairwise(counts):
         for scheme in cube["scheme"].values.tolist():
-            label = f"{label_of(scheme)}, K = {more:g} over {fewer:g}"
+            label = f"{label_of(scheme)}, K = {more:g} / {fewer:g}"
             measured[label] = _growth_row(cube.sel(scheme=scheme), variable, fewer, more)
     return _claim(
         f"{link} bound grows with K",
         f"The {link} bound grows with the number of targets.",
-        f"median CRB_{link} with more targets over that with fewer, by rho",
+        f"median CRB_{link} with more targets / with fewer",
         measured,
         lambda row: not any(value <= 1.0 for column, value in row.items() if is_ratio(column)),
         note="Medians over the draws that both have.",
@@ -205,11 +207,11 @@ def _apa_flat(cube: xr.Dataset) -> Claim:
     if "apa" in cube["scheme"].values:
         apa = cube.sel(scheme="apa")
         for variable, link in (("crb_bp", "BP"), ("crb_ms", "MS")):
-            measured[f"APA, {link}: largest over smallest along rho"] = _along_rho(apa, variable)
+            measured[f"{link} along rho"] = _along_rho(apa, variable)
     claim = _claim(
         "APA is flat",
         "The bounds of equal powers do not depend on rho.",
-        "bound along rho; objective over that of FDB-WCRB, over draws and rho",
+        "largest / smallest bound; objective / that of FDB-WCRB",
         measured,
         lambda row: row["largest"] == 1.0,
         note="Flat by construction. The rows against FDB-WCRB say what the missing design costs.",
@@ -217,7 +219,7 @@ def _apa_flat(cube: xr.Dataset) -> Claim:
     )
     if claim.holds is None or not _present(cube, "apa", ("fdb-wcrb",)):
         return claim
-    rows = {f"APA / FDB-WCRB{suffix}": _spread(*_pair(point, "apa", "fdb-wcrb")) for suffix, point in _by_targets(cube)}
+    rows = {f"over FDB-WCRB{suffix}": _spread(*_pair(point, "apa", "fdb-wcrb")) for suffix, point in _by_targets(cube)}
     return replace(claim, measured={**claim.measured, **rows})
 
 
@@ -237,12 +239,12 @@ def _fdb_beats_cpa(cube: xr.Dataset) -> Claim:
         fdb, cpa = f"fdb-{method}", f"cpa-{method}"
         if _present(cube, fdb, (cpa,)):
             for suffix, point in _by_targets(cube):
-                label = f"{label_of(cpa)} / {label_of(fdb)}{suffix}"
+                label = f"{method.upper()}{suffix}"
                 measured[label] = _median_spread(*_pair(point, cpa, fdb))
     return _claim(
         "FDB beats CPA",
         "Fully digital beams have a smaller objective than powers on a codebook.",
-        "median objective of CPA over that of FDB, along rho",
+        "median objective of CPA / of FDB, along rho",
         measured,
         lambda row: row["smallest"] > 1.0,
         note="Medians over the draws that both have, at each rho.",
@@ -260,7 +262,7 @@ def _claim(
     note: str,
     missing: str,
 ) -> Claim:
-    """A claim that holds if every row with numbers in it does; None if no row has any."""
+    """Build a claim that holds if every row with numbers in it does; None if no row has any."""
     rows = [row for row in measured.values() if any(np.isfinite(v) for c, v in row.items() if is_ratio(c))]
     if not measured:
         return Claim(name, statement, quantity, {}, None, f"Not applicable: {missing}.")
@@ -276,7 +278,7 @@ def _present(cube: xr.Dataset, scheme: str, others: Sequence[str]) -> list[str]:
 
 
 def _by_targets(cube: xr.Dataset) -> list[tuple[str, xr.Dataset]]:
-    """The cube at each number of targets, with what to add to a label; the cube itself if not swept."""
+    """Split a cube by number of targets, each with what to add to a label; the cube itself if not swept."""
     if "targets" not in cube["objective"].dims:
         return [("", cube)]
     return [(f", K = {k:g}", cube.sel(targets=k)) for k in cube["targets"].values.tolist()]

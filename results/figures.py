@@ -18,7 +18,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, MultipleLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from .claims import Claim, at_first_point, is_ratio, label_of, nearest_weights
@@ -32,26 +32,19 @@ _STYLE: dict[str, Any] = {
     "font.family": "STIXGeneral",  # Times-like, and shipped with Matplotlib
     "mathtext.fontset": "stix",
     "font.size": 8,
-    "axes.titlesize": 8.5,
-    "axes.labelsize": 8.5,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "legend.fontsize": 8,
+    "axes.titlesize": 8,
     "axes.linewidth": 0.6,
     "axes.grid": True,
-    "axes.axisbelow": True,
     "grid.color": "0.88",
     "grid.linewidth": 0.4,
     "xtick.direction": "in",
     "ytick.direction": "in",
     "xtick.major.width": 0.5,
     "ytick.major.width": 0.5,
-    "xtick.major.size": 2.5,
-    "ytick.major.size": 2.5,
     "lines.linewidth": 1.0,
     "legend.frameon": False,
-    "legend.handlelength": 2.8,
-    "figure.constrained_layout.use": True,
+    "legend.handlelength": 2.4,
+    "legend.columnspacing": 1.3,
     "figure.constrained_layout.h_pad": 0.03,
     "figure.constrained_layout.w_pad": 0.03,
     "savefig.dpi": 300,
@@ -65,20 +58,24 @@ _SCHEME_STYLES: dict[str, dict[str, Any]] = {
     "fdb-wcrb": {"color": _BLUE, "marker": "o", "linestyle": "-"},
     "fdb-wbf": {"color": _VERMILION, "marker": "s", "linestyle": "-"},
     "fdb-wvm": {"color": _GREEN, "marker": "^", "linestyle": "-"},
-    "fdb-wbf-aligned": {"color": _PURPLE, "marker": "D", "linestyle": (0, (1, 1.2))},
     "cpa-wcrb": {"color": _BLUE, "marker": "o", "linestyle": _DASHED, "markerfacecolor": "white"},
     "cpa-wbf": {"color": _VERMILION, "marker": "s", "linestyle": _DASHED, "markerfacecolor": "white"},
     "cpa-wvm": {"color": _GREEN, "marker": "^", "linestyle": _DASHED, "markerfacecolor": "white"},
+    "fdb-wbf-aligned": {"color": _PURPLE, "marker": "D", "linestyle": (0, (1, 1.2)), "zorder": 3.1},
     "apa": {"color": "black", "marker": "*", "linestyle": "none", "markersize": 7.0},
     "custom": {"color": _AMBER, "marker": "X", "linestyle": (0, (5, 1, 1, 1)), "markersize": 5.0},
 }
-_PAPER_PANELS = ("fdb-wcrb", "fdb-wbf", "fdb-wvm", "cpa-wcrb", "cpa-wbf", "cpa-wvm")
+_BY_FAMILY = tuple(_SCHEME_STYLES)  # the paper's six panels first
+_BY_METHOD = ("fdb-wcrb", "cpa-wcrb", "fdb-wbf", "cpa-wbf", "fdb-wvm", "cpa-wvm", *_BY_FAMILY[6:])
 _WEIGHT_STYLES: tuple[dict[str, Any], ...] = (
     {"color": _BLUE, "linestyle": _DASHED},
     {"color": "black", "linestyle": "-"},
     {"color": _VERMILION, "linestyle": (0, (1, 1.1))},
 )
-_FLOOR_DB = -40.0
+_FLOOR_DB = -35.0
+_HOLDS = {True: _BLUE, False: _VERMILION}
+# Panels of the claims figure, in: a row, what stands around the rows, the row labels, the legend.
+_ROW_IN, _AROUND_IN, _LABELS_IN, _LEGEND_IN = 0.125, 0.58, 1.3, 0.28
 # Publishable designs, and draws whose bound is infinite whatever one sends.
 _SHOWN_STATUS = [v for v, word in STATUS_FLAGS.items() if word in ("certified", "closed_form", "unidentifiable")]
 
@@ -117,31 +114,50 @@ def tradeoff(cube: xr.Dataset) -> Figure:
     first = first.sortby("rho").compute()
     swept = "targets" in first["status"].dims
     panels = [first.isel(targets=i) for i in range(first.sizes["targets"])] if swept else [first]
-    columns = min(len(panels), 3)
-    rows = -(-len(panels) // columns)
-    width = _SINGLE_COLUMN_IN if columns == 1 else _DOUBLE_COLUMN_IN
-    figure = Figure(figsize=(width, 0.7 + 2.4 * rows))
-    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     medians = [_median_roots(panel) for panel in panels]
     scale, unit = _length_unit(np.stack(medians))
-    for axes, panel, median in zip(grid.flat, panels, medians, strict=False):
+    figure, grid = _panels(len(panels), 2.4, 0.75)
+    drawn = np.stack([np.where(np.isfinite(median).all(axis=0), median, np.nan) for median in medians])
+    _log_axis(grid[0, 0], "x", scale * drawn[:, 0])
+    _log_axis(grid[0, 0], "y", scale * drawn[:, 1])
+    for i, (axes, panel, median) in enumerate(zip(grid.flat, panels, medians, strict=False)):
         _draw_curves(axes, scale * median, panel)
         _say_not_shown(axes, panel, median)
-    if swept:
-        for letter, axes, panel in zip("abcdefghijklmnopqrstuvwxyz", grid.flat, panels, strict=False):
-            axes.set_title(f"({letter}) $K = {panel['targets'].item():g}$")
-    for axes in grid.flat[len(panels) :]:
-        axes.set_visible(False)
-    _log_axes(grid[0, 0], scale * np.stack(medians))
-    # Not the figure's own label, which the layout would put under the legend.
-    for axes in grid[-1]:
-        axes.set_xlabel(rf"$\sqrt{{\mathrm{{CRB}}_\mathrm{{MS}}}}$ ({unit})")
-    figure.supylabel(rf"$\sqrt{{\mathrm{{CRB}}_\mathrm{{BP}}}}$ ({unit})", fontsize=8.5)
+        if swept:
+            axes.set_title(f"({chr(ord('a') + i)}) $K = {panel['targets'].item():g}$")
+    names = [rf"$\sqrt{{\mathrm{{CRB}}_\mathrm{{{link}}}}}$ ({unit})" for link in ("MS", "BP")]
+    _label_edges(grid, len(panels), *names)
     if where:
-        figure.suptitle(where, fontsize=8.5)
-    handles = [Line2D([], [], label=label_of(s), **_style_of(s)) for s in first["scheme"].values.tolist()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4 if columns > 1 else 3)
+        figure.suptitle(where, fontsize=8)
+    several = len(panels) > 1
+    schemes = _ordered(first["scheme"].values.tolist(), _BY_METHOD if several else _BY_FAMILY)
+    handles = [Line2D([], [], label=label_of(scheme), **_style_of(scheme)) for scheme in schemes]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4 if several else 3)
     return figure
+
+
+def _panels(count: int, row_in: float, rest_in: float) -> tuple[Figure, NDArray[Any]]:
+    """Make a figure of up to three panels a row, one column wide for a single panel; axes are shared."""
+    columns = min(count, 3)
+    rows = -(-count // columns)
+    width = _SINGLE_COLUMN_IN if columns == 1 else _DOUBLE_COLUMN_IN
+    figure = Figure(figsize=(width, rest_in + row_in * rows), layout="constrained")
+    return figure, figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+
+
+def _label_edges(grid: NDArray[Any], used: int, x_label: str, y_label: str) -> None:
+    """Label the lowest panel of each column and the first of each row; hide panels that are not used."""
+    for i, axes in enumerate(grid.flat):
+        axes.set_visible(i < used)
+        if i + grid.shape[1] >= used:
+            axes.tick_params(labelbottom=True)
+            axes.set_xlabel(x_label)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(y_label)
+
+
+def _ordered(schemes: Sequence[str], order: Sequence[str]) -> list[str]:
+    return sorted(schemes, key=lambda scheme: order.index(scheme) if scheme in order else len(order))
 
 
 def _style_of(scheme: str) -> dict[str, Any]:
@@ -177,32 +193,31 @@ def _draw_curves(axes: Axes, median: NDArray[np.float64], panel: xr.Dataset) -> 
     """Draw every scheme's curve, a marker at up to six weights; the weights 0 and 1 are ringed and named."""
     rho = panel["rho"].values
     marked = np.unique(np.round(np.linspace(0, rho.size - 1, 6)).astype(int)).tolist()
-    named: list[NDArray[np.float64]] = []
-    for layer, (scheme, (ms, bp)) in enumerate(zip(panel["scheme"].values, median.swapaxes(0, 1), strict=True)):
-        finite = np.isfinite(ms) & np.isfinite(bp)
-        x, y = np.where(finite, ms, np.nan), np.where(finite, bp, np.nan)
-        axes.plot(x, y, markevery=marked, label=str(scheme), zorder=3.0 - 0.01 * layer, **_style_of(str(scheme)))
-        if scheme == "apa":
+    named: list[tuple[float, NDArray[np.float64]]] = []
+    for layer, (scheme, points) in enumerate(zip(panel["scheme"].values, median.swapaxes(0, 1), strict=True)):
+        finite = np.isfinite(points).all(axis=0)
+        style = {"label": scheme, "zorder": 3.0 - 0.01 * layer, **_style_of(scheme)}
+        if (points[:, finite] == points[:, finite][:, :1]).all():  # apa, or one covariance for every weight
+            axes.plot(*points[:, finite][:, :1], **style)
             continue
+        axes.plot(*np.where(finite, points, np.nan), markevery=marked, **style)
         for place in np.flatnonzero(np.isin(rho, (0.0, 1.0)) & finite):
-            _name_end(axes, np.array([x[place], y[place]]), float(rho[place]), named)
+            _name_end(axes, points[:, place], float(rho[place]), named)
 
 
-def _name_end(axes: Axes, point: NDArray[np.float64], rho: float, named: list[NDArray[np.float64]]) -> None:
-    """Ring an end of a curve and say its weight, once for all schemes that end there."""
-    if any(np.allclose(point, other, rtol=0.02, atol=0.0) for other in named):
+def _name_end(
+    axes: Axes, point: NDArray[np.float64], rho: float, named: list[tuple[float, NDArray[np.float64]]]
+) -> None:
+    """Ring an end of a curve and say its weight, once for all schemes that end there or close by."""
+    place = (axes.transData - axes.transAxes).transform(point)
+    nearest = min((float(np.abs(place - other).max()) for weight, other in named if weight == rho), default=1.0)
+    if nearest < 0.005:
         return
-    named.append(point)
-    axes.plot(*point, marker="o", markersize=7.0, markerfacecolor="none", markeredgecolor="0.25", markeredgewidth=0.6)
-    below = rho == 1.0
-    axes.annotate(
-        rf"$\rho = {rho:g}$",
-        (point[0], point[1]),
-        xytext=(0.0, -5.0) if below else (6.0, 0.0),
-        textcoords="offset points",
-        ha="center" if below else "left",
-        va="top" if below else "center",
-    )
+    named.append((rho, place))
+    axes.plot(*point, marker="o", markersize=7.0, mfc="none", mec="0.25", mew=0.6)
+    if nearest > 0.12:
+        offset, va = ((0.0, -4.5), "top") if rho == 1.0 else ((0.0, 4.5), "bottom")
+        axes.annotate(rf"$\rho = {rho:g}$", tuple(point), offset, textcoords="offset points", ha="center", va=va)
 
 
 def _say_not_shown(axes: Axes, panel: xr.Dataset, median: NDArray[np.float64]) -> None:
@@ -220,19 +235,19 @@ def _say_not_shown(axes: Axes, panel: xr.Dataset, median: NDArray[np.float64]) -
     axes.text(0.97, 0.97, text, transform=axes.transAxes, ha="right", va="top", fontsize=7, zorder=5)
 
 
-def _log_axes(axes: Axes, values: NDArray[np.float64]) -> None:
-    """Log axes with readable ticks, and room at the ends for the marks."""
-    drawn: NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=1, keepdims=True))
-    for axis, numbers in zip("xy", np.moveaxis(values, 1, 0), strict=True):
-        finite = numbers[drawn[:, 0]]
-        low, high = (finite.min(), finite.max()) if finite.size else (1.0, 10.0)
-        pad = (high / low) ** 0.08 * 1.01
-        axes.set(**{f"{axis}scale": "log", f"{axis}lim": (low / pad, high * pad)})
-        ticks = axes.xaxis if axis == "x" else axes.yaxis
-        narrow = high / low < 4.0
-        ticks.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]) if narrow else LogLocator(subs=(1, 2, 5)))
-        ticks.set_minor_locator(NullLocator())
-        ticks.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+def _log_axis(axes: Axes, name: str, values: NDArray[np.float64], bins: int = 8) -> None:
+    """Set one logarithmic axis, with ticks that can be read and room at the ends for marks and names."""
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (1.0, 10.0)
+    room = (high / low) ** 0.12 * 1.005
+    axes.set(**{f"{name}scale": "log", f"{name}lim": (low / room, high * room)})
+    axis = axes.xaxis if name == "x" else axes.yaxis
+    if high / low < 4.0:
+        axis.set_major_locator(MaxNLocator(bins, steps=[1, 2, 5, 10]))
+    else:
+        axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7) if high / low < 20.0 else (1, 2, 5)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 @_styled
@@ -252,31 +267,20 @@ def beampatterns(pattern: xr.DataArray, aod_deg: Mapping[str, float]) -> Figure:
     matplotlib.figure.Figure
         Two columns wide; in dB relative to the strongest beam of all panels.
     """
-    schemes = pattern["scheme"].values.tolist()
-    schemes.sort(key=lambda name: _PAPER_PANELS.index(name) if name in _PAPER_PANELS else len(_PAPER_PANELS))
-    places = nearest_weights(pattern["rho"].values)
-    drawn = pattern.transpose("scheme", "rho", "angle_deg").isel(rho=places)
-    drawn = drawn.sel(scheme=schemes)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        level = 10.0 * np.log10(drawn.values / np.nanmax(drawn.values))
-    columns = min(len(schemes), 3)
-    rows = -(-len(schemes) // columns)
-    width = _SINGLE_COLUMN_IN if columns == 1 else _DOUBLE_COLUMN_IN
-    figure = Figure(figsize=(width, 0.5 + 1.55 * rows))
-    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    schemes = _ordered(pattern["scheme"].values.tolist(), _BY_FAMILY)
+    drawn = pattern.transpose("scheme", "rho", "angle_deg").sel(scheme=schemes)
+    drawn = drawn.isel(rho=nearest_weights(pattern["rho"].values))
+    strongest = drawn.max().item()
+    figure, grid = _panels(len(schemes), 1.5, 0.45)
     for i, (axes, scheme) in enumerate(zip(grid.flat, schemes, strict=False)):
-        for line, style in zip(level[i], _WEIGHT_STYLES, strict=False):
-            axes.plot(drawn["angle_deg"].values, np.maximum(line, 2.0 * _FLOOR_DB), **style)
+        for power, style in zip(drawn.values[i], _WEIGHT_STYLES, strict=False):
+            # Nulls are cut well below the floor, so that their flanks keep their slope.
+            level = 10.0 * np.log10(np.maximum(power / strongest, 1e-8))
+            axes.plot(drawn["angle_deg"].values, level, **style)
         _mark_paths(axes, aod_deg)
-        axes.set_title(f"({chr(ord('a') + i)}) {label_of(scheme)}", pad=11)
-        axes.label_outer()
-    for axes in grid.flat[len(schemes) :]:
-        axes.set_visible(False)
-    grid[0, 0].set(xlim=(-90, 90), ylim=(_FLOOR_DB, 2.0))
-    grid[0, 0].xaxis.set_major_locator(MultipleLocator(30))
-    grid[0, 0].yaxis.set_major_locator(MultipleLocator(10))
-    grid[-1, columns // 2].set_xlabel("Angle from broadside (deg)")
-    figure.supylabel("Beampattern (dB)", fontsize=8.5)
+        axes.set_title(f"({chr(ord('a') + i)}) {label_of(scheme)}", pad=10)
+    grid[0, 0].set(xlim=(-90, 90), ylim=(_FLOOR_DB, 2.0), xticks=range(-60, 61, 30), yticks=range(-30, 1, 10))
+    _label_edges(grid, len(schemes), "Angle from broadside (deg)", "Relative power (dB)")
     handles = [
         Line2D([], [], label=rf"$\rho = {rho:g}$", **style)
         for rho, style in zip(drawn["rho"].values, _WEIGHT_STYLES, strict=False)
@@ -320,44 +324,72 @@ def claims_figure(claims: Sequence[Claim]) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Two columns wide, a panel under the other.
+        Two columns wide.
     """
     answered = [claim for claim in claims if claim.holds is not None]
-    sizes = [len(claim.measured) + 4.0 for claim in answered]
-    figure = Figure(figsize=(_DOUBLE_COLUMN_IN, 0.3 + 0.15 * sum(sizes, start=5.0 * (not answered))))
+    heights = [_AROUND_IN + _ROW_IN * len(claim.measured) for claim in answered]
+    halves = _two_columns(heights)
+    width = _DOUBLE_COLUMN_IN
+    inches = _LEGEND_IN + max((sum(heights[i] for i in half) for half in halves), default=0.5)
+    figure = Figure(figsize=(width, inches))
     if not answered:
         figure.text(0.5, 0.5, "No claim can be told from this cube.", ha="center", va="center")
         return figure
-    grid = figure.subplots(len(answered), 1, height_ratios=sizes, squeeze=False)
-    for axes, claim in zip(grid[:, 0], answered, strict=True):
-        _claim_panel(axes, claim)
+    for column, half in enumerate(halves):
+        left, top = column * width / 2.0 + _LABELS_IN, inches
+        for i in half:
+            rows = heights[i] - _AROUND_IN
+            box = (left, top - 0.2 - rows, width / 2.0 - _LABELS_IN - 0.1, rows)
+            _claim_panel(figure.add_axes(np.divide(box, (width, inches, width, inches)).tolist()), answered[i])
+            top -= heights[i]
+    figure.legend(handles=_claim_handles(answered), loc="lower center", ncols=9, fontsize=7, columnspacing=1.2)
     return figure
+
+
+def _two_columns(heights: Sequence[float]) -> list[range]:
+    """Cut panels into two columns, in order, as even as they go."""
+    count = len(heights)
+    cut = min(range(1, count + 1), key=lambda i: max(sum(heights[:i]), sum(heights[i:])), default=0)
+    return [range(cut), range(cut, count)]
 
 
 def _claim_panel(axes: Axes, claim: Claim) -> None:
     """Draw a row for each comparison: a bar over its range, a mark for each ratio."""
-    columns = [column for column in next(iter(claim.measured.values())) if is_ratio(column)]
-    by_rho = columns[0].startswith("rho")
-    markers = ("<", "o", ">") if by_rho else ("|", "o", "|")
-    colour = _BLUE if claim.holds else _VERMILION
+    columns = _ratio_columns(claim)
+    colour = _HOLDS[bool(claim.holds)]
     table = np.array([[row[column] for column in columns] for row in claim.measured.values()])
     heights = np.arange(len(table))
     axes.axvline(1.0, color="black", linewidth=0.8, zorder=1.5)
-    for height, ratios in zip(heights, table, strict=True):
-        finite = ratios[np.isfinite(ratios)]
-        axes.plot(
-            [finite.min(initial=np.inf), finite.max(initial=-np.inf)] if finite.size else [],
-            [height] * 2 if finite.size else [],
-            color=colour,
-            linewidth=1.0,
-        )
-    for column, marker, ratios in zip(columns, markers, table.T, strict=False):
-        axes.plot(ratios, heights, color=colour, marker=marker, markersize=3.6, linestyle="none", label=column)
+    axes.hlines(heights, np.fmin.reduce(table, axis=1), np.fmax.reduce(table, axis=1), color=colour, linewidth=1.0)
+    for column, ratios in zip(columns, table.T, strict=True):
+        axes.plot(ratios, heights, color=colour, markersize=3.6, **_mark_of(column, columns))
+    _log_axis(axes, "x", np.append(table, 1.0), bins=5)
     axes.set_yticks(heights, list(claim.measured))
     axes.set_ylim(len(table) - 0.4, -0.6)
+    axes.tick_params(labelsize=7)
+    axes.tick_params(axis="y", length=0)
     axes.grid(False, axis="y")
-    axes.set_title(f"{claim.name}: {'holds' if claim.holds else 'does not hold'}", loc="left")
-    axes.set_xlabel(claim.quantity)
+    axes.set_title(f"{claim.name}: {'holds' if claim.holds else 'does not hold'}", loc="left", pad=3, fontsize=8)
+    axes.set_xlabel(claim.quantity, fontsize=7, labelpad=1)
+
+
+def _ratio_columns(claim: Claim) -> list[str]:
+    return [column for column in next(iter(claim.measured.values())) if is_ratio(column)]
+
+
+def _mark_of(column: str, columns: Sequence[str]) -> dict[str, Any]:
+    """Mark of a ratio: bar ends and a dot for a range, an open shape of its own for each weight."""
+    if column.startswith("rho"):
+        return {"marker": "vs^"[columns.index(column)], "markerfacecolor": "white", "linestyle": "none"}
+    return {"marker": "o" if column == "median" else "|", "linestyle": "none"}
+
+
+def _claim_handles(claims: Sequence[Claim]) -> list[Line2D]:
+    """Explain the marks, once for the whole figure."""
+    marks = {column: _mark_of(column, _ratio_columns(claim)) for claim in claims for column in _ratio_columns(claim)}
+    names = {column: column for column in marks if column != "largest"} | {"smallest": "smallest, largest"}
+    lines = [Line2D([], [], color="0.3", markersize=3.6, label=name, **marks[c]) for c, name in names.items()]
+    return [Line2D([], [], color="black", linewidth=0.8, label="equal"), *lines]
 
 
 def save(figure: Figure, folder: str | os.PathLike[str], stem: str) -> list[Path]:

@@ -30,7 +30,7 @@ def inverse_diagonal(fim, limit):
             continue
         for a in range(p):
             for c in range(p):
-                unit[a, c] = fim[b, a, c] / math.sqrt(fim[b, a, a] * fim[b, c, c])
+                unit[a, c] = fim[b, a, c] / (math.sqrt(fim[b, a, a]) * math.sqrt(fim[b, c, c]))
         smallest[b] = max(eigenvalues_symmetric(unit, p)[p - 1], 0.0)
         if not (smallest[b] >= limit and cholesky(unit, p)):
             continue
@@ -73,7 +73,7 @@ def _unit_eigenvalue(whitened, factor):
     unit = np.zeros((p, p))
     for a in range(p):
         for c in range(p):
-            unit[a, c] = fim[a, c] / math.sqrt(fim[a, a] * fim[c, c])
+            unit[a, c] = fim[a, c] / (math.sqrt(fim[a, a]) * math.sqrt(fim[c, c]))
     return eigenvalues_symmetric(unit, p)[p - 1]
 
 
