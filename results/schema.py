@@ -171,7 +171,7 @@ def make_dataset(
     Returns
     -------
     xarray.Dataset
-        Variables in the registry's order.
+        Variables in the registry's order, without those that are empty because there are no targets.
 
     Raises
     ------
@@ -191,6 +191,8 @@ def make_dataset(
         if name in arrays:
             dims = (*sweep, *variable.dims)
             _check_shape(name, dims, arrays[name], sizes)
+            if sizes["draw"] > 0 and arrays[name].size == 0:
+                continue  # without targets: NetCDF would make the empty dimension an unlimited one
             data[name] = (dims, np.ascontiguousarray(arrays[name], dtype=variable.dtype))
     dataset = xr.Dataset(data, coords=coords, attrs=dict(attrs))
     for name, variable in VARIABLES.items():
