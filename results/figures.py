@@ -4,9 +4,7 @@ Sized for a two-column paper, readable in black and white. Nothing global is tou
 holds only while a figure is made or saved.
 """
 
-import io
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
@@ -26,8 +24,7 @@ from .schema import STATUS_FLAGS
 
 P = ParamSpec("P")
 
-_SINGLE_COLUMN_IN = 3.5
-_DOUBLE_COLUMN_IN = 7.16
+_SINGLE_COLUMN_IN, _DOUBLE_COLUMN_IN = 3.5, 7.16
 _STYLE: dict[str, Any] = {
     "font.family": "STIXGeneral",  # Times-like, and shipped with Matplotlib
     "mathtext.fontset": "stix",
@@ -37,10 +34,8 @@ _STYLE: dict[str, Any] = {
     "axes.grid": True,
     "grid.color": "0.88",
     "grid.linewidth": 0.4,
-    "xtick.direction": "in",
-    "ytick.direction": "in",
-    "xtick.major.width": 0.5,
-    "ytick.major.width": 0.5,
+    **dict.fromkeys(("xtick.direction", "ytick.direction"), "in"),
+    **dict.fromkeys(("xtick.major.width", "ytick.major.width"), 0.5),
     "lines.linewidth": 1.0,
     "legend.frameon": False,
     "legend.handlelength": 2.4,
@@ -61,7 +56,7 @@ _SCHEME_STYLES: dict[str, dict[str, Any]] = {
     "cpa-wcrb": {"color": _BLUE, "marker": "o", "linestyle": _DASHED, "markerfacecolor": "white"},
     "cpa-wbf": {"color": _VERMILION, "marker": "s", "linestyle": _DASHED, "markerfacecolor": "white"},
     "cpa-wvm": {"color": _GREEN, "marker": "^", "linestyle": _DASHED, "markerfacecolor": "white"},
-    "fdb-wbf-aligned": {"color": _PURPLE, "marker": "D", "linestyle": (0, (1, 1.2)), "zorder": 3.1},
+    "fdb-wbf-aligned": {"color": _PURPLE, "marker": "D", "linestyle": (0, (1, 1.2)), "markersize": 2.4, "zorder": 3.1},
     "apa": {"color": "black", "marker": "*", "linestyle": "none", "markersize": 7.0},
     "custom": {"color": _AMBER, "marker": "X", "linestyle": (0, (5, 1, 1, 1)), "markersize": 5.0},
 }
@@ -73,7 +68,6 @@ _WEIGHT_STYLES: tuple[dict[str, Any], ...] = (
     {"color": _VERMILION, "linestyle": (0, (1, 1.1))},
 )
 _FLOOR_DB = -35.0
-_HOLDS = {True: _BLUE, False: _VERMILION}
 # Panels of the claims figure, in: a row, what stands around the rows, the row labels, the legend.
 _ROW_IN, _AROUND_IN, _LABELS_IN, _LEGEND_IN = 0.125, 0.58, 1.3, 0.28
 # Publishable designs, and draws whose bound is infinite whatever one sends.
@@ -129,10 +123,10 @@ def tradeoff(cube: xr.Dataset) -> Figure:
     _label_edges(grid, len(panels), *names)
     if where:
         figure.suptitle(where, fontsize=8)
-    several = len(panels) > 1
-    schemes = _ordered(first["scheme"].values.tolist(), _BY_METHOD if several else _BY_FAMILY)
+    order, columns = (_BY_METHOD, 4) if len(panels) > 1 else (_BY_FAMILY, 3)
+    schemes = _ordered(first["scheme"].values.tolist(), order)
     handles = [Line2D([], [], label=label_of(scheme), **_style_of(scheme)) for scheme in schemes]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4 if several else 3)
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
     return figure
 
 
@@ -161,8 +155,7 @@ def _ordered(schemes: Sequence[str], order: Sequence[str]) -> list[str]:
 
 
 def _style_of(scheme: str) -> dict[str, Any]:
-    style = _SCHEME_STYLES.get(scheme, _SCHEME_STYLES["custom"])
-    return {"markersize": 3.6, "markeredgewidth": 0.7, **style}
+    return {"markersize": 3.6, "markeredgewidth": 0.7, **_SCHEME_STYLES.get(scheme, _SCHEME_STYLES["custom"])}
 
 
 def _shown(panel: xr.Dataset) -> xr.DataArray:
@@ -193,7 +186,7 @@ def _draw_curves(axes: Axes, median: NDArray[np.float64], panel: xr.Dataset) -> 
     """Draw every scheme's curve, a marker at up to six weights; the weights 0 and 1 are ringed and named."""
     rho = panel["rho"].values
     marked = np.unique(np.round(np.linspace(0, rho.size - 1, 6)).astype(int)).tolist()
-    named: list[tuple[float, NDArray[np.float64]]] = []
+    named: list[tuple[float, Any]] = []  # (rho, place in the panel)
     for layer, (scheme, points) in enumerate(zip(panel["scheme"].values, median.swapaxes(0, 1), strict=True)):
         finite = np.isfinite(points).all(axis=0)
         style = {"label": scheme, "zorder": 3.0 - 0.01 * layer, **_style_of(scheme)}
@@ -205,9 +198,7 @@ def _draw_curves(axes: Axes, median: NDArray[np.float64], panel: xr.Dataset) -> 
             _name_end(axes, points[:, place], float(rho[place]), named)
 
 
-def _name_end(
-    axes: Axes, point: NDArray[np.float64], rho: float, named: list[tuple[float, NDArray[np.float64]]]
-) -> None:
+def _name_end(axes: Axes, point: NDArray[np.float64], rho: float, named: list[tuple[float, Any]]) -> None:
     """Ring an end of a curve and say its weight, once for all schemes that end there or close by."""
     place = (axes.transData - axes.transAxes).transform(point)
     nearest = min((float(np.abs(place - other).max()) for weight, other in named if weight == rho), default=1.0)
@@ -228,10 +219,10 @@ def _say_not_shown(axes: Axes, panel: xr.Dataset, median: NDArray[np.float64]) -
     points = int((~np.isfinite(median)).any(axis=0).sum())
     lines = [
         f"{left_out} of {shown.size} designs left out (not certified)" if left_out else "",
-        f"{int(infinite.sum())} of {shown.size} designs infinite" if infinite.any() else "",
+        f"{int(infinite.sum())} of {shown.size} designs infinite (in the medians)" if infinite.any() else "",
         f"{points} of {median[0].size} points not drawn (no finite median)" if points else "",
     ]
-    text = "\n".join(line for line in lines if line)
+    text = "\n".join(filter(None, lines))
     axes.text(0.97, 0.97, text, transform=axes.transAxes, ha="right", va="top", fontsize=7, zorder=5)
 
 
@@ -278,13 +269,11 @@ def beampatterns(pattern: xr.DataArray, aod_deg: Mapping[str, float]) -> Figure:
             level = 10.0 * np.log10(np.maximum(power / strongest, 1e-8))
             axes.plot(drawn["angle_deg"].values, level, **style)
         _mark_paths(axes, aod_deg)
-        axes.set_title(f"({chr(ord('a') + i)}) {label_of(scheme)}", pad=10)
+        axes.set_title(f"({chr(ord('a') + i)}) {label_of(scheme)}", pad=12)
     grid[0, 0].set(xlim=(-90, 90), ylim=(_FLOOR_DB, 2.0), xticks=range(-60, 61, 30), yticks=range(-30, 1, 10))
     _label_edges(grid, len(schemes), "Angle from broadside (deg)", "Relative power (dB)")
-    handles = [
-        Line2D([], [], label=rf"$\rho = {rho:g}$", **style)
-        for rho, style in zip(drawn["rho"].values, _WEIGHT_STYLES, strict=False)
-    ]
+    styles = zip(drawn["rho"].values, _WEIGHT_STYLES, strict=False)
+    handles = [Line2D([], [], label=rf"$\rho = {rho:g}$", **style) for rho, style in styles]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
 
@@ -293,23 +282,14 @@ def _mark_paths(axes: Axes, aod_deg: Mapping[str, float]) -> None:
     """Mark each path by a thin line, named above the panel; neighbours share a name."""
     groups: list[list[tuple[str, float]]] = []
     for label, angle in sorted(aod_deg.items(), key=lambda item: item[1]):
-        axes.axvline(angle, color="0.45", linewidth=0.5, linestyle=(0, (2, 1.5)), zorder=1.5)
+        axes.axvline(angle, color="0.45", linewidth=0.5, linestyle=(0, (2, 1.5)), zorder=1.8)
         if groups and angle - groups[-1][-1][1] < 12.0:
             groups[-1].append((label, angle))
         else:
             groups.append([(label, angle)])
     for group in groups:
-        middle = (group[0][1] + group[-1][1]) / 2.0
-        axes.annotate(
-            ",".join(label for label, _ in group),
-            (middle, 1.0),
-            xycoords=axes.get_xaxis_transform(),
-            xytext=(0.0, 1.5),
-            textcoords="offset points",
-            ha="center",
-            va="bottom",
-            fontsize=7,
-        )
+        name, middle = ",".join(label for label, _ in group), (group[0][1] + group[-1][1]) / 2.0
+        axes.text(middle, 1.02, name, transform=axes.get_xaxis_transform(), ha="center", va="bottom", fontsize=7)
 
 
 @_styled
@@ -324,14 +304,13 @@ def claims_figure(claims: Sequence[Claim]) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Two columns wide.
+        Two columns wide; blue where a claim holds, vermilion where it does not.
     """
     answered = [claim for claim in claims if claim.holds is not None]
     heights = [_AROUND_IN + _ROW_IN * len(claim.measured) for claim in answered]
     halves = _two_columns(heights)
-    width = _DOUBLE_COLUMN_IN
-    inches = _LEGEND_IN + max((sum(heights[i] for i in half) for half in halves), default=0.5)
-    figure = Figure(figsize=(width, inches))
+    width, inches = _DOUBLE_COLUMN_IN, _LEGEND_IN + max(sum(heights[i] for i in half) for half in halves)
+    figure = Figure(figsize=(width, max(inches, 1.0)))
     if not answered:
         figure.text(0.5, 0.5, "No claim can be told from this cube.", ha="center", va="center")
         return figure
@@ -356,20 +335,19 @@ def _two_columns(heights: Sequence[float]) -> list[range]:
 def _claim_panel(axes: Axes, claim: Claim) -> None:
     """Draw a row for each comparison: a bar over its range, a mark for each ratio."""
     columns = _ratio_columns(claim)
-    colour = _HOLDS[bool(claim.holds)]
+    colour = _BLUE if claim.holds else _VERMILION
     table = np.array([[row[column] for column in columns] for row in claim.measured.values()])
     heights = np.arange(len(table))
-    axes.axvline(1.0, color="black", linewidth=0.8, zorder=1.5)
+    axes.axvline(1.0, color="black", linewidth=0.8, zorder=1.8)
     axes.hlines(heights, np.fmin.reduce(table, axis=1), np.fmax.reduce(table, axis=1), color=colour, linewidth=1.0)
     for column, ratios in zip(columns, table.T, strict=True):
         axes.plot(ratios, heights, color=colour, markersize=3.6, **_mark_of(column, columns))
     _log_axis(axes, "x", np.append(table, 1.0), bins=5)
-    axes.set_yticks(heights, list(claim.measured))
-    axes.set_ylim(len(table) - 0.4, -0.6)
+    axes.set(yticks=heights, yticklabels=list(claim.measured), ylim=(len(table) - 0.4, -0.6))
     axes.tick_params(labelsize=7)
     axes.tick_params(axis="y", length=0)
     axes.grid(False, axis="y")
-    axes.set_title(f"{claim.name}: {'holds' if claim.holds else 'does not hold'}", loc="left", pad=3, fontsize=8)
+    axes.set_title(f"{claim.name}: {'holds' if claim.holds else 'does not hold'}", loc="left", pad=3, fontsize=7.5)
     axes.set_xlabel(claim.quantity, fontsize=7, labelpad=1)
 
 
@@ -389,7 +367,7 @@ def _claim_handles(claims: Sequence[Claim]) -> list[Line2D]:
     marks = {column: _mark_of(column, _ratio_columns(claim)) for claim in claims for column in _ratio_columns(claim)}
     names = {column: column for column in marks if column != "largest"} | {"smallest": "smallest, largest"}
     lines = [Line2D([], [], color="0.3", markersize=3.6, label=name, **marks[c]) for c, name in names.items()]
-    return [Line2D([], [], color="black", linewidth=0.8, label="equal"), *lines]
+    return [Line2D([], [], color="black", linewidth=0.8, label="ratio 1"), *lines]
 
 
 def save(figure: Figure, folder: str | os.PathLike[str], stem: str) -> list[Path]:
@@ -409,29 +387,14 @@ def save(figure: Figure, folder: str | os.PathLike[str], stem: str) -> list[Path
     """
     home = Path(folder)
     home.mkdir(parents=True, exist_ok=True)
-    metadata: dict[str, dict[str, Any]] = {
-        "png": {"Software": None},
-        "pdf": {"CreationDate": None},
-        "svg": {"Date": None},
-    }
     paths = []
-    for kind, fields in metadata.items():
-        buffer = io.BytesIO()
-        with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
-            figure.savefig(buffer, format=kind, metadata=fields)
+    for kind, dated in (("png", "Software"), ("pdf", "CreationDate"), ("svg", "Date")):
         paths.append(home / f"{stem}.{kind}")
-        _write(paths[-1], buffer.getvalue())
+        temporary = home / f".{stem}.{os.getpid()}.{kind}"
+        try:
+            with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
+                figure.savefig(temporary, metadata={dated: None})
+            temporary.replace(paths[-1])
+        finally:
+            temporary.unlink(missing_ok=True)
     return paths
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name beside it, then rename."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise

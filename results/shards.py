@@ -6,12 +6,12 @@ A shard's name carries its range of draws and the hash of its bytes; nothing els
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import netCDF4
 import xarray as xr
@@ -59,9 +59,9 @@ def sync_folder(folder: Path) -> None:
 @contextmanager
 def temporary_file(folder: Path, suffix: str) -> Iterator[Path]:
     """Give a private temporary name in a folder; whatever is still there at the end is removed."""
-    descriptor, name = tempfile.mkstemp(prefix=".", suffix=suffix, dir=folder)
-    os.close(descriptor)
-    path = Path(name)
+    path = folder / f".{uuid4().hex}{suffix}"
+    # Not tempfile's 0600: others may read results, if the user's umask lets them.
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield path
     finally:

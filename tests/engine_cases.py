@@ -127,8 +127,6 @@ def golden_covariance(case: Case) -> Array:
     return w @ w.conj().T
 
 
-
-
 def random_covariance(case: Case, seed: int, rank: int | None = None) -> Array:
     """V of full power P_m."""
     normal = np.random.default_rng(seed).standard_normal((2, case.mt, rank or case.mt))
