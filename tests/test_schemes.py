@@ -303,6 +303,9 @@ def test_custom_covariance_is_judged_beside_the_schemes() -> None:
     assert second.crb_bp[0, 1, 0] == pytest.approx(first.crb_bp[0, 0, 0], rel=1e-9)
     assert second.gap[0, 1, 0] == pytest.approx(first.gap[0, 0, 0], abs=1e-9)
     assert second.status[0, 1, 0] == Status.CLOSED_FORM
+    turned = design(scenario, schemes=["custom", "fdb-wcrb"], rho=0.5, custom=np.eye(16))
+    assert turned.schemes == ("custom", "fdb-wcrb")
+    assert turned.gap[0, 0, 0] > 0.1 > turned.gap[0, 1, 0]
 
 
 def test_beampattern_is_the_naive_one() -> None:

@@ -90,7 +90,7 @@ def design(
     scenario, draws
         What is fixed and what was drawn; without draws, one with the scenario's own values and zero phases.
     schemes
-        Names out of `SCHEMES`.
+        Names out of `SCHEMES`; with `custom`, also ``custom``, which otherwise comes last.
     rho
         Weight of BP, one number or a list, in [0, 1].
     gap_tolerance
@@ -112,18 +112,18 @@ def design(
         For an unknown scheme, a weight outside [0, 1], too few slots, or beams that do not fit.
     """
     names = tuple(schemes)
-    weights = np.atleast_1d(np.asarray(rho, np.float64))
+    if custom is not None and CUSTOM not in names:
+        names = (*names, CUSTOM)
+    known = SCHEMES if custom is None else (*SCHEMES, CUSTOM)
     for name in names:
-        if name not in SCHEMES:
-            raise DesignError(f"unknown scheme {name!r}; the schemes are {', '.join(SCHEMES)}")
+        if name not in known:
+            raise DesignError(f"unknown scheme {name!r}; the schemes are {', '.join(known)}")
+    weights = np.atleast_1d(np.asarray(rho, np.float64))
     if weights.ndim != 1 or not ((weights >= 0.0) & (weights <= 1.0)).all():
         raise DesignError("rho must be one or more weights in [0, 1]")
     check_slots(scenario, names)
     problem = build_problem(scenario, fixed_draw(scenario) if draws is None else draws)
-    parts = _all_schemes(problem, names, weights, gap_tolerance, wbf_factor)
-    if custom is not None:
-        names = (*names, CUSTOM)
-        parts.append(_custom(problem, custom, weights))
+    parts = _all_schemes(problem, names, weights, gap_tolerance, wbf_factor, custom)
     return _with_bounds(problem, names, weights, parts, gap_tolerance)
 
 
@@ -133,6 +133,7 @@ def _all_schemes(
     rho: NDArray[np.float64],
     tolerance: float,
     wbf_factor: WbfFactor,
+    custom: ArrayLike | None,
 ) -> list[_Scheme]:
     fdb = cpa = None
     if any(name.startswith("fdb") for name in names):
@@ -143,6 +144,9 @@ def _all_schemes(
     for name in names:
         if name == "apa":
             parts.append(_apa(problem, rho))
+        elif name == CUSTOM:
+            assert custom is not None
+            parts.append(_custom(problem, custom, rho))
         elif name == "fdb-wcrb":
             assert fdb is not None
             parts.append(_optimum(weighted.fdb_over_rho(problem, fdb, rho, tolerance), tolerance))
