@@ -10,7 +10,7 @@ from .jobfile import JobFile
 
 # Rough costs on one core of a current machine, for the plan's estimate alone: seconds per certified design
 # (set-up and bounds included), which grow with the number of reduced unknowns as (K + 1)^3.
-_SECONDS_PER_DESIGN = {"fdb-wcrb": 3e-4, "cpa-wcrb": 1e-4}
+_SECONDS_PER_DESIGN = {"fdb-wcrb": 8e-4, "cpa-wcrb": 2e-4}
 _SECONDS_PER_BOUND = 5e-6
 _PAPER_PATHS = 4
 _CHUNK_SECONDS = 4.0

@@ -132,8 +132,7 @@ def tradeoff(cube: xr.Dataset) -> Figure:
 
 def _panels(count: int, row_in: float, rest_in: float) -> tuple[Figure, NDArray[Any]]:
     """Make a figure of up to three panels a row, one column wide for a single panel; axes are shared."""
-    columns = min(count, 3)
-    rows = -(-count // columns)
+    columns, rows = min(count, 3), -(-count // 3)
     width = _SINGLE_COLUMN_IN if columns == 1 else _DOUBLE_COLUMN_IN
     figure = Figure(figsize=(width, rest_in + row_in * rows), layout="constrained")
     return figure, figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
