@@ -130,6 +130,24 @@ def test_what_cannot_be_published_is_left_out_and_counted(name, value):
     assert claim.measured["FDB-WVM"]["left out"] == 0
 
 
+def test_ties_do_not_win():
+    cube = made_cube(dict.fromkeys(HOLDING, 1.0), growth=1.0)
+    cube["gap"][:] = 5e-7
+    rising = np.arange(len(HOLDING)) * 5e-8
+    for name in ("objective", "crb_bp", "crb_ms"):
+        for sign in (1.0, -1.0):
+            cube[name][:] = (1.0 + sign * rising)[:, None] * np.array([1.0, 1.0 + 1e-7])[:, None, None, None]
+            verdicts = {claim.name: claim.holds for claim in section_claims(cube)}
+            assert verdicts == dict.fromkeys(NAMES, False) | {"WCRB is best": True, "APA is flat": True}
+
+
+def test_the_gap_of_ones_own_beams_makes_no_ties():
+    cube = made_cube(HOLDING | {"custom": 1.3})
+    cube["gap"].loc[{"scheme": "custom"}] = 0.3
+    cube["objective"].loc[{"scheme": "fdb-wvm", "rho": 0.5, "draw": 0}] = 0.9
+    assert claim_of(cube, "WCRB is best").holds is False
+
+
 def test_nothing_to_compare_is_no_answer():
     cube = made_cube()
     cube["status"][:] = 1
