@@ -217,7 +217,7 @@ def _say_not_shown(axes: Axes, panel: xr.Dataset, median: NDArray[np.float64]) -
     left_out = shown.size - int(shown.sum())
     points = int((~np.isfinite(median)).any(axis=0).sum())
     lines = [
-        f"{left_out} of {shown.size} designs left out (not certified)" if left_out else "",
+        f"{left_out} of {shown.size} designs left out (no certificate)" if left_out else "",
         f"{int(infinite.sum())} of {shown.size} designs infinite (in the medians)" if infinite.any() else "",
         f"{points} of {median[0].size} points not drawn (no finite median)" if points else "",
     ]

@@ -148,7 +148,7 @@ def test_tradeoff_leaves_out_the_uncertified_and_says_so():
     first, second = panels(figures.tradeoff(cube))
     assert not [text for text in words(first) if "designs" in text]
     total = len(SCHEMES) * DRAWS_X_RHO
-    assert f"2 of {total} designs left out (not certified)" in words(second)
+    assert f"2 of {total} designs left out (no certificate)" in words(second)
     kept = cube["crb_bp"].sel(targets=3, scheme="fdb-wcrb", rho=0.5, draw=[2, 3]).values
     assert curve(second, "fdb-wcrb")[1, 2] == pytest.approx(100.0 * np.median(np.sqrt(kept)))
 
