@@ -20,9 +20,7 @@ from hypothesis import strategies as st
 from naive import Case
 
 from engine import (
-    BistaticBounds,
     EngineError,
-    MonostaticBounds,
     bistatic_bounds,
     build_problem,
     design,
@@ -30,6 +28,7 @@ from engine import (
     monostatic_bounds,
     position_fim,
 )
+from engine.crb import BistaticBounds, MonostaticBounds
 
 Array = np.ndarray
 SEEDS = st.integers(0, 2**31)

@@ -104,6 +104,19 @@ def test_shard_sizes_leave_no_trace_above_64_megabytes(tmp_path: Path) -> None:
     assert cube_bytes(tmp_path / "two", 224, 64, antennas=64) == one
 
 
+def test_overlapping_shards_give_each_draw_once(tmp_path: Path) -> None:
+    """As they lie when a run was continued with another chunk size by two drivers."""
+    whole = cube_bytes(tmp_path / "whole", 12, 12)
+    folder = tmp_path / "overlapping"
+    folder.mkdir()
+    for start, stop in ((0, 6), (4, 10), (5, 7), (8, 12)):
+        commit_shard(dataset(start, stop), folder, start, stop)
+    cover, missing = covering(list_shards(folder), 12)
+    assert not missing
+    write_cube(cover, tmp_path / "cube.nc", 12, ATTRS)
+    assert (tmp_path / "cube.nc").read_bytes() == whole
+
+
 def test_cube_checks_its_numbers(tmp_path: Path) -> None:
     data = bytearray(cube_bytes(tmp_path, 50, 50))
     with netCDF4.Dataset(tmp_path / "cube.nc") as cube:
