@@ -11,6 +11,8 @@ from ..kernels.objective import hermitian_gradient, weighted_crb, work_space
 from .problem import Problem
 
 Cone = Literal["full", "reduced"]
+# Rounding allowed in trace and eigenvalues of a given V, relative to the power.
+_FEASIBLE = 1e-9
 
 
 def certified_gap(problem: Problem, covariance: ArrayLike, rho: float, cone: Cone = "reduced") -> NDArray[np.float64]:
@@ -38,16 +40,24 @@ def certified_gap(problem: Problem, covariance: ArrayLike, rho: float, cone: Con
     Raises
     ------
     DesignError
-        If V does not fit, is not Hermitian, or rho is not a weight.
+        If V does not fit, is not finite, Hermitian, positive semidefinite and of power P_m or less, or rho is not
+        a weight.
     """
+    if not 0.0 <= rho <= 1.0:
+        raise DesignError(f"rho is a weight in [0, 1]; got {rho:g}")
     batch, antennas, _ = problem.basis.shape
     v = np.asarray(covariance, np.complex128)
     if v.shape not in ((antennas, antennas), (batch, antennas, antennas)):
         raise DesignError(f"the covariance must be ({antennas}, {antennas}) or one a draw; got {v.shape}")
+    if not np.isfinite(v).all():
+        raise DesignError("the covariance has entries that are not finite")
     if not np.allclose(v, np.swapaxes(v.conj(), -1, -2), rtol=0.0, atol=1e-9 * float(np.abs(v).max())):
         raise DesignError("the covariance is not Hermitian")
-    if not 0.0 <= rho <= 1.0:
-        raise DesignError(f"rho is a weight in [0, 1]; got {rho:g}")
+    # Outside the feasible set the bound says nothing: more power, or a negative direction, would pass for optimal.
+    if np.trace(v, axis1=-2, axis2=-1).real.max() > problem.power * (1.0 + _FEASIBLE):
+        raise DesignError(f"the covariance has more than the power of {problem.power:.6g} W per subcarrier; scale it")
+    if np.linalg.eigvalsh(v).min() < -_FEASIBLE * problem.power:
+        raise DesignError("the covariance is not positive semidefinite")
     x = problem.reduce(np.broadcast_to(v, (batch, antennas, antennas))[:, None].copy())
     if cone == "full":
         return _full_cone_gaps(problem, x, rho)

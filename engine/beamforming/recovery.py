@@ -27,7 +27,7 @@ class Recovered:
     factor
         W / sqrt(P_m) on the basis, (n, L).
     loss
-        f(W W^H) / f(V) - 1.
+        f(W W^H) / f(V) - 1; NaN where f(V) is infinite.
     """
 
     factor: NDArray[np.complex128]
@@ -113,7 +113,11 @@ def recover(
         return Recovered(candidates[0], 0.0)
     values = objective_at(problem, draw, np.stack([w @ w.conj().T for w in candidates]), rho)
     best = int(np.argmin(values))
-    return Recovered(candidates[best], float(values[best] / objective_at(problem, draw, x[None], rho)[0] - 1.0))
+    wanted = float(objective_at(problem, draw, x[None], rho)[0])
+    loss = (
+        float(values[best]) / wanted - 1.0 if np.isfinite(wanted) else np.nan
+    )  # nothing to lose where V bounds nothing
+    return Recovered(candidates[best], loss)
 
 
 def recover_all(

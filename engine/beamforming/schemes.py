@@ -5,7 +5,7 @@ This is what a job's chunk calls, and what a user calls for a single scenario.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -118,9 +118,15 @@ def design(
     for name in names:
         if name not in known:
             raise DesignError(f"unknown scheme {name!r}; the schemes are {', '.join(known)}")
+    if not names:
+        raise DesignError(f"no scheme is asked for; the schemes are {', '.join(known)}")
     weights = np.atleast_1d(np.asarray(rho, np.float64))
-    if weights.ndim != 1 or not ((weights >= 0.0) & (weights <= 1.0)).all():
+    if weights.ndim != 1 or weights.size == 0 or not ((weights >= 0.0) & (weights <= 1.0)).all():
         raise DesignError("rho must be one or more weights in [0, 1]")
+    if not gap_tolerance > 0.0:
+        raise DesignError(f"gap_tolerance = {gap_tolerance:g} cannot be reached; give a positive number")
+    if wbf_factor not in get_args(WbfFactor):
+        raise DesignError(f"unknown wbf_factor {wbf_factor!r}; there are {', '.join(get_args(WbfFactor))}")
     check_slots(scenario, names)
     problem = build_problem(scenario, fixed_draw(scenario) if draws is None else draws)
     parts = _all_schemes(problem, names, weights, gap_tolerance, wbf_factor, custom)
@@ -187,6 +193,13 @@ def _extremes_certified(extremes: Solution, rho: NDArray[np.float64], tolerance:
     return certified
 
 
+def _extremes_exist(extremes: Solution, rho: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether there are extremes of non-zero weight to be mixed, (draw, rho)."""
+    bp, ms = ~np.isnan(extremes.gap[:, :1]), ~np.isnan(extremes.gap[:, 1:])
+    exist: NDArray[np.bool_] = (bp | (rho == 0.0)) & (ms | (rho == 1.0))
+    return exist
+
+
 def _fdb_mismatch(
     problem: Problem,
     name: str,
@@ -208,7 +221,7 @@ def _fdb_mismatch(
         factor = mismatch.mix_factors(x_bp, x_ms, problem.basis, problem.rank, rho, kind)
         covariance = mismatch.covariances_of(factor)
     return _Scheme(
-        covariance=covariance,
+        covariance=np.where(_extremes_exist(extremes, rho)[..., None, None], covariance, 0.0),
         gap=_extreme_gap(extremes, rho),
         inherited=_extremes_certified(extremes, rho, tolerance),
         closed_form=True,
@@ -233,6 +246,7 @@ def _cpa_mismatch(
             total = total + powers[:, :, i]
         powers = np.divide(powers, total[..., None], out=np.zeros_like(powers), where=total[..., None] > 0.0)
         factor = problem.mix[:, None] * np.sqrt(powers)[:, :, None, :].astype(complex)
+    powers = np.where(_extremes_exist(extremes, rho)[..., None], powers, 0.0)
     return _Scheme(
         covariance=problem.covariance_of_powers(powers),
         gap=_extreme_gap(extremes, rho),
@@ -317,15 +331,14 @@ def _with_bounds(
     status = np.where(np.isfinite(objective), status, Status.FAILED)
     status = np.where(lost, Status.UNIDENTIFIABLE, status)
     nothing = np.full((batch, weights), -1, np.int64)
+    flat_powers = np.zeros((batch, weights, n))
     return Designs(
         problem=problem,
         schemes=names,
         rho=rho,
         covariance=np.where(absent[..., None, None], np.nan, x),
-        factor=np.stack([np.full_like(x[:, 0], np.nan) if p.factor is None else p.factor for p in parts], axis=1),
-        powers=np.stack(
-            [np.full((batch, weights, n), np.nan) if p.powers is None else p.powers for p in parts], axis=1
-        ),
+        factor=np.where(absent[..., None, None], np.nan, np.stack([_or_nan(p.factor, x[:, 0]) for p in parts], 1)),
+        powers=np.where(absent[..., None], np.nan, np.stack([_or_nan(p.powers, flat_powers) for p in parts], 1)),
         crb_bp=crb_bp,
         crb_ms=crb_ms,
         objective=objective,
@@ -339,6 +352,11 @@ def _with_bounds(
         iterations=np.stack([nothing if p.iterations is None else p.iterations for p in parts], axis=1),
         rank=rank,
     )
+
+
+def _or_nan(values: NDArray[Any] | None, like: NDArray[Any]) -> NDArray[Any]:
+    """The values, or NaN in their place where a scheme has none."""
+    return np.full_like(like, np.nan) if values is None else values
 
 
 def _weighted(weight: NDArray[np.float64], bound: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,198 @@
+"""The certificate: the naive one on any V and both cones, what it bounds, and every rung of the ladder meeting it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import naive
+import numpy as np
+import pytest
+from engine_cases import case_at, case_of, drop_case, drops, random_covariance, setup
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine import DesignError, Designs, Draws, Problem, Scenario, Solver, Status, build_problem, certified_gap, design
+from engine.beamforming import weighted
+from engine.kernels import ladder
+
+SEEDS = st.integers(0, 2**31)
+RHO = [0.0, 0.25, 0.5, 0.75, 1.0]
+PLACES = ((-10.0, 15.0), (5.0, 15.0), (0.0, 17.0))
+
+
+@pytest.fixture(scope="module")
+def many() -> tuple[Scenario, Draws, Designs]:
+    """Hundred random geometries, some of which stall L-BFGS, one nearly unidentifiable."""
+    scenario, draws = drops(100, seed=2)
+    return scenario, draws, design(scenario, draws, ["fdb-wcrb", "cpa-wcrb"], RHO)
+
+
+def _powers(designs: Designs, draw: int, r: int) -> np.ndarray:
+    """cpa-wcrb's powers in W, in the order of the naive codebook."""
+    shares = designs.powers[draw, designs.schemes.index("cpa-wcrb"), r]
+    return designs.problem.power * shares.reshape(2, -1).T.ravel()
+
+
+@given(seed=SEEDS, rho=st.floats(0, 1), mt=st.integers(2, 10), targets=st.integers(1, 3), rank=st.integers(1, 10))
+@settings(max_examples=40)
+def test_gap_of_any_covariance_is_the_naive_one(seed: int, rho: float, mt: int, targets: int, rank: int) -> None:
+    """Also with fewer antennas than columns; the part of V outside span(B) only costs power."""
+    case = drop_case(seed, tx_antennas=mt, target_positions_m=PLACES[:targets])
+    problem, v = build_problem(*setup(case)), random_covariance(case, seed, max(rank, min(mt, 3)))
+    expected = naive.certified_gap(case, v, rho)
+    rounding = 1e-9 + 100 * max(problem.bistatic.rounding[0], problem.monostatic.rounding[0])
+    assert certified_gap(problem, v, rho)[0] == pytest.approx(expected, rel=rounding + 1e-12 / _smallest(problem))
+    full = certified_gap(problem, v, rho, "full")[0]
+    assert certified_gap(problem, v, rho)[0] == pytest.approx(full, rel=1e-9)
+
+
+def _smallest(problem: Problem) -> float:
+    return float(min(problem.bistatic.smallest_eigenvalue[0], problem.monostatic.smallest_eigenvalue[0]))
+
+
+@pytest.mark.parametrize("places", [((0.0, 10.0), (0.0, 15.0)), ((0.0, 10.0), (1e-5, 15.0))])
+@pytest.mark.parametrize("rho", [0.0, 0.6, 1.0])
+def test_gap_with_targets_on_one_bearing_is_the_naive_one(places: tuple[Any, ...], rho: float) -> None:
+    """B loses columns, exactly or nearly."""
+    case = case_of("paper-k2", m=32, targets=places)
+    problem, v = build_problem(*setup(case)), random_covariance(case, 5)
+    expected = naive.certified_gap(case, v, rho)
+    for cone in ("reduced", "full"):
+        assert certified_gap(problem, v, rho, cone)[0] == pytest.approx(expected, rel=1e-7)  # type: ignore[arg-type]
+
+
+def test_gap_bounds_the_distance_from_the_optimum() -> None:
+    scenario, draws = drops(6)
+    best = design(scenario, draws, ["fdb-wcrb"], [0.4])
+    for seed in range(5):
+        for draw in range(6):
+            case = case_at(scenario, draws, draw)
+            v = random_covariance(case, seed, 6)
+            excess = naive.objective(case, v, 0.4) / best.objective[draw, 0, 0] - 1
+            assert certified_gap(best.problem.draw(draw), v, 0.4)[0] > excess > 0
+
+
+def test_less_power_shows_in_the_gap() -> None:
+    case = case_of("paper-k2", m=32)
+    designs = design(*setup(case), ["fdb-wcrb"], 0.5)
+    v = designs.beam_covariance("fdb-wcrb", 0.5)
+    assert certified_gap(designs.problem, v, 0.5)[0] < 1e-6
+    # f(V / 2) = 2 f(V) and the slope is four times as large.
+    assert certified_gap(designs.problem, v / 2, 0.5)[0] == pytest.approx(1.0, abs=1e-5)
+
+
+def test_gap_of_a_singular_design_is_infinite_and_of_an_unidentifiable_draw_nan() -> None:
+    case = case_of("paper-k2", m=32)
+    problem, beam = build_problem(*setup(case)), naive.steering(case.mt, 0.3)
+    assert np.isposinf(certified_gap(problem, case.power / case.mt * np.outer(beam, beam.conj()), 0.5)[0])
+    nobody = case_of("paper-k2", m=32, targets=[], phase_bp=[0.1], phase_ms=[0.2], rcs=[])
+    problem, v = build_problem(*setup(nobody)), random_covariance(nobody, 1)
+    for cone in ("reduced", "full"):
+        assert np.isnan(certified_gap(problem, v, 0.5, cone)[0])  # type: ignore[arg-type]
+        expected = naive.certified_gap(nobody, v, 0.0)
+        assert certified_gap(problem, v, 0.0, cone)[0] == pytest.approx(expected, rel=1e-9)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("v", "rho", "message"),
+    [
+        (np.eye(15), 0.5, r"\(16, 16\)"),
+        (np.ones((2, 16, 16)), 0.5, "one a draw"),
+        (np.triu(np.ones((16, 16))), 0.5, "not Hermitian"),
+        (1j * np.eye(16), 0.5, "not Hermitian"),
+        (np.eye(16), 1.01, r"weight in \[0, 1\]"),
+        (np.eye(16), float("nan"), r"weight in \[0, 1\]"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(v: np.ndarray, rho: float, message: str) -> None:
+    with pytest.raises(DesignError, match=message):
+        certified_gap(build_problem(*setup(case_of("paper-k2", m=4))), v, rho)
+
+
+def test_every_random_drop_is_certified(many: tuple[Scenario, Draws, Designs]) -> None:
+    _, _, designs = many
+    assert (designs.status == Status.CERTIFIED).all()
+    assert designs.gap.max() <= 1e-6
+    # Else this batch would not show that the ladder is needed.
+    assert (designs.solver == Solver.BARRIER).any()
+    assert (designs.solver == Solver.LBFGS).mean() > 0.98
+    assert (designs.rank[:, 0] <= 8).all()
+
+
+def test_gaps_are_those_of_the_expanded_designs(many: tuple[Scenario, Draws, Designs]) -> None:
+    """On both cones, from V in W, for every draw."""
+    _, _, designs = many
+    for r, rho in enumerate(RHO):
+        v = designs.beam_covariance("fdb-wcrb", rho)
+        np.testing.assert_allclose(np.trace(v, axis1=1, axis2=2).real, designs.problem.power, rtol=1e-12)
+        np.testing.assert_allclose(certified_gap(designs.problem, v, rho), designs.gap[:, 0, r], rtol=0, atol=1e-8)
+        full = certified_gap(designs.problem, v, rho, "full")
+        np.testing.assert_allclose(full, designs.gap[:, 0, r], rtol=0, atol=1e-8)
+
+
+def test_extended_precision_confirms_the_worst_drops(many: tuple[Scenario, Draws, Designs]) -> None:
+    scenario, draws, designs = many
+    for draw in np.argsort(designs.problem.bistatic.smallest_eigenvalue)[:3]:
+        case = case_at(scenario, draws, int(draw))
+        for r, rho in ((0, 0.0), (2, 0.5), (4, 1.0)):
+            v = designs.beam_covariance("fdb-wcrb", rho)[draw]
+            assert naive.extended_precision_gap(case, v, rho) < 2e-6
+            precise = naive.replace(case, real=np.longdouble)
+            assert naive.certified_gap_cpa(precise, _powers(designs, draw, r), rho) < 2e-6
+            bound = naive.objective(precise, v, rho)
+            assert designs.objective[draw, 0, r] == pytest.approx(bound, rel=2e-6)
+
+
+@pytest.mark.parametrize("family", ["covariances", "powers"])
+def test_the_barrier_certifies_what_descent_gives_up(monkeypatch: pytest.MonkeyPatch, family: str) -> None:
+    """The ladder itself, interpreted, with an L-BFGS that never moves."""
+    problem, rho = build_problem(*drops(3)), np.array(RHO)
+    solve: Callable[..., Any] = {"covariances": weighted.solve_fdb, "powers": weighted.solve_cpa}[family]
+    expected = solve(problem, rho, 1e-6)
+
+    def stuck(bp: Any, ms: Any, rho: float, start: np.ndarray, mix: Any, rank: int, *_: Any) -> Any:
+        if start.shape[0] == 1:
+            return np.diag(start[0, 0].astype(complex) ** 2), np.inf, 1
+        return np.eye(rank, dtype=complex) / rank, np.inf, 1
+
+    monkeypatch.setattr(ladder, "descend", stuck)
+    name = f"solve_{family}"
+    monkeypatch.setattr(ladder, name, getattr(ladder, name).py_func)
+    found = solve(problem, rho, 1e-6)
+    assert (found.solver == Solver.BARRIER).all()
+    assert found.gap.max() <= 1e-6
+    assert (found.iterations > 1).all()
+    one, other = (_objectives(problem, solution.covariance, RHO) for solution in (expected, found))
+    np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+def _objectives(problem: Problem, x: np.ndarray, weights: list[float]) -> np.ndarray:
+    from engine.beamforming.recovery import objective_at
+
+    return np.array(
+        [[objective_at(problem, b, x[b, [w]], rho)[0] for w, rho in enumerate(weights)] for b in range(len(x))]
+    )
+
+
+@pytest.mark.parametrize("tolerance", [1e-3, 1e-6, 1e-9])
+def test_tolerance_is_kept(tolerance: float) -> None:
+    designs = design(*drops(20), ["fdb-wcrb", "cpa-wcrb"], [0.0, 0.5, 1.0], gap_tolerance=tolerance)
+    certified = designs.status == Status.CERTIFIED
+    assert (designs.gap[certified] <= tolerance).all()
+    assert certified.mean() == 1.0 if tolerance > 1e-9 else certified.mean() > 0.9
+
+
+def test_an_open_gap_is_called_uncertified(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it comes from: the optimum itself, and every closed form that rests on it."""
+    scenario, draws = drops(2)
+    native = ladder.solve_covariances
+
+    def open_at_bp(*arguments: Any) -> Any:
+        x, gap, iterations, solver = native(*arguments)
+        rho = arguments[-4]
+        return x, np.where(rho == 1.0, 1e-3, gap), iterations, solver
+
+    monkeypatch.setattr(ladder, "solve_covariances", open_at_bp)
+    monkeypatch.setattr("engine.beamforming.conic.reduced_weighted_crb", lambda *_: None)
+    found = design(scenario, draws, ["fdb-wcrb", "fdb-wvm", "fdb-wbf", "cpa-wcrb"], [0.0, 0.5, 1.0])
+    assert found.status[0].tolist() == [[0, 0, 1], [4, 1, 1], [4, 1, 1], [0, 0, 0]]
+    np.testing.assert_array_equal(found.gap[:, 0, 2], 1e-3)
