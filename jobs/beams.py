@@ -1,6 +1,7 @@
 """One's own beams from a file: `[design] custom`."""
 
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,19 +33,26 @@ def load_beams(job: JobFile) -> NDArray[np.complex128] | None:
     if path is None:
         return None
     try:
-        loaded = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise UsageProblem(f"{path}: design.custom: not a NumPy file ({error}); save W with numpy.save") from None
-    if isinstance(loaded, np.lib.npyio.NpzFile):
+        array, is_covariance = _array(path)
+    except (OSError, ValueError, EOFError, BadZipFile):
+        raise UsageProblem(
+            f"{path}: design.custom: not a NumPy file of numbers; save W with numpy.save, or V = W W^H with numpy.savez"
+        ) from None
+    return _covariance(path, array, is_covariance, job.scenario.slots)
+
+
+def _array(path: Path) -> tuple[NDArray[np.generic], bool]:
+    """Read the one array of the file, and whether it is V and not W."""
+    with path.open("rb") as file:  # NumPy would leave a broken one open
+        loaded = np.load(file, allow_pickle=False)
+        if not isinstance(loaded, np.lib.npyio.NpzFile):
+            return loaded, False
         names = [name for name in ("W", "V") if name in loaded.files]
         if len(names) != 1:
             raise UsageProblem(
                 f"{path}: design.custom: holds {', '.join(loaded.files) or 'nothing'}; save one array named W or V"
             )
-        array, is_covariance = loaded[names[0]], names[0] == "V"
-    else:
-        array, is_covariance = loaded, False
-    return _covariance(path, array, is_covariance, job.scenario.slots)
+        return loaded[names[0]], names[0] == "V"
 
 
 def _covariance(path: Path, array: NDArray[np.generic], is_covariance: bool, slots: int) -> NDArray[np.complex128]:

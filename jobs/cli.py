@@ -1,6 +1,7 @@
 """The command line. Data on stdout, progress on stderr; heavy imports only where a command needs them."""
 
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -8,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from cluster.connect import PROFILES, THREAD_VARIABLES
-
 from .errors import CommandError, Exit, UsageProblem
+from .identity import check_one_place
+from .interrupt import listen
 
 _EXITS = (
     "Exit codes: 0 done, 1 bug, 2 usage or job file, 3 incomplete and resumable, 4 done but some draws failed or "
@@ -53,7 +54,16 @@ ChunkOption = Annotated[
 
 
 def _print(data: dict[str, Any] | list[Any], as_json: bool, text: str) -> None:
-    sys.stdout.write((json.dumps(data, sort_keys=True) if as_json else text).rstrip("\n") + "\n")
+    sys.stdout.write((json.dumps(_plain(data), sort_keys=True) if as_json else text).rstrip("\n") + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """Put null where there is no finite number: JSON has no other word for it."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _version(wanted: bool) -> None:
@@ -90,6 +100,8 @@ def run(
 
     Run it again to continue after an interruption, or after raising `draws.count`: finished draws are not redone.
     """
+    from cluster.connect import PROFILES
+
     from .progress import Progress
     from .run import check_job
     from .run import run as run_job
@@ -256,17 +268,31 @@ def _folder(path: Path) -> Any:
     return RunDirectory(path)
 
 
+def _is_interrupt(error: BaseException) -> bool:
+    """Whether Ctrl-C is behind an exception: Typer makes an exit of it, and a compiled kernel a SystemError."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None
+
+
 def main() -> None:
     """Run the command line; every expected problem ends in one line on stderr and its exit code."""
-    # Before NumPy or Numba are loaded: one thread a process, as in the workers.
-    os.environ.update(THREAD_VARIABLES)
-    os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
     try:
-        app()
+        listen()
+        check_one_place()  # before anything is imported from what could be another's package
+        from cluster.connect import THREAD_VARIABLES
+
+        # Before NumPy or Numba are loaded: one thread a process, as in the workers.
+        os.environ.update(THREAD_VARIABLES)
+        os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
+        app(prog_name="crbatch")
     except CommandError as error:
         sys.stderr.write(f"crbatch: {error}\n")
         sys.exit(int(error.code))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemError, SystemExit) as error:
+        if not _is_interrupt(error):
+            raise
         sys.stderr.write("crbatch: interrupted; finished draws are kept, run the same command again to continue\n")
         sys.exit(int(Exit.INTERRUPTED))
     except OSError as error:

@@ -16,8 +16,12 @@ class Journal:
     def write(self, event: str, **facts: Any) -> None:
         """Append one event with the time it is written at."""
         line = json.dumps({"event": event, "time": round(time.time(), 3), **facts}, sort_keys=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        with self.path.open("a+b") as file:
+            if file.tell() > 0:
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":  # a crash cut the last line short; do not lose this one with it
+                    file.write(b"\n")
+            file.write(line.encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
 

@@ -22,6 +22,7 @@ from results.shards import Shard, covering
 from .beams import load_beams
 from .errors import EnvironmentProblem, Exit, UsageProblem
 from .identity import check_one_place, code_key, versions
+from .interrupt import stop_if_wished
 from .jobfile import JobFile
 from .plan import Plan, make_plan
 from .progress import Progress
@@ -172,6 +173,7 @@ def _compute(
                 path = folder.shards / f"draws-{start:08d}-{stop:08d}-{digest}.nc"
                 shards.append(Shard(start, stop, digest, path))
                 advance(stop - start)
+                stop_if_wished()
     return shards
 
 

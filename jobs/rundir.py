@@ -71,8 +71,9 @@ class RunDirectory:
         """
         try:
             if not self.path.exists() or not any(self.path.iterdir()):
-                self.shards.mkdir(parents=True, exist_ok=True)
-                self._write_job(job)
+                self.path.mkdir(parents=True, exist_ok=True)
+                self._write_job(job)  # first: whatever ends this process, the folder can be told for the job's
+                self.shards.mkdir()
                 return
         except NotADirectoryError:
             raise UsageProblem(f"{self.path}: not a folder; choose another with -o") from None
@@ -84,8 +85,9 @@ class RunDirectory:
             raise DamagedData(f"{self.path}: not empty and not a folder of a run; choose another with -o")
         mine = self.job()
         if mine.key() != job.key():
+            differences = _difference(mine, _beside(job))
             raise DamagedData(
-                f"{self.path}: holds the run of another job ({_difference(mine, job)}); choose another folder with -o"
+                f"{self.path}: holds the run of another job ({differences}); choose another folder with -o"
             )
         if not os.access(self.path, os.W_OK):
             raise UsageProblem(f"{self.path}: cannot be written to; choose another with -o")
@@ -140,18 +142,18 @@ class RunDirectory:
         Raises
         ------
         IncompleteRun
-            If it is not finished.
+            If it is not finished, perhaps only since `draws.count` was raised.
         DamagedData
             If this is no run, or the cube's bytes are not those of the journal.
         """
         job = self.job()
-        if not self.cube.is_file():
-            _, missing = covering(list_shards(self.shards), job.draws.count)
+        if self.cube_is_current(job):
+            return self.cube
+        _, missing = covering(list_shards(self.shards), job.draws.count)
+        if missing or not self.cube.is_file():
             left = sum(stop - start for start, stop in missing)
             raise IncompleteRun(f"{self.path}: not finished, {left} draws to go; run the job again to continue")
-        if not self.cube_is_current(job):
-            raise DamagedData(f"{self.cube}: its bytes are not those that the journal records; run the job again")
-        return self.cube
+        raise DamagedData(f"{self.cube}: its bytes are not those that the journal records; run the job again")
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -1,0 +1,59 @@
+"""A tiny job and what the tests of jobs/ do with it."""
+
+import hashlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.cli import main
+from jobs.jobfile import JobFile
+from jobs.progress import Progress
+from jobs.run import Outcome, run
+from jobs.rundir import RunDirectory
+
+ROOT = Path(__file__).parent.parent
+DOCUMENT: dict[str, Any] = {
+    "schema": 1,
+    "name": "tiny",
+    "scenario": {"target_positions_m": [[-10, 15], [5, 15]], "subcarriers": 64},
+    "draws": {"count": 6},
+    "design": {"schemes": ["fdb-wcrb", "cpa-wcrb", "fdb-wbf", "apa"], "rho": [0.0, 0.4, 1.0]},
+}
+
+
+def tiny_job(**changes: Any) -> JobFile:
+    """Build the tiny job with some keys of some tables changed."""
+    merged = {
+        table: DOCUMENT.get(table, {}) | values if isinstance(values, dict) else values
+        for table, values in changes.items()
+    }
+    return JobFile.model_validate(DOCUMENT | merged)
+
+
+def write_job(folder: Path, **changes: Any) -> Path:
+    path = folder / "tiny.toml"
+    path.write_text(tiny_job(**changes).to_toml())
+    return path
+
+
+def run_tiny(folder: Path, job: JobFile | None = None, **options: Any) -> Outcome:
+    settings: dict[str, Any] = {"cluster": "none", "workers": None, "chunk": None, "report": False} | options
+    return run(job or tiny_job(), RunDirectory(folder), progress=Progress(quiet=True), **settings)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def crbatch(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
+    """Run the command line in this process; return its exit code."""
+    monkeypatch.setattr(sys, "argv", ["crbatch", *map(str, words)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return int(end.value.code or 0)

@@ -1,0 +1,76 @@
+"""Plans: chunks that cover exactly what is missing, and estimates of the right size."""
+
+from pathlib import Path
+
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+from job_cases import run_tiny, tiny_job
+
+from jobs.plan import make_plan
+
+
+@given(
+    gaps=st.lists(st.tuples(st.integers(1, 30), st.integers(1, 30)), max_size=5),
+    chunk=st.integers(1, 50) | st.none(),
+    workers=st.integers(1, 64),
+)
+def test_chunks_cover_what_is_missing_once_and_in_order(
+    gaps: list[tuple[int, int]], chunk: int | None, workers: int
+) -> None:
+    missing, at = [], 0
+    for skip, length in gaps:
+        missing.append((at + skip, at + skip + length))
+        at += skip + length
+    plan = make_plan(tiny_job(draws={"count": max(at, 1)}), missing, chunk, workers)
+    planned = [draw for start, stop in plan.chunks for draw in range(start, stop)]
+    assert planned == [draw for start, stop in missing for draw in range(start, stop)]
+    assert all(0 < stop - start <= plan.chunk for start, stop in plan.chunks)
+    assert chunk in (None, plan.chunk)
+
+
+def test_without_missing_ranges_all_draws_are_planned() -> None:
+    assert make_plan(tiny_job(draws={"count": 20}), chunk=7).chunks == ((0, 7), (7, 14), (14, 20))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 16])
+@pytest.mark.parametrize("count", [1, 100, 100_000])
+def test_every_worker_gets_several_chunks_of_some_seconds(count: int, workers: int) -> None:
+    plan = make_plan(tiny_job(draws={"count": count}), workers=workers)
+    assert len(plan.chunks) >= min(count, 4 * workers) / 2
+    assert plan.core_hours * 3600 * plan.chunk / count < 5
+
+
+def test_designs_and_cost_are_proportional() -> None:
+    one = make_plan(tiny_job(draws={"count": 10}))
+    ten = make_plan(tiny_job(draws={"count": 100}))
+    swept = make_plan(tiny_job(draws={"count": 10}, sweep={"power_dbm": [-30, -20], "slots": [8, 16, 24]}))
+    assert (one.designs, ten.designs, swept.designs) == (120, 1200, 720)
+    assert swept.points == 6
+    assert ten.core_hours == pytest.approx(10 * one.core_hours)
+    assert swept.core_hours == pytest.approx(6 * one.core_hours)
+    assert ten.bytes == 10 * one.bytes
+    assert swept.bytes == 6 * one.bytes
+
+
+def test_cost_grows_with_targets_and_with_what_is_optimised() -> None:
+    few, many = (make_plan(tiny_job(sweep={"targets": [k]})).core_hours for k in (1, 2))
+    assert few < many
+    cheap = make_plan(tiny_job(design={"schemes": ["apa"]})).core_hours
+    assert cheap < make_plan(tiny_job(design={"schemes": ["cpa-wcrb"]})).core_hours < many
+
+
+@pytest.mark.parametrize("keep", [[], ["covariance"], ["covariance", "beamformers", "power"]])
+@pytest.mark.parametrize("sweep", [{}, {"targets": [1, 2]}])
+def test_bytes_are_those_of_the_cubes_arrays(tmp_path: Path, keep: list[str], sweep: dict[str, list[int]]) -> None:
+    job = tiny_job(output={"keep": keep}, sweep=sweep, draws={"count": 2})
+    run_tiny(tmp_path / "run", job)
+    with xr.open_dataset(tmp_path / "run" / "cube.nc") as cube:
+        assert make_plan(job).bytes == sum(array.nbytes for array in cube.data_vars.values())
+
+
+def test_a_job_without_targets_has_a_plan() -> None:
+    plan = make_plan(tiny_job(scenario={"target_positions_m": []}))
+    assert plan.designs == 72
+    assert plan.bytes > 0
