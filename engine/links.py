@@ -108,9 +108,14 @@ def _monostatic_pattern(paths: int) -> Pattern:
     return Pattern(np.tile(k, 4), order, terms, rx, tx)
 
 
+def noise_scale(scenario: Scenario) -> float:
+    """2 N / sigma^2 of (6), 1/W."""
+    return 2.0 * scenario.pilots_per_slot / scenario.noise_power_w
+
+
 def _grid(scenario: Scenario) -> dict[str, float | int]:
     return {
-        "scale": 2.0 * scenario.pilots_per_slot / scenario.noise_power_w,
+        "scale": noise_scale(scenario),
         "spacing_hz": scenario.subcarrier_spacing_hz,
         "subcarriers": scenario.subcarriers,
     }

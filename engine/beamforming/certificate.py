@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DesignError
 from ..kernels import certificate as kernels
-from ..kernels.objective import hermitian_gradient, weighted_crb, work_space
+from ..kernels.objective import coordinates_of, hermitian_gradient, weighted_crb, work_space
 from .problem import Problem
 
 Cone = Literal["full", "reduced"]
@@ -59,31 +59,25 @@ def certified_gap(problem: Problem, covariance: ArrayLike, rho: float, cone: Con
     if np.linalg.eigvalsh(v).min() < -_FEASIBLE * problem.power:
         raise DesignError("the covariance is not positive semidefinite")
     x = problem.reduce(np.broadcast_to(v, (batch, antennas, antennas))[:, None].copy())
-    if cone == "full":
-        return _full_cone_gaps(problem, x, rho)
-    return kernels.covariance_gaps(  # type: ignore[no-any-return]
-        problem.bistatic.over_covariances(),
-        problem.monostatic.over_covariances(),
-        problem.mix,
-        problem.rank,
-        np.array([rho]),
-        x,
-    )[:, 0]
+    return np.array([_gap(problem, b, x[b, 0], rho, cone) for b in range(batch)])
 
 
-def _full_cone_gaps(problem: Problem, x: NDArray[np.complex128], rho: float) -> NDArray[np.float64]:
-    """Gaps with the gradient written out as an M_T x M_T matrix, B Gamma B^H."""
-    bp, ms = problem.bistatic, problem.monostatic
-    coordinates = problem.coordinates(x)[:, 0]
-    gap = np.full(x.shape[0], np.nan)
-    for b in range(gap.size):
-        if (rho > 0.0 and not bp.identifiable[b]) or (rho < 1.0 and not ms.identifiable[b]):
-            continue
-        links = [(link.covariance_map[b], link.factor[b], link.bound_rows) for link in (bp, ms)]
-        slopes = np.zeros(coordinates.shape[1])
-        value = weighted_crb(links[0], links[1], rho, coordinates[b], slopes, work_space(links[0], links[1]))
-        columns = problem.codebook[b]
-        inner = hermitian_gradient(slopes, np.eye(columns.shape[1]), columns.shape[1])
-        gradient = columns @ inner @ columns.conj().T
-        gap[b] = np.linalg.eigvalsh(-gradient)[-1] / value - 1.0
-    return gap
+def _gap(problem: Problem, draw: int, x: NDArray[np.complex128], rho: float, cone: Cone) -> float:
+    """The gap of one draw, from its dense maps: another way than the solvers' own."""
+    if (rho > 0.0 and not problem.bistatic.identifiable[draw]) or (
+        rho < 1.0 and not problem.monostatic.identifiable[draw]
+    ):
+        return float("nan")
+    bp, ms = (link.over_covariances() for link in problem.dense(draw))
+    work = work_space(bp, ms)
+    mix, rank = problem.mix[draw], int(problem.rank[draw])
+    if cone == "reduced":
+        return float(kernels.covariance_gap(bp, ms, rho, x, mix, rank, work)[1])
+    # The gradient written out as an M_T x M_T matrix, B Gamma B^H.
+    coordinates = np.zeros(mix.size)
+    slopes = np.zeros(mix.size)
+    coordinates_of(x, mix, rank, coordinates)
+    value = weighted_crb(bp, ms, rho, coordinates, slopes, work)
+    columns = problem.codebook[draw]
+    inner = hermitian_gradient(slopes, np.eye(columns.shape[1]), columns.shape[1])
+    return float(np.linalg.eigvalsh(-columns @ inner @ columns.conj().T)[-1] / value - 1.0)

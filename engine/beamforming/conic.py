@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..errors import DesignError
 from ..kernels.reduced import coordinate_index
 from .certificate import Cone
-from .problem import Problem, WhitenedLink
+from .problem import DenseLink, Problem
 
 # One thread, as every other solver here. Without the larger regularisation the first factorisation breaks down
 # on the full cone, most of whose directions the FIMs do not see.
@@ -59,10 +59,10 @@ def _unpacked(packed: NDArray[np.float64], p: int) -> NDArray[np.float64]:
     return full.reshape(packed.shape[0], p * p).T
 
 
-def _bound(link: WhitenedLink, draw: int, linear: NDArray[np.float64], unknown: Any) -> tuple[Any, list[Any], float]:
+def _bound(link: DenseLink, linear: NDArray[np.float64], unknown: Any) -> tuple[Any, list[Any], float]:
     """Scaled bound of one link as tr(T), its Schur-complement constraint, and the scale in m2."""
-    p = link.factor.shape[1]
-    rows = link.factor[draw, : link.bound_rows]
+    p = link.factor.shape[0]
+    rows = link.factor[: link.bound_rows]
     scale = float(np.sum(rows**2))  # the bound at the APA point
     rows = rows / np.sqrt(scale)
     information = cp.reshape(_unpacked(linear, p) @ unknown, (p, p), order="C")
@@ -71,13 +71,13 @@ def _bound(link: WhitenedLink, draw: int, linear: NDArray[np.float64], unknown: 
 
 
 def _weighted_program(
-    problem: Problem, draw: int, rho: float, maps: tuple[Any, Any], unknown: Any, constraints: list[Any]
+    links: tuple[DenseLink, DenseLink], rho: float, maps: list[Any], unknown: Any, constraints: list[Any]
 ) -> cp.Problem:
     """(15): minimise rho tr T_bp + (1 - rho) tr T_ms, terms of zero weight left out."""
     terms = []
-    for weight, link, linear in zip((rho, 1.0 - rho), (problem.bistatic, problem.monostatic), maps, strict=True):
+    for weight, link, linear in zip((rho, 1.0 - rho), links, maps, strict=True):
         if weight > 0.0:
-            value, schur, scale = _bound(link, draw, linear, unknown)
+            value, schur, scale = _bound(link, linear, unknown)
             terms.append((weight * scale, value))
             constraints = constraints + schur
     largest = max(weight for weight, _ in terms)
@@ -110,9 +110,10 @@ def weighted_crb_program(
     x = cp.Variable((columns.shape[0], columns.shape[0]), hermitian=True)
     reach = _transmit_map(columns)
     unknown = cp.hstack([cp.vec(cp.real(x), order="C"), cp.vec(cp.imag(x), order="C")])
-    maps = tuple(link.covariance_map[draw].T @ reach for link in (problem.bistatic, problem.monostatic))
+    links = problem.dense(draw)
+    maps = [(link.covariance_map.T @ reach).T for link in links]
     constraints = [x >> 0, cp.real(cp.trace(x)) == 1.0]
-    return _weighted_program(problem, draw, rho, (maps[0].T, maps[1].T), unknown, constraints), x
+    return _weighted_program(links, rho, maps, unknown, constraints), x
 
 
 def weighted_crb(problem: Problem, draw: int, rho: float, cone: Cone = "reduced") -> NDArray[np.complex128]:
@@ -160,10 +161,11 @@ def reduced_weighted_crb(problem: Problem, draw: int, rho: float) -> NDArray[np.
 def power_weighted_crb(problem: Problem, draw: int, rho: float) -> NDArray[np.float64] | None:
     """Codeword powers (n,) of unit sum from (15) restricted to the codebook, or None without a point."""
     p = cp.Variable(problem.apa.shape[1], nonneg=True)
-    maps = (problem.bistatic.power_map[draw], problem.monostatic.power_map[draw])
+    links = problem.dense(draw)
+    maps = [link.power_map for link in links]
     alive = problem.apa[draw] > 0.0
     constraints = [cp.sum(p) == 1.0, p[~alive] == 0.0] if not alive.all() else [cp.sum(p) == 1.0]
-    if not _solve(_weighted_program(problem, draw, rho, maps, p, constraints)):
+    if not _solve(_weighted_program(links, rho, maps, p, constraints)):
         return None
     powers = np.maximum(np.asarray(p.value), 0.0)
     return powers / powers.sum()  # type: ignore[no-any-return]

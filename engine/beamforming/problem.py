@@ -1,77 +1,90 @@
-"""The design problem (12) of a batch of draws, reduced to span(B) and whitened, ready for the solvers."""
+"""The design problem (12) of a batch of draws, reduced to span(B), ready for the solvers."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..channel import channel_of
+from ..channel import Channel, channel_of
 from ..crb import LARGEST_BOUND_M2, SMALLEST_EIGENVALUE
 from ..draws import Draws
 from ..fisher import separable_fim
-from ..kernels import bounds, products, reduced, steering
-from ..links import Link, bistatic_link, monostatic_link
-from ..scenario import Scenario
+from ..kernels import apa, block, bounds, geometry, products, reduced, steering, structure
+from ..links import Link, bistatic_link, monostatic_link, noise_scale
+from ..scenario import SPEED_OF_LIGHT, Scenario
 
 # A steering or derivative column closer than this to the span of those before it adds no dimension.
 _RANK_TOLERANCE = 1e-13
+# Which parameter each kind of term belongs to (see `kernels.efim`): MS has one angle for departure and arrival.
+_BISTATIC_FOLD = np.array([0, 1, 2, 3])
+_MONOSTATIC_FOLD = np.array([0, 1, 1, 2])
 
 
 @dataclass(frozen=True)
-class WhitenedLink:
-    """One link's position FIM as linear maps, whitened at the APA point (see `kernels.reduced`).
+class LinkState:
+    """What the APA point tells about one link, of every draw.
+
+    Attributes
+    ----------
+    smallest_eigenvalue
+        Of the unit-diagonal position FIM, (batch,).
+    rounding
+        Relative rounding error to expect in bounds and gaps, (batch,).
+    bounds
+        Bounds of all position parameters at the APA point, (batch, parameters); m2, rad2, s2.
+    regular, identifiable
+        Whether the position FIM is regular, and whether it also bounds every position to within 1000 km, (batch,).
+    bound_rows
+        How many leading position parameters the CRB adds up.
+    """
+
+    smallest_eigenvalue: NDArray[np.float64]
+    rounding: NDArray[np.float64]
+    bounds: NDArray[np.float64]
+    regular: NDArray[np.bool_]
+    identifiable: NDArray[np.bool_]
+    bound_rows: int
+
+    def cut(self, part: slice) -> "LinkState":
+        """The same of some draws."""
+        return LinkState(
+            self.smallest_eigenvalue[part],
+            self.rounding[part],
+            self.bounds[part],
+            self.regular[part],
+            self.identifiable[part],
+            self.bound_rows,
+        )
+
+
+@dataclass(frozen=True)
+class DenseLink:
+    """One link of one draw as linear maps, whitened at the APA point (see `kernels.reduced`).
 
     Attributes
     ----------
     factor
-        Rows that turn a whitened inverse into bounds, (batch, p, p).
+        Rows that turn a whitened inverse into bounds, (p, p).
     covariance_map, power_map
-        Whitened FIM from the coordinates of S, (batch, 4(K+1)^2, p(p+1)/2), or from codeword powers,
-        (batch, 2(K+1), p(p+1)/2), at unit power P_m.
-    smallest_eigenvalue
-        Of the unit-diagonal position FIM at the APA point, (batch,).
-    rounding
-        Relative rounding error to expect in bounds and gaps, (batch,).
-    regular, identifiable
-        Whether the position FIM at the APA point is regular, and whether it also bounds every position to within
-        1000 km, (batch,).
+        Whitened FIM from the coordinates of S, (4(K+1)^2, p(p+1)/2), or from codeword powers,
+        (2(K+1), p(p+1)/2), at unit power P_m.
     bound_rows
         How many leading position parameters the CRB adds up.
-    reported_rows
-        How many leading position parameters have a bound in the results.
     """
 
     factor: NDArray[np.float64]
     covariance_map: NDArray[np.float64]
     power_map: NDArray[np.float64]
-    smallest_eigenvalue: NDArray[np.float64]
-    rounding: NDArray[np.float64]
-    regular: NDArray[np.bool_]
-    identifiable: NDArray[np.bool_]
     bound_rows: int
-    reported_rows: int
 
-    def draw(self, index: int) -> "WhitenedLink":
-        """The link of one draw, as a batch of one."""
-        one = slice(index, index + 1)
-        return replace(
-            self,
-            factor=self.factor[one],
-            covariance_map=self.covariance_map[one],
-            power_map=self.power_map[one],
-            smallest_eigenvalue=self.smallest_eigenvalue[one],
-            rounding=self.rounding[one],
-            regular=self.regular[one],
-            identifiable=self.identifiable[one],
-        )
+    def over_covariances(self) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+        """What `kernels.objective` takes of a link for covariances."""
+        return self.covariance_map, self.factor, self.bound_rows
 
-    def over_covariances(self) -> tuple[object, ...]:
-        """What the solvers of covariances take of a link."""
-        return self.covariance_map, self.factor, self.bound_rows, self.identifiable
-
-    def over_powers(self) -> tuple[object, ...]:
-        """What the solvers of codeword powers take of a link."""
-        return self.power_map, self.factor, self.bound_rows, self.identifiable
+    def over_powers(self) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+        """What `kernels.objective` takes of a link for codeword powers."""
+        return self.power_map, self.factor, self.bound_rows
 
 
 @dataclass(frozen=True)
@@ -80,45 +93,115 @@ class Problem:
 
     Attributes
     ----------
-    power
-        P_m = P / M, W.
-    basis, mix, rank
-        B = Q R: Q (batch, M_T, 2(K+1)) of which the first `rank` columns count, R real
-        (batch, 2(K+1), 2(K+1)), rank (batch,).
-    gram
-        B^H B, real, (batch, 2(K+1), 2(K+1)).
-    codebook
-        U = B: unit-norm steering beams of every path, then their derivatives, (batch, M_T, 2(K+1)).
+    scenario, draws, channel
+        What is fixed, what was drawn, and what follows of angles, delays and gains.
+    arrays
+        The draws' FIMs as the solvers take them, `kernels.block.Draws`.
+    rank
+        Dimension of span(B), (batch,).
     apa
         Equal codeword powers of unit sum, (batch, 2(K+1)).
     bistatic, monostatic
-        The whitened links.
+        What the APA point tells about the links.
     """
 
-    power: float
-    basis: NDArray[np.complex128]
-    mix: NDArray[np.float64]
+    scenario: Scenario
+    draws: Draws
+    channel: Channel
+    arrays: block.Draws
     rank: NDArray[np.int64]
-    gram: NDArray[np.float64]
-    codebook: NDArray[np.complex128]
     apa: NDArray[np.float64]
-    bistatic: WhitenedLink
-    monostatic: WhitenedLink
+    bistatic: LinkState
+    monostatic: LinkState
+
+    @property
+    def power(self) -> float:
+        """P_m = P / M, W."""
+        return self.scenario.power_per_subcarrier_w
+
+    @property
+    def mix(self) -> NDArray[np.float64]:
+        """R of B = Q R, real, (batch, 2(K+1), 2(K+1))."""
+        return self.arrays.mix
+
+    @property
+    def gram(self) -> NDArray[np.float64]:
+        """B^H B, real, (batch, 2(K+1), 2(K+1))."""
+        return self.arrays.gram
+
+    @cached_property
+    def codebook(self) -> NDArray[np.complex128]:
+        """U = B: unit-norm steering beams of every path, then their derivatives, (batch, M_T, 2(K+1))."""
+        columns, _ = steering.steering_columns(self.channel.aod, self.scenario.tx_antennas)
+        return columns  # type: ignore[no-any-return]
+
+    @cached_property
+    def basis(self) -> NDArray[np.complex128]:
+        """Q of B = Q R, (batch, M_T, 2(K+1)), of which the first `rank` columns count."""
+        basis, _, _ = steering.orthonormal_basis(self.codebook, _RANK_TOLERANCE)
+        return basis  # type: ignore[no-any-return]
 
     def draw(self, index: int) -> "Problem":
         """The problem of one draw, as a batch of one."""
         one = slice(index, index + 1)
+        arrays = self.arrays
         return Problem(
-            self.power,
-            self.basis[one],
-            self.mix[one],
+            self.scenario,
+            self.draws[one],
+            Channel(*(getattr(self.channel, field.name)[one] for field in fields(Channel))),
+            block.Draws(_cut(arrays.bistatic, one), _cut(arrays.monostatic, one), arrays.mix[one], arrays.gram[one]),
             self.rank[one],
-            self.gram[one],
-            self.codebook[one],
             self.apa[one],
-            self.bistatic.draw(index),
-            self.monostatic.draw(index),
+            self.bistatic.cut(one),
+            self.monostatic.cut(one),
         )
+
+    def bounds(self, x: NDArray[np.complex128]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Bounds of all position parameters at reduced covariances.
+
+        Parameters
+        ----------
+        x
+            (batch, design, n, n), of unit trace.
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            (batch, design, 2K+4) of BP and (batch, design, 2K+2) of MS; m2, rad2, s2. Those of a link are infinite
+            where its FIM is not regular at the APA point, or not at x. MS has two entries for each position, across
+            and along the line of sight.
+        """
+        links = self.bistatic, self.monostatic
+        reference = np.zeros((2, *links[0].bounds.shape))
+        for link, rows in zip(links, reference, strict=True):
+            rows[:, : link.bounds.shape[1]] = link.bounds
+        found = bounds.design_bounds(self.arrays, np.ascontiguousarray(x), reference, 1.0 / SMALLEST_EIGENVALUE)
+        bp, ms = (np.where(link.regular[:, None, None], rows, np.inf) for link, rows in zip(links, found, strict=True))
+        across_and_along = ms.reshape(*ms.shape[:2], 2, -1)
+        return bp, np.swapaxes(across_and_along, 2, 3).reshape(ms.shape)
+
+    def dense(self, draw: int) -> tuple[DenseLink, DenseLink]:
+        """Both links of one draw as linear maps: an independent and slower way to the same numbers."""
+        one = self.draws[draw : draw + 1]
+        channel = channel_of(self.scenario, one)
+        links = bistatic_link(self.scenario, one, channel), monostatic_link(self.scenario, one, channel)
+        return self._dense(links[0], draw, 2), self._dense(links[1], draw, 2 * links[1].paths)
+
+    def _dense(self, link: Link, draw: int, bound_rows: int) -> DenseLink:
+        gram = steering.real_gram(link.tx_columns)
+        at_apa = products.gram_of_powers(gram, self.apa[draw : draw + 1])
+        maps = reduced.dense_link(
+            link.pattern,
+            link.coef[0],
+            link.sums[0],
+            link.rx_gram[0],
+            link.jacobian[0],
+            link.scale * self.power,
+            separable_fim(link, self.power * at_apa)[0],
+            gram[0],
+        )
+        factor, covariance_map, power_map = maps
+        return DenseLink(factor, covariance_map, power_map, bound_rows)
 
     def covariance_of_powers(self, powers: NDArray[np.float64]) -> NDArray[np.complex128]:
         """Reduced covariance of codeword powers: (batch, design, codeword) -> (batch, design, n, n)."""
@@ -139,31 +222,6 @@ class Problem:
         out = products.expand_factor(self.basis, flat, float(np.sqrt(self.power)))
         return out.reshape(batch, *middle, -1, slots)  # type: ignore[no-any-return]
 
-    def coordinates(self, reduced_covariance: NDArray[np.complex128]) -> NDArray[np.float64]:
-        """Real coordinates of S = B^H V B / P_m of reduced covariances, (batch, design, 4(K+1)^2)."""
-        return bounds.covariance_coordinates(  # type: ignore[no-any-return]
-            np.ascontiguousarray(reduced_covariance), self.mix, self.rank
-        )
-
-
-def _whitened(
-    link: Link, power: float, gram: NDArray[np.float64], apa: NDArray[np.float64], rows: int, reported: int
-) -> WhitenedLink:
-    at_apa = products.gram_of_powers(gram, apa)
-    factor, covariance_map, power_map, smallest, rounding, regular, identifiable = reduced.reduce_link(
-        link.pattern,
-        link.coef,
-        link.sums,
-        link.rx_gram,
-        link.jacobian,
-        link.scale * power,
-        separable_fim(link, power * at_apa),
-        gram,
-        rows,
-        (SMALLEST_EIGENVALUE, LARGEST_BOUND_M2),
-    )
-    return WhitenedLink(factor, covariance_map, power_map, smallest, rounding, regular, identifiable, rows, reported)
-
 
 def build_problem(scenario: Scenario, draws: Draws) -> Problem:
     """Set up the design problem of every draw.
@@ -176,25 +234,85 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
     Returns
     -------
     Problem
-        M_T enters only in its basis: everything else has the size of 2(K+1) columns.
+        Everything in it has the size of 2(K+1) columns, whatever M_T and M are.
     """
     channel = channel_of(scenario, draws)
-    bistatic = bistatic_link(scenario, draws, channel)
-    monostatic = monostatic_link(scenario, draws, channel)
-    basis, mix, rank = steering.orthonormal_basis(bistatic.tx_columns, _RANK_TOLERANCE)
-    gram = steering.real_gram(bistatic.tx_columns)
+    gram, bistatic, monostatic = _links(scenario, channel)
+    mix, rank = structure.triangular_factors(gram, channel.aod, scenario.tx_antennas, _RANK_TOLERANCE)
     alive = gram[:, np.arange(gram.shape[1]), np.arange(gram.shape[1])] > 0.5  # one antenna: no derivative beam
-    apa = alive / alive.sum(axis=1, keepdims=True)
-    power = scenario.power_per_subcarrier_w
-    k = bistatic.paths - 1
-    return Problem(
-        power=power,
-        basis=basis,
-        mix=mix,
-        rank=rank,
-        gram=gram,
-        codebook=bistatic.tx_columns,
-        apa=apa,
-        bistatic=_whitened(bistatic, power, gram, apa, 2, 2 * k + 4),
-        monostatic=_whitened(monostatic, power, gram, apa, 2 * k + 2, 2 * k + 2),
+    apa_powers = alive / alive.sum(axis=1, keepdims=True)
+    arrays = block.Draws(bistatic, monostatic, mix, gram)
+    bs = np.asarray(scenario.bs_position_m, dtype=float)
+    middle = np.pi * scenario.subcarrier_spacing_hz * (scenario.subcarriers + 1)
+    smallest, rounding, found = apa.at_apa(
+        arrays,
+        apa_powers,
+        geometry.bistatic_positions(bs, SPEED_OF_LIGHT, draws.ue_position, draws.target_position),
+        geometry.monostatic_positions(bs, draws.ue_position, draws.target_position),
+        (middle, middle / (0.5 * SPEED_OF_LIGHT)),
     )
+    paths = channel.aod.shape[1]
+    return Problem(
+        scenario=scenario,
+        draws=draws,
+        channel=channel,
+        arrays=arrays,
+        rank=rank,
+        apa=apa_powers,
+        bistatic=_state(smallest[0], rounding[0], found[0], 2),
+        monostatic=_state(smallest[1], rounding[1], found[1, :, : 2 * paths], 2 * paths),
+    )
+
+
+def _links(scenario: Scenario, channel: Channel) -> tuple[NDArray[np.float64], block.LinkArrays, block.LinkArrays]:
+    """Gram matrix of the transmit columns, and both links before BP is whitened."""
+    batch, paths = channel.aod.shape
+    grid = (
+        2.0 * np.pi * scenario.subcarrier_spacing_hz,
+        scenario.subcarriers,
+        noise_scale(scenario) * scenario.power_per_subcarrier_w,
+    )
+    tx = scenario.tx_antennas
+    natural = np.ones((batch, 2, paths))  # radians and seconds
+    gram, weights, phasor = structure.link_structure(
+        channel.aod,
+        channel.aoa,
+        (tx, scenario.ue_antennas),
+        channel.delay_bistatic,
+        channel.gain_bistatic,
+        natural,
+        grid,
+    )
+    size = 2 * paths + 2  # positions, orientation and clock
+    bistatic = block.LinkArrays(
+        weights, phasor, _BISTATIC_FOLD, np.zeros((batch, 3 * paths, size)), np.zeros((batch, size, size))
+    )
+    # Angles and delays in metres at the target, across and along the line of sight: then CRB_MS = tr E^-1.
+    across = 0.5 * SPEED_OF_LIGHT * channel.delay_monostatic
+    metres = np.stack((across, np.full_like(across, 0.5 * SPEED_OF_LIGHT)), axis=1)
+    _, weights, phasor = structure.link_structure(
+        channel.aod,
+        channel.aod,
+        (tx, scenario.rx_antennas),
+        channel.delay_monostatic,
+        channel.gain_monostatic,
+        metres,
+        grid,
+    )
+    nothing = np.zeros((batch, 0, 0))
+    return gram, bistatic, block.LinkArrays(weights, phasor, _MONOSTATIC_FOLD, nothing, nothing)
+
+
+def _cut(link: block.LinkArrays, part: slice) -> block.LinkArrays:
+    return block.LinkArrays(link.weights[part], link.phasor[part], link.fold, link.transform[part], link.rows[part])
+
+
+def _state(
+    smallest: NDArray[np.float64], rounding: NDArray[np.float64], at_apa: NDArray[np.float64], rows: int
+) -> LinkState:
+    """Apply the one rule for "unidentifiable"; comparisons are False for NaN."""
+    total = np.zeros(smallest.size)
+    for row in range(rows):
+        total = total + at_apa[:, row]
+    regular = (smallest >= SMALLEST_EIGENVALUE) & (total < np.inf)
+    return LinkState(smallest, rounding, at_apa, regular, regular & (total <= LARGEST_BOUND_M2), rows)

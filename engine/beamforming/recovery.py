@@ -7,8 +7,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..crb import SMALLEST_EIGENVALUE
-from ..kernels import bounds
 from ..kernels.mismatch import eigen_factor
 from .designs import Designs
 from .problem import Problem
@@ -47,22 +45,14 @@ def eigen_beamformer(problem: Problem, draw: int, x: NDArray[np.complex128]) -> 
 
 def objective_at(problem: Problem, draw: int, x: NDArray[np.complex128], rho: float) -> NDArray[np.float64]:
     """Weighted CRB of reduced covariances (design, n, n) of one draw, (design,), m2."""
-    coordinates = bounds.covariance_coordinates(
-        np.ascontiguousarray(x[None]), problem.mix[draw : draw + 1], problem.rank[draw : draw + 1]
-    )
     total = np.zeros(x.shape[0])
-    one = slice(draw, draw + 1)
-    for weight, link in ((rho, problem.bistatic), (1.0 - rho, problem.monostatic)):
+    for weight, link, rows in zip(
+        (rho, 1.0 - rho),
+        (problem.bistatic, problem.monostatic),
+        problem.draw(draw).bounds(x[None]),
+        strict=True,
+    ):
         if weight > 0.0:
-            rows = bounds.design_bounds(
-                link.covariance_map[one],
-                link.factor[one],
-                link.smallest_eigenvalue[one],
-                link.regular[one],
-                coordinates,
-                link.bound_rows,
-                SMALLEST_EIGENVALUE,
-            )
             for r in range(link.bound_rows):
                 total += weight * rows[0, :, r]
     return total

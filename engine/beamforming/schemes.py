@@ -10,16 +10,16 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..crb import SMALLEST_EIGENVALUE, bistatic_from_diagonal, monostatic_from_diagonal
+from ..crb import bistatic_from_diagonal, monostatic_from_diagonal
 from ..draws import Draws, fixed_draw
 from ..errors import DesignError
-from ..kernels import bounds, certificate, mismatch
+from ..kernels import bounds, cleaning, mismatch
 from ..scenario import Scenario
 from ..status import Solver, Status
 from . import weighted
 from .custom import custom_covariances
 from .designs import Designs
-from .problem import Problem, WhitenedLink, build_problem
+from .problem import Problem, build_problem
 from .weighted import Solution
 
 SCHEMES = (
@@ -34,7 +34,6 @@ SCHEMES = (
 )
 CUSTOM = "custom"
 WbfFactor = Literal["sqrt", "eigen"]
-_EXTREMES = np.array([1.0, 0.0])
 
 
 @dataclass
@@ -104,7 +103,8 @@ def design(
     Returns
     -------
     Designs
-        A draw's values do not depend on the batch, the other schemes or the other weights.
+        A draw's values do not depend on the batch or the other schemes, and on the other weights only within the
+        tolerance.
 
     Raises
     ------
@@ -141,11 +141,14 @@ def _all_schemes(
     wbf_factor: WbfFactor,
     custom: ArrayLike | None,
 ) -> list[_Scheme]:
+    # Always with both extremes, whatever is asked for: no scheme changes the bits of another.
+    grid = np.union1d(rho, (0.0, 1.0))
+    extremes, own = [grid.size - 1, 0], np.searchsorted(grid, rho)
     fdb = cpa = None
     if any(name.startswith("fdb") for name in names):
-        fdb = weighted.solve_fdb(problem, _EXTREMES, tolerance)
+        fdb = weighted.solve_fdb(problem, grid, tolerance)
     if any(name.startswith("cpa") for name in names):
-        cpa = weighted.solve_cpa(problem, _EXTREMES, tolerance)
+        cpa = weighted.solve_cpa(problem, grid, tolerance)
     parts = []
     for name in names:
         if name == "apa":
@@ -155,16 +158,16 @@ def _all_schemes(
             parts.append(_custom(problem, custom, rho))
         elif name == "fdb-wcrb":
             assert fdb is not None
-            parts.append(_optimum(weighted.fdb_over_rho(problem, fdb, rho, tolerance), tolerance))
+            parts.append(_optimum(fdb.at(own), tolerance))
         elif name == "cpa-wcrb":
             assert cpa is not None
-            parts.append(_optimum(weighted.cpa_over_rho(problem, cpa, rho, tolerance), tolerance))
+            parts.append(_optimum(cpa.at(own), tolerance))
         elif name.startswith("fdb"):
             assert fdb is not None
-            parts.append(_fdb_mismatch(problem, name, fdb, rho, tolerance, wbf_factor))
+            parts.append(_fdb_mismatch(problem, name, fdb.at(extremes), rho, tolerance, wbf_factor))
         else:
             assert cpa is not None
-            parts.append(_cpa_mismatch(problem, name, cpa, rho, tolerance))
+            parts.append(_cpa_mismatch(problem, name, cpa.at(extremes), rho, tolerance))
     return parts
 
 
@@ -271,31 +274,15 @@ def _apa(problem: Problem, rho: NDArray[np.float64]) -> _Scheme:
 
 def _custom(problem: Problem, beams: ArrayLike, rho: NDArray[np.float64]) -> _Scheme:
     x = custom_covariances(problem, beams, rho.size)
-    gap = certificate.covariance_gaps(
-        problem.bistatic.over_covariances(),
-        problem.monostatic.over_covariances(),
-        problem.mix,
-        problem.rank,
-        rho,
-        x,
+    bounded = (problem.bistatic.identifiable[:, None] | (rho == 0.0)) & (
+        problem.monostatic.identifiable[:, None] | (rho == 1.0)
     )
+    gap = cleaning.certified_covariances(problem.arrays, rho, x, bounded, False, 0.0, 0.0)
     return _Scheme(
         covariance=x,
         gap=np.where(np.isfinite(gap), gap, np.nan),
         inherited=np.ones(gap.shape, np.bool_),
         closed_form=True,
-    )
-
-
-def _diagonal(problem: Problem, link: WhitenedLink, x: NDArray[np.complex128]) -> NDArray[np.float64]:
-    return bounds.design_bounds(  # type: ignore[no-any-return]
-        link.covariance_map,
-        link.factor,
-        link.smallest_eigenvalue,
-        link.regular,
-        problem.coordinates(x),
-        link.reported_rows,
-        SMALLEST_EIGENVALUE,
     )
 
 
@@ -311,9 +298,10 @@ def _with_bounds(
     batch, schemes, weights, n, _ = x.shape
     shape = (batch, schemes, weights)
     flat = x.reshape(batch, schemes * weights, n, n)
-    rank = mismatch.ranks_of(flat).reshape(shape)
-    bp = bistatic_from_diagonal(_diagonal(problem, problem.bistatic, flat).reshape(*shape, -1))
-    ms = monostatic_from_diagonal(_diagonal(problem, problem.monostatic, flat).reshape(*shape, -1))
+    rank = bounds.ranks_of(flat, weighted.CLEANING).reshape(shape)
+    bp_rows, ms_rows = problem.bounds(flat)
+    bp = bistatic_from_diagonal(bp_rows.reshape(*shape, -1))
+    ms = monostatic_from_diagonal(ms_rows.reshape(*shape, -1))
     bp_ok = problem.bistatic.identifiable[:, None, None]
     ms_ok = problem.monostatic.identifiable[:, None, None]
     # Where no design exists, a link that could have been identified has no bound to speak of.

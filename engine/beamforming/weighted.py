@@ -1,22 +1,24 @@
 """The weighted-CRB designs fdb-wcrb (12) and cpa-wcrb: a ladder of solvers, judged by the certificate alone.
 
-Rungs: L-BFGS on factors, a barrier method (both native), Clarabel on the reduced cone. Interior weights start
-from the mix of the two extreme designs, so a result does not depend on which other weights were asked for.
+Rungs: L-BFGS along each draw's trade-off curve, many draws side by side; where its certificate fails, a barrier
+method on the draw's dense maps; last, Clarabel on the reduced cone.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels import ladder
+from ..kernels import cleaning, descent, ladder
 from ..status import Solver
 from .problem import Problem
 
 # Eigenvalues of V, or powers, below this share of the total are dropped before anything is computed from it.
 CLEANING = 1e-9
-_APA_SHARE = 0.02  # keeps the start positive definite
-_POLISH_SHARE = 1e-4  # likewise, where the native solvers refine Clarabel's point
+# A design has to be better than asked for before it is cleaned, since cleaning moves it a little.
+_MARGIN = 0.5
+_POLISH_SHARE = 1e-4  # of the APA point in Clarabel's, to make it positive definite for the descent
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class Solution:
         Reduced covariance x of unit trace, V = P_m Q x Q^H, (batch, rho, n, n); 0 where none exists.
     powers
         Codeword powers of unit sum, (batch, rho, n); None for full-dimension beamforming.
-    gap, objective
-        Certified relative gap (1) and objective (m2), (batch, rho); NaN where no design exists.
+    gap
+        Certified relative gap, 1, (batch, rho); NaN where no design exists.
     iterations, solver
         (batch, rho); -1 and `Solver.NONE` where no design exists.
     """
@@ -41,7 +43,7 @@ class Solution:
     iterations: NDArray[np.int64]
     solver: NDArray[np.int64]
 
-    def at(self, index: list[int]) -> "Solution":
+    def at(self, index: NDArray[np.intp] | list[int]) -> "Solution":
         """The designs of the weights with these indices."""
         return Solution(
             self.covariance[:, index],
@@ -52,10 +54,11 @@ class Solution:
         )
 
 
-def solve_fdb(
-    problem: Problem, rho: NDArray[np.float64], tolerance: float, start: NDArray[np.complex128] | None = None
-) -> Solution:
+def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> Solution:
     """Minimise the weighted CRB over all covariances of power P_m.
+
+    Each draw's curve is followed from the weight next to 1/2 to both ends, so a result depends on the other
+    weights, within the tolerance. With one weight the solver starts cold, at the APA point.
 
     Parameters
     ----------
@@ -65,53 +68,32 @@ def solve_fdb(
         Weights in [0, 1], (rho,).
     tolerance
         Certified relative gap to reach.
-    start
-        Positive definite reduced covariances, (batch, rho, n, n); the APA point by default.
 
     Returns
     -------
     Solution
         Cleaned designs of the lowest rank that keeps the certificate.
     """
-    bp, ms = problem.bistatic, problem.monostatic
-    if start is None:
-        start = np.repeat(problem.covariance_of_powers(problem.apa[:, None]), rho.size, axis=1)
-    x, gap, iterations, solver = ladder.solve_covariances(
-        bp.over_covariances(),
-        ms.over_covariances(),
-        problem.mix,
-        problem.rank,
-        rho,
-        np.ascontiguousarray(start),
-        tolerance,
-        CLEANING,
-    )
-    for b, w in np.argwhere(gap > tolerance):
-        from . import conic  # CVXPY takes longer to import than most designs to make; few need it
-
-        guess = conic.reduced_weighted_crb(problem, int(b), float(rho[w]))
-        if guess is not None:
-            mixed = (1.0 - _POLISH_SHARE) * guess + _POLISH_SHARE * start[b, w]
-            one = problem.draw(int(b))
-            other, other_gap, _, _ = ladder.solve_covariances(
-                one.bistatic.over_covariances(),
-                one.monostatic.over_covariances(),
-                one.mix,
-                one.rank,
-                rho[w : w + 1],
-                mixed[None, None],
-                tolerance,
-                CLEANING,
-            )
-            if other_gap[0, 0] < gap[b, w]:
-                x[b, w], gap[b, w], solver[b, w] = other[0, 0], other_gap[0, 0], Solver.CLARABEL
-    return Solution(x, None, gap, iterations, solver)
+    weights, places = np.unique(rho, return_inverse=True)
+    count = problem.mix.shape[1]
+    points, iterations = _descend(problem, count, _factor_of(problem), weights, tolerance)
+    x = cleaning.covariances_of_factors(points, count, count)
+    gap = cleaning.certified_covariances(problem.arrays, weights, x, iterations >= 0, True, tolerance, CLEANING)
+    solver = np.where(iterations >= 0, int(Solver.LBFGS), int(Solver.NONE))
+    for b, w in _failed(gap, tolerance):
+        for rung in (_fdb_by_barrier, _fdb_by_clarabel):
+            found = rung(problem, b, float(weights[w]), tolerance)
+            if found is None or gap[b, w] <= tolerance:
+                continue
+            other, other_gap, steps, name = found
+            iterations[b, w] += steps
+            if not gap[b, w] <= other_gap:
+                x[b, w], gap[b, w], solver[b, w] = other, other_gap, name
+    return Solution(x, None, gap, iterations, solver).at(places)
 
 
-def solve_cpa(
-    problem: Problem, rho: NDArray[np.float64], tolerance: float, start: NDArray[np.float64] | None = None
-) -> Solution:
-    """Minimise the weighted CRB over powers on the codebook, V = U diag(p) U^H.
+def solve_cpa(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> Solution:
+    """Minimise the weighted CRB over powers on the codebook, V = U diag(p) U^H; else like `solve_fdb`.
 
     Parameters
     ----------
@@ -121,83 +103,102 @@ def solve_cpa(
         Weights in [0, 1], (rho,).
     tolerance
         Certified relative gap to reach.
-    start
-        Positive powers, (batch, rho, n); the APA point by default.
 
     Returns
     -------
     Solution
         With `powers`.
     """
-    bp, ms = problem.bistatic, problem.monostatic
-    if start is None:
-        start = np.repeat(problem.apa[:, None], rho.size, axis=1)
-    powers, gap, iterations, solver = ladder.solve_powers(
-        bp.over_powers(),
-        ms.over_powers(),
-        rho,
-        np.ascontiguousarray(start),
-        tolerance,
-        CLEANING,
-    )
+    weights, places = np.unique(rho, return_inverse=True)
+    points, iterations = _descend(problem, 0, np.sqrt(problem.apa), weights, tolerance)
+    powers = cleaning.clean_roots(points, CLEANING)
+    gap = cleaning.certified_powers(problem.arrays, weights, powers, iterations >= 0)
+    solver = np.where(iterations >= 0, int(Solver.LBFGS), int(Solver.NONE))
+    for b, w in _failed(gap, tolerance):
+        for rung in (_cpa_by_barrier, _cpa_by_clarabel):
+            found = rung(problem, b, float(weights[w]), tolerance)
+            if found is None or gap[b, w] <= tolerance:
+                continue
+            other, other_gap, steps, name = found
+            iterations[b, w] += steps
+            if not gap[b, w] <= other_gap:
+                powers[b, w], gap[b, w], solver[b, w] = other, other_gap, name
+    return Solution(problem.covariance_of_powers(powers), powers, gap, iterations, solver).at(places)
+
+
+_Found = tuple[NDArray[np.complex128], float, int, Solver]
+_FoundPowers = tuple[NDArray[np.float64], float, int, Solver]
+
+
+def _failed(gap: NDArray[np.float64], tolerance: float) -> Iterator[tuple[int, int]]:
+    """Draws and weights whose certificate does not hold; the loop may mend it as it goes."""
     for b, w in np.argwhere(gap > tolerance):
-        from . import conic
-
-        guess_powers = conic.power_weighted_crb(problem, int(b), float(rho[w]))
-        if guess_powers is not None:
-            mixed = (1.0 - _POLISH_SHARE) * guess_powers + _POLISH_SHARE * start[b, w]
-            one = problem.draw(int(b))
-            other, other_gap, _, _ = ladder.solve_powers(
-                one.bistatic.over_powers(),
-                one.monostatic.over_powers(),
-                rho[w : w + 1],
-                mixed[None, None],
-                tolerance,
-                CLEANING,
-            )
-            if other_gap[0, 0] < gap[b, w]:
-                powers[b, w], gap[b, w], solver[b, w] = other[0, 0], other_gap[0, 0], Solver.CLARABEL
-    return Solution(problem.covariance_of_powers(powers), powers, gap, iterations, solver)
+        yield int(b), int(w)
 
 
-def fdb_over_rho(problem: Problem, extremes: Solution, rho: NDArray[np.float64], tolerance: float) -> Solution:
-    """fdb-wcrb at every weight; `extremes` holds the designs of rho = 1 and rho = 0, in that order."""
-    apa = problem.covariance_of_powers(problem.apa[:, None])
-    weight = rho[None, :, None, None]
-    mixed = weight * extremes.covariance[:, :1] + (1.0 - weight) * extremes.covariance[:, 1:]
-    start = (1.0 - _APA_SHARE) * mixed + _APA_SHARE * apa
-    inner = solve_fdb(problem, _interior(rho), tolerance, start[:, _interior_index(rho)])
-    return _assemble(extremes, inner, rho)
+def _factor_of(problem: Problem) -> NDArray[np.float64]:
+    """The APA point as a square factor, R diag(sqrt p): real parts, then imaginary parts, (batch, 2 n n)."""
+    z = problem.mix * np.sqrt(problem.apa)[:, None, :]
+    flat = z.reshape(z.shape[0], -1)
+    return np.concatenate((flat, np.zeros_like(flat)), axis=1)
 
 
-def cpa_over_rho(problem: Problem, extremes: Solution, rho: NDArray[np.float64], tolerance: float) -> Solution:
-    """cpa-wcrb at every weight; `extremes` holds the designs of rho = 1 and rho = 0, in that order."""
-    assert extremes.powers is not None
-    weight = rho[None, :, None]
-    mixed = weight * extremes.powers[:, :1] + (1.0 - weight) * extremes.powers[:, 1:]
-    start = (1.0 - _APA_SHARE) * mixed + _APA_SHARE * problem.apa[:, None]
-    inner = solve_cpa(problem, _interior(rho), tolerance, start[:, _interior_index(rho)])
-    return _assemble(extremes, inner, rho)
-
-
-def _interior_index(rho: NDArray[np.float64]) -> NDArray[np.intp]:
-    return np.flatnonzero((rho > 0.0) & (rho < 1.0))
-
-
-def _interior(rho: NDArray[np.float64]) -> NDArray[np.float64]:
-    return rho[_interior_index(rho)]
-
-
-def _assemble(extremes: Solution, inner: Solution, rho: NDArray[np.float64]) -> Solution:
-    """Designs in the order of rho out of those of the two extremes and of the interior weights."""
-    both = Solution(
-        np.concatenate((extremes.covariance, inner.covariance), axis=1),
-        None
-        if extremes.powers is None or inner.powers is None
-        else np.concatenate((extremes.powers, inner.powers), axis=1),
-        np.concatenate((extremes.gap, inner.gap), axis=1),
-        np.concatenate((extremes.iterations, inner.iterations), axis=1),
-        np.concatenate((extremes.solver, inner.solver), axis=1),
+def _descend(
+    problem: Problem, columns: int, start: NDArray[np.float64], rho: NDArray[np.float64], tolerance: float
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    points, evaluations = descent.descend(
+        problem.arrays,
+        columns,
+        start,
+        rho,
+        problem.bistatic.identifiable,
+        problem.monostatic.identifiable,
+        _MARGIN * tolerance,
     )
-    places = iter(range(2, both.gap.shape[1]))
-    return both.at([0 if r == 1.0 else 1 if r == 0.0 else next(places) for r in rho])
+    return points, evaluations
+
+
+def _fdb_by_barrier(problem: Problem, draw: int, rho: float, tolerance: float) -> _Found:
+    bp, ms = (link.over_covariances() for link in problem.dense(draw))
+    x, gap, steps = ladder.design_covariance(
+        bp, ms, rho, problem.mix[draw], int(problem.rank[draw]), tolerance, CLEANING
+    )
+    return x, gap, steps, Solver.BARRIER
+
+
+def _cpa_by_barrier(problem: Problem, draw: int, rho: float, tolerance: float) -> _FoundPowers:
+    bp, ms = (link.over_powers() for link in problem.dense(draw))
+    powers, gap, steps = ladder.design_powers(bp, ms, rho, problem.apa[draw], tolerance, CLEANING)
+    return powers, gap, steps, Solver.BARRIER
+
+
+def _fdb_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) -> _Found | None:
+    from . import conic  # CVXPY takes longer to import than most designs to make; few need it
+
+    guess = conic.reduced_weighted_crb(problem, draw, rho)
+    if guess is None:
+        return None
+    apa = problem.covariance_of_powers(problem.apa[draw : draw + 1, None])[0, 0]
+    mixed = (1.0 - _POLISH_SHARE) * guess + _POLISH_SHARE * apa
+    values, vectors = np.linalg.eigh(mixed)
+    z = vectors * np.sqrt(np.maximum(values, 0.0))
+    start = np.concatenate((z.real.ravel(), z.imag.ravel()))[None]
+    one, weight = problem.draw(draw), np.array([rho])
+    points, evaluations = _descend(one, z.shape[1], start, weight, tolerance)
+    x = cleaning.covariances_of_factors(points, z.shape[0], z.shape[1])
+    gap = cleaning.certified_covariances(one.arrays, weight, x, evaluations >= 0, True, tolerance, CLEANING)
+    return x[0, 0], float(gap[0, 0]), int(evaluations[0, 0]), Solver.CLARABEL
+
+
+def _cpa_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) -> _FoundPowers | None:
+    from . import conic
+
+    guess = conic.power_weighted_crb(problem, draw, rho)
+    if guess is None:
+        return None
+    mixed = (1.0 - _POLISH_SHARE) * guess + _POLISH_SHARE * problem.apa[draw]
+    one, weight = problem.draw(draw), np.array([rho])
+    points, evaluations = _descend(one, 0, np.sqrt(mixed)[None], weight, tolerance)
+    powers = cleaning.clean_roots(points, CLEANING)
+    gap = cleaning.certified_powers(one.arrays, weight, powers, evaluations >= 0)
+    return powers[0, 0], float(gap[0, 0]), int(evaluations[0, 0]), Solver.CLARABEL

@@ -1,11 +1,14 @@
-"""Bounds at a design from whitened FIMs, with the rule for infinite ones; and from a plain FIM."""
+"""Bounds at designs, with the rule for infinite ones; and from plain FIMs."""
 
 import math
 
 import numpy as np
 
 from ..accelerate import kernel
-from .objective import coordinates_of
+from ..lanes import LANES, get, lane_zeros, put, where_less
+from .block import load_draw, new_block, transmit_covariance
+from .efim import factor_positions, half_solved
+from .eigen import count_above, eigen_space
 from .smallmat import cholesky, eigenvalues_symmetric, solve_lower
 
 
@@ -46,100 +49,83 @@ def inverse_diagonal(fim, limit):
 
 
 @kernel
-def _unit_eigenvalue(whitened, factor):
-    """Smallest eigenvalue of the unit-diagonal position FIM F^-T J_w F^-1."""
-    p = factor.shape[0]
-    inverse = np.zeros((p, p))  # of F with its rows reversed, which is upper triangular
-    for b in range(p):
-        inverse[b, b] = 1.0 / factor[p - 1 - b, b]
-        for a in range(b - 1, -1, -1):
-            total = 0.0
-            for k in range(a + 1, b + 1):
-                total += factor[p - 1 - a, k] * inverse[k, b]
-            inverse[a, b] = -total / factor[p - 1 - a, a]
-    half = np.zeros((p, p))
-    fim = np.zeros((p, p))
-    for i in range(p):
-        for c in range(p):
-            for k in range(c + 1):
-                half[i, c] += whitened[i, k] * inverse[k, c]
-    for a in range(p):
-        for c in range(p):
-            for i in range(a + 1):
-                fim[a, c] += inverse[i, a] * half[i, c]
-    for a in range(p):
-        if not fim[a, a] > 0.0:
-            return 0.0
-    unit = np.zeros((p, p))
-    for a in range(p):
-        for c in range(p):
-            unit[a, c] = fim[a, c] / (math.sqrt(fim[a, a]) * math.sqrt(fim[c, c]))
-    return eigenvalues_symmetric(unit, p)[p - 1]
+def _link_bounds(link, rows, block, work, out):
+    """Bounds of the leading parameters at S into out (parameter, 1, lane); inf where the FIM is singular."""
+    fine = factor_positions(link, block.sr, block.si, work)
+    for row in range(rows):
+        put(out, where_less(0.0, fine, half_solved(link, work, row), np.inf), row, 0)
 
 
 @kernel
-def design_bounds(linear, factor, smallest, regular, coordinates, rows, limit):
-    """Bounds of the leading `rows` position parameters at every design: (batch, design, rows).
+def _keep_bounds(found, reference, lane, limit, out):
+    """Bounds of one design, unless one of them is `limit` times that at the APA point: then the FIM is singular."""
+    for row in range(out.size):
+        if not found[row, 0, lane] <= limit * reference[row]:
+            return
+    for row in range(out.size):
+        out[row] = found[row, 0, lane]
 
-    linear (batch, count^2, packed) and factor (batch, p, p) are of `reduced.reduce_link`; coordinates
-    (batch, design, count^2) those of S. All bounds of a design are inf where its unit-diagonal FIM has an
-    eigenvalue below `limit`; that is only computed where a cheap lower bound of it does not settle the matter.
+
+@kernel
+def design_bounds(draws, x, reference, limit):
+    """Bounds of all position parameters at every design x (batch, design, n, n) of unit trace.
+
+    reference (2, batch, parameters) are those at the APA point. Returns (batch, design, 2K+4) of BP and
+    (batch, design, 2K+2) of MS; all of a link are inf where its FIM is singular, or one of its bounds more than
+    `limit` times as large as at the APA point, which is the same but for rounding.
     """
-    batch, designs, count = coordinates.shape
-    p = factor.shape[1]
-    out = np.full((batch, designs, rows), np.inf)
-    whitened = np.zeros((p, p))
-    triangle = np.zeros((p, p))
-    column = np.zeros(p)
-    packed = np.zeros(p * (p + 1) // 2)
+    batch, designs, count, _ = x.shape
+    rows = count + 2
+    bistatic = np.full((batch, designs, rows), np.inf)
+    monostatic = np.full((batch, designs, count), np.inf)
+    block = new_block(draws, count)
+    work = lane_zeros(2 * count, count)
+    found = lane_zeros(rows, 1)
     for b in range(batch):
-        if not regular[b]:
-            continue
-        for d in range(designs):
-            packed[:] = 0.0
-            for s in range(count):
-                x = coordinates[b, d, s]
-                if x != 0.0:
-                    for e in range(packed.size):
-                        packed[e] += x * linear[b, s, e]
-            trace = 0.0
-            e = 0
-            for a in range(p):
-                for c in range(a + 1):
-                    whitened[a, c] = packed[e]
-                    whitened[c, a] = packed[e]
-                    triangle[a, c] = packed[e]
-                    e += 1
-                trace += whitened[a, a]
-            if not cholesky(triangle, p):
-                continue
-            inverse_trace = 0.0
-            for a in range(p):
-                column[:] = 0.0
-                column[a] = 1.0
-                solve_lower(triangle, p, column)
-                for c in range(a, p):
-                    inverse_trace += column[c] * column[c]
-            if not smallest[b] / (trace * inverse_trace) >= limit:
-                if not _unit_eigenvalue(whitened, factor[b]) >= limit:
-                    continue
-            for row in range(rows):
-                for c in range(p):
-                    column[c] = factor[b, row, c]
-                solve_lower(triangle, p, column)
-                total = 0.0
-                for c in range(p):
-                    total += column[c] * column[c]
-                out[b, d, row] = total
-    return out
+        for lane in range(LANES):
+            load_draw(block, draws, b, lane)
+        for first in range(0, designs, LANES):
+            used = min(LANES, designs - first)
+            for lane in range(LANES):
+                d = first + min(lane, used - 1)
+                for i in range(count):
+                    for k in range(count):
+                        work[i, k, lane] = x[b, d, i, k].real
+                        work[count + i, k, lane] = x[b, d, i, k].imag
+            transmit_covariance(block, work)
+            _link_bounds(block.bistatic, rows, block, block.bistatic_work, found)
+            for lane in range(used):
+                _keep_bounds(found, reference[0, b], lane, limit, bistatic[b, first + lane])
+            _link_bounds(block.monostatic, count, block, block.monostatic_work, found)
+            for lane in range(used):
+                _keep_bounds(found, reference[1, b], lane, limit, monostatic[b, first + lane])
+    return bistatic, monostatic
 
 
 @kernel
-def covariance_coordinates(x, mix, rank):
-    """Coordinates of S = mix^T x mix for every draw and design: (batch, design, count^2)."""
+def ranks_of(x, empty):
+    """Number of eigenvalues above `empty` times the trace, (batch, design); -1 where x is 0 or not finite."""
     batch, designs, count, _ = x.shape
-    out = np.zeros((batch, designs, count * count))
-    for b in range(batch):
-        for d in range(designs):
-            coordinates_of(x[b, d], mix[b], rank[b], out[b, d])
+    out = np.full((batch, designs), -1, np.int64)
+    embedded = lane_zeros(2 * count, 2 * count)
+    trace = lane_zeros(2, 1)
+    v, p = eigen_space(2 * count)
+    flat = x.reshape(batch * designs, count, count)
+    place = out.reshape(batch * designs)
+    for first in range(0, batch * designs, LANES):
+        used = min(LANES, batch * designs - first)
+        for lane in range(used):
+            trace[0, 0, lane] = 0.0
+            for i in range(count):
+                trace[0, 0, lane] += flat[first + lane, i, i].real
+                for k in range(count):
+                    # The Hermitian matrix A + jB has the eigenvalues of [[A, -B], [B, A]], each of them twice there.
+                    a = flat[first + lane, i, k]
+                    embedded[i, k, lane] = a.real
+                    embedded[count + i, count + k, lane] = a.real
+                    embedded[count + i, k, lane] = a.imag
+        put(trace, 0.5 * count_above(embedded, 2 * count, empty * get(trace, 0, 0), v, p), 1, 0)
+        for lane in range(used):
+            if trace[0, 0, lane] > 0.0 and trace[0, 0, lane] < math.inf:
+                place[first + lane] = round(trace[1, 0, lane])
     return out

@@ -1,16 +1,11 @@
-"""The certificate of DESIGN fact 3: f is convex and of degree -1, so a gradient at V bounds the optimum.
-
-For any V of full power, f* >= f(V)^2 / (P lambda_max(-grad f(V))), hence the relative gap
-P lambda_max(-grad f(V)) / f(V) - 1 >= f(V)/f* - 1. With power on fixed codewords, lambda_max becomes
-max_i -df/dp_i. No solver is trusted: only f and its gradient at the point itself.
-"""
+"""The certificate of `cleaning` once more, from the dense maps of one draw: for the barrier method and as a check."""
 
 import math
 
 import numpy as np
 
 from ..accelerate import kernel
-from .objective import bounded, coordinates_of, hermitian_gradient, link_of, weighted_crb, work_space
+from .objective import coordinates_of, hermitian_gradient, weighted_crb
 from .smallmat import eigen_hermitian
 
 
@@ -26,22 +21,6 @@ def covariance_gap(bp, ms, rho, x, mix, rank, work):
         return math.inf, math.inf
     values, _ = eigen_hermitian(-hermitian_gradient(slopes, mix, rank), rank)
     return value, max(values[0] / value - 1.0, 0.0)  # below 0 is rounding
-
-
-@kernel
-def covariance_gaps(bistatic, monostatic, mix, rank, rho, x):
-    """Certified gaps of reduced covariances (batch, rho, n, n): (batch, rho), NaN where unidentifiable."""
-    batch, weights = x.shape[:2]
-    gap = np.full((batch, weights), np.nan)
-    for b in range(batch):
-        bp = link_of(bistatic, b)
-        ms = link_of(monostatic, b)
-        work = work_space(bp, ms)
-        for w in range(weights):
-            if not bounded(bistatic, monostatic, rho[w], b):
-                continue
-            _, gap[b, w] = covariance_gap(bp, ms, rho[w], x[b, w], mix[b], rank[b], work)
-    return gap
 
 
 @kernel
@@ -79,11 +58,3 @@ def count_above(values, threshold):
     while kept < values.size and values[kept] > threshold * total:
         kept += 1
     return kept
-
-
-@kernel
-def clean_powers(powers, threshold):
-    """Powers without those below threshold of their sum, at unit sum."""
-    out = powers.copy()
-    out[out < threshold * powers.sum()] = 0.0
-    return out / out.sum()

@@ -1,7 +1,12 @@
-"""First rung: L-BFGS on factors. V = Z Z^H, or p = z^2, with F(z) = log f + log |z|^2 to be minimised.
+"""First rung: L-BFGS on factors or roots of powers, eight draws in step, each along its own trade-off curve.
 
-F does not change with the length of z (f has degree -1), so no constraint is left, and a square Z has no
-spurious minima. The iteration ends by the certificate, never by a step or gradient size.
+F(z) = log f + log |z|^2 does not change with the length of z (f has degree -1), so no constraint is left, and a
+square Z has no spurious minima. The iteration ends by the certificate, never by a step or gradient size.
+
+A draw stays in its lane for its whole grid of weights: from the weight next to 1/2 down to 0, then up to 1, each
+point extrapolated from the three solved next to it, with the memory of curvature carried along. When it is
+finished, the lane takes the next draw. Every pass of the loop is one evaluation in every lane; a lane whose step
+was too long shortens it while the others go on. No number ever crosses lanes.
 """
 
 import math
@@ -9,217 +14,323 @@ import math
 import numpy as np
 
 from ..accelerate import kernel
-from .certificate import covariance_gap, power_gap
-from .objective import weighted_crb
-from .reduced import coordinate_index
-from .smallmat import dot
+from ..lanes import LANES, everywhere, get, lane_zeros, put, root, where_less
+from .block import certified, load_draw, new_block, objective, squared_norm
 
-_MEMORY = 12
+_MEMORY = 8
 _ARMIJO = 1e-4
-_MAX_TRIALS = 25
+_MAX_EVALUATIONS = 200
+_MAX_SHORTENED = 20
+_NEAR = 1e-2  # gradient size from which on the certificate is tried
 
 
 @kernel
-def factor_objective(bp, ms, rho, z, mix, rank, gradient, slopes, coordinates, c, work):
-    """F and its gradient at a factor z: (real and imaginary parts, basis, column) for a covariance.
-
-    c is work space (2, count, columns) for mix^T Z.
-    """
-    count = mix.shape[1]
-    columns = z.shape[2]
-    c[:] = 0.0
-    for part in range(2):
-        for i in range(rank):
-            for r in range(count):
-                m = mix[i, r]
-                if m != 0.0:
-                    for k in range(columns):
-                        c[part, r, k] += m * z[part, i, k]
-    for r in range(count):
-        for s in range(r, count):
-            place = coordinate_index(r, s, count)
-            coordinates[place] = dot(c[0, r], c[0, s]) + dot(c[1, r], c[1, s])
-            if s > r:
-                coordinates[place + 1] = dot(c[1, r], c[0, s]) - dot(c[0, r], c[1, s])
-    flat = z.ravel()
-    norm = dot(flat, flat)
-    value = weighted_crb(bp, ms, rho, coordinates, slopes, work)
-    if not value < math.inf:
-        return math.inf
-    # dF/dZ = 2 mix Gamma C / f + 2 Z / |Z|^2, Gamma the Hermitian gradient with respect to S.
-    for part in range(2):
-        for i in range(rank):
-            for k in range(columns):
-                gradient[part, i, k] = 2.0 * z[part, i, k] / norm
-    turned = np.zeros((2, columns))
-    for r in range(count):
-        turned[:] = 0.0
-        for s in range(count):
-            place = coordinate_index(min(r, s), max(r, s), count)
-            real = slopes[place] if r == s else 0.5 * slopes[place]
-            imag = 0.0 if r == s else 0.5 * slopes[place + 1] * (1.0 if r < s else -1.0)
-            for k in range(columns):
-                turned[0, k] += real * c[0, s, k] - imag * c[1, s, k]
-                turned[1, k] += real * c[1, s, k] + imag * c[0, s, k]
-        for i in range(rank):
-            m = 2.0 * mix[i, r] / value
-            if m != 0.0:
-                for part in range(2):
-                    for k in range(columns):
-                        gradient[part, i, k] += m * turned[part, k]
-    return math.log(value) + math.log(norm)
+def _inner(a, b):
+    """Inner products of two vectors (size, 1, lane), in four interleaved sums."""
+    p = everywhere(0.0)
+    q = everywhere(0.0)
+    r = everywhere(0.0)
+    s = everywhere(0.0)
+    whole = a.shape[0] - a.shape[0] % 4
+    for i in range(0, whole, 4):
+        p += get(a, i, 0) * get(b, i, 0)
+        q += get(a, i + 1, 0) * get(b, i + 1, 0)
+        r += get(a, i + 2, 0) * get(b, i + 2, 0)
+        s += get(a, i + 3, 0) * get(b, i + 3, 0)
+    for i in range(whole, a.shape[0]):
+        p += get(a, i, 0) * get(b, i, 0)
+    return (p + q) + (r + s)
 
 
 @kernel
-def root_objective(bp, ms, rho, z, gradient, slopes, powers, work):
-    """F and its gradient at roots z of codeword powers, (1, 1, codeword)."""
-    norm = 0.0
-    for i in range(powers.size):
-        powers[i] = z[0, 0, i] ** 2
-        norm += powers[i]
-    value = weighted_crb(bp, ms, rho, powers, slopes, work)
-    if not value < math.inf:
-        return math.inf
-    for i in range(powers.size):
-        gradient[0, 0, i] = 2.0 * z[0, 0, i] * (slopes[i] / value + 1.0 / norm)
-    return math.log(value) + math.log(norm)
+def _inner_row(a, row, b):
+    """The same of a[row] (row, size, lane) and b (size, 1, lane)."""
+    p = everywhere(0.0)
+    q = everywhere(0.0)
+    r = everywhere(0.0)
+    s = everywhere(0.0)
+    size = b.shape[0]
+    whole = size - size % 4
+    for i in range(0, whole, 4):
+        p += get(a, row, i) * get(b, i, 0)
+        q += get(a, row, i + 1) * get(b, i + 1, 0)
+        r += get(a, row, i + 2) * get(b, i + 2, 0)
+        s += get(a, row, i + 3) * get(b, i + 3, 0)
+    for i in range(whole, size):
+        p += get(a, row, i) * get(b, i, 0)
+    return (p + q) + (r + s)
 
 
 @kernel
-def _direction(gradient, steps, changes, curvature, stored, newest, out):
-    """Two-loop recursion: out = -H gradient, all arrays flat."""
-    alphas = np.zeros(_MEMORY)
-    for i in range(gradient.size):
-        out[i] = -gradient[i]
-    for n in range(stored):
-        m = (newest - n) % _MEMORY
-        alphas[n] = dot(steps[m], out) / curvature[m]
-        for i in range(out.size):
-            out[i] -= alphas[n] * changes[m, i]
-    if stored > 0:
-        size = curvature[newest] / dot(changes[newest], changes[newest])
-        for i in range(out.size):
-            out[i] *= size
-    for n in range(stored - 1, -1, -1):
-        m = (newest - n) % _MEMORY
-        beta = alphas[n] - dot(changes[m], out) / curvature[m]
-        for i in range(out.size):
-            out[i] += beta * steps[m, i]
-
-
-@kernel
-def _gap_at(bp, ms, rho, z, mix, rank, work):
-    """Normalised design of a factor z and its certificate: (gap, x or diag(p))."""
-    if z.shape[0] == 1:
-        size = z.shape[2]
-        x = np.zeros((size, size), np.complex128)
-        powers = np.zeros(size)
+def _quasi_newton(gradient, steps, changes, inverse, alphas, newest, scale, out):
+    """Two-loop recursion: out = -H gradient; pairs with inverse curvature 0 do nothing."""
+    size = gradient.shape[0]
+    for i in range(size):
+        put(out, -get(gradient, i, 0), i, 0)
+    for age in range(_MEMORY):
+        m = (newest - age) % _MEMORY
+        alpha = get(inverse, m, 0) * _inner_row(steps, m, out)
+        put(alphas, alpha, m, 0)
         for i in range(size):
-            powers[i] = z[0, 0, i] ** 2
-        powers /= powers.sum()
+            put(out, get(out, i, 0) - alpha * get(changes, m, i), i, 0)
+    for i in range(size):
+        put(out, scale * get(out, i, 0), i, 0)
+    for age in range(_MEMORY - 1, -1, -1):
+        m = (newest - age) % _MEMORY
+        beta = get(alphas, m, 0) - get(inverse, m, 0) * _inner_row(changes, m, out)
         for i in range(size):
-            x[i, i] = powers[i]
-        _, gap = power_gap(bp, ms, rho, powers, work)
-        return gap, x
-    x = np.zeros((rank, rank), np.complex128)
-    total = 0.0
-    for i in range(rank):
-        for j in range(rank):
-            for k in range(z.shape[2]):
-                x[i, j] += complex(z[0, i, k], z[1, i, k]) * complex(z[0, j, k], -z[1, j, k])
-        total += x[i, i].real
-    x /= total
-    _, gap = covariance_gap(bp, ms, rho, x, mix, rank, work)
-    return gap, x
+            put(out, get(out, i, 0) + beta * get(steps, m, i), i, 0)
 
 
 @kernel
-def _evaluate(bp, ms, rho, z, mix, rank, gradient, space):
-    """F and its gradient at a factor of either kind; space is (slopes, coordinates, c, work)."""
-    if z.shape[0] == 1:
-        return root_objective(bp, ms, rho, z, gradient, space[0], space[1], space[3])
-    return factor_objective(bp, ms, rho, z, mix, rank, gradient, space[0], space[1], space[2], space[3])
+def _middle(rho):
+    """Index of the weight next to 1/2."""
+    best = 0
+    for w in range(rho.size):
+        if abs(rho[w] - 0.5) < abs(rho[best] - 0.5):
+            best = w
+    return best
 
 
 @kernel
-def _line_search(bp, ms, rho, z, mix, rank, value, search, slope, step, trial, fresh, space):
-    """Backtrack until the value falls enough: (accepted, new value, step, evaluations); trial is moved there."""
-    base = z.ravel()
-    moved = trial.ravel()
-    new = math.inf
-    for evaluations in range(1, _MAX_TRIALS + 1):
-        for i in range(base.size):
-            moved[i] = base[i] + step * search[i]
-        new = _evaluate(bp, ms, rho, trial, mix, rank, fresh, space)
-        if new <= value + _ARMIJO * step * slope:
-            return True, new, step, evaluations
-        # Minimum of the parabola through value, slope and the new value, kept within [0.1, 0.5].
-        shrink = 0.1
-        if new < math.inf:
-            shrink = -0.5 * step * slope / (new - value - step * slope)
-        step *= min(max(shrink, 0.1), 0.5)
-    return False, new, step, _MAX_TRIALS
+def _first_weight(rho, bistatic_fine, monostatic_fine):
+    """Where a draw begins, and between which indices it goes: (first, low, high); first is -1 if there is nothing."""
+    last = rho.size - 1
+    if bistatic_fine and monostatic_fine:
+        return _middle(rho), 0, last
+    if bistatic_fine and rho[last] == 1.0:
+        return last, last, last
+    if monostatic_fine and rho[0] == 0.0:
+        return 0, 0, 0
+    return -1, 0, -1
 
 
 @kernel
-def descend(bp, ms, rho, start, mix, rank, tolerance, max_evaluations, work):
-    """Minimise from a factor: (2, rank, columns) for a covariance, (1, 1, codewords) for powers.
+def _start(points, parameter, w, low, high, begin, lane, trial):
+    """Starting point of weight w in a lane, from the solved weights low..high of its draw, by extrapolation."""
+    solved = high - low + 1
+    if solved <= 0:
+        for i in range(trial.shape[0]):
+            trial[i, 0, lane] = begin[i]
+        return
+    used = min(3, solved)
+    places = np.zeros(3, np.int64)
+    for j in range(used):
+        places[j] = low + j if w < low else high - j
+    shares = np.ones(3)
+    for j in range(used):
+        for k in range(used):
+            if k != j:
+                shares[j] *= (parameter[w] - parameter[places[k]]) / (parameter[places[j]] - parameter[places[k]])
+    for i in range(trial.shape[0]):
+        total = 0.0
+        for j in range(used):
+            total += shares[j] * points[places[j], i]
+        trial[i, 0, lane] = total
 
-    Returns the design of unit power ((rank, rank) Hermitian, or diagonal of powers), its certified gap and
-    the number of evaluations.
+
+@kernel
+def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, tolerance):
+    """Designs of every draw at every weight.
+
+    Parameters
+    ----------
+    draws
+        `block.Draws` of the batch.
+    columns
+        Columns of the factors, an even number; 0 for codeword powers.
+    start
+        Where every draw begins, (batch, unknowns).
+    rho
+        Weights, ascending.
+    bistatic_fine, monostatic_fine
+        Which draws are identifiable.
+    tolerance
+        Certified gap at which to stop.
+
+    Returns
+    -------
+    points (batch, rho, unknowns) of unit length, evaluations (batch, rho; -1 where there was nothing to do).
     """
-    count = mix.shape[1]
-    size = count if start.shape[0] == 1 else count * count
-    space = (np.zeros(size), np.zeros(size), np.zeros((2, count, start.shape[2])), work)
-    z = start.copy()
-    trial = np.zeros_like(z)
-    gradient = np.zeros_like(z)
-    fresh = np.zeros_like(z)
-    search = np.zeros(z.size)
-    steps = np.zeros((_MEMORY, z.size))
-    changes = np.zeros((_MEMORY, z.size))
-    curvature = np.zeros(_MEMORY)
-    stored = 0
+    batch, size = start.shape
+    points = np.zeros((batch, rho.size, size))
+    evaluations = np.full((batch, rho.size), -1, np.int64)
+    # The optimal share of power of a link goes like sqrt(rho) near 0: in this parameter curves are smooth.
+    parameter = np.zeros(rho.size)
+    for w in range(rho.size):
+        parameter[w] = math.asin(math.sqrt(rho[w]))
+    block = new_block(draws, columns)
+    z = lane_zeros(size, 1)
+    gradient = lane_zeros(size, 1)
+    trial = lane_zeros(size, 1)
+    fresh = lane_zeros(size, 1)
+    search = lane_zeros(size, 1)
+    turn = lane_zeros(size, 1)
+    steps = lane_zeros(_MEMORY, size)
+    changes = lane_zeros(_MEMORY, size)
+    inverse = lane_zeros(_MEMORY, 1)
+    alphas = lane_zeros(_MEMORY, 1)
+    # rho, value, slope, step, first, scale, length2, logs, passed
+    state = lane_zeros(16, 1)
+    at = np.full(LANES, -1, np.int64)  # draw of each lane
+    weight = np.zeros(LANES, np.int64)
+    low = np.zeros(LANES, np.int64)
+    high = np.full(LANES, -1, np.int64)
+    left = np.zeros(LANES, np.int64)  # lowest and highest weight of the lane's draw
+    right = np.full(LANES, -1, np.int64)
+    count = np.zeros(LANES, np.int64)
+    shortened = np.zeros(LANES, np.int64)
+    finished = np.ones(LANES, np.bool_)
+    upcoming = 0
     newest = -1
-    value = _evaluate(bp, ms, rho, z, mix, rank, gradient, space)
-    evaluations = 1
-    best_gap, best = _gap_at(bp, ms, rho, z, mix, rank, work)
-    check_below = 1e-3
-    while evaluations < max_evaluations and best_gap > tolerance and value < math.inf:
-        g = gradient.ravel()
-        _direction(g, steps, changes, curvature, stored, newest, search)
-        slope = dot(g, search)
-        length = math.sqrt(dot(g, g))
-        step = 1.0 if stored > 0 else min(1.0, 0.3 / length)
-        accepted = False
-        if slope < 0.0:
-            accepted, new, step, spent = _line_search(
-                bp, ms, rho, z, mix, rank, value, search, slope, step, trial, fresh, space
-            )
-            evaluations += spent
-        if not accepted:
-            if stored == 0:
-                break
-            stored = 0  # the memory went bad: start again from the gradient
-            continue
-        place = (newest + 1) % _MEMORY
-        f = fresh.ravel()
-        for i in range(g.size):
-            steps[place, i] = step * search[i]
-            changes[place, i] = f[i] - g[i]
-        bend = dot(steps[place], changes[place])
-        if bend > 1e-14 * length * step:
-            curvature[place] = bend
-            newest = place
-            stored = min(stored + 1, _MEMORY)
-        z, trial = trial, z
-        gradient, fresh = fresh, gradient
-        value = new
-        length = math.sqrt(dot(f, f))
-        if length < check_below:  # the certificate costs a few evaluations: not at every step
-            gap, x = _gap_at(bp, ms, rho, z, mix, rank, work)
-            if gap < best_gap:
-                best_gap = gap
-                best = x
-            check_below = 0.5 * length
-    return best, best_gap, evaluations
+    active = True
+    while active:
+        active = False
+        for lane in range(LANES):
+            if finished[lane]:
+                finished[lane] = False
+                if at[lane] >= 0 and weight[lane] > left[lane] and weight[lane] == low[lane]:
+                    weight[lane] -= 1
+                elif at[lane] >= 0 and high[lane] < right[lane]:
+                    if weight[lane] == low[lane]:  # turning round: what was learnt at the other end does not help
+                        inverse[:, 0, lane] = 0.0
+                        state[5, 0, lane] = 0.0
+                    weight[lane] = high[lane] + 1
+                else:
+                    at[lane] = -1
+                    while upcoming < batch and at[lane] < 0:
+                        first, begin, end = _first_weight(rho, bistatic_fine[upcoming], monostatic_fine[upcoming])
+                        if first >= 0:
+                            at[lane] = upcoming
+                            weight[lane] = first
+                            left[lane] = begin
+                            right[lane] = end
+                            low[lane] = first + 1
+                            high[lane] = first
+                            load_draw(block, draws, upcoming, lane)
+                            inverse[:, 0, lane] = 0.0
+                            state[5, 0, lane] = 0.0
+                        upcoming += 1
+                    if at[lane] < 0:
+                        continue
+                b = at[lane]
+                _start(points[b], parameter, weight[lane], low[lane], high[lane], start[b], lane, trial)
+                state[0, 0, lane] = rho[weight[lane]]
+                state[1, 0, lane] = np.inf
+                state[2, 0, lane] = 0.0
+                state[3, 0, lane] = 1.0
+                state[4, 0, lane] = 1.0
+                count[lane] = 0
+                shortened[lane] = 0
+            if at[lane] >= 0:
+                active = True
+        if not active:
+            break
+        value, power = objective(block, get(state, 0, 0), trial, columns, fresh)
+        put(state, value * power, 7, 0)
+        for lane in range(LANES):
+            state[7, 0, lane] = math.log(state[7, 0, lane]) if state[7, 0, lane] > 0.0 else np.inf
+        height = get(state, 7, 0)
+        bar = get(state, 1, 0) + _ARMIJO * get(state, 3, 0) * get(state, 2, 0)
+        accept = where_less(bar, height, 0.0, 1.0)
+        accept = where_less(height, np.inf, accept, 0.0)
+        # The new pair of step and change, where the step was taken.
+        newest = (newest + 1) % _MEMORY
+        keep = where_less(0.0, get(state, 4, 0), 0.0, accept)
+        bend = everywhere(0.0)
+        change2 = everywhere(0.0)
+        step2 = everywhere(0.0)
+        for i in range(size):
+            s = where_less(0.0, keep, get(trial, i, 0) - get(z, i, 0), 0.0)
+            y = where_less(0.0, keep, get(fresh, i, 0) - get(gradient, i, 0), 0.0)
+            put(steps, s, newest, i)
+            put(changes, y, newest, i)
+            bend += s * y
+            change2 += y * y
+            step2 += s * s
+            put(z, where_less(0.0, accept, get(trial, i, 0), get(z, i, 0)), i, 0)
+            put(gradient, where_less(0.0, accept, get(fresh, i, 0), get(gradient, i, 0)), i, 0)
+        good = where_less(1e-14 * root(step2 * change2), bend, keep, 0.0)
+        put(inverse, where_less(0.0, good, 1.0 / bend, 0.0), newest, 0)
+        put(state, where_less(0.0, good, bend / change2, get(state, 5, 0)), 5, 0)
+        length2 = squared_norm(gradient)
+        put(state, length2, 6, 0)
+        put(state, accept, 9, 0)
+        # Certificates, where they may hold.
+        near = False
+        for lane in range(LANES):
+            if at[lane] >= 0 and state[9, 0, lane] > 0.0 and state[6, 0, lane] < _NEAR * _NEAR:
+                near = True
+        passed = everywhere(0.0)
+        if near:
+            passed = certified(block, value, power, columns, tolerance)
+        put(state, where_less(0.0, passed, accept, 0.0), 8, 0)
+        # Where to go next.
+        cautious = 0.3 / root(length2)
+        cautious = where_less(1.0, cautious, 1.0, cautious)
+        scale = where_less(0.0, get(state, 5, 0), get(state, 5, 0), cautious)
+        _quasi_newton(gradient, steps, changes, inverse, alphas, newest, scale, turn)
+        slope = _inner(gradient, turn)
+        downhill = where_less(slope, 0.0, 1.0, 0.0)
+        for i in range(size):
+            t = where_less(0.0, downhill, get(turn, i, 0), -cautious * get(gradient, i, 0))
+            put(search, where_less(0.0, accept, t, get(search, i, 0)), i, 0)
+        slope = where_less(0.0, downhill, slope, -cautious * length2)
+        put(state, where_less(0.0, accept, slope, get(state, 2, 0)), 10, 0)
+        # Minimum of the parabola through value, slope and the new value, kept within [0.1, 0.5] of the step.
+        step = get(state, 3, 0)
+        old_slope = get(state, 2, 0)
+        shrink = -0.5 * step * old_slope / (height - get(state, 1, 0) - step * old_slope)
+        shrink = where_less(0.1, shrink, shrink, 0.1)
+        shrink = where_less(shrink, 0.5, shrink, 0.5)
+        put(state, where_less(0.0, accept, 1.0, step * shrink), 3, 0)
+        put(state, get(state, 10, 0), 2, 0)
+        put(state, where_less(0.0, accept, height, get(state, 1, 0)), 1, 0)
+        put(state, where_less(0.0, accept, 0.0, get(state, 4, 0)), 4, 0)
+        step = get(state, 3, 0)
+        for i in range(size):
+            put(trial, get(z, i, 0) + step * get(search, i, 0), i, 0)
+        for lane in range(LANES):
+            if at[lane] < 0:
+                continue
+            count[lane] += 1
+            accepted = state[9, 0, lane] > 0.0
+            if not accepted:
+                shortened[lane] += 1
+                if shortened[lane] == _MAX_SHORTENED // 2:  # the memory went bad: start again from the gradient
+                    _forget(lane, inverse, state, z, gradient, search, trial)
+            else:
+                shortened[lane] = 0
+            done = state[8, 0, lane] > 0.0
+            if done or count[lane] >= _MAX_EVALUATIONS or shortened[lane] >= _MAX_SHORTENED:
+                _store(z, lane, points[at[lane], weight[lane]])
+                evaluations[at[lane], weight[lane]] = count[lane]
+                low[lane] = min(low[lane], weight[lane])
+                high[lane] = max(high[lane], weight[lane])
+                finished[lane] = True
+    return points, evaluations
+
+
+@kernel
+def _forget(lane, inverse, state, z, gradient, search, trial):
+    """Drop a lane's memory and try a short step along its gradient."""
+    inverse[:, 0, lane] = 0.0
+    state[5, 0, lane] = 0.0
+    length = math.sqrt(state[6, 0, lane])
+    step = min(1.0, 0.3 / length)
+    for i in range(z.shape[0]):
+        search[i, 0, lane] = -step * gradient[i, 0, lane]
+        trial[i, 0, lane] = z[i, 0, lane] + search[i, 0, lane]
+    state[2, 0, lane] = -step * length * length
+    state[3, 0, lane] = 1.0
+
+
+@kernel
+def _store(z, lane, out):
+    """Keep a lane's point, scaled to unit length."""
+    total = 0.0
+    for i in range(out.size):
+        total += z[i, 0, lane] ** 2
+    scale = 1.0 / math.sqrt(total) if total > 0.0 else 0.0
+    for i in range(out.size):
+        out[i] = scale * z[i, 0, lane]

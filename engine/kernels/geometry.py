@@ -110,3 +110,28 @@ def monostatic_jacobian(bs, speed, ue, targets):
             out[b, 2 * paths + k, 2 * paths + k] = 1.0
             out[b, 3 * paths + k, 3 * paths + k] = 1.0
     return out
+
+
+@kernel
+def bistatic_positions(bs, speed, ue, targets):
+    """The part of (7) that concerns angles and delays: (batch, 3 (K+1), 2K+4)."""
+    n = targets.shape[1]
+    return np.ascontiguousarray(bistatic_jacobian(bs, speed, ue, targets)[:, : 3 * n + 3, : 2 * n + 4])
+
+
+@kernel
+def monostatic_positions(bs, ue, targets):
+    """The part of (9) that concerns angles and delays, those in metres: a turn of every path's axes."""
+    batch, n = targets.shape[:2]
+    paths = n + 1
+    out = np.zeros((batch, 2 * paths, 2 * paths))
+    for b in range(batch):
+        for k in range(paths):
+            dx = (ue[b, 0] if k == 0 else targets[b, k - 1, 0]) - bs[0]
+            dy = (ue[b, 1] if k == 0 else targets[b, k - 1, 1]) - bs[1]
+            reach = math.hypot(dx, dy)
+            out[b, k, 2 * k] = -dy / reach
+            out[b, k, 2 * k + 1] = dx / reach
+            out[b, paths + k, 2 * k] = dx / reach
+            out[b, paths + k, 2 * k + 1] = dy / reach
+    return out

@@ -96,23 +96,3 @@ def covariances_of(factors):
         for w in range(weights):
             out[b, w] = times_adjoint(factors[b, w], factors[b, w])
     return out
-
-
-@kernel
-def ranks_of(x):
-    """Number of eigenvalues above 1e-9 of the trace, (batch, design); -1 where x is 0 or not finite."""
-    batch, designs, count, _ = x.shape
-    out = np.full((batch, designs), -1, np.int64)
-    for b in range(batch):
-        for d in range(designs):
-            trace = 0.0
-            for i in range(count):
-                trace += x[b, d, i, i].real
-            if not (trace > 0.0 and trace < math.inf):
-                continue
-            values, _ = eigen_hermitian(x[b, d], count)
-            kept = 0
-            while kept < count and values[kept] > _EMPTY * trace:
-                kept += 1
-            out[b, d] = kept
-    return out

@@ -73,18 +73,6 @@ def weighted_crb(bp, ms, rho, coordinates, gradient, work):
 
 
 @kernel
-def link_of(links, b):
-    """(linear, factor, bound_rows) of draw b from those of all draws."""
-    return links[0][b], links[1][b], links[2]
-
-
-@kernel
-def bounded(bistatic, monostatic, rho, b):
-    """Whether every link of non-zero weight is identifiable in draw b."""
-    return (rho == 0.0 or bistatic[3][b]) and (rho == 1.0 or monostatic[3][b])
-
-
-@kernel
 def work_space(bp, ms):
     """Buffers for `weighted_crb`."""
     p = bp[1].shape[0]

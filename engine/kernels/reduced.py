@@ -1,4 +1,4 @@
-"""The design problem in the coordinates the solvers use: power-free, reduced to span(B), whitened.
+"""The design problem of one draw as dense linear maps: for the barrier method, CVXPY and independent checks.
 
 Per draw and link, with S = B^H V B / P_m (B: unit-norm steering and derivative columns), the position FIM is
 linear in the real coordinates of S. It is whitened by congruence at the APA point, J_w(S) = F^T J(S) F with
@@ -16,10 +16,9 @@ import numpy as np
 
 from ..accelerate import kernel
 from .fisher import pair_coefficient
-from .smallmat import eigenvalues_symmetric, pivoted_cholesky
+from .smallmat import pivoted_cholesky
 
 _PIVOT_TOLERANCE = 1e-15
-_UNIT_ROUNDOFF = 2.0**-53
 
 
 @kernel
@@ -30,10 +29,10 @@ def coordinate_index(r, c, count):
 
 @kernel
 def whiten(channel_information, jacobian):
-    """F (parameter, whitened), T F (channel parameter, whitened) and the smallest unit-diagonal eigenvalue.
+    """F (parameter, whitened), T F (channel parameter, whitened), and whether they exist.
 
-    channel_information is the FIM (6) at the APA point, (P, P); jacobian is (7) or (9), (P, p). An eigenvalue
-    of 0 says that the position FIM is singular; F is then meaningless.
+    channel_information is a FIM at the APA point, (P, P); jacobian takes positions to its parameters, (P, p).
+    They do not exist where the position FIM is singular.
     """
     big, p = jacobian.shape
     factor = np.zeros((p, p))
@@ -48,7 +47,7 @@ def whiten(channel_information, jacobian):
             unit[i, j] = scale[i] * channel_information[i, j] * scale[j]
     rows, rank = pivoted_cholesky(unit, big, _PIVOT_TOLERANCE)
     if rank < p:
-        return factor, turned, 0.0
+        return factor, turned, False
     root = np.zeros((rank, p))  # root^T root = position FIM, columns reversed, then of unit norm
     norm = np.zeros(p)
     for a in range(p):
@@ -60,15 +59,9 @@ def whiten(channel_information, jacobian):
             norm[a] += root[r, a] ** 2
         norm[a] = math.sqrt(norm[a])
         if not norm[a] > 0.0:
-            return factor, turned, 0.0
+            return factor, turned, False
         for r in range(rank):
             root[r, a] /= norm[a]
-    gram = np.zeros((p, p))
-    for a in range(p):
-        for b in range(p):
-            for r in range(rank):
-                gram[a, b] += root[r, a] * root[r, b]
-    smallest = max(eigenvalues_symmetric(gram, p)[p - 1], 0.0)
     inverse = _inverse_triangle(root, rank, p)
     for a in range(p):
         for b in range(p):
@@ -77,7 +70,7 @@ def whiten(channel_information, jacobian):
         for b in range(p):
             for a in range(p):
                 turned[i, b] += jacobian[i, a] * factor[a, b]
-    return factor, turned, smallest
+    return factor, turned, True
 
 
 @kernel
@@ -163,55 +156,12 @@ def codeword_map(full, gram):
 
 
 @kernel
-def reduce_link(
-    pattern,
-    coef,
-    sums,
-    gram,
-    jacobian,
-    scale,
-    apa_information,
-    tx_gram,
-    bound_rows,
-    limits,
-):
-    """Whitened problem of one link for every draw.
-
-    bound_rows is how many leading position parameters are coordinates whose bounds add up to the CRB; limits
-    is (smallest eigenvalue, largest CRB) of an identifiable draw.
-
-    Entries of the channel FIM carry relative errors of one unit roundoff u (of sqrt(I_ii I_jj)); J_w = M^T I M,
-    M = T F, is 1 at the APA point, so u sum_ia I_ii M_ia^2 estimates the relative error of what follows from it.
-
-    Returns factor (batch, p, p), map (batch, count^2, packed), codeword map (batch, count, packed), and for
-    every draw the smallest eigenvalue, the rounding to expect in bounds and gaps, whether the position FIM is
-    regular, and whether the link is identifiable: regular, with all positions within the limit.
-    """
-    batch, _, p = jacobian.shape
-    count = tx_gram.shape[1]
-    packed = p * (p + 1) // 2
-    factor = np.zeros((batch, p, p))
-    full = np.zeros((batch, count * count, packed))
-    powers = np.zeros((batch, count, packed))
-    smallest = np.zeros(batch)
-    rounding = np.zeros(batch)
-    regular = np.zeros(batch, np.bool_)
-    identifiable = np.zeros(batch, np.bool_)
-    for b in range(batch):
-        if not np.isfinite(apa_information[b]).all():
-            continue
-        factor[b], turned, smallest[b] = whiten(apa_information[b], jacobian[b])
-        for i in range(turned.shape[0]):
-            for c in range(p):
-                rounding[b] += apa_information[b, i, i] * turned[i, c] ** 2
-        rounding[b] *= _UNIT_ROUNDOFF
-        bound = 0.0
-        for a in range(bound_rows):
-            for c in range(p):
-                bound += factor[b, a, c] ** 2
-        regular[b] = smallest[b] >= limits[0] and bound < math.inf  # False for NaN
-        identifiable[b] = regular[b] and bound <= limits[1]
-        if regular[b]:
-            full[b] = whitened_map(pattern, coef[b], sums[b], gram[b], scale, turned, count)
-            powers[b] = codeword_map(full[b], tx_gram[b])
-    return factor, full, powers, smallest, rounding, regular, identifiable
+def dense_link(pattern, coef, sums, gram, jacobian, scale, apa_information, tx_gram):
+    """Factor F (p, p) and the maps of the coordinates of S and of codeword powers to J_w, of one draw and link."""
+    count = tx_gram.shape[0]
+    factor, turned, fine = whiten(apa_information, jacobian)
+    if not fine:
+        factor[:] = np.nan
+        turned[:] = np.nan
+    full = whitened_map(pattern, coef, sums, gram, scale, turned, count)
+    return factor, full, codeword_map(full, tx_gram)

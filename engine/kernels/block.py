@@ -1,0 +1,409 @@
+"""Eight design problems side by side: the weighted CRB of factors or of codeword powers, and its gradient.
+
+A factor Z gives V = P_m Q Z Z^H Q^H, roots z give V = P_m U diag(z^2) U^H. Both are vectors of real unknowns to
+the solver: Z as its real, then its imaginary part, row by row.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..accelerate import kernel
+from ..lanes import everywhere, get, lane_zeros, put, root, where_less
+from .efim import LinkLanes, link_crb, link_work
+
+
+class LinkArrays(NamedTuple):
+    """One link of every draw: `LinkLanes` with the draw as first axis instead of the lane as last."""
+
+    weights: np.ndarray
+    phasor: np.ndarray
+    fold: np.ndarray
+    transform: np.ndarray
+    rows: np.ndarray
+
+
+class Draws(NamedTuple):
+    """The design problems of a batch of draws.
+
+    mix (batch, 2n, 2n) with B = Q mix, gram = B^H B (batch, 2n, 2n).
+    """
+
+    bistatic: LinkArrays
+    monostatic: LinkArrays
+    mix: np.ndarray
+    gram: np.ndarray
+
+
+class Block(NamedTuple):
+    """The design problems of eight draws, with all buffers for evaluating them."""
+
+    bistatic: LinkLanes
+    monostatic: LinkLanes
+    mix: np.ndarray
+    gram: np.ndarray
+    bistatic_work: tuple
+    monostatic_work: tuple
+    spread: np.ndarray  # C = mix^T Z: (2 * 2n, columns)
+    pushed: np.ndarray  # Gamma C
+    sr: np.ndarray  # S
+    si: np.ndarray
+    gr: np.ndarray  # Gamma, the gradient with respect to S
+    gi: np.ndarray
+    tested: np.ndarray  # (2 * 2n, 2n)
+    half: np.ndarray  # (2 * 2n, 2n)
+    powers: np.ndarray  # (2n, 1)
+
+
+@kernel
+def _lanes_like(array):
+    return lane_zeros(array.shape[1], array.shape[2])
+
+
+@kernel
+def _link_lanes(link):
+    return LinkLanes(
+        _lanes_like(link.weights),
+        _lanes_like(link.phasor),
+        link.fold,
+        _lanes_like(link.transform),
+        _lanes_like(link.rows),
+    )
+
+
+@kernel
+def new_block(draws, columns):
+    """An empty block for factors of so many columns (an even number; 0 for powers)."""
+    count = draws.mix.shape[1]
+    bistatic = _link_lanes(draws.bistatic)
+    monostatic = _link_lanes(draws.monostatic)
+    return Block(
+        bistatic,
+        monostatic,
+        lane_zeros(count, count),
+        lane_zeros(count, count),
+        link_work(bistatic, 2),
+        link_work(monostatic, count),
+        lane_zeros(2 * count, columns),
+        lane_zeros(2 * count, columns),
+        lane_zeros(count, count),
+        lane_zeros(count, count),
+        lane_zeros(count, count),
+        lane_zeros(count, count),
+        lane_zeros(2 * count, count),
+        lane_zeros(2 * count, count),
+        lane_zeros(count, 1),
+    )
+
+
+@kernel
+def _fill(lanes, values, lane):
+    for i in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            lanes[i, j, lane] = values[i, j]
+
+
+@kernel
+def load_draw(block, draws, b, lane):
+    """Put draw b into a lane."""
+    _fill(block.bistatic.weights, draws.bistatic.weights[b], lane)
+    _fill(block.bistatic.phasor, draws.bistatic.phasor[b], lane)
+    _fill(block.bistatic.transform, draws.bistatic.transform[b], lane)
+    _fill(block.bistatic.rows, draws.bistatic.rows[b], lane)
+    _fill(block.monostatic.weights, draws.monostatic.weights[b], lane)
+    _fill(block.monostatic.phasor, draws.monostatic.phasor[b], lane)
+    _fill(block.mix, draws.mix[b], lane)
+    _fill(block.gram, draws.gram[b], lane)
+
+
+@kernel
+def weighted_crb(block, rho):
+    """Rho CRB_BP + (1 - rho) CRB_MS at S; Gamma is its gradient, both triangles."""
+    count = block.mix.shape[0]
+    n = count // 2
+    block.gr[:] = 0.0
+    block.gi[:] = 0.0
+    value = link_crb(block.bistatic, 2, rho, block.sr, block.si, block.gr, block.gi, block.bistatic_work) + link_crb(
+        block.monostatic, count, 1.0 - rho, block.sr, block.si, block.gr, block.gi, block.monostatic_work
+    )
+    for k in range(n):
+        for h in range(k):
+            for r in (k, n + k):
+                for s in (h, n + h):
+                    put(block.gr, get(block.gr, r, s), s, r)
+                    put(block.gi, -get(block.gi, r, s), s, r)
+    return value
+
+
+@kernel
+def _transmit(block, z, columns):
+    """C = mix^T Z and S = C C^H."""
+    count = block.mix.shape[0]
+    n = count // 2
+    c = block.spread
+    for r in range(count):
+        for part in range(2):
+            for k in range(0, columns, 2):
+                x = everywhere(0.0)
+                y = everywhere(0.0)
+                for i in range(r + 1):  # mix is upper triangular
+                    w = get(block.mix, i, r)
+                    place = (part * count + i) * columns + k
+                    x += w * get(z, place, 0)
+                    y += w * get(z, place + 1, 0)
+                put(c, x, part * count + r, k)
+                put(c, y, part * count + r, k + 1)
+    for k in range(n):
+        for h in range(k + 1):
+            for r in (k, n + k):
+                u = everywhere(0.0)
+                v = everywhere(0.0)
+                x = everywhere(0.0)
+                y = everywhere(0.0)
+                for i in range(columns):
+                    a = get(c, r, i)
+                    b = get(c, count + r, i)
+                    p = get(c, h, i)
+                    q = get(c, count + h, i)
+                    u += a * p + b * q
+                    v += b * p - a * q
+                    p = get(c, n + h, i)
+                    q = get(c, count + n + h, i)
+                    x += a * p + b * q
+                    y += b * p - a * q
+                put(block.sr, u, r, h)
+                put(block.si, v, r, h)
+                put(block.sr, x, r, n + h)
+                put(block.si, y, r, n + h)
+
+
+@kernel
+def _push(block, columns):
+    """Gamma C."""
+    count = block.mix.shape[0]
+    c = block.spread
+    for r in range(count):
+        for k in range(0, columns, 2):
+            u = everywhere(0.0)
+            v = everywhere(0.0)
+            x = everywhere(0.0)
+            y = everywhere(0.0)
+            for s in range(count):
+                a = get(block.gr, r, s)
+                b = get(block.gi, r, s)
+                p = get(c, s, k)
+                q = get(c, count + s, k)
+                u += a * p - b * q
+                v += a * q + b * p
+                p = get(c, s, k + 1)
+                q = get(c, count + s, k + 1)
+                x += a * p - b * q
+                y += a * q + b * p
+            put(block.pushed, u, r, k)
+            put(block.pushed, v, count + r, k)
+            put(block.pushed, x, r, k + 1)
+            put(block.pushed, y, count + r, k + 1)
+
+
+@kernel
+def squared_norm(z):
+    """|z|^2 of a vector (size, 1, lane), in four interleaved sums."""
+    a = everywhere(0.0)
+    b = everywhere(0.0)
+    c = everywhere(0.0)
+    d = everywhere(0.0)
+    whole = z.shape[0] - z.shape[0] % 4
+    for i in range(0, whole, 4):
+        a += get(z, i, 0) * get(z, i, 0)
+        b += get(z, i + 1, 0) * get(z, i + 1, 0)
+        c += get(z, i + 2, 0) * get(z, i + 2, 0)
+        d += get(z, i + 3, 0) * get(z, i + 3, 0)
+    for i in range(whole, z.shape[0]):
+        a += get(z, i, 0) * get(z, i, 0)
+    return (a + b) + (c + d)
+
+
+@kernel
+def _factor_crb(block, rho, z, columns, gradient, power):
+    """f(Z Z^H), and the gradient of log f(Z Z^H) + log |Z|^2."""
+    count = block.mix.shape[0]
+    _transmit(block, z, columns)
+    value = weighted_crb(block, rho)
+    _push(block, columns)
+    slope = 2.0 / value
+    pull = 2.0 / power
+    for part in range(2):
+        for i in range(count):
+            for k in range(0, columns, 2):
+                x = everywhere(0.0)
+                y = everywhere(0.0)
+                for r in range(i, count):
+                    w = get(block.mix, i, r)
+                    x += w * get(block.pushed, part * count + r, k)
+                    y += w * get(block.pushed, part * count + r, k + 1)
+                place = (part * count + i) * columns + k
+                put(gradient, slope * x + pull * get(z, place, 0), place, 0)
+                put(gradient, slope * y + pull * get(z, place + 1, 0), place + 1, 0)
+    return value
+
+
+@kernel
+def transmit_covariance(block, x):
+    """S = mix^T x mix of a Hermitian x: real part above, imaginary part below, (2 * 2n, 2n)."""
+    count = block.mix.shape[0]
+    n = count // 2
+    for i in range(count):
+        for s in range(count):
+            u = everywhere(0.0)
+            v = everywhere(0.0)
+            for k in range(s + 1):  # mix is upper triangular
+                w = get(block.mix, k, s)
+                u += w * get(x, i, k)
+                v += w * get(x, count + i, k)
+            put(block.half, u, i, s)
+            put(block.half, v, count + i, s)
+    for k in range(n):
+        for h in range(k + 1):
+            for r in (k, n + k):
+                for s in (h, n + h):
+                    u = everywhere(0.0)
+                    v = everywhere(0.0)
+                    for i in range(r + 1):
+                        w = get(block.mix, i, r)
+                        u += w * get(block.half, i, s)
+                        v += w * get(block.half, count + i, s)
+                    put(block.sr, u, r, s)
+                    put(block.si, v, r, s)
+
+
+@kernel
+def transmit_powers(block, powers):
+    """S = N diag(powers) N, N = B^H B."""
+    count = block.mix.shape[0]
+    n = count // 2
+    for k in range(n):
+        for h in range(k + 1):
+            for r in (k, n + k):
+                x = everywhere(0.0)
+                y = everywhere(0.0)
+                for i in range(count):
+                    p = get(powers, i, 0) * get(block.gram, r, i)
+                    x += p * get(block.gram, h, i)
+                    y += p * get(block.gram, n + h, i)
+                put(block.sr, x, r, h)
+                put(block.sr, y, r, n + h)
+                put(block.si, 0.0, r, h)
+                put(block.si, 0.0, r, n + h)
+
+
+@kernel
+def power_slope(block, i):
+    """Derivative of f with respect to the power of codeword i, from Gamma."""
+    count = block.mix.shape[0]
+    total = everywhere(0.0)
+    for r in range(count):
+        x = everywhere(0.0)
+        for s in range(count):
+            x += get(block.gr, r, s) * get(block.gram, s, i)
+        total += x * get(block.gram, r, i)
+    return total
+
+
+@kernel
+def _root_crb(block, rho, z, gradient, power):
+    """f(diag(z^2)), and the gradient of log f + log |z|^2; slopes of f stay in block.half[:, 0]."""
+    count = block.mix.shape[0]
+    for i in range(count):
+        put(block.powers, get(z, i, 0) * get(z, i, 0), i, 0)
+    transmit_powers(block, block.powers)
+    value = weighted_crb(block, rho)
+    for i in range(count):
+        slope = power_slope(block, i)
+        put(block.half, slope, i, 0)
+        put(gradient, 2.0 * get(z, i, 0) * (slope / value + 1.0 / power), i, 0)
+    return value
+
+
+@kernel
+def objective(block, rho, z, columns, gradient):
+    """F at a vector of unknowns, its power |z|^2, and the gradient of log f + log |z|^2."""
+    power = squared_norm(z)
+    if columns == 0:
+        return _root_crb(block, rho, z, gradient, power), power
+    return _factor_crb(block, rho, z, columns, gradient, power), power
+
+
+@kernel
+def reduced_gradient(block, out):
+    """-mix Gamma mix^T, the negative gradient with respect to the reduced covariance, lower triangle."""
+    count = block.mix.shape[0]
+    for r in range(count):
+        for i in range(count):
+            x = everywhere(0.0)
+            y = everywhere(0.0)
+            for s in range(i, count):
+                w = get(block.mix, i, s)
+                x += get(block.gr, r, s) * w
+                y += get(block.gi, r, s) * w
+            put(block.half, x, r, i)
+            put(block.half, y, count + r, i)
+    for i in range(count):
+        for k in range(i + 1):
+            x = everywhere(0.0)
+            y = everywhere(0.0)
+            for r in range(i, count):
+                w = get(block.mix, i, r)
+                x -= w * get(block.half, r, k)
+                y -= w * get(block.half, count + r, k)
+            put(out, x, i, k)
+            put(out, y, count + i, k)
+
+
+@kernel
+def _positive(a, n):
+    """1 where the Hermitian matrix a (real part above, imaginary below) is positive definite; a is overwritten."""
+    fine = everywhere(1.0)
+    for j in range(n):
+        d = get(a, j, j)
+        for k in range(j):
+            d -= get(a, j, k) * get(a, j, k)
+            d -= get(a, n + j, k) * get(a, n + j, k)
+        fine = where_less(0.0, d, fine, 0.0)
+        scale = 1.0 / root(where_less(0.0, d, d, 1.0))
+        for i in range(j + 1, n):
+            x = get(a, i, j)
+            y = get(a, n + i, j)
+            for k in range(j):
+                p = get(a, i, k)
+                q = get(a, n + i, k)
+                u = get(a, j, k)
+                v = get(a, n + j, k)
+                x -= p * u + q * v
+                y -= q * u - p * v
+            put(a, x * scale, i, j)
+            put(a, y * scale, n + i, j)
+    return fine
+
+
+@kernel
+def certified(block, value, power, columns, tolerance):
+    """1 where the certified gap at the point of the last evaluation is below the tolerance, else 0.
+
+    P lambda_max(-grad f) / f - 1 < tolerance is that (1 + tolerance) f / P + grad f is positive definite.
+    """
+    count = block.mix.shape[0]
+    level = (1.0 + tolerance) * value / power
+    if columns == 0:
+        fine = everywhere(1.0)
+        for i in range(count):
+            fine = where_less(-get(block.half, i, 0), level, fine, 0.0)
+        return fine
+    reduced_gradient(block, block.tested)
+    for i in range(count):
+        for k in range(i + 1):
+            x = -get(block.tested, i, k)
+            if i == k:
+                x += level
+            put(block.tested, x, i, k)
+            put(block.tested, -get(block.tested, count + i, k), count + i, k)
+    return _positive(block.tested, count)

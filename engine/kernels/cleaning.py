@@ -1,0 +1,242 @@
+"""From a solver's points to designs with a certificate, eight side by side.
+
+The certificate of DESIGN fact 3: f is convex and of degree -1, so for any V of full power
+f* >= f(V)^2 / (P lambda_max(-grad f(V))), and the relative gap P lambda_max(-grad f(V)) / f(V) - 1 is at least
+f(V)/f* - 1. With power on fixed codewords, lambda_max becomes max_i -df/dp_i. No solver is trusted: everything is
+computed anew from the cleaned design.
+"""
+
+import math
+
+import numpy as np
+
+from ..accelerate import kernel
+from ..lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, where_less
+from .block import (
+    certified,
+    load_draw,
+    new_block,
+    power_slope,
+    reduced_gradient,
+    transmit_covariance,
+    transmit_powers,
+    weighted_crb,
+)
+from .eigen import eigen_hermitian, eigen_space, largest_eigenvalue
+
+# Directions that an optimum leaves empty keep a trace of power; the lowest rank that stays certified is taken.
+_RANK_CUTS = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
+_TARGET = 0.98  # of the tolerance: what the test of a cut admits may differ from the gap by rounding
+
+
+@kernel
+def covariance_gap(block, rho, x, embedded, v, p):
+    """Objective and certified gap of a covariance x of unit trace, real part above, imaginary part below."""
+    count = block.mix.shape[0]
+    transmit_covariance(block, x)
+    value = weighted_crb(block, rho)
+    reduced_gradient(block, block.tested)
+    # The Hermitian matrix A + jB has the eigenvalues of [[A, -B], [B, A]], each of them twice there.
+    for i in range(count):
+        for k in range(i + 1):
+            a = get(block.tested, i, k)
+            b = get(block.tested, count + i, k)
+            put(embedded, a, i, k)
+            put(embedded, a, count + i, count + k)
+            put(embedded, b, count + i, k)
+            put(embedded, -b, count + k, i)
+    gap = largest_eigenvalue(embedded, 2 * count, v, p) / value - 1.0
+    gap = where_less(gap, 0.0, 0.0, gap)  # below 0 is rounding
+    return value, where_less(value, np.inf, gap, np.inf)
+
+
+@kernel
+def _leading(values, vectors, cut, total, out):
+    """Covariance of unit trace from the eigenvectors whose eigenvalues exceed cut * total."""
+    n = values.shape[0]
+    kept = everywhere(0.0)
+    for i in range(n):
+        kept += where_less(cut * total, get(values, i, i), get(values, i, i), 0.0)
+    for r in range(n):
+        for c in range(r + 1):
+            x = everywhere(0.0)
+            y = everywhere(0.0)
+            for i in range(n):
+                w = where_less(cut * total, get(values, i, i), get(values, i, i) / kept, 0.0)
+                a = get(vectors, r, i)
+                b = get(vectors, n + r, i)
+                p = get(vectors, c, i)
+                q = get(vectors, n + c, i)
+                x += w * (a * p + b * q)
+                y += w * (b * p - a * q)
+            put(out, x, r, c)
+            put(out, x, c, r)
+            put(out, y, n + r, c)
+            put(out, -y, n + c, r)
+    for r in range(n):
+        put(out, 0.0, n + r, r)
+
+
+@kernel
+def _clean(block, rho, x, eigen, vectors, slim, tolerance, threshold):
+    """Replace x by the cleaned covariance of lowest rank that keeps the certificate."""
+    count = block.mix.shape[0]
+    for i in range(2 * count):
+        for k in range(count):
+            put(eigen, get(x, i, k), i, k)
+    eigen_hermitian(eigen, vectors, count)
+    total = everywhere(0.0)
+    for i in range(count):
+        total += get(eigen, i, i)
+    values = eigen[:count]
+    pending = everywhere(1.0)
+    for cut in _RANK_CUTS:
+        _leading(values, vectors, cut, total, slim)
+        transmit_covariance(block, slim)
+        value = weighted_crb(block, rho)
+        fine = certified(block, value, everywhere(1.0), count, _TARGET * tolerance)
+        fine = where_less(value, np.inf, fine, 0.0)
+        fine = where_less(0.0, fine, pending, 0.0)
+        for i in range(2 * count):
+            for k in range(count):
+                put(x, where_less(0.0, fine, get(slim, i, k), get(x, i, k)), i, k)
+        pending = where_less(0.0, fine, 0.0, pending)
+        if largest_lane(pending) == 0.0:
+            return
+    _leading(values, vectors, threshold, total, slim)
+    for i in range(2 * count):
+        for k in range(count):
+            put(x, where_less(0.0, pending, get(slim, i, k), get(x, i, k)), i, k)
+
+
+@kernel
+def certified_covariances(draws, rho, x, wanted, clean, tolerance, threshold):
+    """Certified gaps of reduced covariances x (batch, rho, n, n) of unit trace, in place cleaned if `clean`.
+
+    wanted (batch, rho) says of which; gaps (batch, rho) are NaN elsewhere and inf where the FIM is singular.
+    """
+    batch, weights, count, _ = x.shape
+    gaps = np.full((batch, weights), np.nan)
+    block = new_block(draws, 2)
+    eigen = lane_zeros(2 * count, count)
+    vectors = lane_zeros(2 * count, count)
+    slim = lane_zeros(2 * count, count)
+    work = lane_zeros(2 * count, count)
+    embedded = lane_zeros(2 * count, 2 * count)
+    v, p = eigen_space(2 * count)
+    weight = lane_zeros(2, 1)
+    loaded = np.full(LANES, -1, np.int64)
+    items = np.argwhere(wanted)
+    for first in range(0, len(items), LANES):
+        used = min(LANES, len(items) - first)
+        for lane in range(LANES):
+            b, w = items[first + min(lane, used - 1)]  # lanes without an item repeat the last one
+            if loaded[lane] != b:
+                load_draw(block, draws, b, lane)
+                loaded[lane] = b
+            weight[0, 0, lane] = rho[w]
+            for i in range(count):
+                for k in range(count):
+                    work[i, k, lane] = x[b, w, i, k].real
+                    work[count + i, k, lane] = x[b, w, i, k].imag
+        if clean:
+            _clean(block, get(weight, 0, 0), work, eigen, vectors, slim, tolerance, threshold)
+        _, gap = covariance_gap(block, get(weight, 0, 0), work, embedded, v, p)
+        put(weight, gap, 1, 0)
+        for lane in range(used):
+            b, w = items[first + lane]
+            gaps[b, w] = weight[1, 0, lane]
+            if clean:
+                for i in range(count):
+                    for k in range(count):
+                        x[b, w, i, k] = complex(work[i, k, lane], work[count + i, k, lane])
+    return gaps
+
+
+@kernel
+def clean_powers(powers, threshold):
+    """Powers without those below threshold of their sum, at unit sum."""
+    total = 0.0
+    for i in range(powers.size):
+        total += powers[i]
+    out = np.zeros_like(powers)
+    kept = 0.0
+    for i in range(powers.size):
+        if powers[i] >= threshold * total:
+            out[i] = powers[i]
+            kept += powers[i]
+    return out / kept
+
+
+@kernel
+def clean_roots(points, threshold):
+    """Cleaned codeword powers (batch, rho, n) of unit sum from their roots; 0 where the point is."""
+    out = np.zeros_like(points)
+    for b in range(points.shape[0]):
+        for w in range(points.shape[1]):
+            if np.any(points[b, w] != 0.0):
+                out[b, w] = clean_powers(points[b, w] ** 2, threshold)
+    return out
+
+
+@kernel
+def certified_powers(draws, rho, powers, wanted):
+    """Certified gaps of codeword powers (batch, rho, n) of unit sum, like `certified_covariances`."""
+    batch, weights, count = powers.shape
+    gaps = np.full((batch, weights), np.nan)
+    block = new_block(draws, 2)
+    weight = lane_zeros(2, 1)
+    loaded = np.full(LANES, -1, np.int64)
+    items = np.argwhere(wanted)
+    for first in range(0, len(items), LANES):
+        used = min(LANES, len(items) - first)
+        for lane in range(LANES):
+            b, w = items[first + min(lane, used - 1)]
+            if loaded[lane] != b:
+                load_draw(block, draws, b, lane)
+                loaded[lane] = b
+            weight[0, 0, lane] = rho[w]
+            for i in range(count):
+                block.powers[i, 0, lane] = powers[b, w, i]
+        transmit_powers(block, block.powers)
+        value = weighted_crb(block, get(weight, 0, 0))
+        steepest = -power_slope(block, 0)
+        for i in range(1, count):
+            slope = -power_slope(block, i)
+            steepest = where_less(steepest, slope, slope, steepest)
+        gap = steepest / value - 1.0
+        gap = where_less(gap, 0.0, 0.0, gap)
+        put(weight, where_less(value, np.inf, gap, np.inf), 1, 0)
+        for lane in range(used):
+            b, w = items[first + lane]
+            gaps[b, w] = weight[1, 0, lane]
+    return gaps
+
+
+@kernel
+def covariances_of_factors(points, count, columns):
+    """X = Z Z^H (batch, rho, n, n) of unit trace from points (batch, rho, 2 n columns); 0 where the point is."""
+    batch, weights = points.shape[:2]
+    out = np.zeros((batch, weights, count, count), np.complex128)
+    for b in range(batch):
+        for w in range(weights):
+            z = points[b, w].reshape(2, count, columns)
+            total = 0.0
+            for i in range(count):
+                for k in range(i + 1):
+                    real = 0.0
+                    imag = 0.0
+                    for c in range(columns):
+                        real += z[0, i, c] * z[0, k, c] + z[1, i, c] * z[1, k, c]
+                        imag += z[1, i, c] * z[0, k, c] - z[0, i, c] * z[1, k, c]
+                    out[b, w, i, k] = complex(real, imag)
+                total += out[b, w, i, i].real
+            if not (total > 0.0 and total < math.inf):
+                out[b, w] = 0.0
+                continue
+            for i in range(count):
+                for k in range(i + 1):
+                    out[b, w, i, k] /= total
+                    out[b, w, k, i] = np.conj(out[b, w, i, k])
+                out[b, w, i, i] = out[b, w, i, i].real
+    return out

@@ -1,0 +1,396 @@
+"""The bound of a link and its gradient, for eight designs side by side, at a cost that knows neither M nor M_T.
+
+Every derivative of a channel is a sum of products of a gain, a delay factor and two steering columns, so with the
+phase of each path taken out of S = B^H V B the complex Gram matrix of the derivatives is a Hadamard product
+
+    G[(s, k), (t, l)] = weights[(s, k), (t, l)] T[tx(s, k), tx(t, l)],   T = Phi S Phi^H,
+
+of real, constant weights with entries of T. Kinds s: 0 the complex gain, 1 theta_B (transmit derivative column),
+2 theta_U (receive derivative column), 3 the delay; k the path. For MS one angle is both ends': kinds 1 and 2 fold
+into one parameter. A complex Cholesky factorisation that stops after the K+1 gains leaves the equivalent FIM (14)
+of angles and delays, E = Re(Schur complement). BP goes on to positions with E_w = T^T E T, whitened at the APA
+point; MS needs no Jacobian, since CRB_MS = tr E^-1 once angles and delays are measured in metres.
+
+The gradient of a bound is -sum_r v_r^H dG v_r over few vectors v, so it costs as little as the bound itself.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..accelerate import kernel
+from ..lanes import everywhere, get, lane_zeros, put, root, where_less
+
+KINDS = 4
+
+
+class LinkLanes(NamedTuple):
+    """One link of eight draws; the last axis is the lane.
+
+    weights (4 n, 4 n), phasor (n, 2), fold (4: parameter kind of each kind of term), transform (3 n, m) and rows
+    (reported, m), both with no entries for MS.
+    """
+
+    weights: np.ndarray
+    phasor: np.ndarray
+    fold: np.ndarray
+    transform: np.ndarray
+    rows: np.ndarray
+
+
+class LinkWork(NamedTuple):
+    """Buffers for one link; what they hold is said where they are filled."""
+
+    turned: np.ndarray  # T, real and imaginary parts: (2 * 2n, 2n)
+    gains: np.ndarray  # leading columns of the complex Cholesky factor: (2 * size, n)
+    efim: np.ndarray  # E, symmetric
+    half: np.ndarray
+    triangle: np.ndarray  # Cholesky factor of E_w
+    vectors: np.ndarray  # v_r: (2 * size, rows)
+    outer: np.ndarray  # sum_r v_r v_r^H: (2 * size, size)
+    column: np.ndarray
+
+
+@kernel
+def link_work(link, rows):
+    """Buffers for a link of which `rows` bounds are wanted."""
+    n = link.phasor.shape[0]
+    size = (1 + link.fold[3]) * n
+    inner = size - n
+    m = link.transform.shape[1] if link.transform.shape[0] > 0 else inner
+    return LinkWork(
+        lane_zeros(4 * n, 2 * n),
+        lane_zeros(2 * size, n),
+        lane_zeros(inner, inner),
+        lane_zeros(inner, m),
+        lane_zeros(m, m),
+        lane_zeros(2 * size, rows),
+        lane_zeros(2 * size, size),
+        lane_zeros(m, 2),
+    )
+
+
+@kernel
+def turn(link, sr, si, turned):
+    """T = Phi S Phi^H for rows of a path k and columns of a path h <= k."""
+    n = link.phasor.shape[0]
+    for k in range(n):
+        for h in range(k + 1):
+            a = get(link.phasor, k, 0)
+            b = get(link.phasor, k, 1)
+            c = get(link.phasor, h, 0)
+            d = get(link.phasor, h, 1)
+            real = a * c + b * d
+            imag = b * c - a * d
+            for r in (k, n + k):
+                for s in (h, n + h):
+                    x = get(sr, r, s)
+                    y = get(si, r, s)
+                    u = x * real - y * imag
+                    v = x * imag + y * real
+                    put(turned, u, r, s)
+                    put(turned, v, 2 * n + r, s)
+                    put(turned, u, s, r)
+                    put(turned, -v, 2 * n + s, r)
+
+
+@kernel
+def gram_of_gains(link, turned, gains):
+    """Columns of the gains in G, of all parameters: real parts above, imaginary parts below."""
+    n = link.phasor.shape[0]
+    size = (1 + link.fold[3]) * n
+    gains[:] = 0.0
+    for s in range(KINDS):
+        first = link.fold[s] * n
+        tx = n if s == 1 else 0
+        for k in range(n):
+            for h in range(k + 1 if s == 0 else n):
+                w = get(link.weights, s * n + k, h)
+                put(gains, get(gains, first + k, h) + w * get(turned, tx + k, h), first + k, h)
+                i = size + first + k
+                put(gains, get(gains, i, h) + w * get(turned, 2 * n + tx + k, h), i, h)
+
+
+@kernel
+def gram_of_rest(link, turned, efim):
+    """Re G of angles and delays: lower triangle."""
+    n = link.phasor.shape[0]
+    efim[:] = 0.0
+    for s in range(1, KINDS):
+        row = (link.fold[s] - 1) * n
+        tx = n if s == 1 else 0
+        for t in range(1, s + 1):
+            column = (link.fold[t] - 1) * n
+            ty = n if t == 1 else 0
+            folded = row == column and s != t
+            for k in range(n):
+                for h in range(k + 1 if s == t else n):
+                    x = get(link.weights, s * n + k, t * n + h) * get(turned, tx + k, ty + h)
+                    i = row + k
+                    j = column + h
+                    if folded and k == h:
+                        x += x
+                    if j > i:
+                        i, j = j, i
+                    put(efim, get(efim, i, j) + x, i, j)
+
+
+@kernel
+def _eliminate_gains(gains, efim, n):
+    """Factor the gains' block of G in place and take their share off E; 0 where a pivot is not positive."""
+    size = n + efim.shape[0]
+    fine = everywhere(1.0)
+    for j in range(n):
+        d = get(gains, j, j)
+        for k in range(j):
+            d -= get(gains, j, k) * get(gains, j, k)
+            d -= get(gains, size + j, k) * get(gains, size + j, k)
+        fine = where_less(0.0, d, fine, 0.0)
+        scale = 1.0 / root(where_less(0.0, d, d, 1.0))
+        put(gains, scale, j, j)  # the reciprocal: only that is used
+        for i in range(j + 1, size):
+            x = get(gains, i, j)
+            y = get(gains, size + i, j)
+            for k in range(j):
+                a = get(gains, i, k)
+                b = get(gains, size + i, k)
+                c = get(gains, j, k)
+                d = get(gains, size + j, k)
+                x -= a * c + b * d
+                y -= b * c - a * d
+            put(gains, x * scale, i, j)
+            put(gains, y * scale, size + i, j)
+    for i in range(efim.shape[0]):
+        for j in range(i + 1):
+            x = get(efim, i, j)
+            for k in range(n):
+                x -= get(gains, n + i, k) * get(gains, n + j, k)
+                x -= get(gains, size + n + i, k) * get(gains, size + n + j, k)
+            put(efim, x, i, j)
+            put(efim, x, j, i)
+    return fine
+
+
+@kernel
+def equivalent_fim(link, sr, si, work):
+    """E of angles and delays into work.efim; 1 in the lanes in which the gains are identifiable, else 0."""
+    turn(link, sr, si, work.turned)
+    gram_of_gains(link, work.turned, work.gains)
+    gram_of_rest(link, work.turned, work.efim)
+    return _eliminate_gains(work.gains, work.efim, link.phasor.shape[0])
+
+
+@kernel
+def to_positions(transform, efim, half, out):
+    """Lower triangle of T^T E T; its size is even."""
+    inner, m = transform.shape[:2]
+    for i in range(inner):
+        for b in range(0, m, 2):
+            x = get(efim, i, 0) * get(transform, 0, b)
+            y = get(efim, i, 0) * get(transform, 0, b + 1)
+            for j in range(1, inner):
+                e = get(efim, i, j)
+                x += e * get(transform, j, b)
+                y += e * get(transform, j, b + 1)
+            put(half, x, i, b)
+            put(half, y, i, b + 1)
+    for a in range(0, m, 2):
+        for b in range(0, a + 1, 2):
+            p = everywhere(0.0)
+            q = everywhere(0.0)
+            r = everywhere(0.0)
+            s = everywhere(0.0)
+            for i in range(inner):
+                c = get(transform, i, a)
+                d = get(transform, i, a + 1)
+                e = get(half, i, b)
+                f = get(half, i, b + 1)
+                p += c * e
+                q += c * f
+                r += d * e
+                s += d * f
+            put(out, p, a, b)
+            put(out, r, a + 1, b)
+            put(out, s, a + 1, b + 1)
+            if a != b:
+                put(out, q, a, b + 1)
+
+
+@kernel
+def _cholesky(a, n):
+    """Lower factor in place with reciprocals on its diagonal; 0 in the lanes in which it breaks down."""
+    fine = everywhere(1.0)
+    for j in range(n):
+        d = get(a, j, j)
+        for k in range(j):
+            d -= get(a, j, k) * get(a, j, k)
+        fine = where_less(0.0, d, fine, 0.0)
+        scale = 1.0 / root(where_less(0.0, d, d, 1.0))
+        put(a, scale, j, j)
+        for i in range(j + 1, n):
+            x = get(a, i, j)
+            for k in range(j):
+                x -= get(a, i, k) * get(a, j, k)
+            put(a, x * scale, i, j)
+    return fine
+
+
+@kernel
+def factor_positions(link, sr, si, work):
+    """Cholesky factor of the whitened position EFIM into work.triangle; 0 in the lanes without one."""
+    fine = equivalent_fim(link, sr, si, work)
+    m = work.triangle.shape[0]
+    if link.transform.shape[0] > 0:
+        to_positions(link.transform, work.efim, work.half, work.triangle)
+    else:
+        for i in range(m):
+            for j in range(i + 1):
+                put(work.triangle, get(work.efim, i, j), i, j)
+    return where_less(0.0, _cholesky(work.triangle, m), fine, 0.0)
+
+
+@kernel
+def half_solved(link, work, row):
+    """L^-1 F_row into work.column, and its squared length, the bound of parameter `row`."""
+    m = work.triangle.shape[0]
+    whitened = link.transform.shape[0] > 0
+    # Rows of F are zero before this column: nuisance parameters were whitened first.
+    first = m - 1 - row if whitened else row
+    total = everywhere(0.0)
+    for i in range(first):
+        put(work.column, 0.0, i, 0)
+    for i in range(first, m):
+        x = everywhere(0.0)
+        if whitened:
+            x = get(link.rows, row, i)
+        elif i == row:
+            x = everywhere(1.0)
+        for k in range(first, i):
+            x -= get(work.triangle, i, k) * get(work.column, k, 0)
+        x *= get(work.triangle, i, i)
+        put(work.column, x, i, 0)
+        total += x * x
+    return total
+
+
+@kernel
+def response(link, work, row):
+    """v_row: the response of all channel parameters to parameter `row`."""
+    m = work.triangle.shape[0]
+    for i in range(m - 1, -1, -1):
+        x = get(work.column, i, 0)
+        for k in range(i + 1, m):
+            x -= get(work.triangle, k, i) * get(work.column, k, 1)
+        put(work.column, x * get(work.triangle, i, i), i, 1)
+    n = link.phasor.shape[0]
+    inner = work.efim.shape[0]
+    size = n + inner
+    for i in range(inner):
+        if link.transform.shape[0] > 0:
+            x = everywhere(0.0)
+            for a in range(m):
+                x += get(link.transform, i, a) * get(work.column, a, 1)
+        else:
+            x = get(work.column, i, 1)
+        put(work.vectors, x, n + i, row)
+    for k in range(n - 1, -1, -1):
+        x = everywhere(0.0)
+        y = everywhere(0.0)
+        for i in range(inner):
+            z = get(work.vectors, n + i, row)
+            x -= get(work.gains, n + i, k) * z
+            y += get(work.gains, size + n + i, k) * z
+        for h in range(k + 1, n):
+            a = get(work.gains, h, k)
+            b = -get(work.gains, size + h, k)
+            c = get(work.vectors, h, row)
+            d = get(work.vectors, size + h, row)
+            x -= a * c - b * d
+            y -= a * d + b * c
+        scale = get(work.gains, k, k)
+        put(work.vectors, x * scale, k, row)
+        put(work.vectors, y * scale, size + k, row)
+
+
+@kernel
+def _outer(vectors, rows, n, outer):
+    """Sum of v_r v_r^H over the rows; only the gains' entries of v are complex."""
+    size = outer.shape[1]
+    for i in range(size):
+        for j in range(i + 1):
+            x = everywhere(0.0)
+            y = everywhere(0.0)
+            if j >= n:
+                for r in range(rows):
+                    x += get(vectors, i, r) * get(vectors, j, r)
+            elif i >= n:
+                for r in range(rows):
+                    a = get(vectors, i, r)
+                    x += a * get(vectors, j, r)
+                    y -= a * get(vectors, size + j, r)
+            else:
+                for r in range(rows):
+                    a = get(vectors, i, r)
+                    b = get(vectors, size + i, r)
+                    c = get(vectors, j, r)
+                    d = get(vectors, size + j, r)
+                    x += a * c + b * d
+                    y += b * c - a * d
+            put(outer, x, i, j)
+            put(outer, y, size + i, j)
+            put(outer, x, j, i)
+            put(outer, -y, size + j, i)
+
+
+@kernel
+def _add_gradient(link, outer, weight, gr, gi):
+    """Gamma -= weight Phi^H (weights o outer) Phi, gathered by transmit columns; rows of k, columns of h <= k."""
+    n = link.phasor.shape[0]
+    size = outer.shape[1]
+    for k in range(n):
+        for h in range(k + 1):
+            a = get(link.phasor, k, 0)
+            b = get(link.phasor, k, 1)
+            c = get(link.phasor, h, 0)
+            d = get(link.phasor, h, 1)
+            real = a * c + b * d
+            imag = b * c - a * d
+            for u in range(2):
+                for v in range(2):
+                    x = everywhere(0.0)
+                    y = everywhere(0.0)
+                    for s in range(KINDS):
+                        if (s == 1) != (u == 1):
+                            continue
+                        for t in range(KINDS):
+                            if (t == 1) != (v == 1):
+                                continue
+                            w = get(link.weights, s * n + k, t * n + h)
+                            i = link.fold[s] * n + k
+                            j = link.fold[t] * n + h
+                            x += w * get(outer, i, j)
+                            y += w * get(outer, size + i, j)
+                    p = x * real + y * imag
+                    q = y * real - x * imag
+                    r = u * n + k
+                    s = v * n + h
+                    put(gr, get(gr, r, s) - where_less(0.0, weight, weight * p, 0.0), r, s)
+                    put(gi, get(gi, r, s) - where_less(0.0, weight, weight * q, 0.0), r, s)
+
+
+@kernel
+def link_crb(link, bound_rows, weight, sr, si, gr, gi, work):
+    """Weighted bound of one link, inf where it does not exist; its gradient is added to Gamma = gr + j gi.
+
+    `weight` may differ from lane to lane; where it is 0, nothing is added, and the bound is 0. Of S and Gamma only
+    rows of a path k and columns of a path h <= k are read and written.
+    """
+    fine = factor_positions(link, sr, si, work)
+    total = everywhere(0.0)
+    for row in range(bound_rows):
+        total += half_solved(link, work, row)
+        response(link, work, row)
+    _outer(work.vectors, bound_rows, link.phasor.shape[0], work.outer)
+    _add_gradient(link, work.outer, weight, gr, gi)
+    total = where_less(0.0, fine, weight * total, np.inf)
+    return where_less(0.0, weight, total, 0.0)

@@ -1,0 +1,164 @@
+"""Eigenvalues and eigenvectors of small matrices, eight matrices side by side."""
+
+import numpy as np
+
+from ..accelerate import kernel
+from ..lanes import everywhere, get, lane_zeros, largest_lane, put, root, where_less
+
+_HALVINGS = 54
+_SWEEPS = 20
+_NEGLIGIBLE = 1e-20  # of a matrix of unit trace
+
+
+@kernel
+def _tridiagonal(a, n, v, p):
+    """Reduce the lower triangle of a (n, n, lane) to tridiagonal form, in place; v and p are (n, 1) buffers."""
+    for k in range(n - 2):
+        tail = everywhere(0.0)
+        for i in range(k + 2, n):
+            tail += get(a, i, k) * get(a, i, k)
+        x = get(a, k + 1, k)
+        length = root(tail + x * x)
+        length = where_less(x, 0.0, length, -length)  # the new entry, of the other sign: no cancellation
+        v0 = x - length
+        weight = 2.0 / (tail + v0 * v0)
+        weight = where_less(0.0, tail, weight, 0.0)  # nothing to do in a lane that is tridiagonal here
+        put(v, v0, k + 1, 0)
+        for i in range(k + 2, n):
+            put(v, get(a, i, k), i, 0)
+        put(a, where_less(0.0, tail, length, x), k + 1, k)
+        share = everywhere(0.0)
+        for i in range(k + 1, n):
+            s = everywhere(0.0)
+            for j in range(k + 1, i + 1):
+                s += get(a, i, j) * get(v, j, 0)
+            for j in range(i + 1, n):
+                s += get(a, j, i) * get(v, j, 0)
+            s *= weight
+            put(p, s, i, 0)
+            share += s * get(v, i, 0)
+        share *= 0.5 * weight
+        for i in range(k + 1, n):
+            put(p, get(p, i, 0) - share * get(v, i, 0), i, 0)
+        for i in range(k + 1, n):
+            x = get(v, i, 0)
+            y = get(p, i, 0)
+            for j in range(k + 1, i + 1):
+                put(a, get(a, i, j) - x * get(p, j, 0) - y * get(v, j, 0), i, j)
+
+
+@kernel
+def largest_eigenvalue(a, n, v, p):
+    """Largest eigenvalue of the symmetric matrix in the lower triangle of a, which is overwritten.
+
+    Bisection keeps the half-line on which a - x has only negative pivots (Sturm); its start is Gershgorin's.
+    """
+    _tridiagonal(a, n, v, p)
+    low = get(a, 0, 0)
+    high = everywhere(-np.inf)
+    for i in range(n):
+        d = get(a, i, i)
+        low = where_less(low, d, d, low)
+        reach = d
+        for k in range(max(i - 1, 0), min(i + 1, n - 1)):
+            b = get(a, k + 1, k)
+            reach += where_less(b, 0.0, -b, b)
+        high = where_less(high, reach, reach, high)
+    for i in range(1, n):
+        b = get(a, i, i - 1)
+        put(p, b * b, i, 0)
+    for _ in range(_HALVINGS):
+        x = 0.5 * (low + high)
+        pivot = get(a, 0, 0) - x
+        above = where_less(pivot, 0.0, 1.0, 0.0)
+        for i in range(1, n):
+            pivot = get(a, i, i) - x - get(p, i, 0) / pivot
+            above = where_less(pivot, 0.0, above, 0.0)
+        high = where_less(0.0, above, x, high)
+        low = where_less(0.0, above, low, x)
+    return high
+
+
+@kernel
+def count_above(a, n, level, v, p):
+    """How many eigenvalues of the symmetric matrix in the lower triangle of a, overwritten, exceed `level`."""
+    _tridiagonal(a, n, v, p)
+    pivot = get(a, 0, 0) - level
+    total = where_less(0.0, pivot, 1.0, 0.0)
+    for i in range(1, n):
+        b = get(a, i, i - 1)
+        pivot = get(a, i, i) - level - b * b / pivot
+        total += where_less(0.0, pivot, 1.0, 0.0)
+    return total
+
+
+@kernel
+def _rotate(a, vectors, p, q, n, busy):
+    """Jacobi rotation that makes a[p, q] vanish, in the lanes that are busy."""
+    x = get(a, p, q)
+    y = get(a, n + p, q)
+    size = root(x * x + y * y)
+    busy = where_less(_NEGLIGIBLE, size, busy, 0.0)
+    size = where_less(0.0, busy, size, 1.0)
+    x = where_less(0.0, busy, x / size, 1.0)  # the phase of a[p, q]
+    y = where_less(0.0, busy, y / size, 0.0)
+    ratio = 0.5 * (get(a, q, q) - get(a, p, p)) / size
+    t = 1.0 / (where_less(ratio, 0.0, -ratio, ratio) + root(1.0 + ratio * ratio))
+    t = where_less(ratio, 0.0, -t, t)
+    c = where_less(0.0, busy, 1.0 / root(1.0 + t * t), 1.0)
+    s = where_less(0.0, busy, t * c, 0.0)
+    for k in range(n):
+        for m in (a, vectors):
+            ur = get(m, k, p)
+            ui = get(m, n + k, p)
+            wr = get(m, k, q)
+            wi = get(m, n + k, q)
+            vr = wr * x + wi * y
+            vi = wi * x - wr * y
+            put(m, c * ur - s * vr, k, p)
+            put(m, c * ui - s * vi, n + k, p)
+            put(m, s * ur + c * vr, k, q)
+            put(m, s * ui + c * vi, n + k, q)
+    for k in range(n):
+        ur = get(a, p, k)
+        ui = get(a, n + p, k)
+        wr = get(a, q, k)
+        wi = get(a, n + q, k)
+        vr = wr * x - wi * y
+        vi = wi * x + wr * y
+        put(a, c * ur - s * vr, p, k)
+        put(a, c * ui - s * vi, n + p, k)
+        put(a, s * ur + c * vr, q, k)
+        put(a, s * ui + c * vi, n + q, k)
+
+
+@kernel
+def eigen_hermitian(a, vectors, n):
+    """Cyclic Jacobi for a positive semidefinite matrix of about unit trace (real part above, imaginary below).
+
+    Afterwards the diagonal of a holds the eigenvalues, in no order, and the columns of `vectors` the eigenvectors.
+    Each lane ends on its own: how many sweeps the others take changes nothing in it.
+    """
+    vectors[:] = 0.0
+    for i in range(n):
+        put(vectors, 1.0, i, i)
+    busy = everywhere(1.0)
+    for _ in range(_SWEEPS):
+        off = everywhere(0.0)
+        size = everywhere(0.0)
+        for i in range(n):
+            size += get(a, i, i) * get(a, i, i)
+            for j in range(i):
+                off += get(a, i, j) * get(a, i, j) + get(a, n + i, j) * get(a, n + i, j)
+        busy = where_less(1e-32 * size, off, busy, 0.0)
+        if largest_lane(busy) == 0.0:
+            break
+        for p in range(n - 1):
+            for q in range(p + 1, n):
+                _rotate(a, vectors, p, q, n, busy)
+
+
+@kernel
+def eigen_space(n):
+    """Buffers (v, p) of `largest_eigenvalue`."""
+    return lane_zeros(n, 1), lane_zeros(n, 1)

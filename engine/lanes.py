@@ -1,0 +1,182 @@
+"""A number type for kernels: eight draws side by side in one vector register.
+
+Kernels written with it read like scalar ones, and each arithmetic operation does the same for all eight lanes.
+No operation mixes lanes, so a draw's bits do not depend on the lane or on the company it is in. Compilers turn
+loops over the last axis of an array into vector code only when they feel like it; this type leaves no choice.
+
+Arrays hold packs along a last axis of length `LANES`: ``get(a, i, j)`` is the pack a[i, j, :]. Multiplications
+followed by an addition are fused where the CPU can (LLVM's flag "contract"), in the same way for every lane.
+"""
+
+import operator
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import extending
+from numba.core import cgutils, types
+from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
+from numba.extending import lower_builtin, models, register_model
+
+from .accelerate import kernel
+
+LANES = 8
+intrinsic: Any = extending.intrinsic
+_VECTOR = ir.VectorType(ir.DoubleType(), LANES)
+_FLAGS = ("contract",)
+
+
+class PackType(types.Type):
+    """Numba's name for the type."""
+
+    def __init__(self) -> None:
+        super().__init__(name=f"pack{LANES}")
+
+
+pack = PackType()
+
+
+@register_model(PackType)
+class _PackModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, _VECTOR)
+
+
+def _spread(builder: Any, scalar: Any) -> Any:
+    """Put one number into every lane."""
+    one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
+    return builder.shuffle_vector(one, ir.Constant(_VECTOR, ir.Undefined), zeros)
+
+
+def _as_vector(builder: Any, kind: Any, value: Any) -> Any:
+    return value if isinstance(kind, PackType) else _spread(builder, value)
+
+
+def _define(symbol: Any, in_place: Any, instruction: str) -> None:
+    """Teach Numba a binary operation between packs, or a pack and a number."""
+    cases = [
+        signature(pack, pack, pack),
+        signature(pack, pack, types.float64),
+        signature(pack, types.float64, pack),
+    ]
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        left, right = (_as_vector(builder, kind, value) for kind, value in zip(sig.args, args, strict=True))
+        return getattr(builder, instruction)(left, right, flags=_FLAGS)
+
+    for name in (symbol, in_place):
+        infer_global(name)(type(f"Pack_{name.__name__}", (ConcreteTemplate,), {"cases": cases}))
+        for case in cases:
+            lower_builtin(name, *case.args)(lower)
+
+
+_define(operator.add, operator.iadd, "fadd")
+_define(operator.sub, operator.isub, "fsub")
+_define(operator.mul, operator.imul, "fmul")
+_define(operator.truediv, operator.itruediv, "fdiv")
+
+
+@infer_global(operator.neg)
+class _Negative(ConcreteTemplate):
+    cases = [signature(pack, pack)]  # noqa: RUF012
+
+
+@lower_builtin(operator.neg, pack)
+def _lower_negative(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    return builder.fneg(args[0])
+
+
+def _pointer(context: Any, builder: Any, kind: Any, array: Any, index: Any, index_types: Any) -> Any:
+    """Address of the pack array[index, :] of a C-contiguous array."""
+    view = context.make_array(kind)(context, builder, array)
+    places = [
+        context.cast(builder, value, source, types.intp) for value, source in zip(index, index_types, strict=True)
+    ]
+    places.append(context.get_constant(types.intp, 0))
+    return cgutils.get_item_pointer(context, builder, kind, view, places, wraparound=False, boundscheck=False)
+
+
+def _check(array: Any, index: Any) -> None:
+    if array.dtype != types.float64 or array.layout != "C" or array.ndim != len(index) + 1:
+        raise TypeError(f"a C-contiguous float64 array of {len(index) + 1} axes is needed, not {array}")
+
+
+@intrinsic
+def get(typing: Any, array: Any, *index: Any) -> Any:
+    """``get(a, i, ...)``: the pack a[i, ..., :]; no bounds are checked."""
+    _check(array, index)
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        where = _pointer(context, builder, sig.args[0], args[0], cgutils.unpack_tuple(builder, args[1]), index)
+        return builder.load(builder.bitcast(where, _VECTOR.as_pointer()), align=8)
+
+    return pack(array, types.StarArgTuple(index)), lower
+
+
+@intrinsic
+def put(typing: Any, array: Any, value: Any, *index: Any) -> Any:
+    """``put(a, value, i, ...)``: a[i, ..., :] = value, a pack or a number."""
+    _check(array, index)
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        where = _pointer(context, builder, sig.args[0], args[0], cgutils.unpack_tuple(builder, args[2]), index)
+        vector = _as_vector(builder, sig.args[1], args[1])
+        builder.store(vector, builder.bitcast(where, _VECTOR.as_pointer()), align=8)
+        return context.get_dummy_value()
+
+    return types.none(array, value, types.StarArgTuple(index)), lower
+
+
+@intrinsic
+def everywhere(typing: Any, value: Any) -> Any:
+    """Return the pack that holds a number in every lane."""
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _spread(builder, args[0])
+
+    return pack(types.float64), lower
+
+
+@intrinsic
+def root(typing: Any, value: Any) -> Any:
+    """Square root, lane by lane."""
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kind = ir.FunctionType(_VECTOR, [_VECTOR])
+        function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.sqrt.v{LANES}f64")
+        return builder.call(function, args)
+
+    return pack(pack), lower
+
+
+@intrinsic
+def where_less(typing: Any, left: Any, right: Any, then: Any, otherwise: Any) -> Any:
+    """`then` in the lanes in which left < right, `otherwise` in the others (also where one is NaN)."""
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        a, b, x, y = (_as_vector(builder, kind, value) for kind, value in zip(sig.args, args, strict=True))
+        return builder.select(builder.fcmp_ordered("<", a, b), x, y)
+
+    return pack(left, right, then, otherwise), lower
+
+
+@intrinsic
+def largest_lane(typing: Any, value: Any) -> Any:
+    """Return the largest number in a pack: for deciding whether to go on, never for arithmetic."""
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kind = ir.FunctionType(ir.DoubleType(), [_VECTOR])
+        function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.fmax.v{LANES}f64")
+        return builder.call(function, args)
+
+    return types.float64(value), lower
+
+
+@kernel
+def lane_zeros(rows, columns):
+    """Array (rows, columns, LANES) of zeros that starts at a whole cache line, as its packs then do."""
+    size = rows * columns * LANES
+    flat = np.zeros(size + LANES)
+    offset = (-(flat.ctypes.data // 8)) % LANES
+    return flat[offset : offset + size].reshape(rows, columns, LANES)
