@@ -18,6 +18,7 @@ from .problem import Problem
 CLEANING = 1e-9
 # A design has to be better than asked for before it is cleaned, since cleaning moves it a little.
 _MARGIN = 0.5
+_BALANCING_ROUNDS = 2
 _POLISH_SHARE = 1e-4  # of the APA point in Clarabel's, to make it positive definite for the descent
 
 
@@ -58,7 +59,8 @@ def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
     """Minimise the weighted CRB over all covariances of power P_m.
 
     Each draw's curve is followed from the weight next to 1/2 to both ends, so a result depends on the other
-    weights, within the tolerance. With one weight the solver starts cold, at the APA point.
+    weights, within the tolerance. With one weight the solver starts cold, near the APA
+    point.
 
     Parameters
     ----------
@@ -76,7 +78,8 @@ def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
     """
     weights, places = np.unique(rho, return_inverse=True)
     count = problem.mix.shape[1]
-    points, iterations = _descend(problem, count, _factor_of(problem), weights, tolerance)
+    start = _factor_of(problem, _balanced(problem, weights))
+    points, iterations = _descend(problem, count, start, weights, tolerance)
     x = cleaning.covariances_of_factors(points, count, count)
     gap = cleaning.certified_covariances(problem.arrays, weights, x, iterations >= 0, True, tolerance, CLEANING)
     solver = np.where(iterations >= 0, int(Solver.LBFGS), int(Solver.NONE))
@@ -110,7 +113,7 @@ def solve_cpa(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
         With `powers`.
     """
     weights, places = np.unique(rho, return_inverse=True)
-    points, iterations = _descend(problem, 0, np.sqrt(problem.apa), weights, tolerance)
+    points, iterations = _descend(problem, 0, np.sqrt(_balanced(problem, weights)), weights, tolerance)
     powers = cleaning.clean_roots(points, CLEANING)
     gap = cleaning.certified_powers(problem.arrays, weights, powers, iterations >= 0)
     solver = np.where(iterations >= 0, int(Solver.LBFGS), int(Solver.NONE))
@@ -136,9 +139,21 @@ def _failed(gap: NDArray[np.float64], tolerance: float) -> Iterator[tuple[int, i
         yield int(b), int(w)
 
 
-def _factor_of(problem: Problem) -> NDArray[np.float64]:
-    """The APA point as a square factor, R diag(sqrt p): real parts, then imaginary parts, (batch, 2 n n)."""
-    z = problem.mix * np.sqrt(problem.apa)[:, None, :]
+def _balanced(problem: Problem, rho: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Codeword powers to start from, (batch, n): those of APA with the worst imbalance taken away."""
+    return descent.balanced_powers(  # type: ignore[no-any-return]
+        problem.arrays,
+        problem.apa,
+        rho,
+        problem.bistatic.identifiable,
+        problem.monostatic.identifiable,
+        _BALANCING_ROUNDS,
+    )
+
+
+def _factor_of(problem: Problem, powers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A square factor of U diag(p) U^H, R diag(sqrt p): real parts, then imaginary parts, (batch, 2 n n)."""
+    z = problem.mix * np.sqrt(powers)[:, None, :]
     flat = z.reshape(z.shape[0], -1)
     return np.concatenate((flat, np.zeros_like(flat)), axis=1)
 

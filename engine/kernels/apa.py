@@ -171,8 +171,9 @@ def _whiten_lane(link, jacobian, work, draws_link, b, lane):
 def at_apa(draws, powers, bistatic_jacobian, monostatic_jacobian, middle):
     """Whiten BP (draws.bistatic.transform and rows are filled in) and look at both links at the APA point.
 
-    powers (batch, 2n) are of unit sum; middle is that of `position_fim` for (BP, MS).
-    Returns, each with a first axis for (BP, MS): smallest eigenvalue (2, batch), rounding (2, batch) and the bounds of all parameters, (2, batch, parameters), NaN beyond the last.
+    powers (batch, 2n) are of unit sum; middle is that of `position_fim` for (BP, MS). Returns, each with a first
+    axis for (BP, MS), the smallest eigenvalue (2, batch), the rounding (2, batch) and the bounds of all parameters,
+    (2, batch, parameters), NaN beyond the last.
     """
     batch, count = powers.shape
     n = count // 2

@@ -40,7 +40,7 @@ class Block(NamedTuple):
 
     bistatic: LinkLanes
     monostatic: LinkLanes
-    mix: np.ndarray
+    mix: np.ndarray  # of B = Q mix
     gram: np.ndarray
     bistatic_work: tuple
     monostatic_work: tuple
@@ -326,7 +326,7 @@ def _root_crb(block, rho, z, gradient, power):
 
 @kernel
 def objective(block, rho, z, columns, gradient):
-    """F at a vector of unknowns, its power |z|^2, and the gradient of log f + log |z|^2."""
+    """F at a vector of unknowns, its power, and the gradient of log f + log power."""
     power = squared_norm(z)
     if columns == 0:
         return _root_crb(block, rho, z, gradient, power), power

@@ -110,7 +110,7 @@ def ranks_of(x, empty):
     embedded = lane_zeros(2 * count, 2 * count)
     trace = lane_zeros(2, 1)
     v, p = eigen_space(2 * count)
-    flat = x.reshape(batch * designs, count, count)
+    flat = np.ascontiguousarray(x).reshape(batch * designs, count, count)
     place = out.reshape(batch * designs)
     for first in range(0, batch * designs, LANES):
         used = min(LANES, batch * designs - first)

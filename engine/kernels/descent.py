@@ -15,13 +15,25 @@ import numpy as np
 
 from ..accelerate import kernel
 from ..lanes import LANES, everywhere, get, lane_zeros, put, root, where_less
-from .block import certified, load_draw, new_block, objective, squared_norm
+from .block import (
+    certified,
+    load_draw,
+    new_block,
+    objective,
+    power_slope,
+    squared_norm,
+    transmit_powers,
+    weighted_crb,
+)
 
 _MEMORY = 8
 _ARMIJO = 1e-4
 _MAX_EVALUATIONS = 200
 _MAX_SHORTENED = 20
 _NEAR = 1e-2  # gradient size from which on the certificate is tried
+_SHORTER = 0.75  # by how much steps along stiff directions are shortened
+_NEARLY_PARALLEL = 1e-9
+_TINY = 1e-200  # keeps rows of zeros (fewer antennas than columns) finite
 
 
 @kernel
@@ -62,7 +74,7 @@ def _inner_row(a, row, b):
 
 
 @kernel
-def _quasi_newton(gradient, steps, changes, inverse, alphas, newest, scale, out):
+def _quasi_newton(gradient, z, columns, steps, changes, inverse, alphas, newest, scale, out):
     """Two-loop recursion: out = -H gradient; pairs with inverse curvature 0 do nothing."""
     size = gradient.shape[0]
     for i in range(size):
@@ -73,13 +85,79 @@ def _quasi_newton(gradient, steps, changes, inverse, alphas, newest, scale, out)
         put(alphas, alpha, m, 0)
         for i in range(size):
             put(out, get(out, i, 0) - alpha * get(changes, m, i), i, 0)
-    for i in range(size):
-        put(out, scale * get(out, i, 0), i, 0)
+    _precondition(z, columns, scale, out)
     for age in range(_MEMORY - 1, -1, -1):
         m = (newest - age) % _MEMORY
         beta = get(alphas, m, 0) - get(inverse, m, 0) * _inner_row(changes, m, out)
         for i in range(size):
             put(out, get(out, i, 0) + beta * get(steps, m, i), i, 0)
+
+
+@kernel
+def _precondition(z, columns, scale, vector):
+    """Multiply a vector by scale times a guess of the inverse Hessian at z.
+
+    The power and the correlation of a path's own two rows of Z, a and d, matter most: those directions, B Z_k with
+    a Hermitian 2 x 2 matrix B for each path, are stiffer than all others, the more so the more antennas there are.
+    They are projected out of the vector and shortened. B solves S B + B S = C, S = Z_k Z_k^H.
+    """
+    if columns == 0:  # powers
+        for i in range(vector.shape[0]):
+            put(vector, scale * get(vector, i, 0), i, 0)
+        return
+    count = z.shape[0] // (2 * columns)
+    n = count // 2
+    for k in range(n):
+        saa = everywhere(_TINY)
+        sdd = everywhere(_TINY)
+        sr = everywhere(0.0)
+        si = everywhere(0.0)
+        caa = everywhere(0.0)
+        cdd = everywhere(0.0)
+        cr = everywhere(0.0)
+        ci = everywhere(0.0)
+        for c in range(columns):
+            ar, ai, dr, di = _path_entries(z, k, c, n, columns)
+            pr, pi, qr, qi = _path_entries(vector, k, c, n, columns)
+            saa += ar * ar + ai * ai
+            sdd += dr * dr + di * di
+            sr += ar * dr + ai * di
+            si += ai * dr - ar * di
+            caa += pr * ar + pi * ai
+            cdd += qr * dr + qi * di
+            cr += pr * dr + pi * di + ar * qr + ai * qi
+            ci += pi * dr - pr * di + ai * qr - ar * qi
+        caa += caa
+        cdd += cdd
+        s2 = sr * sr + si * si
+        both = saa * sdd
+        det = both - s2 + _NEARLY_PARALLEL * both
+        cross = 2.0 * (sr * cr + si * ci)
+        weight = 0.5 / ((saa + sdd) * det)
+        baa = _SHORTER * weight * (det * caa + sdd * sdd * caa - sdd * cross + s2 * cdd)
+        bdd = _SHORTER * weight * (det * cdd + saa * saa * cdd - saa * cross + s2 * caa)
+        # s^2 conj(c) and c
+        tr = sr * sr - si * si
+        ti = 2.0 * sr * si
+        own = sdd * caa + saa * cdd
+        br = _SHORTER * weight * ((det + both) * cr + tr * cr + ti * ci - own * sr)
+        bi = _SHORTER * weight * ((det + both) * ci + ti * cr - tr * ci - own * si)
+        for c in range(columns):
+            ar, ai, dr, di = _path_entries(z, k, c, n, columns)
+            pr, pi, qr, qi = _path_entries(vector, k, c, n, columns)
+            put(vector, scale * (pr - baa * ar - br * dr + bi * di), k * columns + c, 0)
+            put(vector, scale * (pi - baa * ai - br * di - bi * dr), (count + k) * columns + c, 0)
+            put(vector, scale * (qr - bdd * dr - br * ar - bi * ai), (n + k) * columns + c, 0)
+            put(vector, scale * (qi - bdd * di - br * ai + bi * ar), (count + n + k) * columns + c, 0)
+
+
+@kernel
+def _path_entries(z, k, c, n, columns):
+    """Real and imaginary parts of column c of the rows a and d of path k."""
+    a = k * columns + c
+    d = (n + k) * columns + c
+    imag = 2 * n * columns
+    return get(z, a, 0), get(z, imag + a, 0), get(z, d, 0), get(z, imag + d, 0)
 
 
 @kernel
@@ -127,6 +205,45 @@ def _start(points, parameter, w, low, high, begin, lane, trial):
         for j in range(used):
             total += shares[j] * points[places[j], i]
         trial[i, 0, lane] = total
+
+
+@kernel
+def balanced_powers(draws, powers, rho, bistatic_fine, monostatic_fine, rounds):
+    """Codeword powers of unit sum with which no codeword is far too strong or too weak for a draw's first weight.
+
+    Were f = sum_i c_i / p_i, its optimum would be p_i sqrt(-df/dp_i), up to a factor: the multiplicative rule of
+    optimal designs, applied a few times.
+    """
+    batch, count = powers.shape
+    out = powers.copy()
+    block = new_block(draws, 2)
+    state = lane_zeros(2, 1)
+    for first in range(0, batch, LANES):
+        used = min(LANES, batch - first)
+        for lane in range(LANES):
+            b = first + min(lane, used - 1)
+            load_draw(block, draws, b, lane)
+            w, _, _ = _first_weight(rho, bistatic_fine[b], monostatic_fine[b])
+            state[0, 0, lane] = rho[max(w, 0)]
+            for i in range(count):
+                block.powers[i, 0, lane] = powers[b, i]
+        for _ in range(rounds):
+            transmit_powers(block, block.powers)
+            value = weighted_crb(block, get(state, 0, 0))
+            total = everywhere(0.0)
+            for i in range(count):
+                steep = -power_slope(block, i)
+                steep = where_less(0.0, steep, steep, 0.0)
+                p = get(block.powers, i, 0) * root(steep)
+                p = where_less(value, np.inf, p, get(block.powers, i, 0))
+                put(block.half, p, i, 0)
+                total += p
+            for i in range(count):
+                put(block.powers, get(block.half, i, 0) / total, i, 0)
+        for lane in range(used):
+            for i in range(count):
+                out[first + lane, i] = block.powers[i, 0, lane]
+    return out
 
 
 @kernel
@@ -252,7 +369,10 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
             put(gradient, where_less(0.0, accept, get(fresh, i, 0), get(gradient, i, 0)), i, 0)
         good = where_less(1e-14 * root(step2 * change2), bend, keep, 0.0)
         put(inverse, where_less(0.0, good, 1.0 / bend, 0.0), newest, 0)
-        put(state, where_less(0.0, good, bend / change2, get(state, 5, 0)), 5, 0)
+        for i in range(size):
+            put(turn, get(changes, newest, i), i, 0)
+        _precondition(z, columns, everywhere(1.0), turn)
+        put(state, where_less(0.0, good, bend / _inner_row(changes, newest, turn), get(state, 5, 0)), 5, 0)
         length2 = squared_norm(gradient)
         put(state, length2, 6, 0)
         put(state, accept, 9, 0)
@@ -269,7 +389,7 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
         cautious = 0.3 / root(length2)
         cautious = where_less(1.0, cautious, 1.0, cautious)
         scale = where_less(0.0, get(state, 5, 0), get(state, 5, 0), cautious)
-        _quasi_newton(gradient, steps, changes, inverse, alphas, newest, scale, turn)
+        _quasi_newton(gradient, z, columns, steps, changes, inverse, alphas, newest, scale, turn)
         slope = _inner(gradient, turn)
         downhill = where_less(slope, 0.0, 1.0, 0.0)
         for i in range(size):
