@@ -11,6 +11,7 @@ import pytest
 from naive import Case
 
 from engine import DrawModel, Draws, Link, Scenario, bistatic_link, monostatic_link, sample
+from engine.kernels import descent, ladder
 
 Array = np.ndarray
 
@@ -138,3 +139,23 @@ def fim_error(fim: Array, reference: Array) -> float:
     """Largest entry of the difference, against sqrt(I_ii I_jj)."""
     scale = np.sqrt(np.diagonal(reference, axis1=-2, axis2=-1))
     return float(np.max(np.abs(fim - reference) / (scale[..., :, None] * scale[..., None, :])))
+
+
+def lose_descent(monkeypatch: pytest.MonkeyPatch, draws: int) -> None:
+    """Let the descent over a whole batch of `draws` end where it begins; alone, a draw is still solved."""
+    native = descent.descend
+
+    def stuck(arrays: Any, columns: int, start: np.ndarray, rho: np.ndarray, *rest: Any) -> Any:
+        if len(start) != draws:
+            return native(arrays, columns, start, rho, *rest)
+        points = np.repeat(start[:, None], rho.size, axis=1)
+        return points / np.linalg.norm(points, axis=2, keepdims=True), np.ones(points.shape[:2], np.int64)
+
+    monkeypatch.setattr(descent, "descend", stuck)
+
+
+def lose_barrier(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the barrier method leave a gap of 0.1."""
+    for name in ("design_covariance", "design_powers"):
+        native = getattr(ladder, name)
+        monkeypatch.setattr(ladder, name, lambda *args, native=native: (native(*args)[0], 0.1, 1))

@@ -1,18 +1,18 @@
 """The certificate: the naive one on any V and both cones, what it bounds, and every rung of the ladder meeting it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import naive
 import numpy as np
 import pytest
-from engine_cases import case_at, case_of, drop_case, drops, random_covariance, setup
+from engine_cases import case_at, case_of, drop_case, drops, lose_descent, random_covariance, setup
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import DesignError, Designs, Draws, Problem, Scenario, Solver, Status, build_problem, certified_gap, design
 from engine.beamforming import weighted
-from engine.kernels import ladder
 
 SEEDS = st.integers(0, 2**31)
 RHO = [0.0, 0.25, 0.5, 0.75, 1.0]
@@ -144,19 +144,12 @@ def test_extended_precision_confirms_the_worst_drops(many: tuple[Scenario, Draws
 
 @pytest.mark.parametrize("family", ["covariances", "powers"])
 def test_the_barrier_certifies_what_descent_gives_up(monkeypatch: pytest.MonkeyPatch, family: str) -> None:
-    """The ladder itself, interpreted, with an L-BFGS that never moves."""
+    """With an L-BFGS that never moves."""
     problem, rho = build_problem(*drops(3)), np.array(RHO)
     solve: Callable[..., Any] = {"covariances": weighted.solve_fdb, "powers": weighted.solve_cpa}[family]
     expected = solve(problem, rho, 1e-6)
 
-    def stuck(bp: Any, ms: Any, rho: float, start: np.ndarray, mix: Any, rank: int, *_: Any) -> Any:
-        if start.shape[0] == 1:
-            return np.diag(start[0, 0].astype(complex) ** 2), np.inf, 1
-        return np.eye(rank, dtype=complex) / rank, np.inf, 1
-
-    monkeypatch.setattr(ladder, "descend", stuck)
-    name = f"solve_{family}"
-    monkeypatch.setattr(ladder, name, getattr(ladder, name).py_func)
+    lose_descent(monkeypatch, 3)
     found = solve(problem, rho, 1e-6)
     assert (found.solver == Solver.BARRIER).all()
     assert found.gap.max() <= 1e-6
@@ -184,15 +177,13 @@ def test_tolerance_is_kept(tolerance: float) -> None:
 def test_an_open_gap_is_called_uncertified(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever it comes from: the optimum itself, and every closed form that rests on it."""
     scenario, draws = drops(2)
-    native = ladder.solve_covariances
+    native = weighted.solve_fdb
 
-    def open_at_bp(*arguments: Any) -> Any:
-        x, gap, iterations, solver = native(*arguments)
-        rho = arguments[-4]
-        return x, np.where(rho == 1.0, 1e-3, gap), iterations, solver
+    def open_at_bp(problem: Any, rho: np.ndarray, tolerance: float) -> Any:
+        found = native(problem, rho, tolerance)
+        return replace(found, gap=np.where(rho == 1.0, 1e-3, found.gap))
 
-    monkeypatch.setattr(ladder, "solve_covariances", open_at_bp)
-    monkeypatch.setattr("engine.beamforming.conic.reduced_weighted_crb", lambda *_: None)
+    monkeypatch.setattr(weighted, "solve_fdb", open_at_bp)
     found = design(scenario, draws, ["fdb-wcrb", "fdb-wvm", "fdb-wbf", "cpa-wcrb"], [0.0, 0.5, 1.0])
     assert found.status[0].tolist() == [[0, 0, 1], [4, 1, 1], [4, 1, 1], [0, 0, 0]]
     np.testing.assert_array_equal(found.gap[:, 0, 2], 1e-3)

@@ -128,15 +128,25 @@ def test_a_draw_has_the_same_bits_alone_reversed_and_in_a_batch() -> None:
         _same(together, design(scenario, draws[i : i + 1], SCHEMES, RHO), i, 0)
 
 
-def test_neither_other_schemes_nor_other_weights_matter() -> None:
+def test_other_schemes_and_the_order_of_weights_do_not_matter() -> None:
     scenario, draws = drops(6, seed=2)
     together = design(scenario, draws, SCHEMES, RHO)
     for s, scheme in enumerate(SCHEMES):
         _same(together, design(scenario, draws, [scheme], RHO), (slice(None), s), (slice(None), 0))
+    mixed_up = design(scenario, draws, SCHEMES[::-1], RHO[::-1])
+    for r in range(len(RHO)):
+        _same(together, mixed_up, (slice(None), slice(None), r), (slice(None), slice(None, None, -1), len(RHO) - 1 - r))
+
+
+def test_other_weights_matter_within_the_tolerance() -> None:
+    scenario, draws = drops(6, seed=2)
+    together = design(scenario, draws, SCHEMES, RHO)
     for r, rho in enumerate(RHO):
-        _same(together, design(scenario, draws, SCHEMES, rho), (slice(None), slice(None), r), (slice(None),) * 2 + (0,))
-    mixed_up = design(scenario, draws, SCHEMES[::-1], [0.8, 0.1, 0.0])
-    _same(together, mixed_up, (slice(None), slice(None), 2), (slice(None), slice(None, None, -1), 0))
+        alone = design(scenario, draws, SCHEMES, rho)
+        for s, scheme in enumerate(SCHEMES):
+            # What is optimised lies within the certified gap; a mix of extremes moves with their root.
+            rtol = 1e-6 if scheme.endswith("wcrb") or scheme == "apa" else 3e-3
+            np.testing.assert_allclose(together.objective[:, s, r], alone.objective[:, s, 0], rtol=rtol)
 
 
 def test_one_scenario_without_draws_has_zero_phases() -> None:
@@ -273,5 +283,10 @@ def test_problem_of_one_draw_is_a_part_of_the_batch() -> None:
     for name in ("basis", "mix", "rank", "gram", "codebook", "apa"):
         np.testing.assert_array_equal(getattr(whole, name), getattr(alone, name))
     for link in ("bistatic", "monostatic"):
-        for name in ("factor", "covariance_map", "power_map", "rounding", "identifiable"):
+        for name in ("smallest_eigenvalue", "bounds", "rounding", "regular", "identifiable"):
             np.testing.assert_array_equal(getattr(getattr(whole, link), name), getattr(getattr(alone, link), name))
+        for one, other in zip(getattr(whole.arrays, link), getattr(alone.arrays, link), strict=True):
+            np.testing.assert_array_equal(one, other)
+    for one, other in zip(whole.dense(0), alone.dense(0), strict=True):
+        for name in ("factor", "covariance_map", "power_map"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))

@@ -13,7 +13,6 @@ from engine import (
     DesignError,
     Draws,
     Scenario,
-    Solver,
     Status,
     build_problem,
     certified_gap,
@@ -23,8 +22,8 @@ from engine import (
     mix_beamformers,
     mix_covariances,
 )
-from engine.beamforming import conic, weighted
-from engine.beamforming.recovery import recover_all
+from engine.beamforming import conic
+from engine.beamforming.recovery import objective_at, recover_all
 from engine.kernels import ladder
 
 RHO = [0.0, 0.3, 1.0]
@@ -167,47 +166,21 @@ def test_random_drops_are_all_certified() -> None:
         assert naive.extended_precision_gap(case, v, 0.5) < 1.1e-6
 
 
-@pytest.mark.parametrize("family", ["fdb", "cpa"])
-def test_every_rung_certifies(monkeypatch: pytest.MonkeyPatch, family: str) -> None:
-    """Without L-BFGS the barrier takes over; without any native design Clarabel's point is refined."""
-    problem = build_problem(*drops(3))
-    rho = np.array([0.5])
-    solve = {"fdb": weighted.solve_fdb, "cpa": weighted.solve_cpa}[family]
-    name = {"fdb": "solve_covariances", "cpa": "solve_powers"}[family]
-    native = getattr(ladder, name)
-    good = solve(problem, rho, 1e-6)
-    assert (good.solver == Solver.LBFGS).all()
-
-    def lose_first(*arguments: Any) -> Any:
-        x, gap, iterations, solver = native(*arguments)
-        return (x, np.full_like(gap, 1.0), iterations, solver) if gap.shape[0] == 3 else (x, gap, iterations, solver)
-
-    monkeypatch.setattr(ladder, name, lose_first)
-    rescued = solve(problem, rho, 1e-6)
-    assert (rescued.solver == Solver.CLARABEL).all()
-    assert rescued.gap.max() <= 1e-6
-
-
 def test_barrier_agrees_with_descent() -> None:
-    from engine.kernels.barrier import barrier_covariance, barrier_powers
-    from engine.kernels.objective import work_space
-
     problem = build_problem(*drops(4))
     designs = design(*drops(4), ["fdb-wcrb", "cpa-wcrb"], [0.5])
     for b in range(4):
-        for s in range(2):
-            links = [
-                link.over_powers() if s else link.over_covariances() for link in (problem.bistatic, problem.monostatic)
-            ]
-            bp, ms = ((link[0][b], link[1][b], link[2]) for link in links)  # type: ignore[index]
-            work = work_space(bp, ms)
-            if s:
-                _, gap, steps = barrier_powers(bp, ms, 0.5, problem.apa[b], 1e-8, work)
-            else:
-                _, gap, steps = barrier_covariance(bp, ms, 0.5, problem.mix[b], problem.rank[b], 1e-8, work)
-            assert gap <= 1e-8
-            assert steps < 100
-    assert designs.gap.max() <= 1e-6
+        dense = problem.dense(b)
+        bp, ms = (link.over_covariances() for link in dense)
+        x, gap, steps = ladder.design_covariance(bp, ms, 0.5, problem.mix[b], problem.rank[b], 1e-8, 1e-9)
+        assert gap <= 1e-8
+        assert steps < 100
+        assert objective_at(problem, b, x[None], 0.5)[0] == pytest.approx(designs.objective[b, 0, 0], rel=1e-6)
+        bp, ms = (link.over_powers() for link in dense)
+        powers, gap, steps = ladder.design_powers(bp, ms, 0.5, problem.apa[b], 1e-8, 1e-9)
+        assert gap <= 1e-8
+        x = problem.draw(b).covariance_of_powers(powers[None, None])[0]
+        assert objective_at(problem, b, x, 0.5)[0] == pytest.approx(designs.objective[b, 1, 0], rel=1e-6)
 
 
 def test_a_draw_has_the_same_bits_in_any_company() -> None:
@@ -217,8 +190,8 @@ def test_a_draw_has_the_same_bits_in_any_company() -> None:
         alone = design(scenario, draws[i : i + 1], SCHEMES, [0.0, 0.3, 0.7, 1.0])
         for name in ("objective", "gap", "crb_clock", "crb_ms_target", "covariance", "iterations", "rank"):
             assert getattr(alone, name)[0].tobytes() == getattr(together, name)[i].tobytes(), (i, name)
-    fewer = design(scenario, draws, ["fdb-wvm", "fdb-wcrb"], [0.7, 0.0])
-    s, r = together.index("fdb-wcrb", 0.7)
+    fewer = design(scenario, draws, ["fdb-wvm", "fdb-wcrb"], [0.0, 0.3, 0.7, 1.0])
+    s, r = together.index("fdb-wcrb", 0.0)
     assert fewer.objective[:, 1, 0].tobytes() == together.objective[:, s, r].tobytes()
 
 
