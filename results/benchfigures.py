@@ -128,7 +128,7 @@ def antennas_figure(
     if anchor in known:
         first = int(np.flatnonzero(np.isfinite(known[anchor][1]))[0])
         _paper_line(axes, x, known[anchor][1][first], first, order, high)
-    axes.set_xlim(x[0] / 1.15, x[-1] * (x[-1] / x[0]) ** 0.62 if x.size > 1 else x[0] * 4.0)
+    axes.set_xlim(x[0] / 1.15, x[-1] * (x[-1] / x[0]) ** 0.48 if x.size > 1 else x[0] * 4.0)
     axes.set_ylim(low, high)
     axes.xaxis.set_major_locator(FixedLocator(x.tolist()))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -166,7 +166,8 @@ def _name_ends(
             colour = _STYLES.get(method, {"color": "0.5"})["color"]
             axes.annotate(
                 labels[method], (x[last], np.exp(true)), (x[last] * 1.13, np.exp(place)), fontsize=7, color=colour,
-                va="center", annotation_clip=False,
+                va="center", zorder=4,
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.6},
             )  # fmt: skip
 
 

@@ -92,11 +92,13 @@ def _through_cvxpy(
     stats = program.solver_stats
     solve = float(stats.solve_time) if stats is not None and stats.solve_time is not None else ended - built
     value = None if x.value is None else np.asarray(x.value, np.complex128)
-    return Answer(_of_full_power(problem, draw, value), built - begun, ended - built - solve, solve)
+    return Answer(_of_full_power(problem, draw, value, cone), built - begun, ended - built - solve, solve)
 
 
-def _of_full_power(problem: Problem, draw: int, point: NDArray[np.complex128] | None) -> NDArray[np.complex128]:
-    """V of a solver's point, full or reduced: its Hermitian and positive part, scaled to P_m; NaN without a point."""
+def _of_full_power(
+    problem: Problem, draw: int, point: NDArray[np.complex128] | None, cone: Cone
+) -> NDArray[np.complex128]:
+    """V of a solver's point: its Hermitian and positive part, scaled to P_m; NaN without a point."""
     antennas = problem.basis.shape[1]
     nothing = np.full((antennas, antennas), np.nan, np.complex128)
     if point is None or not np.isfinite(point).all():
@@ -106,7 +108,7 @@ def _of_full_power(problem: Problem, draw: int, point: NDArray[np.complex128] | 
     if not values.sum() > 0.0:
         return nothing
     v: NDArray[np.complex128] = (vectors * (problem.power * values / values.sum())) @ vectors.conj().T
-    if v.shape[0] != antennas or problem.rank[draw] == antennas:
+    if cone == "reduced":
         basis = problem.basis[draw, :, : problem.rank[draw]]
         v = basis @ v @ basis.conj().T
     return v
@@ -145,7 +147,7 @@ def clarabel_direct(problem: Problem, draw: int, rho: float) -> Answer:
     ended = time.perf_counter()
     n = int(problem.rank[draw])
     point = np.tensordot(solution[: n * n], _hermitian_basis(n), 1)
-    return Answer(_of_full_power(problem, draw, point), built - begun, ready - built, ended - ready)
+    return Answer(_of_full_power(problem, draw, point, "reduced"), built - begun, ready - built, ended - ready)
 
 
 @dataclass(frozen=True)

@@ -348,10 +348,10 @@ def make_cube(setting: Setting, found: Mapping[str, Mapping[str, Tally]], load: 
     shape = (len(sets), len(methods))
 
     def table(dim: str, rows: list[NDArray[np.float64]], units: str, text: str) -> Any:
-        return (("set", "method", dim), padded(rows).reshape(*shape, -1), {"units": units, "long_name": text})
+        return (("set", "algorithm", dim), padded(rows).reshape(*shape, -1), {"units": units, "long_name": text})
 
     def flat(values: list[float], units: str, text: str) -> Any:
-        return (("set", "method"), np.array(values).reshape(shape), {"units": units, "long_name": text})
+        return (("set", "algorithm"), np.array(values).reshape(shape), {"units": units, "long_name": text})
 
     data = {
         "seconds": table("sample", [t.seconds for t in tallies], "s", "time per design, by round and draw"),
@@ -365,8 +365,8 @@ def make_cube(setting: Setting, found: Mapping[str, Mapping[str, Tally]], load: 
     for i, part in enumerate(_PARTS):
         data[f"{part}_seconds"] = table("sample", [t.part(i) for t in tallies], "s", f"time per design: {part}")
     attrs = cube_attributes("Time per certified beam design", asdict(setting), load)
-    cube = xr.Dataset(data, {"set": sets, "method": methods}, attrs)
-    cube["method_label"] = ("method", [LABELS[method] for method in methods])
+    cube = xr.Dataset(data, {"set": sets, "algorithm": methods}, attrs)
+    cube["label"] = ("algorithm", [LABELS[method] for method in methods])
     return cube
 
 
