@@ -19,8 +19,11 @@ from numpy.typing import NDArray
 from .certificate import Cone
 from .problem import Problem, WhitenedLink
 
-# One thread, and the regularisation without which the first factorisation breaks down on the full cone (see `conic`).
-_PLAIN: Mapping[str, Any] = MappingProxyType({"max_threads": 1, "static_regularization_constant": 1e-6})
+# One thread, whatever point there is, and the regularisation without which the first factorisation breaks down on the
+# full cone (see `conic`).
+_PLAIN: Mapping[str, Any] = MappingProxyType(
+    {"max_threads": 1, "accept_unknown": True, "static_regularization_constant": 1e-6}
+)
 # The whitened program is well scaled as it is: equilibration spoils that (25 iterations instead of 10), refinement
 # doubles the time of an iteration and changes no digit of the gap, and supernodal factors suit its dense blocks.
 _QUICK: Mapping[str, Any] = MappingProxyType(
