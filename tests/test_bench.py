@@ -165,8 +165,9 @@ def test_unidentifiable_draws_are_no_failures() -> None:
     draws = sample(scenario, DrawModel(), 1, 0, 2)
     problem = build_problem(scenario, draws)
     v = problem.expand(problem.covariance_of_powers(problem.apa[:, None]))
-    lap = speed.Lap([1.0], [(0.0, 0.0, 1.0)], v, np.array([0.5]), problem)
-    assert np.isnan(speed._gaps(lap)).all()
+    for covariance in (v, v * np.nan):
+        lap = speed.Lap([1.0], [(0.0, 0.0, 1.0)], covariance, np.array([0.5]), problem)
+        assert np.isnan(speed._gaps(lap)).all()
 
 
 def test_one_bad_covariance_spoils_no_other(monkeypatch: pytest.MonkeyPatch) -> None:

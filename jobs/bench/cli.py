@@ -35,9 +35,11 @@ def speed(
 ) -> None:
     """Count certified designs a second: crbatch, CVXPY with Clarabel and SCS, and Clarabel alone, in one run.
 
-    Methods take turns on the same draws, so that a busy neighbour slows all of them. The paper's geometry with random
-    phases, then random drops. A design with a gap above 1e-4 is a failure and counted as such; crbatch is held to 1e-6.
-    The others get the set-up of the draw for nothing; for crbatch it counts.
+    Methods take turns on the same draws: the paper's geometry with random phases, then random drops.
+
+    A gap above 1e-4 is a failure and counted as such; crbatch is held to 1e-6.
+
+    The set-up of a draw counts for crbatch alone.
     """
     from engine import ScenarioError
 
@@ -79,9 +81,11 @@ def antennas(
 ) -> None:
     """Measure run time against the number of transmit antennas, and fit its growth.
 
-    The paper's programs (15), (18) and (19) by CVXPY and Clarabel, (15) on the exact reduced cone, the closed forms,
-    crbatch with its set-up, and Fisher information by subcarriers and in closed form. Run it again to continue after an
-    interruption: what is measured is not measured again.
+    The paper's programs (15), (18), (19) by CVXPY and Clarabel, (15) on the exact reduced cone, and the closed forms.
+
+    Beside them crbatch with its set-up, and Fisher information by every subcarrier and in closed form.
+
+    Run it again to continue after an interruption: what is measured is not measured again.
     """
     from ..progress import Progress
     from .antennas import Setting, run_antennas
