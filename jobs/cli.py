@@ -1,7 +1,5 @@
 """The command line. Data on stdout, progress on stderr; heavy imports only where a command needs them."""
 
-import json
-import math
 import os
 import sys
 from pathlib import Path
@@ -9,9 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
+from .bench.cli import app as bench_app
 from .errors import CommandError, Exit, UsageProblem
 from .identity import check_one_place
 from .interrupt import listen
+from .output import print_result
 
 _EXITS = (
     "Exit codes: 0 done, 1 bug, 2 usage or job file, 3 incomplete and resumable, 4 done but some draws failed or "
@@ -29,6 +29,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(bench_app)
 
 JobArgument = Annotated[
     str,
@@ -51,19 +53,6 @@ WorkersOption = Annotated[
 ChunkOption = Annotated[
     int | None, typer.Option("--chunk", min=1, help="Draws in a chunk; some seconds' work by default.")
 ]
-
-
-def _print(data: dict[str, Any] | list[Any], as_json: bool, text: str) -> None:
-    sys.stdout.write((json.dumps(_plain(data), sort_keys=True) if as_json else text).rstrip("\n") + "\n")
-
-
-def _plain(value: Any) -> Any:
-    """Put null where there is no finite number: JSON has no other word for it."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _version(wanted: bool) -> None:
@@ -120,7 +109,7 @@ def run(
         report=report,
         progress=Progress(quiet=as_json),
     )
-    _print(outcome.summary | {"nothing_left": outcome.nothing_left}, as_json, _run_text(outcome))
+    print_result(outcome.summary | {"nothing_left": outcome.nothing_left}, as_json, _run_text(outcome))
     raise typer.Exit(int(outcome.exit))
 
 
@@ -155,7 +144,7 @@ def plan(
     cores = workers or usable_cores()
     summary = make_plan(checked, chunk=chunk, workers=cores).summary()
     hours = summary["core_hours"]
-    _print(
+    print_result(
         summary | {"workers": cores},
         as_json,
         f"{checked.name}: {summary['designs']} designs ({summary['draws']} draws x {summary['sweep_points']} points of "
@@ -173,7 +162,7 @@ def jobs(as_json: JsonOption = False) -> None:
 
     found = packaged_jobs()
     width = max(map(len, found))
-    _print(found, as_json, "\n".join(f"{name:<{width}}  {line}" for name, line in found.items()))
+    print_result(found, as_json, "\n".join(f"{name:<{width}}  {line}" for name, line in found.items()))
 
 
 @app.command()
@@ -209,7 +198,7 @@ def report(folder: FolderArgument, as_json: JsonOption = False) -> None:
     directory.complete_cube()
     write_report(directory, directory.job())
     files = sorted(str(path) for path in directory.report.iterdir())
-    _print(
+    print_result(
         {"files": files},
         as_json,
         "\n".join([*files, "", (directory.report / "claims.txt").read_text("utf-8")]),
@@ -233,7 +222,7 @@ def replay(
     verdict = "identical to the cube, bit for bit"
     if not result["identical"]:
         verdict = f"differs from the cube in {', '.join(result['different'])}"
-    _print(result, as_json, "\n".join([*rows, f"draw {draw}: {verdict}"]))
+    print_result(result, as_json, "\n".join([*rows, f"draw {draw}: {verdict}"]))
     if not result["identical"]:
         raise typer.Exit(int(Exit.DAMAGED))
 
@@ -244,7 +233,7 @@ def verify(folder: FolderArgument, as_json: JsonOption = False) -> None:
     from .check import verify as verify_run
 
     result = verify_run(_folder(folder))
-    _print(
+    print_result(
         result,
         as_json,
         f"{folder}: {result['shards']} shards and the cube are intact, {result['draws']} draws complete\n"

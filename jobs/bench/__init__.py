@@ -1,0 +1,1 @@
+"""The timing studies: `crbatch bench speed` and `crbatch bench antennas`."""

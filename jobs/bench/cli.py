@@ -1,0 +1,96 @@
+"""The command line of the timing studies; nothing heavy is imported before a command runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import Exit, UsageProblem
+from ..output import print_result
+
+app = typer.Typer(
+    name="bench",
+    help="Measure run times: against other solvers, and against the number of transmit antennas.\n\nEverything is "
+    "timed on one core with one thread, and every design is judged by the same certificate. Leave the machine alone "
+    "meanwhile: the load average is recorded.",
+    no_args_is_help=True,
+)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and no progress.")]
+
+
+@app.command()
+def speed(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for bench.nc and the figure.")
+    ] = Path("bench-speed"),
+    draws: Annotated[int, typer.Option(min=1, help="Draws that every method designs beams for, one by one.")] = 4,
+    batch: Annotated[int, typer.Option(min=1, help="Draws that crbatch designs at once, the same first.")] = 1024,
+    rounds: Annotated[int, typer.Option(min=1, help="How often every method is timed, in turn.")] = 5,
+    rho: Annotated[float, typer.Option(min=0.0, max=1.0, help="Weight of positioning against sensing.")] = 0.5,
+    tx_antennas: Annotated[int, typer.Option("--tx-antennas", min=2, max=4096, help="Transmit antennas M_T.")] = 16,
+    targets: Annotated[int, typer.Option(min=1, help="The first so many of the paper's targets.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 2025,
+    as_json: JsonOption = False,
+) -> None:
+    """Count certified designs a second: crbatch, CVXPY with Clarabel and SCS, and Clarabel alone, in one run.
+
+    Methods take turns on the same draws: the paper's geometry with random phases, then random drops.
+
+    A gap above 1e-4 is a failure and counted as such; crbatch is held to 1e-6.
+
+    The set-up of a draw counts for crbatch alone.
+    """
+    from engine import ScenarioError
+
+    from ..progress import Progress
+    from .harness import BenchFolder
+    from .speed import OURS, TOLERANCE, Setting, run_speed
+    from .tables import speed_text
+
+    setting = Setting(tx_antennas, targets, rho, draws, batch, rounds, seed)
+    try:
+        setting.scenario()
+    except ScenarioError as error:
+        raise UsageProblem(f"--targets: {error}") from None
+    result = run_speed(BenchFolder(output), setting, Progress(quiet=as_json))
+    print_result(result, as_json, "" if as_json else speed_text(result))
+    if any(row["worst_gap"] > TOLERANCE for row in result["rows"] if row["method"] in OURS):
+        raise typer.Exit(int(Exit.SOME_UNCERTIFIED))
+
+
+@app.command()
+def antennas(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for measurements, bench.nc and the figure.")
+    ] = Path("bench-antennas"),
+    budget: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            metavar="SECONDS",
+            help="For each method and size. A method is not started at a size where one call is expected to take "
+            "longer, judging by its last two sizes, and repeats end when it is spent.",
+        ),
+    ] = 60.0,
+    repeats: Annotated[int, typer.Option(min=1, help="Times that each method and size is measured.")] = 7,
+    max_antennas: Annotated[
+        int, typer.Option("--max-antennas", min=2, max=4096, help="Sizes are 8, 16, 32, ... up to this or 1,024.")
+    ] = 1024,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure run time against the number of transmit antennas, and fit its growth.
+
+    The paper's programs (15), (18), (19) by CVXPY and Clarabel, (15) on the exact reduced cone, and the closed forms.
+
+    Beside them crbatch with its set-up, and Fisher information by every subcarrier and in closed form.
+
+    Run it again to continue after an interruption: what is measured is not measured again.
+    """
+    from ..progress import Progress
+    from .antennas import Setting, run_antennas
+    from .harness import BenchFolder
+    from .tables import antennas_text
+
+    result = run_antennas(BenchFolder(output), Setting(max_antennas, budget, repeats), Progress(quiet=as_json))
+    print_result(result, as_json, "" if as_json else antennas_text(result))

@@ -1,0 +1,222 @@
+"""What both studies share: one core, the clock, the machine's description, and the folder they write."""
+
+import gc
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from cluster.connect import THREAD_VARIABLES
+from results.shards import temporary_file
+
+from ..errors import DamagedData, UsageProblem
+from ..identity import code_key, versions
+from ..journal import Journal
+from ..rundir import replace_text
+
+T = TypeVar("T")
+
+_RECORD = "bench.json"
+_QUARTILES = (25.0, 50.0, 75.0)
+
+
+@contextmanager
+def on_one_core() -> Iterator[None]:
+    """Keep this process on one core, which its clock then means, and give back what it had."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    gc.collect()
+    gc.freeze()  # what is loaded already stays; to look through it before every call would take longer than the call
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        os.sched_setaffinity(0, before)
+
+
+def timed(function: Callable[[], T]) -> tuple[float, T]:
+    """Call a function, the garbage of others collected before and none during it: seconds, and what it returns."""
+    gc.collect()
+    gc.disable()
+    try:
+        begun = time.perf_counter()
+        result = function()
+        return time.perf_counter() - begun, result
+    finally:
+        gc.enable()
+
+
+def quartiles(values: ArrayLike) -> tuple[float, float, float]:
+    """Lower quartile, median and upper quartile of finite values; NaN if there are none."""
+    array = np.asarray(values, np.float64)
+    array = array[np.isfinite(array)]
+    if array.size == 0:
+        return (np.nan, np.nan, np.nan)
+    low, middle, high = np.percentile(array, _QUARTILES)
+    return float(low), float(middle), float(high)
+
+
+def fitted_slope(sizes: ArrayLike, seconds: ArrayLike, upper: int = 4) -> float:
+    """Exponent a of seconds = c size^a, by least squares in logarithms over the upper sizes that were measured.
+
+    Parameters
+    ----------
+    sizes, seconds
+        (size,), sizes rising; NaN where nothing was measured.
+    upper
+        How many of the largest measured sizes to fit; growth at small sizes is overhead.
+
+    Returns
+    -------
+    float
+        NaN with fewer than two points.
+    """
+    x, y = np.asarray(sizes, np.float64), np.asarray(seconds, np.float64)
+    known = np.flatnonzero(np.isfinite(y))[-upper:]
+    if known.size < 2:
+        return float("nan")
+    table = np.stack((np.log(x[known]), np.ones(known.size)), axis=1)
+    return float(np.linalg.lstsq(table, np.log(y[known]), rcond=None)[0][0])
+
+
+def machine() -> dict[str, Any]:
+    """CPU model, cores this process may use, thread settings and versions; no names of hosts or users."""
+    found = dict(versions())
+    for library in ("scipy", "scs"):
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            found[library] = "not installed"
+    return {
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "threads": {name: os.environ.get(name, "unset") for name in THREAD_VARIABLES},
+        "versions": found,
+    }
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def load_average() -> list[float]:
+    """Load of the machine over 1, 5 and 15 minutes: above one, somebody else was timed as well."""
+    return [round(value, 2) for value in os.getloadavg()]
+
+
+@dataclass(frozen=True)
+class BenchFolder:
+    """The folder of a study: bench.json (what was asked for, and where), measurements.jsonl, bench.nc and figures."""
+
+    path: Path
+
+    @property
+    def journal(self) -> Journal:
+        """What was measured, a line each."""
+        return Journal(self.path / "measurements.jsonl")
+
+    @property
+    def cube(self) -> Path:
+        """The cube of timings."""
+        return self.path / "bench.nc"
+
+    def prepare(self, study: str, settings: Mapping[str, Any], resume: bool) -> None:
+        """Make the folder this study's, or check that it is.
+
+        Parameters
+        ----------
+        study
+            ``speed`` or ``antennas``.
+        settings
+            What was asked for; plain JSON values.
+        resume
+            Whether measurements that are there will be used: then settings, machine and code must be the same.
+
+        Raises
+        ------
+        UsageProblem
+            If it cannot be written to.
+        DamagedData
+            If it holds something else; nothing is touched then.
+        """
+        record = {"study": study, "settings": dict(settings), "machine": machine(), "code": code_key()}
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            empty = not any(self.path.iterdir())
+        except (FileExistsError, NotADirectoryError):
+            raise UsageProblem(f"{self.path}: not a folder; choose another with -o") from None
+        except OSError as error:
+            raise UsageProblem(
+                f"{self.path}: cannot be written to ({error.strerror}); choose another with -o"
+            ) from None
+        if not empty:
+            found = self._record()
+            if found.get("study") != study:
+                raise DamagedData(f"{self.path}: not empty and not a folder of bench {study}; choose another with -o")
+            if resume and found != record:
+                raise DamagedData(
+                    f"{self.path}: measured otherwise ({_difference(found, record)}); choose another folder with -o"
+                )
+        replace_text(self.path / _RECORD, json.dumps(record, indent=1, sort_keys=True) + "\n")
+
+    def _record(self) -> dict[str, Any]:
+        try:
+            found = json.loads((self.path / _RECORD).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def write_cube(self, cube: xr.Dataset) -> None:
+        """Write bench.nc whole or not at all."""
+        with temporary_file(self.path, ".nc.tmp") as temporary:
+            cube.to_netcdf(temporary, engine="netcdf4", format="NETCDF4")
+            os.replace(temporary, self.cube)
+
+
+def _difference(mine: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    for table in ("settings", "machine"):
+        left, right = mine.get(table, {}), other.get(table, {})
+        for key in sorted(left.keys() | right.keys()):
+            if left.get(key) != right.get(key):
+                return f"{key}: {left.get(key, 'unset')} there, {right.get(key, 'unset')} here"
+    return "by other code of crbatch"
+
+
+def cube_attributes(title: str, settings: Mapping[str, Any], load: Sequence[float]) -> dict[str, str]:
+    """Global attributes of a cube of timings."""
+    here = machine()
+    return {
+        "Conventions": "CF-1.11",
+        "title": title,
+        "source": f"crbatch {here['versions']['crbatch']}",
+        "settings": json.dumps(dict(settings), sort_keys=True),
+        "cpu_model": here["cpu"],
+        "cores": str(here["cores"]),
+        "threads": json.dumps(here["threads"], sort_keys=True),
+        "versions": json.dumps(here["versions"], sort_keys=True),
+        "load_average_1_5_15_min": json.dumps(list(load)),
+    }
+
+
+def padded(rows: Sequence[ArrayLike]) -> NDArray[np.float64]:
+    """Rows of unequal length as one array, NaN where a row has ended."""
+    arrays = [np.asarray(row, np.float64).ravel() for row in rows]
+    out = np.full((len(arrays), max((a.size for a in arrays), default=0)), np.nan)
+    for place, array in zip(out, arrays, strict=True):
+        place[: array.size] = array
+    return out

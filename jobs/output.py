@@ -1,0 +1,20 @@
+"""Data on stdout: what every command answers with."""
+
+import json
+import math
+import sys
+from typing import Any
+
+
+def print_result(data: dict[str, Any] | list[Any], as_json: bool, text: str) -> None:
+    """Write a command's answer on stdout, as JSON (null where there is no finite number) or as its text."""
+    sys.stdout.write((json.dumps(_plain(data), sort_keys=True) if as_json else text).rstrip("\n") + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """Put null where there is no finite number: JSON has no other word for it."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
