@@ -122,6 +122,7 @@ def _run_text(outcome: Any) -> str:
         f"  {s['designs']} designs: {s['certified']} certified (largest gap {s['largest_gap']:.2e}), "
         f"{s['closed_form']} closed form, {s['uncertified']} uncertified, {s['unidentifiable']} unidentifiable, "
         f"{s['failed']} failed",
+        "  optimised by " + ", ".join(f"{name} {count}" for name, count in s["solvers"].items()),
     ]
     if certified + s["unidentifiable"] < s["designs"]:
         lines.append("  look at `status` in the cube for those that are neither certified nor unidentifiable")

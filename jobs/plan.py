@@ -10,7 +10,7 @@ from .jobfile import JobFile
 
 # Rough costs on one core of a current machine, for the plan's estimate alone: seconds per certified design
 # (set-up and bounds included), which grow with the number of reduced unknowns as (K + 1)^3.
-_SECONDS_PER_DESIGN = {"fdb-wcrb": 8e-4, "cpa-wcrb": 2e-4}
+_SECONDS_PER_DESIGN = {"fdb-wcrb": 5e-5, "cpa-wcrb": 3e-5}
 _SECONDS_PER_BOUND = 5e-6
 _PAPER_PATHS = 4
 _CHUNK_SECONDS = 4.0
@@ -57,7 +57,11 @@ class Plan:
 
 
 def make_plan(
-    job: JobFile, missing: list[tuple[int, int]] | None = None, chunk: int | None = None, workers: int = 1
+    job: JobFile,
+    missing: list[tuple[int, int]] | None = None,
+    chunk: int | None = None,
+    workers: int = 1,
+    draw_seconds: float | None = None,
 ) -> Plan:
     """Plan a job.
 
@@ -71,6 +75,8 @@ def make_plan(
         Draws in a chunk; by default some seconds' work, and several chunks for each worker.
     workers
         Worker processes.
+    draw_seconds
+        Seconds of one core for a draw, as a pilot measured them; a rough guess by default.
 
     Returns
     -------
@@ -79,7 +85,7 @@ def make_plan(
     """
     count = job.draws.count
     points = job.sweep_points()
-    seconds = sum(_draw_seconds(job, scenario.targets + 1) for _, scenario in points)
+    seconds = draw_seconds or sum(_draw_seconds(job, scenario.targets + 1) for _, scenario in points)
     if chunk is None:
         chunk = max(1, min(int(_CHUNK_SECONDS / seconds), ceil(count / (4 * workers)), _LARGEST_CHUNK))
     ranges = [(0, count)] if missing is None else missing
@@ -99,7 +105,7 @@ def _draw_seconds(job: JobFile, paths: int) -> float:
     """Estimated seconds of one core for one draw at one point of the sweep."""
     weights = len(job.design.rho)
     growth = (paths / _PAPER_PATHS) ** 3
-    total = 1e-3 * growth
+    total = 2e-4 * growth
     for family in ("fdb", "cpa"):
         if any(scheme.startswith(family) for scheme in job.design.schemes):
             solved = weights if f"{family}-wcrb" in job.design.schemes else 2

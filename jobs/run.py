@@ -15,7 +15,7 @@ import xarray as xr
 from cluster.connect import connect, usable_cores
 from cluster.dispatch import dispatch
 from cluster.errors import ClusterError
-from engine import DesignError, Status, check_slots
+from engine import DesignError, Solver, Status, check_slots
 from results.cube import write_cube
 from results.shards import Shard, covering
 
@@ -27,7 +27,7 @@ from .jobfile import JobFile
 from .plan import Plan, make_plan
 from .progress import Progress
 from .rundir import RunDirectory, write_plan
-from .task import Chunk, compute, warm_up
+from .task import Chunk, compute, pilot, warm_up
 
 _IN_PROCESS_SECONDS = 5.0
 REFERENCE = (
@@ -120,7 +120,9 @@ def run(
     cover, missing = covering(shards, job.draws.count)
     made = bool(missing)
     if missing:
-        plan = make_plan(job, missing, chunk, workers or usable_cores())
+        progress.say("loading the kernels (compiled once per version: up to a minute)")
+        warm_up()  # once, before workers start: they then load what was compiled
+        plan = make_plan(job, missing, chunk, workers or usable_cores(), pilot(job, missing))
         kind = cluster or _chosen(plan)
         shards += _compute(job, folder, plan, kind, workers, progress)
         cover, _ = covering(shards, job.draws.count)
@@ -158,11 +160,15 @@ def _compute(
     """Dispatch the chunks that are missing; return their shards."""
     write_plan(folder.path / "plan.json", {**plan.summary(), "job_key": job.key(), "code_key": code_key()})
     folder.journal.write(
-        "start", cluster=kind, workers=workers, chunks=len(plan.chunks), chunk=plan.chunk, versions=versions()
+        "start",
+        cluster=kind,
+        workers=workers,
+        chunks=len(plan.chunks),
+        chunk=plan.chunk,
+        draw_seconds=round(plan.core_hours * 3600.0 / plan.draws, 9),
+        versions=versions(),
     )
     items = [Chunk(str(folder.path.resolve()), a, b, job.key(), code_key()) for a, b in plan.chunks]
-    progress.say("loading the kernels (compiled once per version: a minute or two)")
-    warm_up()  # once, before workers start: they then load what was compiled
     shards = []
     total = sum(b - a for a, b in plan.chunks)
     with _cluster(kind, workers) as client, progress.bar("draws", total) as advance:
@@ -218,14 +224,18 @@ def cube_attrs(job: JobFile) -> dict[str, str]:
 def tally(cube: Path) -> dict[str, Any]:
     """Count the designs of a cube by status, and find its largest certified gap."""
     counts = dict.fromkeys((status.value for status in Status), 0)
+    rungs = dict.fromkeys((solver.value for solver in Solver if solver != Solver.NONE), 0)
     largest = 0.0
     with xr.open_dataset(cube) as data:
         for start in range(0, data.sizes["draw"], 1024):
-            part = data[["status", "gap"]].isel(draw=slice(start, start + 1024)).load()
+            part = data[["status", "gap", "solver"]].isel(draw=slice(start, start + 1024)).load()
             status = part["status"].values
             for value in counts:
                 counts[value] += int(np.count_nonzero(status == value))
+            for value in rungs:
+                rungs[value] += int(np.count_nonzero(part["solver"].values == value))
             gaps = part["gap"].values[status == Status.CERTIFIED]
             largest = max(largest, float(gaps.max(initial=0.0)))
     named = {status.name.lower(): counts[status.value] for status in Status}
-    return {"designs": sum(counts.values()), **named, "largest_gap": largest}
+    used = {Solver(value).name.lower(): count for value, count in rungs.items()}
+    return {"designs": sum(counts.values()), **named, "largest_gap": largest, "solvers": used}

@@ -14,6 +14,8 @@ from .evaluate import evaluate
 from .identity import check_one_place, code_key, versions
 from .jobfile import JobFile, load_job
 
+_PILOT_SECONDS = 0.1
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -73,6 +75,33 @@ def compute(chunk: Chunk) -> dict[str, Any]:
         "evaluate_seconds": round(evaluated - begun, 4),
         "commit_seconds": round(time.perf_counter() - evaluated, 4),
     }
+
+
+def pilot(job: JobFile, missing: list[tuple[int, int]]) -> float:
+    """Seconds that a draw takes on one core, measured on the first ones that are missing.
+
+    Parameters
+    ----------
+    job
+        A checked job.
+    missing
+        Ranges of draws still to compute, not empty.
+
+    Returns
+    -------
+    float
+        Seconds; nothing is kept of the draws.
+    """
+    start, stop = missing[0]
+    draws, seconds = 4, 0.0
+    while seconds < _PILOT_SECONDS and draws < 2 * (stop - start):
+        draws = min(2 * draws, stop - start)
+        begun = time.perf_counter()
+        evaluate(job, start, start + draws)
+        seconds = time.perf_counter() - begun
+        if draws == stop - start:
+            break
+    return seconds / draws
 
 
 def warm_up(_: object = None) -> None:

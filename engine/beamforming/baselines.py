@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .certificate import Cone
-from .problem import Problem, WhitenedLink
+from .problem import DenseLink, Problem
 
 # One thread, whatever point there is, and the regularisation without which the first factorisation breaks down on the
 # full cone (see `conic`).
@@ -188,6 +188,20 @@ def _symmetric_basis(n: int) -> NDArray[np.float64]:
     return basis
 
 
+def _coordinates(transmit: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """Real coordinates of Hermitian matrices S as `kernels.reduced` counts them: (..., n, n) -> (..., n^2)."""
+    n = transmit.shape[-1]
+    out = np.zeros((*transmit.shape[:-2], n * n))
+    place = 0
+    for r in range(n):
+        for s in range(r, n):
+            out[..., place] = transmit[..., r, s].real
+            if s > r:
+                out[..., place + 1] = transmit[..., r, s].imag
+            place += 1 if s == r else 2
+    return out
+
+
 def _svec(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
     """Upper triangles by columns, off-diagonals times sqrt 2, as Clarabel stacks them: (..., p, p) -> (rows, ...)."""
     columns, rows = np.tril_indices(matrices.shape[-1])
@@ -212,11 +226,11 @@ def _reduced_program(one: Problem, rho: float) -> _Program:
 
     n, full = int(one.rank[0]), one.mix.shape[1]
     basis = _hermitian_basis(n)
-    padded = np.zeros((1, n * n, full, full), np.complex128)
-    padded[0, :, :n, :n] = basis
-    coordinates = one.coordinates(padded)[0]
-    links = [(w, link) for w, link in ((rho, one.bistatic), (1.0 - rho, one.monostatic)) if w > 0.0]
-    scales = [weight * float(np.sum(link.factor[0, : link.bound_rows] ** 2)) for weight, link in links]
+    padded = np.zeros((n * n, full, full), np.complex128)
+    padded[:, :n, :n] = basis
+    coordinates = _coordinates(one.mix[0].T @ padded @ one.mix[0])
+    links = [(w, link) for w, link in zip((rho, 1.0 - rho), one.dense(0), strict=True) if w > 0.0]
+    scales = [weight * float(np.sum(link.factor[: link.bound_rows] ** 2)) for weight, link in links]
     trace = np.trace(basis.real, axis1=1, axis2=2)
     blocks: list[list[Any]] = [[trace[None]], [-_embedded_cone(n)]]
     offsets = [np.ones(1), np.zeros(n * (2 * n + 1))]
@@ -240,14 +254,14 @@ def _reduced_program(one: Problem, rho: float) -> _Program:
     return _assembled(blocks, objective, offsets, cones)
 
 
-def _rotated(link: WhitenedLink, coordinates: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _rotated(link: DenseLink, coordinates: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The whitened FIM of each coordinate in axes of which only the first `bound_rows` matter, and R^T, of bound 1.
 
     With factor rows E = [R^T 0] Q^T, the bound tr(E J^-1 E^T) sees J in the axes of Q through its leading block.
     """
-    p, rows = link.factor.shape[1], link.factor[0, : link.bound_rows]
+    p, rows = link.factor.shape[0], link.factor[: link.bound_rows]
     turn, corner = np.linalg.qr((rows / np.sqrt(np.sum(rows**2))).T, mode="complete")
-    packed = coordinates @ link.covariance_map[0]
+    packed = coordinates @ link.covariance_map
     lower = np.tril_indices(p)
     information = np.zeros((packed.shape[0], p, p))
     information[:, lower[0], lower[1]] = information[:, lower[1], lower[0]] = packed

@@ -120,10 +120,11 @@ def _rounding(link, diagonal, work):
         for i in range(m):
             put(work.column, 0.0, i, 0)
         put(work.column, 1.0, a, 0)
-        response(link, work, 0)
+        column = a % work.vectors.shape[1]
+        response(link, work, column)
         for i in range(size):
-            x = get(work.vectors, i, 0)
-            y = get(work.vectors, size + i, 0)
+            x = get(work.vectors, i, column)
+            y = get(work.vectors, size + i, column)
             total += get(diagonal, i, 0) * (x * x + y * y)
     return _UNIT_ROUNDOFF * total
 

@@ -82,7 +82,7 @@ def new_block(draws, columns):
         monostatic,
         lane_zeros(count, count),
         lane_zeros(count, count),
-        link_work(bistatic, 2),
+        link_work(bistatic, count // bistatic.phasor.shape[0]),
         link_work(monostatic, count),
         lane_zeros(2 * count, columns),
         lane_zeros(2 * count, columns),
@@ -123,9 +123,9 @@ def weighted_crb(block, rho):
     n = count // 2
     block.gr[:] = 0.0
     block.gi[:] = 0.0
-    value = link_crb(block.bistatic, 2, rho, block.sr, block.si, block.gr, block.gi, block.bistatic_work) + link_crb(
-        block.monostatic, count, 1.0 - rho, block.sr, block.si, block.gr, block.gi, block.monostatic_work
-    )
+    value = link_crb(
+        block.bistatic, count // n, rho, block.sr, block.si, block.gr, block.gi, block.bistatic_work
+    ) + link_crb(block.monostatic, count, 1.0 - rho, block.sr, block.si, block.gr, block.gi, block.monostatic_work)
     for k in range(n):
         for h in range(k):
             for r in (k, n + k):

@@ -117,7 +117,7 @@ def certified_covariances(draws, rho, x, wanted, clean, tolerance, threshold):
     """
     batch, weights, count, _ = x.shape
     gaps = np.full((batch, weights), np.nan)
-    block = new_block(draws, 2)
+    block = new_block(draws, count)
     eigen = lane_zeros(2 * count, count)
     vectors = lane_zeros(2 * count, count)
     slim = lane_zeros(2 * count, count)
@@ -184,7 +184,7 @@ def certified_powers(draws, rho, powers, wanted):
     """Certified gaps of codeword powers (batch, rho, n) of unit sum, like `certified_covariances`."""
     batch, weights, count = powers.shape
     gaps = np.full((batch, weights), np.nan)
-    block = new_block(draws, 2)
+    block = new_block(draws, count)
     weight = lane_zeros(2, 1)
     loaded = np.full(LANES, -1, np.int64)
     items = np.argwhere(wanted)
@@ -200,8 +200,8 @@ def certified_powers(draws, rho, powers, wanted):
                 block.powers[i, 0, lane] = powers[b, w, i]
         transmit_powers(block, block.powers)
         value = weighted_crb(block, get(weight, 0, 0))
-        steepest = -power_slope(block, 0)
-        for i in range(1, count):
+        steepest = everywhere(-np.inf)
+        for i in range(count):
             slope = -power_slope(block, i)
             steepest = where_less(steepest, slope, slope, steepest)
         gap = steepest / value - 1.0

@@ -28,6 +28,7 @@ from .block import (
 
 _MEMORY = 8
 _ARMIJO = 1e-4
+_ROUNDING = 1e-14  # of F, which is of order one
 _MAX_EVALUATIONS = 200
 _MAX_SHORTENED = 20
 _NEAR = 1e-2  # gradient size from which on the certificate is tried
@@ -216,7 +217,7 @@ def balanced_powers(draws, powers, rho, bistatic_fine, monostatic_fine, rounds):
     """
     batch, count = powers.shape
     out = powers.copy()
-    block = new_block(draws, 2)
+    block = new_block(draws, count)
     state = lane_zeros(2, 1)
     for first in range(0, batch, LANES):
         used = min(LANES, batch - first)
@@ -298,8 +299,8 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
     count = np.zeros(LANES, np.int64)
     shortened = np.zeros(LANES, np.int64)
     finished = np.ones(LANES, np.bool_)
-    upcoming = 0
-    newest = -1
+    upcoming = np.int64(0)
+    newest = np.int64(-1)
     active = True
     while active:
         active = False
@@ -348,7 +349,7 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
         for lane in range(LANES):
             state[7, 0, lane] = math.log(state[7, 0, lane]) if state[7, 0, lane] > 0.0 else np.inf
         height = get(state, 7, 0)
-        bar = get(state, 1, 0) + _ARMIJO * get(state, 3, 0) * get(state, 2, 0)
+        bar = get(state, 1, 0) + _ARMIJO * get(state, 3, 0) * get(state, 2, 0) + _ROUNDING
         accept = where_less(bar, height, 0.0, 1.0)
         accept = where_less(height, np.inf, accept, 0.0)
         # The new pair of step and change, where the step was taken.

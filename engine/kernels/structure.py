@@ -26,6 +26,16 @@ def spread_of(antennas):
 
 
 @kernel
+def _periodic_sums(x, count, moments):
+    """`centred_sums` of any x: they have period 2 pi, but for the sign where the centred indices are halves."""
+    turns = round(x / _TWO_PI)
+    c0, c1, c2 = centred_sums(x - _TWO_PI * turns, count, moments)
+    if turns % 2 != 0 and count % 2 == 0:
+        return -c0, -c1, -c2
+    return c0, c1, c2
+
+
+@kernel
 def column_gram(theta, antennas, moments, out):
     """Inner products of the unit-norm columns [a_0, a_1, ..., d_0, d_1, ...] of one draw, real: (2n, 2n).
 
@@ -44,7 +54,7 @@ def column_gram(theta, antennas, moments, out):
         out[n + i, i] = 0.0
         for j in range(i):
             x = math.pi * (math.sin(theta[j]) - math.sin(theta[i]))
-            c0, c1, c2 = centred_sums(x, antennas, moments)
+            c0, c1, c2 = _periodic_sums(x, antennas, moments)
             out[i, j] = out[j, i] = one * c0
             out[n + i, n + j] = out[n + j, n + i] = twice * c2
             out[i, n + j] = out[n + j, i] = -mixed * c1
@@ -61,8 +71,7 @@ def link_weights(amplitude, gram, delay, omega, subcarriers, moments, scale, out
     for k in range(n):
         for h in range(k + 1):
             x = omega * (delay[k] - delay[h])
-            x -= _TWO_PI * round(x / _TWO_PI)
-            c0, c1, c2 = centred_sums(x, subcarriers, moments)
+            c0, c1, c2 = _periodic_sums(x, subcarriers, moments)
             for s in range(4):
                 row = n + k if s == ARRIVAL else k
                 for t in range(4):

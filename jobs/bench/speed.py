@@ -109,11 +109,6 @@ class Tally:
 Run = Callable[[int], Lap]
 
 
-def whole_front(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> Solution:
-    """Certified designs of every draw over a rising grid of weights, both extremes included."""
-    return weighted.solve_fdb(problem, rho, tolerance)
-
-
 def _ours(
     scenario: Scenario, draws: Draws, rho: NDArray[np.float64], solve: Callable[..., Solution], judged: int
 ) -> Lap:
@@ -164,7 +159,7 @@ def _runs(setting: Setting, model: DrawModel, wide: bool) -> dict[str, Run]:
     runs: dict[str, Run] = {
         "batch": lambda n: _ours(scenario, batch[:n], rho, weighted.solve_fdb, n),
         "alone": lambda n: _alone(scenario, few[:n], rho, build_problem(scenario, few[:n])),
-        "front": lambda n: _ours(scenario, front[:n], WEIGHTS, whole_front, n),
+        "front": lambda n: _ours(scenario, front[:n], WEIGHTS, weighted.solve_fdb, n),
     }
     for name, baseline in CONIC.items():
         runs[name] = lambda n, b=baseline: _conic(b, problem, setting.rho, min(n, len(few)))  # type: ignore[misc]
