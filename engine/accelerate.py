@@ -15,6 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+# Vector code is written out (see `lanes`), so LLVM's costlier passes take a fifth of the compile time for nothing.
+os.environ.setdefault("NUMBA_OPT", "1")
+
 import llvmlite
 import numba
 import numpy as np
@@ -43,6 +46,11 @@ def cache_folder() -> Path:
     base = os.environ.get("NUMBA_CACHE_DIR")
     root = Path(base) if base else _private_folder(Path(tempfile.gettempdir()) / f"crbatch-{os.getuid()}")
     return _private_folder(root / f"crbatch-{hashlib.sha256(key.encode()).hexdigest()[:16]}")
+
+
+def is_compiled() -> bool:
+    """Whether kernels of exactly these sources and versions were compiled on this machine before."""
+    return any(Path(numba.config.CACHE_DIR).rglob("*.nbc"))  # type: ignore[attr-defined]
 
 
 numba.config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]

@@ -1,0 +1,44 @@
+"""Compile, or load, the kernels in two shares of about the same size, for two processes."""
+
+import numpy as np
+
+from .beamforming import weighted
+from .beamforming.problem import build_problem
+from .draws import fixed_draw
+from .kernels import bounds, cleaning, descent, mismatch
+from .kernels.block import Draws, LinkArrays
+from .scenario import Scenario
+
+
+def compile_solvers() -> None:
+    """What turns a problem into designs and bounds, on a problem of nothing: only the types of the arrays matter."""
+    empty = np.zeros((1, 0, 0))
+    links = [
+        LinkArrays(np.zeros((1, 4, 4)), np.zeros((1, 1, 2)), np.array(fold), transform, rows)
+        for fold, transform, rows in (
+            ([0, 1, 2, 3], np.zeros((1, 3, 4)), np.zeros((1, 4, 4))),
+            ([0, 1, 1, 2], empty, empty),
+        )
+    ]
+    draws = Draws(links[0], links[1], np.zeros((1, 2, 2)), np.zeros((1, 2, 2)))
+    rho, nobody = np.array([0.5]), np.zeros(1, np.bool_)
+    powers = np.full((1, 2), 0.5)
+    descent.descend(draws, 2, np.ones((1, 8)), rho, nobody, nobody, 1e-6)
+    x = np.zeros((1, 1, 2, 2), np.complex128)
+    cleaning.certified_covariances(draws, rho, x, np.zeros((1, 1), np.bool_), True, 1e-6, weighted.CLEANING)
+    cleaning.certified_powers(draws, rho, powers[:, None].copy(), np.zeros((1, 1), np.bool_))
+    descent.balanced_powers(draws, powers, rho, nobody, nobody, 1)
+    bounds.design_bounds(draws, x, np.ones((2, 1, 4)), 1.0)
+    bounds.ranks_of(x, weighted.CLEANING)
+
+
+def compile_setup() -> None:
+    """What sets a problem up and mixes designs."""
+    problem = build_problem(Scenario(subcarriers=8), fixed_draw(Scenario()))
+    x = problem.covariance_of_powers(problem.apa[:, None])[:, 0]
+    for kind in (mismatch.SQRT, mismatch.ALIGNED):
+        mismatch.covariances_of(mismatch.mix_factors(x, x, problem.basis, problem.rank, np.array([0.5]), kind))
+
+
+if __name__ == "__main__":
+    compile_solvers()
