@@ -1,0 +1,92 @@
+"""Eight draws in a register: the machine code has them, and no lane feels the others."""
+
+import llvmlite.binding as llvm
+import numpy as np
+import pytest
+from engine_cases import drops
+from scipy.linalg import eigh
+
+from engine import SCHEMES, build_problem, design
+from engine.accelerate import kernel
+from engine.beamforming import weighted
+from engine.kernels import eigen
+from engine.lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
+
+
+@kernel
+def _polynomial(a, b, out):
+    for i in range(a.shape[0]):
+        x = get(a, i)
+        y = get(b, i)
+        put(out, where_less(x, y, root(x * x + 2.0 * y * y) / 3.0, -x - 1.0), i)
+
+
+@kernel
+def _largest(a):
+    return largest_lane(get(a, 0) + everywhere(1.0))
+
+
+def test_arithmetic_is_that_of_numpy_lane_by_lane() -> None:
+    a, b = np.random.default_rng(1).standard_normal((2, 5, LANES))
+    a[0, 3] = np.nan
+    out = np.zeros_like(a)
+    _polynomial(a, b, out)
+    np.testing.assert_allclose(out, np.where(a < b, np.sqrt(a * a + 2 * b * b) / 3, -a - 1), rtol=1e-15)
+    assert _largest(np.arange(LANES, dtype=float)[None]) == LANES
+
+
+def test_machine_code_uses_whole_registers() -> None:
+    if "avx512f" not in llvm.get_host_cpu_features():
+        pytest.skip("this CPU has no registers of eight numbers")
+    _polynomial(*np.ones((2, 1, LANES)), np.zeros((1, LANES)))
+    (text,) = _polynomial.inspect_asm().values()
+    assert "zmm" in text
+    assert "vsqrtpd" in text
+    assert "vfmadd" in text
+
+
+def test_packs_start_at_whole_cache_lines() -> None:
+    @kernel
+    def address(rows, columns):
+        return lane_zeros(rows, columns).ctypes.data
+
+    assert {address(rows, columns) % 64 for rows, columns in ((1, 1), (3, 2), (8, 8))} == {0}
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 8, 16])
+def test_eigenvalues_of_eight_matrices(n: int) -> None:
+    """Among them a diagonal one, one of rank 1 and one of zeros."""
+    normal = np.random.default_rng(n).standard_normal((n, n, LANES))
+    a = normal + normal.swapaxes(0, 1)
+    a[..., 1] = np.diag(np.arange(n))
+    a[..., 2] = 1.0
+    a[..., 3] = 0.0
+
+    @kernel
+    def solve(a, level):
+        v, p = eigen.eigen_space(a.shape[0])
+        out = np.zeros((2, LANES))
+        put(out, eigen.largest_eigenvalue(a.copy(), a.shape[0], v, p), 0)
+        put(out, eigen.count_above(a.copy(), a.shape[0], everywhere(level), v, p), 1)
+        return out
+
+    largest, above = solve(a, 0.3)
+    for lane in range(LANES):
+        values = eigh(a[..., lane], eigvals_only=True)
+        assert largest[lane] == pytest.approx(values[-1], abs=1e-13 * max(1, abs(values).max()))
+        assert above[lane] == (values > 0.3).sum()
+
+
+def test_a_draw_has_the_same_bits_alone_in_a_thousand_and_in_another_lane() -> None:
+    scenario, draws = drops(1000, seed=5)
+    rho = np.linspace(0.0, 1.0, 5)
+    together = weighted.solve_fdb(build_problem(scenario, draws), rho, 1e-6)
+    for first, stop in ((0, 1), (500, 501), (999, 1000), (3, 6), (13, 30)):
+        part = weighted.solve_fdb(build_problem(scenario, draws[first:stop]), rho, 1e-6)
+        assert part.covariance.tobytes() == together.covariance[first:stop].tobytes()
+        assert part.gap.tobytes() == together.gap[first:stop].tobytes()
+        assert part.iterations.tobytes() == together.iterations[first:stop].tobytes()
+    whole = design(scenario, draws[:20], SCHEMES, rho)
+    alone = design(scenario, draws[11:12], SCHEMES, rho)
+    for name in ("objective", "crb_clock", "crb_ms_target", "gap", "rank", "status"):
+        assert getattr(whole, name)[11:12].tobytes() == getattr(alone, name).tobytes(), name
