@@ -17,7 +17,7 @@ from .problem import Problem
 # Eigenvalues of V, or powers, below this share of the total are dropped before anything is computed from it.
 CLEANING = 1e-9
 # A design has to be better than asked for before it is cleaned, since cleaning moves it a little.
-_MARGIN = 0.5
+_MARGIN = 0.8
 _BALANCING_ROUNDS = 2
 _POLISH_SHARE = 1e-4  # of the APA point in Clarabel's, to make it positive definite for the descent
 
@@ -85,8 +85,8 @@ def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
     solver = np.where(iterations >= 0, int(Solver.LBFGS), int(Solver.NONE))
     for b, w in _failed(gap, tolerance):
         for rung in (_fdb_by_barrier, _fdb_by_clarabel):
-            found = rung(problem, b, float(weights[w]), tolerance)
-            if found is None or gap[b, w] <= tolerance:
+            found = None if gap[b, w] <= tolerance else rung(problem, b, float(weights[w]), tolerance)
+            if found is None:
                 continue
             other, other_gap, steps, name = found
             iterations[b, w] += steps
@@ -119,8 +119,8 @@ def solve_cpa(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
     solver = np.where(iterations >= 0, int(Solver.LBFGS), int(Solver.NONE))
     for b, w in _failed(gap, tolerance):
         for rung in (_cpa_by_barrier, _cpa_by_clarabel):
-            found = rung(problem, b, float(weights[w]), tolerance)
-            if found is None or gap[b, w] <= tolerance:
+            found = None if gap[b, w] <= tolerance else rung(problem, b, float(weights[w]), tolerance)
+            if found is None:
                 continue
             other, other_gap, steps, name = found
             iterations[b, w] += steps

@@ -7,6 +7,7 @@ from ..lanes import everywhere, get, lane_zeros, largest_lane, put, root, where_
 
 _HALVINGS = 54
 _SWEEPS = 20
+_CONVERGED = 1e-22  # squared size of what is off the diagonal; what follows is computed from the result anyway
 _NEGLIGIBLE = 1e-20  # of a matrix of unit trace
 
 
@@ -150,7 +151,7 @@ def eigen_hermitian(a, vectors, n):
             size += get(a, i, i) * get(a, i, i)
             for j in range(i):
                 off += get(a, i, j) * get(a, i, j) + get(a, n + i, j) * get(a, n + i, j)
-        busy = where_less(1e-32 * size, off, busy, 0.0)
+        busy = where_less(_CONVERGED * size, off, busy, 0.0)
         if largest_lane(busy) == 0.0:
             break
         for p in range(n - 1):
