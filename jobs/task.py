@@ -95,6 +95,7 @@ def pilot(job: JobFile, missing: list[tuple[int, int]]) -> float:
         Seconds; nothing is kept of the draws.
     """
     start, stop = missing[0]
+    evaluate(job, start, start + 1)  # whatever is loaded or compiled only now is not the draws' doing
     draws, seconds = 4, 0.0
     while seconds < _PILOT_SECONDS and draws < 2 * (stop - start):
         draws = min(2 * draws, stop - start)

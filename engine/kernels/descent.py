@@ -25,140 +25,13 @@ from .block import (
     transmit_powers,
     weighted_crb,
 )
+from .quasinewton import MEMORY, inner, inner_row, precondition, quasi_newton
 
-_MEMORY = 8
 _ARMIJO = 1e-4
 _ROUNDING = 1e-14  # of F, which is of order one
 _MAX_EVALUATIONS = 200
 _MAX_SHORTENED = 20
 _NEAR = 1e-2  # gradient size from which on the certificate is tried
-_SHORTER = 0.75  # by how much steps along stiff directions are shortened
-_NEARLY_PARALLEL = 1e-9
-_TINY = 1e-200  # keeps rows of zeros (fewer antennas than columns) finite
-
-
-@kernel
-def _inner(a, b):
-    """Inner products of two vectors (size, 1, lane), in four interleaved sums."""
-    p = everywhere(0.0)
-    q = everywhere(0.0)
-    r = everywhere(0.0)
-    s = everywhere(0.0)
-    whole = a.shape[0] - a.shape[0] % 4
-    for i in range(0, whole, 4):
-        p += get(a, i, 0) * get(b, i, 0)
-        q += get(a, i + 1, 0) * get(b, i + 1, 0)
-        r += get(a, i + 2, 0) * get(b, i + 2, 0)
-        s += get(a, i + 3, 0) * get(b, i + 3, 0)
-    for i in range(whole, a.shape[0]):
-        p += get(a, i, 0) * get(b, i, 0)
-    return (p + q) + (r + s)
-
-
-@kernel
-def _inner_row(a, row, b):
-    """The same of a[row] (row, size, lane) and b (size, 1, lane)."""
-    p = everywhere(0.0)
-    q = everywhere(0.0)
-    r = everywhere(0.0)
-    s = everywhere(0.0)
-    size = b.shape[0]
-    whole = size - size % 4
-    for i in range(0, whole, 4):
-        p += get(a, row, i) * get(b, i, 0)
-        q += get(a, row, i + 1) * get(b, i + 1, 0)
-        r += get(a, row, i + 2) * get(b, i + 2, 0)
-        s += get(a, row, i + 3) * get(b, i + 3, 0)
-    for i in range(whole, size):
-        p += get(a, row, i) * get(b, i, 0)
-    return (p + q) + (r + s)
-
-
-@kernel
-def _quasi_newton(gradient, z, columns, steps, changes, inverse, alphas, newest, scale, out):
-    """Two-loop recursion: out = -H gradient; pairs with inverse curvature 0 do nothing."""
-    size = gradient.shape[0]
-    for i in range(size):
-        put(out, -get(gradient, i, 0), i, 0)
-    for age in range(_MEMORY):
-        m = (newest - age) % _MEMORY
-        alpha = get(inverse, m, 0) * _inner_row(steps, m, out)
-        put(alphas, alpha, m, 0)
-        for i in range(size):
-            put(out, get(out, i, 0) - alpha * get(changes, m, i), i, 0)
-    _precondition(z, columns, scale, out)
-    for age in range(_MEMORY - 1, -1, -1):
-        m = (newest - age) % _MEMORY
-        beta = get(alphas, m, 0) - get(inverse, m, 0) * _inner_row(changes, m, out)
-        for i in range(size):
-            put(out, get(out, i, 0) + beta * get(steps, m, i), i, 0)
-
-
-@kernel
-def _precondition(z, columns, scale, vector):
-    """Multiply a vector by scale times a guess of the inverse Hessian at z.
-
-    The power and the correlation of a path's own two rows of Z, a and d, matter most: those directions, B Z_k with
-    a Hermitian 2 x 2 matrix B for each path, are stiffer than all others, the more so the more antennas there are.
-    They are projected out of the vector and shortened. B solves S B + B S = C, S = Z_k Z_k^H.
-    """
-    if columns == 0:  # powers
-        for i in range(vector.shape[0]):
-            put(vector, scale * get(vector, i, 0), i, 0)
-        return
-    count = z.shape[0] // (2 * columns)
-    n = count // 2
-    for k in range(n):
-        saa = everywhere(_TINY)
-        sdd = everywhere(_TINY)
-        sr = everywhere(0.0)
-        si = everywhere(0.0)
-        caa = everywhere(0.0)
-        cdd = everywhere(0.0)
-        cr = everywhere(0.0)
-        ci = everywhere(0.0)
-        for c in range(columns):
-            ar, ai, dr, di = _path_entries(z, k, c, n, columns)
-            pr, pi, qr, qi = _path_entries(vector, k, c, n, columns)
-            saa += ar * ar + ai * ai
-            sdd += dr * dr + di * di
-            sr += ar * dr + ai * di
-            si += ai * dr - ar * di
-            caa += pr * ar + pi * ai
-            cdd += qr * dr + qi * di
-            cr += pr * dr + pi * di + ar * qr + ai * qi
-            ci += pi * dr - pr * di + ai * qr - ar * qi
-        caa += caa
-        cdd += cdd
-        s2 = sr * sr + si * si
-        both = saa * sdd
-        det = both - s2 + _NEARLY_PARALLEL * both
-        cross = 2.0 * (sr * cr + si * ci)
-        weight = 0.5 / ((saa + sdd) * det)
-        baa = _SHORTER * weight * (det * caa + sdd * sdd * caa - sdd * cross + s2 * cdd)
-        bdd = _SHORTER * weight * (det * cdd + saa * saa * cdd - saa * cross + s2 * caa)
-        # s^2 conj(c) and c
-        tr = sr * sr - si * si
-        ti = 2.0 * sr * si
-        own = sdd * caa + saa * cdd
-        br = _SHORTER * weight * ((det + both) * cr + tr * cr + ti * ci - own * sr)
-        bi = _SHORTER * weight * ((det + both) * ci + ti * cr - tr * ci - own * si)
-        for c in range(columns):
-            ar, ai, dr, di = _path_entries(z, k, c, n, columns)
-            pr, pi, qr, qi = _path_entries(vector, k, c, n, columns)
-            put(vector, scale * (pr - baa * ar - br * dr + bi * di), k * columns + c, 0)
-            put(vector, scale * (pi - baa * ai - br * di - bi * dr), (count + k) * columns + c, 0)
-            put(vector, scale * (qr - bdd * dr - br * ar - bi * ai), (n + k) * columns + c, 0)
-            put(vector, scale * (qi - bdd * di - br * ai + bi * ar), (count + n + k) * columns + c, 0)
-
-
-@kernel
-def _path_entries(z, k, c, n, columns):
-    """Real and imaginary parts of column c of the rows a and d of path k."""
-    a = k * columns + c
-    d = (n + k) * columns + c
-    imag = 2 * n * columns
-    return get(z, a, 0), get(z, imag + a, 0), get(z, d, 0), get(z, imag + d, 0)
 
 
 @kernel
@@ -284,10 +157,10 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
     fresh = lane_zeros(size, 1)
     search = lane_zeros(size, 1)
     turn = lane_zeros(size, 1)
-    steps = lane_zeros(_MEMORY, size)
-    changes = lane_zeros(_MEMORY, size)
-    inverse = lane_zeros(_MEMORY, 1)
-    alphas = lane_zeros(_MEMORY, 1)
+    steps = lane_zeros(MEMORY, size)
+    changes = lane_zeros(MEMORY, size)
+    inverse = lane_zeros(MEMORY, 1)
+    alphas = lane_zeros(MEMORY, 1)
     # rho, value, slope, step, first, scale, length2, logs, passed
     state = lane_zeros(16, 1)
     at = np.full(LANES, -1, np.int64)  # draw of each lane
@@ -353,7 +226,7 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
         accept = where_less(bar, height, 0.0, 1.0)
         accept = where_less(height, np.inf, accept, 0.0)
         # The new pair of step and change, where the step was taken.
-        newest = (newest + 1) % _MEMORY
+        newest = (newest + 1) % MEMORY
         keep = where_less(0.0, get(state, 4, 0), 0.0, accept)
         bend = everywhere(0.0)
         change2 = everywhere(0.0)
@@ -372,8 +245,8 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
         put(inverse, where_less(0.0, good, 1.0 / bend, 0.0), newest, 0)
         for i in range(size):
             put(turn, get(changes, newest, i), i, 0)
-        _precondition(z, columns, everywhere(1.0), turn)
-        put(state, where_less(0.0, good, bend / _inner_row(changes, newest, turn), get(state, 5, 0)), 5, 0)
+        precondition(z, columns, everywhere(1.0), turn)
+        put(state, where_less(0.0, good, bend / inner_row(changes, newest, turn), get(state, 5, 0)), 5, 0)
         length2 = squared_norm(gradient)
         put(state, length2, 6, 0)
         put(state, accept, 9, 0)
@@ -390,8 +263,8 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
         cautious = 0.3 / root(length2)
         cautious = where_less(1.0, cautious, 1.0, cautious)
         scale = where_less(0.0, get(state, 5, 0), get(state, 5, 0), cautious)
-        _quasi_newton(gradient, z, columns, steps, changes, inverse, alphas, newest, scale, turn)
-        slope = _inner(gradient, turn)
+        quasi_newton(gradient, z, columns, steps, changes, inverse, alphas, newest, scale, turn)
+        slope = inner(gradient, turn)
         downhill = where_less(slope, 0.0, 1.0, 0.0)
         for i in range(size):
             t = where_less(0.0, downhill, get(turn, i, 0), -cautious * get(gradient, i, 0))
