@@ -1,13 +1,17 @@
-"""Ctrl-C and SIGTERM, so that neither gets lost.
+"""Ctrl-C and SIGTERM, so that neither gets lost nor tears a lock in two.
 
-Python raises KeyboardInterrupt wherever it happens to be, and what it happens to be in may swallow it (a callback
-of a C library, a finaliser). So the wish is also written down, and the run looks at it after every chunk.
+An exception that a signal raises may come anywhere: within a callback of a C library, which swallows it, or between
+a library's taking of a lock and its noting so, after which nobody gets the lock again. While chunks are computed, the
+wish is therefore only written down, and the run looks at it after every chunk; a second signal does not wait.
 """
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 _wished = False
+_deferred = False
 
 
 def listen() -> None:
@@ -19,12 +23,25 @@ def listen() -> None:
 
 def _note(number: int, frame: FrameType | None) -> None:
     global _wished
-    _wished = True
-    raise KeyboardInterrupt
+    first, _wished = not _wished, True
+    if not (_deferred and first):
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Within this block the first signal only makes a note, for `stop_if_wished`."""
+    global _deferred
+    _deferred = True
+    try:
+        yield
+    finally:
+        _deferred = False
+    stop_if_wished()
 
 
 def stop_if_wished() -> None:
-    """Raise the interrupt again if somebody swallowed it.
+    """Raise the interrupt that a signal asked for.
 
     Raises
     ------

@@ -22,7 +22,7 @@ from results.shards import Shard, covering
 from .beams import load_beams
 from .errors import EnvironmentProblem, Exit, UsageProblem
 from .identity import check_one_place, code_key, versions
-from .interrupt import stop_if_wished
+from .interrupt import deferred, stop_if_wished
 from .jobfile import JobFile
 from .plan import Plan, make_plan
 from .progress import Progress
@@ -171,7 +171,7 @@ def _compute(
     items = [Chunk(str(folder.path.resolve()), a, b, job.key(), code_key()) for a, b in plan.chunks]
     shards = []
     total = sum(b - a for a, b in plan.chunks)
-    with _cluster(kind, workers) as client, progress.bar("draws", total) as advance:
+    with _cluster(kind, workers) as client, progress.bar("draws", total) as advance, deferred():
         with closing(dispatch(client, compute, items)) as finished:  # on an error, what is out is cancelled at once
             for _, receipt in finished:
                 folder.journal.write("chunk", **receipt)
