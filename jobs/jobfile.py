@@ -255,7 +255,7 @@ def load_job(path_or_name: str | Path) -> JobFile:
     Parameters
     ----------
     path_or_name
-        Name of a packaged job, or else the path of a job file.
+        Name of a packaged job, or else the path of a job file; a `Path` is no name.
 
     Returns
     -------
@@ -270,7 +270,8 @@ def load_job(path_or_name: str | Path) -> JobFile:
     source = str(path_or_name)
     path = Path(path_or_name)
     try:
-        text = packaged_text(source) if source in packaged_jobs() else path.read_text(encoding="utf-8")
+        packaged = isinstance(path_or_name, str) and source in packaged_jobs()
+        text = packaged_text(source) if packaged else path.read_text(encoding="utf-8")
         document = tomllib.loads(text)
         job = JobFile.model_validate(document)
     except FileNotFoundError:

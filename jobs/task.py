@@ -17,6 +17,7 @@ from .identity import check_one_place, code_key, versions
 from .jobfile import JobFile, load_job
 
 _PILOT_SECONDS = 0.1
+_PILOT_SHARE = 1 / 16  # of the draws at most
 
 
 @dataclass(frozen=True)
@@ -95,15 +96,19 @@ def pilot(job: JobFile, missing: list[tuple[int, int]]) -> float:
         Seconds; nothing is kept of the draws.
     """
     start, stop = missing[0]
-    evaluate(job, start, start + 1)  # whatever is loaded or compiled only now is not the draws' doing
-    draws, seconds = 4, 0.0
-    while seconds < _PILOT_SECONDS and draws < 2 * (stop - start):
-        draws = min(2 * draws, stop - start)
+
+    def seconds_of(draws: int) -> float:
         begun = time.perf_counter()
         evaluate(job, start, start + draws)
-        seconds = time.perf_counter() - begun
-        if draws == stop - start:
+        return time.perf_counter() - begun
+
+    draws, seconds = 1, seconds_of(1)  # with whatever is loaded only now: all there is of a short job
+    more = 8
+    while more <= _PILOT_SHARE * (stop - start):
+        draws, seconds = more, seconds_of(more)
+        if seconds >= _PILOT_SECONDS:
             break
+        more *= 2
     return seconds / draws
 
 

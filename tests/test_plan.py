@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from job_cases import run_tiny, tiny_job
 
+from jobs import task
+from jobs.jobfile import JobFile
 from jobs.plan import make_plan
 
 
@@ -74,3 +76,28 @@ def test_a_job_without_targets_has_a_plan() -> None:
     plan = make_plan(tiny_job(scenario={"target_positions_m": []}))
     assert plan.designs == 72
     assert plan.bytes > 0
+
+
+def test_chunks_follow_from_what_a_draw_takes() -> None:
+    job = tiny_job(draws={"count": 10_000})
+    assert make_plan(job, draw_seconds=2.0).chunk == 2  # four seconds' work
+    assert make_plan(job, draw_seconds=1e-9).chunk == 2500  # four chunks for the worker
+    assert make_plan(job, draw_seconds=1e-9, workers=5).chunk == 500
+    assert make_plan(job, draw_seconds=2.0).core_hours == pytest.approx(20_000 / 3600)
+
+
+def test_pilot_measures_the_draws_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Doubling until it has lasted long enough, whatever the first draw took to load; never past the range."""
+    clock, seen = [0.0], []
+
+    def slow(job: JobFile, start: int, stop: int) -> None:
+        seen.append((start, stop))
+        clock[0] += 9.0 if len(seen) == 1 else 0.004 * (stop - start)
+
+    monkeypatch.setattr(task, "evaluate", slow)
+    monkeypatch.setattr(task.time, "perf_counter", lambda: clock[0])
+    assert task.pilot(tiny_job(), [(7, 1007)]) == pytest.approx(0.004)
+    assert seen == [(7, 8), (7, 15), (7, 23), (7, 39)]
+    seen.clear()
+    assert task.pilot(tiny_job(), [(3, 6), (8, 99)]) == pytest.approx(9.0)  # a short job is no place for a pilot
+    assert seen == [(3, 4)]

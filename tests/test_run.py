@@ -293,6 +293,7 @@ def test_uncertified_designs_show_in_the_exit_code(tmp_path: Path) -> None:
     job = tiny_job(scenario={"target_positions_m": targets}, design={"gap_tolerance": 1e-9}, draws={"count": 1})
     outcome = run_tiny(tmp_path / "run", job)
     assert outcome.summary["uncertified"] > 0
+    assert sum(outcome.summary["solvers"].values()) == 6  # two schemes that optimise, three weights
     assert outcome.exit is Exit.SOME_UNCERTIFIED
     again = run_tiny(tmp_path / "run", job)
     assert again.nothing_left

@@ -4,8 +4,9 @@ Rungs: L-BFGS along each draw's trade-off curve, many draws side by side; where 
 method on the draw's dense maps; last, Clarabel on the reduced cone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,8 +60,7 @@ def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
     """Minimise the weighted CRB over all covariances of power P_m.
 
     Each draw's curve is followed from the weight next to 1/2 to both ends, so a result depends on the other
-    weights, within the tolerance. With one weight the solver starts cold, near the APA
-    point.
+    weights, within the tolerance. With one weight the solver starts cold, near the APA point.
 
     Parameters
     ----------
@@ -83,15 +83,7 @@ def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
     x = cleaning.covariances_of_factors(points, count, count)
     gap = cleaning.certified_covariances(problem.arrays, weights, x, iterations >= 0, True, tolerance, CLEANING)
     solver = np.where(iterations >= 0, int(Solver.LBFGS), int(Solver.NONE))
-    for b, w in _failed(gap, tolerance):
-        for rung in (_fdb_by_barrier, _fdb_by_clarabel):
-            found = None if gap[b, w] <= tolerance else rung(problem, b, float(weights[w]), tolerance)
-            if found is None:
-                continue
-            other, other_gap, steps, name = found
-            iterations[b, w] += steps
-            if not gap[b, w] <= other_gap:
-                x[b, w], gap[b, w], solver[b, w] = other, other_gap, name
+    _climb(problem, weights, tolerance, (_fdb_by_barrier, _fdb_by_clarabel), (x, gap, iterations, solver))
     return Solution(x, None, gap, iterations, solver).at(places)
 
 
@@ -117,26 +109,36 @@ def solve_cpa(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
     powers = cleaning.clean_roots(points, CLEANING)
     gap = cleaning.certified_powers(problem.arrays, weights, powers, iterations >= 0)
     solver = np.where(iterations >= 0, int(Solver.LBFGS), int(Solver.NONE))
-    for b, w in _failed(gap, tolerance):
-        for rung in (_cpa_by_barrier, _cpa_by_clarabel):
-            found = None if gap[b, w] <= tolerance else rung(problem, b, float(weights[w]), tolerance)
-            if found is None:
-                continue
-            other, other_gap, steps, name = found
-            iterations[b, w] += steps
-            if not gap[b, w] <= other_gap:
-                powers[b, w], gap[b, w], solver[b, w] = other, other_gap, name
+    _climb(problem, weights, tolerance, (_cpa_by_barrier, _cpa_by_clarabel), (powers, gap, iterations, solver))
     return Solution(problem.covariance_of_powers(powers), powers, gap, iterations, solver).at(places)
 
 
-_Found = tuple[NDArray[np.complex128], float, int, Solver]
-_FoundPowers = tuple[NDArray[np.float64], float, int, Solver]
+# A design of one draw and weight, its gap, the steps it took, and who made it; None where there is none.
+_Found = tuple[NDArray[Any], float, int, Solver] | None
 
 
-def _failed(gap: NDArray[np.float64], tolerance: float) -> Iterator[tuple[int, int]]:
-    """Draws and weights whose certificate does not hold; the loop may mend it as it goes."""
-    for b, w in np.argwhere(gap > tolerance):
-        yield int(b), int(w)
+def _climb(
+    problem: Problem,
+    rho: NDArray[np.float64],
+    tolerance: float,
+    rungs: Sequence[Callable[[Problem, int, float, float], _Found]],
+    found: tuple[NDArray[Any], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]],
+) -> None:
+    """Take each design whose certificate does not hold up the ladder, in place; the better certificate wins.
+
+    found is (designs, gap, iterations, solver), all (batch, rho, ...).
+    """
+    designs, gap, iterations, solver = found
+    for b, w in np.argwhere((iterations >= 0) & ~(gap <= tolerance)):
+        for rung in rungs:
+            other = rung(problem, int(b), float(rho[w]), tolerance)
+            if other is None:
+                continue
+            iterations[b, w] += other[2]
+            if not gap[b, w] <= other[1]:
+                designs[b, w], gap[b, w], _, solver[b, w] = other
+            if gap[b, w] <= tolerance:
+                break
 
 
 def _balanced(problem: Problem, rho: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -181,13 +183,13 @@ def _fdb_by_barrier(problem: Problem, draw: int, rho: float, tolerance: float) -
     return x, gap, steps, Solver.BARRIER
 
 
-def _cpa_by_barrier(problem: Problem, draw: int, rho: float, tolerance: float) -> _FoundPowers:
+def _cpa_by_barrier(problem: Problem, draw: int, rho: float, tolerance: float) -> _Found:
     bp, ms = (link.over_powers() for link in problem.dense(draw))
     powers, gap, steps = ladder.design_powers(bp, ms, rho, problem.apa[draw], tolerance, CLEANING)
     return powers, gap, steps, Solver.BARRIER
 
 
-def _fdb_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) -> _Found | None:
+def _fdb_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) -> _Found:
     from . import conic  # CVXPY takes longer to import than most designs to make; few need it
 
     guess = conic.reduced_weighted_crb(problem, draw, rho)
@@ -205,7 +207,7 @@ def _fdb_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) 
     return x[0, 0], float(gap[0, 0]), int(evaluations[0, 0]), Solver.CLARABEL
 
 
-def _cpa_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) -> _FoundPowers | None:
+def _cpa_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) -> _Found:
     from . import conic
 
     guess = conic.power_weighted_crb(problem, draw, rho)

@@ -144,6 +144,28 @@ def _hermitian_of(step, rank, length):
 
 
 @kernel
+def _trace_slopes(root, rank, mu):
+    """Slopes of tr(x) - mu log det(x) along the scaled directions, and tr(x) itself."""
+    trace = np.zeros(rank * rank)
+    power = 0.0
+    k = 0
+    for i in range(rank):
+        for j in range(i, rank):
+            overlap = 0.0j
+            for r in range(rank):
+                overlap += np.conj(root[r, i]) * root[r, j]
+            if i == j:
+                trace[k] = overlap.real - mu
+                power += overlap.real
+                k += 1
+            else:
+                trace[k] = math.sqrt(2.0) * overlap.real
+                trace[k + 1] = math.sqrt(2.0) * overlap.imag
+                k += 2
+    return trace, power
+
+
+@kernel
 def barrier_covariance(bp, ms, rho, mix, rank, tolerance, work):
     """Covariance of unit trace (rank, rank), its certified gap, and the number of Newton steps."""
     count = mix.shape[1]
@@ -164,21 +186,8 @@ def barrier_covariance(bp, ms, rho, mix, rank, tolerance, work):
     while steps < _MAX_NEWTON and best_gap > tolerance and mu > _LAST_MU:
         coordinates_of(x, mix, rank, coordinates)
         level = weighted_crb(bp, ms, rho, coordinates, slopes, work) / scale
-        trace = np.zeros(rank * rank)
-        k = 0
-        for i in range(rank):
-            for j in range(i, rank):
-                overlap = 0.0j
-                for r in range(rank):
-                    overlap += np.conj(root[r, i]) * root[r, j]
-                if i == j:
-                    trace[k] = overlap.real - mu
-                    level += overlap.real
-                    k += 1
-                else:
-                    trace[k] = math.sqrt(2.0) * overlap.real
-                    trace[k + 1] = math.sqrt(2.0) * overlap.imag
-                    k += 2
+        trace, power = _trace_slopes(root, rank, mu)
+        level += power
         directions = scaled_directions(root, mix, rank)
         step, gradient, decrement = _newton(bp, ms, rho, directions, slopes, trace, mu, scale, work)
         steps += 1

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..accelerate import kernel
-from ..lanes import everywhere, get, lane_zeros, put, root, where_less
+from ..lanes import everywhere, get, lane_zeros, put, where_less
 from .efim import LinkLanes, link_crb, link_work
+from .packs import hermitian_cholesky, inner
 
 
 class LinkArrays(NamedTuple):
@@ -206,24 +207,6 @@ def _push(block, columns):
 
 
 @kernel
-def squared_norm(z):
-    """|z|^2 of a vector (size, 1, lane), in four interleaved sums."""
-    a = everywhere(0.0)
-    b = everywhere(0.0)
-    c = everywhere(0.0)
-    d = everywhere(0.0)
-    whole = z.shape[0] - z.shape[0] % 4
-    for i in range(0, whole, 4):
-        a += get(z, i, 0) * get(z, i, 0)
-        b += get(z, i + 1, 0) * get(z, i + 1, 0)
-        c += get(z, i + 2, 0) * get(z, i + 2, 0)
-        d += get(z, i + 3, 0) * get(z, i + 3, 0)
-    for i in range(whole, z.shape[0]):
-        a += get(z, i, 0) * get(z, i, 0)
-    return (a + b) + (c + d)
-
-
-@kernel
 def _factor_crb(block, rho, z, columns, gradient, power):
     """f(Z Z^H), and the gradient of log f(Z Z^H) + log |Z|^2."""
     count = block.mix.shape[0]
@@ -327,7 +310,7 @@ def _root_crb(block, rho, z, gradient, power):
 @kernel
 def objective(block, rho, z, columns, gradient):
     """F at a vector of unknowns, its power, and the gradient of log f + log power."""
-    power = squared_norm(z)
+    power = inner(z, z)
     if columns == 0:
         return _root_crb(block, rho, z, gradient, power), power
     return _factor_crb(block, rho, z, columns, gradient, power), power
@@ -360,32 +343,6 @@ def reduced_gradient(block, out):
 
 
 @kernel
-def _positive(a, n):
-    """1 where the Hermitian matrix a (real part above, imaginary below) is positive definite; a is overwritten."""
-    fine = everywhere(1.0)
-    for j in range(n):
-        d = get(a, j, j)
-        for k in range(j):
-            d -= get(a, j, k) * get(a, j, k)
-            d -= get(a, n + j, k) * get(a, n + j, k)
-        fine = where_less(0.0, d, fine, 0.0)
-        scale = 1.0 / root(where_less(0.0, d, d, 1.0))
-        for i in range(j + 1, n):
-            x = get(a, i, j)
-            y = get(a, n + i, j)
-            for k in range(j):
-                p = get(a, i, k)
-                q = get(a, n + i, k)
-                u = get(a, j, k)
-                v = get(a, n + j, k)
-                x -= p * u + q * v
-                y -= q * u - p * v
-            put(a, x * scale, i, j)
-            put(a, y * scale, n + i, j)
-    return fine
-
-
-@kernel
 def certified(block, value, power, columns, tolerance):
     """1 where the certified gap at the point of the last evaluation is below the tolerance, else 0.
 
@@ -406,4 +363,4 @@ def certified(block, value, power, columns, tolerance):
                 x += level
             put(block.tested, x, i, k)
             put(block.tested, -get(block.tested, count + i, k), count + i, k)
-    return _positive(block.tested, count)
+    return hermitian_cholesky(block.tested, count, count)

@@ -10,6 +10,7 @@ was too long shortens it while the others go on. No number ever crosses lanes.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,11 +22,11 @@ from .block import (
     new_block,
     objective,
     power_slope,
-    squared_norm,
     transmit_powers,
     weighted_crb,
 )
-from .quasinewton import MEMORY, inner, inner_row, precondition, quasi_newton
+from .packs import inner, inner_row
+from .quasinewton import MEMORY, precondition, quasi_newton
 
 _ARMIJO = 1e-4
 _ROUNDING = 1e-14  # of F, which is of order one
@@ -120,6 +121,258 @@ def balanced_powers(draws, powers, rho, bistatic_fine, monostatic_fine, rounds):
     return out
 
 
+class _Vectors(NamedTuple):
+    """What L-BFGS keeps of eight draws; z to turn are (unknowns, 1, lane)."""
+
+    z: np.ndarray
+    gradient: np.ndarray
+    trial: np.ndarray
+    fresh: np.ndarray  # gradient at the trial point
+    search: np.ndarray
+    turn: np.ndarray  # work space
+    steps: np.ndarray  # (MEMORY, unknowns, lane)
+    changes: np.ndarray
+    inverse: np.ndarray  # of the curvature along each step; 0 where there is no pair, (MEMORY, 1, lane)
+    alphas: np.ndarray
+
+
+class _Places(NamedTuple):
+    """Where each lane is: its draw (-1: none), its weight, the solved ones, and the ends of its grid."""
+
+    draw: np.ndarray
+    weight: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    spent: np.ndarray  # evaluations at this weight
+    shortened: np.ndarray  # steps that were too long, in a row
+    finished: np.ndarray
+
+
+# Rows of the lanes' state, (rows, 1, lane).
+_RHO, _VALUE, _SLOPE, _STEP, _IS_FIRST, _SCALE, _LENGTH2, _HEIGHT, _PASSED, _ACCEPTED = range(10)
+
+
+@kernel
+def _new_vectors(size):
+    return _Vectors(
+        lane_zeros(size, 1),
+        lane_zeros(size, 1),
+        lane_zeros(size, 1),
+        lane_zeros(size, 1),
+        lane_zeros(size, 1),
+        lane_zeros(size, 1),
+        lane_zeros(MEMORY, size),
+        lane_zeros(MEMORY, size),
+        lane_zeros(MEMORY, 1),
+        lane_zeros(MEMORY, 1),
+    )
+
+
+@kernel
+def _new_places():
+    return _Places(
+        np.full(LANES, -1, np.int64),
+        np.zeros(LANES, np.int64),
+        np.zeros(LANES, np.int64),
+        np.full(LANES, -1, np.int64),
+        np.zeros(LANES, np.int64),
+        np.full(LANES, -1, np.int64),
+        np.zeros(LANES, np.int64),
+        np.zeros(LANES, np.int64),
+        np.ones(LANES, np.bool_),
+    )
+
+
+@kernel
+def _forget(lane, vectors, state):
+    """Drop what a lane knows of the curvature."""
+    vectors.inverse[:, 0, lane] = 0.0
+    state[_SCALE, 0, lane] = 0.0
+
+
+@kernel
+def _next_weight(places, lane, vectors, state):
+    """Move a lane to its draw's next weight, down to the lowest, then up; False if there is none."""
+    if places.draw[lane] < 0:
+        return False
+    weight = places.weight[lane]
+    downwards = weight == places.low[lane]
+    if downwards and weight > places.left[lane]:
+        places.weight[lane] = weight - 1
+        return True
+    if places.high[lane] == places.right[lane]:
+        return False
+    if downwards:  # turning round: what was learnt at the other end does not help
+        _forget(lane, vectors, state)
+    places.weight[lane] = places.high[lane] + 1
+    return True
+
+
+@kernel
+def _next_draw(upcoming, rho, fine, places, lane, vectors, state):
+    """Give a lane the next draw with something to design, from `upcoming` on; the number of the one after it."""
+    places.draw[lane] = -1
+    while upcoming < fine[0].size and places.draw[lane] < 0:
+        first, left, right = _first_weight(rho, fine[0][upcoming], fine[1][upcoming])
+        if first >= 0:
+            places.draw[lane] = upcoming
+            places.weight[lane] = first
+            places.left[lane] = left
+            places.right[lane] = right
+            places.low[lane] = first + 1
+            places.high[lane] = first
+            _forget(lane, vectors, state)
+        upcoming += 1
+    return upcoming
+
+
+@kernel
+def _take_step(value, power, vectors, newest, state):
+    """Accept the trial point in the lanes in which F fell enough, and note the pair of step and change there."""
+    put(state, value * power, _HEIGHT, 0)
+    for lane in range(LANES):
+        size = state[_HEIGHT, 0, lane]
+        state[_HEIGHT, 0, lane] = math.log(size) if size > 0.0 else np.inf
+    height = get(state, _HEIGHT, 0)
+    bar = get(state, _VALUE, 0) + _ARMIJO * get(state, _STEP, 0) * get(state, _SLOPE, 0) + _ROUNDING
+    accept = where_less(bar, height, 0.0, 1.0)
+    accept = where_less(height, np.inf, accept, 0.0)
+    put(state, accept, _ACCEPTED, 0)
+    keep = where_less(0.0, get(state, _IS_FIRST, 0), 0.0, accept)
+    bend = everywhere(0.0)
+    change2 = everywhere(0.0)
+    step2 = everywhere(0.0)
+    for i in range(vectors.z.shape[0]):
+        s = where_less(0.0, keep, get(vectors.trial, i, 0) - get(vectors.z, i, 0), 0.0)
+        y = where_less(0.0, keep, get(vectors.fresh, i, 0) - get(vectors.gradient, i, 0), 0.0)
+        put(vectors.steps, s, newest, i)
+        put(vectors.changes, y, newest, i)
+        bend += s * y
+        change2 += y * y
+        step2 += s * s
+        put(vectors.z, where_less(0.0, accept, get(vectors.trial, i, 0), get(vectors.z, i, 0)), i, 0)
+        put(vectors.gradient, where_less(0.0, accept, get(vectors.fresh, i, 0), get(vectors.gradient, i, 0)), i, 0)
+    put(state, inner(vectors.gradient, vectors.gradient), _LENGTH2, 0)
+    good = where_less(1e-14 * root(step2 * change2), bend, keep, 0.0)
+    put(vectors.inverse, where_less(0.0, good, 1.0 / bend, 0.0), newest, 0)
+    return good, bend
+
+
+@kernel
+def _rescale(good, bend, vectors, columns, newest, state):
+    """Size of the preconditioner, from the newest pair."""
+    for i in range(vectors.z.shape[0]):
+        put(vectors.turn, get(vectors.changes, newest, i), i, 0)
+    precondition(vectors.z, columns, everywhere(1.0), vectors.turn)
+    scale = bend / inner_row(vectors.changes, newest, vectors.turn)
+    put(state, where_less(0.0, good, scale, get(state, _SCALE, 0)), _SCALE, 0)
+
+
+@kernel
+def _certify(block, value, power, columns, tolerance, places, state):
+    """Mark the lanes whose point is certified; only looked at where one has come near."""
+    near = False
+    for lane in range(LANES):
+        accepted = places.draw[lane] >= 0 and state[_ACCEPTED, 0, lane] > 0.0
+        if accepted and state[_LENGTH2, 0, lane] < _NEAR * _NEAR:
+            near = True
+    passed = everywhere(0.0)
+    if near:
+        passed = certified(block, value, power, columns, tolerance)
+    put(state, where_less(0.0, passed, get(state, _ACCEPTED, 0), 0.0), _PASSED, 0)
+
+
+@kernel
+def _aim(vectors, columns, newest, state):
+    """The next trial point: along a new direction where the last step was taken, nearer where it was too long."""
+    accept = get(state, _ACCEPTED, 0)
+    length2 = get(state, _LENGTH2, 0)
+    cautious = 0.3 / root(length2)
+    cautious = where_less(1.0, cautious, 1.0, cautious)
+    scale = where_less(0.0, get(state, _SCALE, 0), get(state, _SCALE, 0), cautious)
+    quasi_newton(
+        vectors.gradient,
+        vectors.z,
+        columns,
+        vectors.steps,
+        vectors.changes,
+        vectors.inverse,
+        vectors.alphas,
+        newest,
+        scale,
+        vectors.turn,
+    )
+    slope = inner(vectors.gradient, vectors.turn)
+    downhill = where_less(slope, 0.0, 1.0, 0.0)
+    slope = where_less(0.0, downhill, slope, -cautious * length2)
+    # Minimum of the parabola through value, slope and the new value, kept within [0.1, 0.5] of the step.
+    step = get(state, _STEP, 0)
+    fall = step * get(state, _SLOPE, 0)
+    shrink = -0.5 * fall / (get(state, _HEIGHT, 0) - get(state, _VALUE, 0) - fall)
+    shrink = where_less(0.1, shrink, shrink, 0.1)
+    shrink = where_less(shrink, 0.5, shrink, 0.5)
+    step = where_less(0.0, accept, 1.0, step * shrink)
+    for i in range(vectors.z.shape[0]):
+        way = where_less(0.0, downhill, get(vectors.turn, i, 0), -cautious * get(vectors.gradient, i, 0))
+        way = where_less(0.0, accept, way, get(vectors.search, i, 0))
+        put(vectors.search, way, i, 0)
+        put(vectors.trial, get(vectors.z, i, 0) + step * way, i, 0)
+    put(state, step, _STEP, 0)
+    put(state, where_less(0.0, accept, slope, get(state, _SLOPE, 0)), _SLOPE, 0)
+    put(state, where_less(0.0, accept, get(state, _HEIGHT, 0), get(state, _VALUE, 0)), _VALUE, 0)
+    put(state, where_less(0.0, accept, 0.0, get(state, _IS_FIRST, 0)), _IS_FIRST, 0)
+
+
+@kernel
+def _from_the_gradient(lane, vectors, state):
+    """Where the memory went bad: drop it and try a short step along the gradient."""
+    _forget(lane, vectors, state)
+    length = math.sqrt(state[_LENGTH2, 0, lane])
+    step = min(1.0, 0.3 / length)
+    for i in range(vectors.z.shape[0]):
+        vectors.search[i, 0, lane] = -step * vectors.gradient[i, 0, lane]
+        vectors.trial[i, 0, lane] = vectors.z[i, 0, lane] + vectors.search[i, 0, lane]
+    state[_SLOPE, 0, lane] = -step * length * length
+    state[_STEP, 0, lane] = 1.0
+
+
+@kernel
+def _account(places, vectors, state, points, evaluations):
+    """Count the evaluation in every lane, and keep the points of those that are through with their weight."""
+    for lane in range(LANES):
+        b = places.draw[lane]
+        if b < 0:
+            continue
+        w = places.weight[lane]
+        places.spent[lane] += 1
+        if state[_ACCEPTED, 0, lane] > 0.0:
+            places.shortened[lane] = 0
+        else:
+            places.shortened[lane] += 1
+            if places.shortened[lane] == _MAX_SHORTENED // 2:
+                _from_the_gradient(lane, vectors, state)
+        given_up = places.spent[lane] >= _MAX_EVALUATIONS or places.shortened[lane] >= _MAX_SHORTENED
+        if state[_PASSED, 0, lane] > 0.0 or given_up:
+            _store(vectors.z, lane, points[b, w])
+            evaluations[b, w] = places.spent[lane]
+            places.low[lane] = min(places.low[lane], w)
+            places.high[lane] = max(places.high[lane], w)
+            places.finished[lane] = True
+
+
+@kernel
+def _store(z, lane, out):
+    """Keep a lane's point, scaled to unit length."""
+    total = 0.0
+    for i in range(out.size):
+        total += z[i, 0, lane] ** 2
+    scale = 1.0 / math.sqrt(total) if total > 0.0 else 0.0
+    for i in range(out.size):
+        out[i] = scale * z[i, 0, lane]
+
+
 @kernel
 def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, tolerance):
     """Designs of every draw at every weight.
@@ -151,180 +404,36 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
     for w in range(rho.size):
         parameter[w] = math.asin(math.sqrt(rho[w]))
     block = new_block(draws, columns)
-    z = lane_zeros(size, 1)
-    gradient = lane_zeros(size, 1)
-    trial = lane_zeros(size, 1)
-    fresh = lane_zeros(size, 1)
-    search = lane_zeros(size, 1)
-    turn = lane_zeros(size, 1)
-    steps = lane_zeros(MEMORY, size)
-    changes = lane_zeros(MEMORY, size)
-    inverse = lane_zeros(MEMORY, 1)
-    alphas = lane_zeros(MEMORY, 1)
-    # rho, value, slope, step, first, scale, length2, logs, passed
-    state = lane_zeros(16, 1)
-    at = np.full(LANES, -1, np.int64)  # draw of each lane
-    weight = np.zeros(LANES, np.int64)
-    low = np.zeros(LANES, np.int64)
-    high = np.full(LANES, -1, np.int64)
-    left = np.zeros(LANES, np.int64)  # lowest and highest weight of the lane's draw
-    right = np.full(LANES, -1, np.int64)
-    count = np.zeros(LANES, np.int64)
-    shortened = np.zeros(LANES, np.int64)
-    finished = np.ones(LANES, np.bool_)
+    vectors = _new_vectors(size)
+    places = _new_places()
+    state = lane_zeros(10, 1)
     upcoming = np.int64(0)
     newest = np.int64(-1)
-    active = True
-    while active:
-        active = False
+    while True:
         for lane in range(LANES):
-            if finished[lane]:
-                finished[lane] = False
-                if at[lane] >= 0 and weight[lane] > left[lane] and weight[lane] == low[lane]:
-                    weight[lane] -= 1
-                elif at[lane] >= 0 and high[lane] < right[lane]:
-                    if weight[lane] == low[lane]:  # turning round: what was learnt at the other end does not help
-                        inverse[:, 0, lane] = 0.0
-                        state[5, 0, lane] = 0.0
-                    weight[lane] = high[lane] + 1
-                else:
-                    at[lane] = -1
-                    while upcoming < batch and at[lane] < 0:
-                        first, begin, end = _first_weight(rho, bistatic_fine[upcoming], monostatic_fine[upcoming])
-                        if first >= 0:
-                            at[lane] = upcoming
-                            weight[lane] = first
-                            left[lane] = begin
-                            right[lane] = end
-                            low[lane] = first + 1
-                            high[lane] = first
-                            load_draw(block, draws, upcoming, lane)
-                            inverse[:, 0, lane] = 0.0
-                            state[5, 0, lane] = 0.0
-                        upcoming += 1
-                    if at[lane] < 0:
-                        continue
-                b = at[lane]
-                _start(points[b], parameter, weight[lane], low[lane], high[lane], start[b], lane, trial)
-                state[0, 0, lane] = rho[weight[lane]]
-                state[1, 0, lane] = np.inf
-                state[2, 0, lane] = 0.0
-                state[3, 0, lane] = 1.0
-                state[4, 0, lane] = 1.0
-                count[lane] = 0
-                shortened[lane] = 0
-            if at[lane] >= 0:
-                active = True
-        if not active:
-            break
-        value, power = objective(block, get(state, 0, 0), trial, columns, fresh)
-        put(state, value * power, 7, 0)
-        for lane in range(LANES):
-            state[7, 0, lane] = math.log(state[7, 0, lane]) if state[7, 0, lane] > 0.0 else np.inf
-        height = get(state, 7, 0)
-        bar = get(state, 1, 0) + _ARMIJO * get(state, 3, 0) * get(state, 2, 0) + _ROUNDING
-        accept = where_less(bar, height, 0.0, 1.0)
-        accept = where_less(height, np.inf, accept, 0.0)
-        # The new pair of step and change, where the step was taken.
-        newest = (newest + 1) % MEMORY
-        keep = where_less(0.0, get(state, 4, 0), 0.0, accept)
-        bend = everywhere(0.0)
-        change2 = everywhere(0.0)
-        step2 = everywhere(0.0)
-        for i in range(size):
-            s = where_less(0.0, keep, get(trial, i, 0) - get(z, i, 0), 0.0)
-            y = where_less(0.0, keep, get(fresh, i, 0) - get(gradient, i, 0), 0.0)
-            put(steps, s, newest, i)
-            put(changes, y, newest, i)
-            bend += s * y
-            change2 += y * y
-            step2 += s * s
-            put(z, where_less(0.0, accept, get(trial, i, 0), get(z, i, 0)), i, 0)
-            put(gradient, where_less(0.0, accept, get(fresh, i, 0), get(gradient, i, 0)), i, 0)
-        good = where_less(1e-14 * root(step2 * change2), bend, keep, 0.0)
-        put(inverse, where_less(0.0, good, 1.0 / bend, 0.0), newest, 0)
-        for i in range(size):
-            put(turn, get(changes, newest, i), i, 0)
-        precondition(z, columns, everywhere(1.0), turn)
-        put(state, where_less(0.0, good, bend / inner_row(changes, newest, turn), get(state, 5, 0)), 5, 0)
-        length2 = squared_norm(gradient)
-        put(state, length2, 6, 0)
-        put(state, accept, 9, 0)
-        # Certificates, where they may hold.
-        near = False
-        for lane in range(LANES):
-            if at[lane] >= 0 and state[9, 0, lane] > 0.0 and state[6, 0, lane] < _NEAR * _NEAR:
-                near = True
-        passed = everywhere(0.0)
-        if near:
-            passed = certified(block, value, power, columns, tolerance)
-        put(state, where_less(0.0, passed, accept, 0.0), 8, 0)
-        # Where to go next.
-        cautious = 0.3 / root(length2)
-        cautious = where_less(1.0, cautious, 1.0, cautious)
-        scale = where_less(0.0, get(state, 5, 0), get(state, 5, 0), cautious)
-        quasi_newton(gradient, z, columns, steps, changes, inverse, alphas, newest, scale, turn)
-        slope = inner(gradient, turn)
-        downhill = where_less(slope, 0.0, 1.0, 0.0)
-        for i in range(size):
-            t = where_less(0.0, downhill, get(turn, i, 0), -cautious * get(gradient, i, 0))
-            put(search, where_less(0.0, accept, t, get(search, i, 0)), i, 0)
-        slope = where_less(0.0, downhill, slope, -cautious * length2)
-        put(state, where_less(0.0, accept, slope, get(state, 2, 0)), 10, 0)
-        # Minimum of the parabola through value, slope and the new value, kept within [0.1, 0.5] of the step.
-        step = get(state, 3, 0)
-        old_slope = get(state, 2, 0)
-        shrink = -0.5 * step * old_slope / (height - get(state, 1, 0) - step * old_slope)
-        shrink = where_less(0.1, shrink, shrink, 0.1)
-        shrink = where_less(shrink, 0.5, shrink, 0.5)
-        put(state, where_less(0.0, accept, 1.0, step * shrink), 3, 0)
-        put(state, get(state, 10, 0), 2, 0)
-        put(state, where_less(0.0, accept, height, get(state, 1, 0)), 1, 0)
-        put(state, where_less(0.0, accept, 0.0, get(state, 4, 0)), 4, 0)
-        step = get(state, 3, 0)
-        for i in range(size):
-            put(trial, get(z, i, 0) + step * get(search, i, 0), i, 0)
-        for lane in range(LANES):
-            if at[lane] < 0:
+            if not places.finished[lane]:
                 continue
-            count[lane] += 1
-            accepted = state[9, 0, lane] > 0.0
-            if not accepted:
-                shortened[lane] += 1
-                if shortened[lane] == _MAX_SHORTENED // 2:  # the memory went bad: start again from the gradient
-                    _forget(lane, inverse, state, z, gradient, search, trial)
-            else:
-                shortened[lane] = 0
-            done = state[8, 0, lane] > 0.0
-            if done or count[lane] >= _MAX_EVALUATIONS or shortened[lane] >= _MAX_SHORTENED:
-                _store(z, lane, points[at[lane], weight[lane]])
-                evaluations[at[lane], weight[lane]] = count[lane]
-                low[lane] = min(low[lane], weight[lane])
-                high[lane] = max(high[lane], weight[lane])
-                finished[lane] = True
-    return points, evaluations
-
-
-@kernel
-def _forget(lane, inverse, state, z, gradient, search, trial):
-    """Drop a lane's memory and try a short step along its gradient."""
-    inverse[:, 0, lane] = 0.0
-    state[5, 0, lane] = 0.0
-    length = math.sqrt(state[6, 0, lane])
-    step = min(1.0, 0.3 / length)
-    for i in range(z.shape[0]):
-        search[i, 0, lane] = -step * gradient[i, 0, lane]
-        trial[i, 0, lane] = z[i, 0, lane] + search[i, 0, lane]
-    state[2, 0, lane] = -step * length * length
-    state[3, 0, lane] = 1.0
-
-
-@kernel
-def _store(z, lane, out):
-    """Keep a lane's point, scaled to unit length."""
-    total = 0.0
-    for i in range(out.size):
-        total += z[i, 0, lane] ** 2
-    scale = 1.0 / math.sqrt(total) if total > 0.0 else 0.0
-    for i in range(out.size):
-        out[i] = scale * z[i, 0, lane]
+            if not _next_weight(places, lane, vectors, state):
+                upcoming = _next_draw(upcoming, rho, (bistatic_fine, monostatic_fine), places, lane, vectors, state)
+                if places.draw[lane] < 0:
+                    continue
+                load_draw(block, draws, places.draw[lane], lane)
+            b, w = places.draw[lane], places.weight[lane]
+            _start(points[b], parameter, w, places.low[lane], places.high[lane], start[b], lane, vectors.trial)
+            state[_RHO, 0, lane] = rho[w]
+            state[_VALUE, 0, lane] = np.inf
+            state[_SLOPE, 0, lane] = 0.0
+            state[_STEP, 0, lane] = 1.0
+            state[_IS_FIRST, 0, lane] = 1.0
+            places.spent[lane] = 0
+            places.shortened[lane] = 0
+            places.finished[lane] = False
+        if places.draw.max() < 0:
+            return points, evaluations
+        newest = (newest + 1) % MEMORY
+        value, power = objective(block, get(state, _RHO, 0), vectors.trial, columns, vectors.fresh)
+        good, bend = _take_step(value, power, vectors, newest, state)
+        _rescale(good, bend, vectors, columns, newest, state)
+        _certify(block, value, power, columns, tolerance, places, state)
+        _aim(vectors, columns, newest, state)
+        _account(places, vectors, state, points, evaluations)

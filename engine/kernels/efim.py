@@ -19,7 +19,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..accelerate import kernel
-from ..lanes import everywhere, get, lane_zeros, put, root, where_less
+from ..lanes import everywhere, get, lane_zeros, put, where_less
+from .packs import cholesky, hermitian_cholesky
 
 KINDS = 4
 
@@ -71,17 +72,22 @@ def link_work(link, rows):
 
 
 @kernel
+def _relative_phase(phasor, k, h):
+    """Real and imaginary part of the phase of path k against path h."""
+    a = get(phasor, k, 0)
+    b = get(phasor, k, 1)
+    c = get(phasor, h, 0)
+    d = get(phasor, h, 1)
+    return a * c + b * d, b * c - a * d
+
+
+@kernel
 def turn(link, sr, si, turned):
     """T = Phi S Phi^H for rows of a path k and columns of a path h <= k."""
     n = link.phasor.shape[0]
     for k in range(n):
         for h in range(k + 1):
-            a = get(link.phasor, k, 0)
-            b = get(link.phasor, k, 1)
-            c = get(link.phasor, h, 0)
-            d = get(link.phasor, h, 1)
-            real = a * c + b * d
-            imag = b * c - a * d
+            real, imag = _relative_phase(link.phasor, k, h)
             for r in (k, n + k):
                 for s in (h, n + h):
                     x = get(sr, r, s)
@@ -139,27 +145,7 @@ def gram_of_rest(link, turned, efim):
 def _eliminate_gains(gains, efim, n):
     """Factor the gains' block of G in place and take their share off E; 0 where a pivot is not positive."""
     size = n + efim.shape[0]
-    fine = everywhere(1.0)
-    for j in range(n):
-        d = get(gains, j, j)
-        for k in range(j):
-            d -= get(gains, j, k) * get(gains, j, k)
-            d -= get(gains, size + j, k) * get(gains, size + j, k)
-        fine = where_less(0.0, d, fine, 0.0)
-        scale = 1.0 / root(where_less(0.0, d, d, 1.0))
-        put(gains, scale, j, j)  # the reciprocal: only that is used
-        for i in range(j + 1, size):
-            x = get(gains, i, j)
-            y = get(gains, size + i, j)
-            for k in range(j):
-                a = get(gains, i, k)
-                b = get(gains, size + i, k)
-                c = get(gains, j, k)
-                d = get(gains, size + j, k)
-                x -= a * c + b * d
-                y -= b * c - a * d
-            put(gains, x * scale, i, j)
-            put(gains, y * scale, size + i, j)
+    fine = hermitian_cholesky(gains, size, n)
     for i in range(efim.shape[0]):
         for j in range(i + 1):
             x = get(efim, i, j)
@@ -217,25 +203,6 @@ def to_positions(transform, efim, half, out):
 
 
 @kernel
-def _cholesky(a, n):
-    """Lower factor in place with reciprocals on its diagonal; 0 in the lanes in which it breaks down."""
-    fine = everywhere(1.0)
-    for j in range(n):
-        d = get(a, j, j)
-        for k in range(j):
-            d -= get(a, j, k) * get(a, j, k)
-        fine = where_less(0.0, d, fine, 0.0)
-        scale = 1.0 / root(where_less(0.0, d, d, 1.0))
-        put(a, scale, j, j)
-        for i in range(j + 1, n):
-            x = get(a, i, j)
-            for k in range(j):
-                x -= get(a, i, k) * get(a, j, k)
-            put(a, x * scale, i, j)
-    return fine
-
-
-@kernel
 def factor_positions(link, sr, si, work):
     """Cholesky factor of the whitened position EFIM into work.triangle; 0 in the lanes without one."""
     fine = equivalent_fim(link, sr, si, work)
@@ -246,7 +213,7 @@ def factor_positions(link, sr, si, work):
         for i in range(m):
             for j in range(i + 1):
                 put(work.triangle, get(work.efim, i, j), i, j)
-    return where_less(0.0, _cholesky(work.triangle, m), fine, 0.0)
+    return where_less(0.0, cholesky(work.triangle, m), fine, 0.0)
 
 
 @kernel
@@ -349,12 +316,7 @@ def _add_gradient(link, outer, weight, gr, gi):
     size = outer.shape[1]
     for k in range(n):
         for h in range(k + 1):
-            a = get(link.phasor, k, 0)
-            b = get(link.phasor, k, 1)
-            c = get(link.phasor, h, 0)
-            d = get(link.phasor, h, 1)
-            real = a * c + b * d
-            imag = b * c - a * d
+            real, imag = _relative_phase(link.phasor, k, h)
             for u in range(2):
                 for v in range(2):
                     x = everywhere(0.0)

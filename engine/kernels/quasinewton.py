@@ -2,48 +2,12 @@
 
 from ..accelerate import kernel
 from ..lanes import everywhere, get, put
+from .packs import inner_row
 
 MEMORY = 8
 _SHORTER = 0.75  # by how much steps along stiff directions are shortened
 _NEARLY_PARALLEL = 1e-9
 _TINY = 1e-200  # keeps rows of zeros (fewer antennas than columns) finite
-
-
-@kernel
-def inner(a, b):
-    """Inner products of two vectors (size, 1, lane), in four interleaved sums."""
-    p = everywhere(0.0)
-    q = everywhere(0.0)
-    r = everywhere(0.0)
-    s = everywhere(0.0)
-    whole = a.shape[0] - a.shape[0] % 4
-    for i in range(0, whole, 4):
-        p += get(a, i, 0) * get(b, i, 0)
-        q += get(a, i + 1, 0) * get(b, i + 1, 0)
-        r += get(a, i + 2, 0) * get(b, i + 2, 0)
-        s += get(a, i + 3, 0) * get(b, i + 3, 0)
-    for i in range(whole, a.shape[0]):
-        p += get(a, i, 0) * get(b, i, 0)
-    return (p + q) + (r + s)
-
-
-@kernel
-def inner_row(a, row, b):
-    """The same of a[row] (row, size, lane) and b (size, 1, lane)."""
-    p = everywhere(0.0)
-    q = everywhere(0.0)
-    r = everywhere(0.0)
-    s = everywhere(0.0)
-    size = b.shape[0]
-    whole = size - size % 4
-    for i in range(0, whole, 4):
-        p += get(a, row, i) * get(b, i, 0)
-        q += get(a, row, i + 1) * get(b, i + 1, 0)
-        r += get(a, row, i + 2) * get(b, i + 2, 0)
-        s += get(a, row, i + 3) * get(b, i + 3, 0)
-    for i in range(whole, size):
-        p += get(a, row, i) * get(b, i, 0)
-    return (p + q) + (r + s)
 
 
 @kernel
