@@ -102,7 +102,8 @@ def pilot(job: JobFile, missing: list[tuple[int, int]]) -> float:
         evaluate(job, start, start + draws)
         return time.perf_counter() - begun
 
-    draws, seconds = 1, seconds_of(1)  # with whatever is loaded only now: all there is of a short job
+    seconds_of(1)  # whatever is loaded or compiled only now is not the draws' doing
+    draws, seconds = 1, seconds_of(1)
     more = 8
     while more <= _PILOT_SHARE * (stop - start):
         draws, seconds = more, seconds_of(more)
