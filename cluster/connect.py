@@ -1,4 +1,4 @@
-"""From the name of a cluster profile to a Dask client.
+"""From a cluster profile to a Dask client.
 
 Importing this module does not import Dask, so its pins can be set before anything reads them.
 """
@@ -9,48 +9,52 @@ import logging
 import os
 import signal
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from types import MappingProxyType
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cluster.errors import ClusterError
+from cluster.profiles import AddressProfile, LocalProfile, NoCluster, Profile, SlurmProfile, SshProfile, load_profile
+from cluster.security import refuse_plain_tcp, run_keys
+from cluster.threads import THREAD_VARIABLES, WORKER_ENVIRONMENT
 
 if TYPE_CHECKING:
     from distributed import Client, Worker, WorkerPlugin
 
-PROFILES = ("none", "local")
+__all__ = ["THREAD_VARIABLES", "WORKER_ENVIRONMENT", "connect", "usable_cores"]
 
-#: One thread per process: parallelism comes from processes, and sums keep one order.
-THREAD_VARIABLES: Mapping[str, str] = MappingProxyType(
-    {
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "NUMEXPR_NUM_THREADS": "1",
-        "VECLIB_MAXIMUM_THREADS": "1",
-        "NUMBA_NUM_THREADS": "1",
-    }
-)
-
-#: What a worker process starts with: the pins; no HDF5 locks, which fail on some shared file systems and
-#: which files written once do not need; and no module taken from the folder that the user happens to be in.
-WORKER_ENVIRONMENT: Mapping[str, str] = MappingProxyType(
-    {**THREAD_VARIABLES, "HDF5_USE_FILE_LOCKING": "FALSE", "PYTHONSAFEPATH": "1"}
-)
+# Nothing is shown of a run but by its own commands: Dask's pages can also retire workers, and have no lock.
+_QUIET: Mapping[str, Sequence[str]] = {"distributed.scheduler.http.routes": (), "distributed.worker.http.routes": ()}
+_ANSWER_SECONDS = "20s"
 
 
 @contextmanager
-def connect(kind: str, workers: int | None = None) -> Iterator[Client | None]:
-    """Open the cluster of a profile, and close it with everything in it at the end of the block.
+def connect(
+    profile: Profile | str,
+    workers: int | None = None,
+    *,
+    folder: Path | None = None,
+    name: str = "run",
+    insecure_tcp: bool = False,
+    on_jobs: Callable[[Sequence[str]], None] | None = None,
+) -> Iterator[Client | None]:
+    """Open the cluster of a profile, and close what was started for it at the end of the block.
 
     Parameters
     ----------
-    kind
-        ``"none"``: no cluster, the work is done in this process. ``"local"``: worker processes of one
-        thread each on this machine, reached over 127.0.0.1 alone.
+    profile
+        A profile, or what `load_profile` finds one by.
     workers
-        Number of worker processes; the cores this process may use by default. Ignored for ``"none"``.
+        Number of worker processes (local, ssh: of each host) or jobs (slurm) in place of the profile's.
+    folder
+        Folder of the run that workers can see: job logs and, for as long as it lasts, its keys.
+    name
+        What batch jobs are named after.
+    insecure_tcp
+        Whether an address without encryption is accepted.
+    on_jobs
+        Told the numbers of batch jobs as they are submitted, from another thread.
 
     Yields
     ------
@@ -60,21 +64,36 @@ def connect(kind: str, workers: int | None = None) -> Iterator[Client | None]:
     Raises
     ------
     ClusterError
-        If there is no such profile, the number of workers is not positive, or the workers do not start.
+        If there is no such profile, it is of a kind that is not run from here, the number of workers is not
+        positive, or the workers do not start.
     """
-    if kind not in PROFILES:
-        raise ClusterError(f"no cluster profile {kind!r}; there are {', '.join(PROFILES)}")
+    if isinstance(profile, str):
+        profile = load_profile(profile)
     if workers is not None and workers < 1:
         raise ClusterError(f"{workers} workers cannot work; give a number from 1")
-    if kind == "none":
+    if isinstance(profile, NoCluster):
         yield None
         return
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="crbatch-cluster-", ignore_cleanup_errors=True))
         # For as long as the cluster lives: a worker that replaces a dead one inherits it as well, and a
         # value from the user's shell would win over the one in Dask's configuration.
         stack.enter_context(_environment(WORKER_ENVIRONMENT))
-        yield stack.enter_context(_local_client(workers or usable_cores(), folder))
+        match profile:
+            case LocalProfile():
+                client = _local_client(profile, workers)
+            case AddressProfile():
+                client = _existing_client(profile, insecure_tcp)
+            case SshProfile():
+                client = _ssh_client(profile, workers, _needed(folder))
+            case SlurmProfile():
+                from cluster.slurm import slurm_client
+
+                client = slurm_client(profile, workers, _needed(folder), name, on_jobs)
+            case _:
+                raise ClusterError(
+                    f'a profile of kind "{profile.kind}" is for `crbatch submit --dry-run`, which prints its scripts'
+                )
+        yield stack.enter_context(client)
 
 
 def usable_cores() -> int:
@@ -82,29 +101,36 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def _needed(folder: Path | None) -> Path:
+    if folder is None:
+        raise ClusterError("workers elsewhere need the folder of a run that they can see")
+    return folder.resolve()
+
+
 @contextmanager
-def _local_client(workers: int, folder: str) -> Iterator[Client]:
+def _local_client(profile: LocalProfile, workers: int | None) -> Iterator[Client]:
     import dask
     from distributed import Client, LocalCluster
     from distributed.system import MEMORY_LIMIT
 
-    settings = {
-        "temporary-directory": folder,
-        "distributed.worker.multiprocessing-method": "spawn",  # a fork would copy locks and loaded libraries
-        "distributed.scheduler.http.routes": [],
-        "distributed.worker.http.routes": [],
-    }
+    count = workers or profile.workers or usable_cores()
     with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="crbatch-cluster-", ignore_cleanup_errors=True))
+        settings = {
+            **_QUIET,
+            "temporary-directory": folder,
+            "distributed.worker.multiprocessing-method": "spawn",  # a fork would copy locks and loaded libraries
+        }
         stack.enter_context(dask.config.set(settings))
         try:
             cluster = LocalCluster(
-                n_workers=workers,
+                n_workers=count,
                 threads_per_worker=1,
                 host="127.0.0.1",
                 dashboard_address=None,
                 # A lost worker is `dispatch`'s to answer, at once. A free port instead of Dask's fixed one.
                 scheduler_kwargs={"allowed_failures": 0, "dashboard_address": "127.0.0.1:0"},
-                memory_limit=MEMORY_LIMIT // workers,
+                memory_limit=MEMORY_LIMIT // count,
                 silence_logs=logging.CRITICAL,
             )
             stack.enter_context(cluster)
@@ -112,7 +138,69 @@ def _local_client(workers: int, folder: str) -> Iterator[Client]:
             client.register_plugin(_deaf_to_interrupts())
         except (OSError, RuntimeError, TimeoutError) as error:
             hint = 'a script has to connect under `if __name__ == "__main__":`'
-            raise ClusterError(f"{workers} local workers did not start: {error} ({hint})") from error
+            raise ClusterError(f"{count} local workers did not start: {error} ({hint})") from error
+        yield client
+
+
+@contextmanager
+def _existing_client(profile: AddressProfile, insecure_tcp: bool) -> Iterator[Client]:
+    from distributed import Client
+    from distributed.security import Security
+
+    if not insecure_tcp:
+        refuse_plain_tcp(profile.address)
+    security = None
+    if profile.tls_ca:
+        security = Security(
+            require_encryption=True,
+            tls_ca_file=profile.tls_ca,
+            tls_client_cert=profile.tls_cert,
+            tls_client_key=profile.tls_key,
+        )
+    try:
+        client = Client(profile.address, security=security, timeout=_ANSWER_SECONDS, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ClusterError(f"{profile.address}: no Dask scheduler answers there: {error}") from error
+    with client:
+        if not client.nthreads():
+            raise ClusterError(f"{profile.address}: this scheduler has no workers; start some first")
+        yield client
+
+
+@contextmanager
+def _ssh_client(profile: SshProfile, workers: int | None, folder: Path) -> Iterator[Client]:
+    import dask
+    from distributed import Client, SSHCluster
+
+    with ExitStack() as stack:
+        keys = stack.enter_context(run_keys(folder))
+        # Processes over ssh inherit this configuration, so the keys' paths, and not the keys, are on command lines.
+        settings = {
+            **_QUIET,
+            "distributed.comm.require-encryption": True,
+            "distributed.comm.tls.ca-file": str(keys.certificate),
+            **{
+                f"distributed.comm.tls.{role}.{part}": str(path)
+                for role in ("client", "scheduler", "worker")
+                for part, path in (("cert", keys.certificate), ("key", keys.key))
+            },
+            "distributed.scheduler.allowed-failures": 0,
+        }
+        stack.enter_context(dask.config.set(settings))
+        try:
+            cluster = SSHCluster(
+                [profile.hosts[0], *profile.hosts],
+                scheduler_options={"protocol": "tls", "dashboard": False, "dashboard_address": "127.0.0.1:0"},
+                worker_options={"nthreads": 1, "n_workers": workers or profile.workers, "protocol": "tls"},
+                remote_python=profile.python or None,
+                security=keys.security(),
+            )
+            stack.enter_context(cluster)
+            client = stack.enter_context(Client(cluster, set_as_default=False))
+        except ImportError as error:
+            raise ClusterError(f"ssh needs the package asyncssh beside crbatch: {error}") from error
+        except Exception as error:  # asyncssh has many, of no common kind
+            raise ClusterError(f"no cluster over ssh on {', '.join(profile.hosts)}: {error}") from error
         yield client
 
 

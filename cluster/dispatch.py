@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cluster.errors import ClusterError
+from cluster.walltime import InTime, OutOfTime
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -17,6 +19,38 @@ Receipt = TypeVar("Receipt")
 
 #: One task at work and one waiting beside it, so that a worker never waits for this process.
 TASKS_PER_THREAD = 2
+_PAUSE_SECONDS = 0.5
+_FAILURES_IN_A_ROW = 20  # of items that were tried alone, with nothing finished in between
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What stands in for the receipt of an item that cannot be done.
+
+    Attributes
+    ----------
+    reason
+        One line: the exception, or that the worker died.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Poison(Generic[Item]):
+    """How to go on when an item fails wherever it is tried.
+
+    Attributes
+    ----------
+    halves
+        Splits an item in parts that are tried on their own; gives none if it cannot be split, and the item is
+        reported as a `Failure` then.
+    fatal
+        Exceptions that are not the item's doing; they end the dispatch.
+    """
+
+    halves: Callable[[Item], Sequence[Item]]
+    fatal: tuple[type[Exception], ...] = ()
 
 
 def dispatch(
@@ -26,7 +60,9 @@ def dispatch(
     *,
     window: int | None = None,
     attempts: int = 3,
-) -> Generator[tuple[Item, Receipt], None, None]:
+    poison: Poison[Item] | None = None,
+    on_pause: Callable[[], None] | None = None,
+) -> Generator[tuple[Item, Receipt | Failure], None, None]:
     """Yield each item with what ``function(item)`` returned, as they finish.
 
     At most `window` items are out at a time, and nothing is kept of a finished one: whatever the cluster
@@ -35,7 +71,8 @@ def dispatch(
 
     An item whose worker died is sent again, as the worker may just have been taken away. Its last attempt
     comes when all else is done, with no other item out, so that an item is not blamed for its neighbour. What
-    fails even then is an error, raised at the end; at once if workers die and die and nothing is finished.
+    fails even then is halved until the culprit is found, if `poison` says how, or is an error, raised at the end;
+    at once if workers die and die and nothing is finished.
 
     Parameters
     ----------
@@ -46,9 +83,13 @@ def dispatch(
     items
         Picklable; taken one by one, when there is room for them.
     window
-        Most items out at a time; two for each thread of the cluster by default.
+        Most items out at a time; by default two for each thread that the cluster has by then.
     attempts
         How often an item is tried whose worker dies; with one attempt, a neighbour may be blamed.
+    poison
+        What to do about items that raise an exception or cost every worker its life.
+    on_pause
+        Called about twice a second while nothing arrives; may raise to end the waiting.
 
     Raises
     ------
@@ -60,69 +101,97 @@ def dispatch(
     """
     if attempts < 1 or (window is not None and window < 1):
         raise ValueError(f"window = {window} and attempts = {attempts} must be at least 1")
+    queue = _Queue(items, attempts, poison)
     if client is None:
-        return _in_process(function, items)
-    window = window or TASKS_PER_THREAD * max(1, sum(client.nthreads().values()))
-    return _on_cluster(client, function, items, window, attempts)
+        return _in_process(function, queue)
+    return _on_cluster(client, function, queue, window, on_pause)
 
 
 def _in_process(
-    function: Callable[[Item], Receipt], items: Iterable[Item]
-) -> Generator[tuple[Item, Receipt], None, None]:
-    for item in items:
+    function: Callable[[Item], Receipt], queue: _Queue[Item]
+) -> Generator[tuple[Item, Receipt | Failure], None, None]:
+    while task := queue.take(alone=True):
         try:
-            receipt = function(item)
+            receipt: Receipt | Failure = function(task.item)
         except Exception as error:
-            error.add_note(_note(item))
-            raise
-        yield item, receipt
+            error.add_note(_note(task.item))
+            if queue.split(task, error):
+                continue
+            receipt = Failure(_one_line(error))
+        else:
+            queue.finished()
+        yield task.item, receipt
 
 
 def _on_cluster(
-    client: Client, function: Callable[[Item], Receipt], items: Iterable[Item], window: int, attempts: int
-) -> Generator[tuple[Item, Receipt], None, None]:
-    from distributed import KilledWorker, as_completed
+    client: Client,
+    function: Callable[[Item], Receipt],
+    queue: _Queue[Item],
+    window: int | None,
+    on_pause: Callable[[], None] | None,
+) -> Generator[tuple[Item, Receipt | Failure], None, None]:
+    from distributed import KilledWorker
     from distributed.client import FutureCancelledError
 
-    queue = _Queue(items, attempts)
     out: dict[Future[Any], _Task[Item]] = {}
-    finished = as_completed()
-    losses_in_a_row = 0
+    arrived: SimpleQueue[Future[Any]] = SimpleQueue()
+    room = window or _room(client)
+    until_look = room
     try:
         while True:
-            while len(out) < window and (task := queue.take(alone=not out)):
-                future = client.submit(function, task.item, pure=False)
+            while len(out) < room and (task := queue.take(alone=not out)):
+                future = client.submit(InTime(function), task.item, pure=False)
                 out[future] = task
-                finished.add(future)
+                future.add_done_callback(arrived.put)
             if not out:
                 break
-            future = next(finished)
+            future = _next(arrived, on_pause)
             task = out.pop(future)
             try:
-                receipt = future.result()
-            except KilledWorker as error:
-                queue.give_back(task)
-                losses_in_a_row += 1
-                if losses_in_a_row > window * attempts:  # more than the items that were out account for
-                    raise ClusterError(
-                        f"workers died {losses_in_a_row} times in a row, at last at {task.item!r}"
-                    ) from error
+                receipt: Receipt | Failure = future.result()
+            except OutOfTime:
+                queue.put_back(task)
                 continue
+            except KilledWorker as error:
+                death = ClusterError(f"the worker died in each attempt at: {task.item!r}")
+                death.__cause__ = error
+                if not queue.give_back(task, death, most_in_a_row=room):
+                    continue
+                receipt = Failure("the worker died")
             except FutureCancelledError as error:
                 raise ClusterError(f"the cluster was lost, with {task.item!r} and others out") from error
             except Exception as error:
                 error.add_note(_note(task.item))
-                raise
+                if queue.split(task, error):
+                    continue
+                receipt = Failure(_one_line(error))
+            else:
+                queue.finished()
             finally:
                 future.release()
-            losses_in_a_row = 0
             yield task.item, receipt
+            until_look -= 1
+            if window is None and until_look <= 0:  # workers come and go; asking costs a millisecond
+                room = until_look = _room(client)
     finally:
         if out and client.status == "running":  # the caller left early, and perhaps closed the cluster first
             client.cancel(list(out))
-    if queue.lost:
-        names = ", ".join(repr(task.item) for task in queue.lost)
-        raise ClusterError(f"the worker died in each of {attempts} attempts at: {names}")
+    queue.raise_for_lost()
+
+
+def _room(client: Client) -> int:
+    """Items that may be out at a time."""
+    threads: dict[str, int] = client.nthreads()
+    return TASKS_PER_THREAD * max(1, sum(threads.values()))
+
+
+def _next(arrived: SimpleQueue[Future[Any]], on_pause: Callable[[], None] | None) -> Future[Any]:
+    while True:
+        try:
+            return arrived.get(timeout=_PAUSE_SECONDS)
+        except Empty:
+            if on_pause is not None:
+                on_pause()
 
 
 @dataclass
@@ -134,14 +203,18 @@ class _Task(Generic[Item]):
 class _Queue(Generic[Item]):
     """What is still to be sent: items that lost their worker, then fresh ones, then suspects, each alone."""
 
-    def __init__(self, items: Iterable[Item], attempts: int) -> None:
+    def __init__(self, items: Iterable[Item], attempts: int, poison: Poison[Item] | None) -> None:
         self._attempts = attempts
+        self._poison = poison
         self._again: deque[_Task[Item]] = deque()
         self._fresh = iter(items)
         self._suspects: deque[_Task[Item]] = deque()
-        self.lost: list[_Task[Item]] = []
+        self._lost: list[_Task[Item]] = []
+        self._deaths = 0  # in a row, with nothing finished in between
+        self._failures = 0
 
     def take(self, alone: bool) -> _Task[Item] | None:
+        """The next task, if there is one that may go out now."""
         if self._again:
             return self._again.popleft()
         for item in self._fresh:
@@ -150,10 +223,50 @@ class _Queue(Generic[Item]):
             return self._suspects.popleft()
         return None
 
-    def give_back(self, task: _Task[Item]) -> None:
+    def finished(self) -> None:
+        """Note that an item was done, so that not all is lost."""
+        self._deaths = self._failures = 0
+
+    def put_back(self, task: _Task[Item]) -> None:
+        """Take back an item that was not tried."""
+        self._again.append(task)
+
+    def give_back(self, task: _Task[Item], death: ClusterError, most_in_a_row: int) -> bool:
+        """Take back an item whose worker died; True if it has to be reported as a failure."""
+        self._deaths += 1
+        if self._deaths > most_in_a_row * self._attempts:  # more than the items that were out account for
+            raise ClusterError(f"workers died {self._deaths} times in a row, at last at {task.item!r}") from death
         task.losses += 1
         left = self._attempts - task.losses
-        (self._again if left > 1 else self._suspects if left else self.lost).append(task)
+        if left > 0:
+            (self._again if left > 1 else self._suspects).append(task)
+            return False
+        if self._poison is None:
+            self._lost.append(task)
+            return False
+        return not self.split(task, death)
+
+    def split(self, task: _Task[Item], error: Exception) -> bool:
+        """Put the halves of an item in its place, to be tried alone; False if it is a single culprit.
+
+        Raises the error where nobody wants to know of culprits, or where too many fail for it to be the items' doing.
+        """
+        self._failures += 1
+        if self._poison is None or isinstance(error, self._poison.fatal) or self._failures > _FAILURES_IN_A_ROW:
+            raise error
+        parts = self._poison.halves(task.item)
+        self._suspects.extendleft(_Task(part, self._attempts - 1) for part in reversed(parts))
+        return bool(parts)
+
+    def raise_for_lost(self) -> None:
+        """Raise if items are left that lost their worker in every attempt."""
+        if self._lost:
+            names = ", ".join(repr(task.item) for task in self._lost)
+            raise ClusterError(f"the worker died in each of {self._attempts} attempts at: {names}")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _note(item: object) -> str:

@@ -1,0 +1,112 @@
+"""TLS between the processes of a run, with keys that live as long as the run does.
+
+Whoever reaches a Dask scheduler runs code as its owner, so wherever traffic leaves 127.0.0.1 both sides have to show
+a certificate of this run's own authority.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from cluster.errors import ClusterError
+
+if TYPE_CHECKING:
+    from distributed.security import Security
+
+_PREFIX = ".keys-"
+
+
+@dataclass(frozen=True)
+class Keys:
+    """A run's own authority and the one key that its processes share, as PEM files.
+
+    Attributes
+    ----------
+    certificate, key
+        The files, readable by their owner alone. The certificate is its own authority.
+    """
+
+    certificate: Path
+    key: Path
+
+    def security(self) -> Security:
+        """What Dask's scheduler, workers and client take."""
+        from distributed.security import Security
+
+        certificate, key = str(self.certificate), str(self.key)
+        return Security(
+            require_encryption=True,
+            tls_ca_file=certificate,
+            tls_client_cert=certificate,
+            tls_client_key=key,
+            tls_scheduler_cert=certificate,
+            tls_scheduler_key=key,
+            tls_worker_cert=certificate,
+            tls_worker_key=key,
+        )
+
+
+@contextmanager
+def run_keys(parent: Path) -> Iterator[Keys]:
+    """Make fresh keys in a folder of their own in `parent`, and remove them at the end of the block.
+
+    What a killed run left in `parent` is removed as well.
+
+    Raises
+    ------
+    ClusterError
+        If others could exchange the folder: `parent` is writable for them.
+    """
+    from distributed.security import Security
+
+    if parent.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not parent.stat().st_mode & stat.S_ISVTX:
+        raise ClusterError(f"{parent}: others may write there, so keys are not safe in it; chmod go-w {parent}")
+    for left in parent.glob(f"{_PREFIX}*"):
+        shutil.rmtree(left)
+    made = Security.temporary()
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))  # mode 0700
+    try:
+        keys = Keys(folder / "certificate.pem", folder / "key.pem")
+        _write_private(keys.certificate, made.tls_ca_file)
+        _write_private(keys.key, made.tls_scheduler_key)
+        yield keys
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # the run is over; a vanished folder is as good
+
+
+def _write_private(path: Path, text: str) -> None:
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+        file.write(text)
+
+
+def refuse_plain_tcp(address: str) -> None:
+    """Refuse an address that is reached without encryption over a network.
+
+    Raises
+    ------
+    ClusterError
+        Unless the address is of TLS or of this machine's loopback.
+    """
+    parts = urlsplit(address if "://" in address else f"tcp://{address}")
+    if parts.scheme in ("tls", "wss"):
+        return
+    host = parts.hostname or ""
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost"
+    if not loopback:
+        raise ClusterError(
+            f"{address}: without encryption, whoever sees this traffic can run code as you; "
+            "use tls:// with tls_ca, tls_cert and tls_key, or say --insecure-tcp"
+        )

@@ -1,0 +1,176 @@
+"""Workers as SLURM jobs, and the loop that replaces those that were lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cluster.batch import alive, check_folder, template
+from cluster.errors import ClusterError
+from cluster.profiles import SlurmProfile
+from cluster.security import run_keys
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+_LOOK_SECONDS = 10.0
+_REPLACED_PER_WORKER = 20  # a job that always fails at once must not be submitted for ever
+_LOCAL = "127.0.0.1:0"
+
+
+@contextmanager
+def slurm_client(
+    profile: SlurmProfile,
+    workers: int | None,
+    folder: Path,
+    name: str,
+    on_jobs: Callable[[Sequence[str]], None] | None,
+) -> Iterator[Client]:
+    """Open a scheduler in this process and worker jobs in the queue; jobs that are lost are replaced.
+
+    Parameters
+    ----------
+    profile
+        What a job is like.
+    workers
+        Number of jobs in place of the profile's.
+    folder
+        Folder of the run, on the shared file system.
+    name
+        What the jobs are named after.
+    on_jobs
+        Told the numbers of jobs as they are submitted, from another thread.
+
+    Yields
+    ------
+    Client
+        It has no workers until the queue has started one.
+
+    Raises
+    ------
+    ClusterError
+        If jobs cannot be submitted, or too many were lost.
+    """
+    import dask
+    from distributed import Client
+
+    check_folder(folder)
+    count = workers or profile.workers
+    with ExitStack() as stack:
+        keys = stack.enter_context(run_keys(folder))
+        stack.enter_context(
+            dask.config.set({"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []})
+        )
+        try:
+            cluster = stack.enter_context(
+                _cluster_class()(
+                    **template(profile, name, folder / "logs"),
+                    security=keys.security(),
+                    protocol="tls://",
+                    interface=profile.interface or None,
+                    scheduler_options={"dashboard_address": _LOCAL, "dashboard": False, "allowed_failures": 0},
+                    worker_extra_args=["--dashboard-address", _LOCAL, "--no-dashboard"],
+                    silence_logs=logging.CRITICAL,
+                )
+            )
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ClusterError(f"the scheduler did not start: {error}") from error
+        client = stack.enter_context(Client(cluster, set_as_default=False))
+        keeper = _Keeper(cluster, count, on_jobs)
+        cluster.sync(keeper.look)
+        task = cluster.sync(keeper.begin)
+        stack.callback(cluster.loop.add_callback, task.cancel)
+        try:
+            yield client
+        except ClusterError as error:
+            raise keeper.problem or error from error
+
+
+def _cluster_class() -> Any:
+    from dask_jobqueue.slurm import SLURMCluster, SLURMJob
+
+    class PrivateJob(SLURMJob):
+        """A job whose script nobody else can read on its way to the queue."""
+
+        @contextmanager
+        def job_file(self) -> Iterator[str]:
+            descriptor, path = tempfile.mkstemp(suffix=".sh")  # mode 0600
+            try:
+                with os.fdopen(descriptor, "w") as file:
+                    file.write(self.job_script())  # type: ignore[no-untyped-call]
+                yield path
+            finally:
+                os.unlink(path)
+
+    class PrivateCluster(SLURMCluster):
+        """A cluster of such jobs."""
+
+        job_cls = PrivateJob
+
+    return PrivateCluster
+
+
+class _Keeper:
+    """Compares the jobs that are wanted with those that are alive, and replaces the others."""
+
+    def __init__(self, cluster: Any, wanted: int, on_jobs: Callable[[Sequence[str]], None] | None) -> None:
+        self._cluster = cluster
+        self._wanted = wanted
+        self._on_jobs = on_jobs
+        self._known: set[str] = set()
+        self._replaced = -wanted  # the first ones replace nothing
+        self.problem: ClusterError | None = None
+
+    async def begin(self) -> asyncio.Task[None]:
+        """Look again and again, in the cluster's own event loop."""
+        return asyncio.create_task(self._keep_looking())
+
+    async def _keep_looking(self) -> None:
+        while self.problem is None:
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                await self.look()
+            except ClusterError as error:
+                # The queue may be full or away for a while; with no job left there is nothing to wait for.
+                if not self._cluster.workers or self._replaced > _REPLACED_PER_WORKER * self._wanted:
+                    self.problem = error
+        await self._cluster.scheduler.close()  # whoever waits for results is told so
+
+    async def look(self) -> None:
+        """Replace the jobs that are gone.
+
+        Raises
+        ------
+        ClusterError
+            If the queue refuses jobs, or too many were lost.
+        """
+        jobs = {name: worker.job_id for name, worker in self._cluster.workers.items()}
+        living = await asyncio.to_thread(alive, "slurm", [job for job in jobs.values() if job])
+        for name, job in jobs.items():
+            if job not in living:
+                self._cluster.worker_spec.pop(name, None)
+        missing = self._wanted - len(self._cluster.worker_spec)
+        if not missing:
+            return
+        self._replaced += missing
+        if self._replaced > _REPLACED_PER_WORKER * self._wanted:
+            raise ClusterError(f"{self._replaced} worker jobs were lost; see their logs")
+        while len(self._cluster.worker_spec) < self._wanted:
+            self._cluster.worker_spec.update(self._cluster.new_worker_spec())
+        try:
+            await self._cluster._correct_state()
+        except RuntimeError as error:
+            raise ClusterError(f"sbatch refuses worker jobs: {' '.join(str(error).split())}") from error
+        self._tell()
+
+    def _tell(self) -> None:
+        fresh = {worker.job_id for worker in self._cluster.workers.values() if worker.job_id} - self._known
+        self._known |= fresh
+        if fresh and self._on_jobs is not None:
+            self._on_jobs(sorted(fresh))
