@@ -51,14 +51,20 @@ def template(profile: QueueProfile, name: str, logs: Path, directives: Sequence[
         "processes": profile.cores,
         "memory": profile.memory,
         "job_name": job_name(name),
-        "log_directory": str(logs),
-        "job_extra_directives": [*profile.directives, *directives],
+        "log_directory": None,  # it would be made at once, and a script is only a text
+        "job_extra_directives": [*_logs(profile, logs), *profile.directives, *directives],
         "job_script_prologue": prologue(profile),
         "python": f"{shlex.quote(sys.executable)} -P",
         "local_directory": '"$scratch"',
         "death_timeout": 60,
         "shebang": "#!/usr/bin/env bash",
     }
+
+
+def _logs(profile: QueueProfile, folder: Path) -> list[str]:
+    if isinstance(profile, PbsProfile):
+        return [f"-o {folder}/", f"-e {folder}/"]
+    return [f"-o {folder}/%x-%j.out", f"-e {folder}/%x-%j.err"]
 
 
 def prologue(profile: QueueProfile) -> list[str]:

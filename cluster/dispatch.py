@@ -20,6 +20,7 @@ Receipt = TypeVar("Receipt")
 #: One task at work and one waiting beside it, so that a worker never waits for this process.
 TASKS_PER_THREAD = 2
 _PAUSE_SECONDS = 0.5
+_PREPARE_SECONDS = 60.0
 _FAILURES_IN_A_ROW = 20  # of items that were tried alone, with nothing finished in between
 
 
@@ -177,6 +178,21 @@ def _on_cluster(
         if out and client.status == "running":  # the caller left early, and perhaps closed the cluster first
             client.cancel(list(out))
     queue.raise_for_lost()
+
+
+def prepare_workers(client: Client, function: Callable[[], object]) -> None:
+    """Call a function once in every worker there is now, so that its cost is not the first item's.
+
+    A worker that is lost meanwhile is not waited for.
+    """
+    from distributed import wait
+
+    futures = [client.submit(function, pure=False, workers=[address]) for address in client.nthreads()]
+    try:
+        wait(futures, timeout=_PREPARE_SECONDS)
+    except TimeoutError:
+        pass  # the first items will be slower, or find the worker gone
+    client.cancel(futures)
 
 
 def _room(client: Client) -> int:

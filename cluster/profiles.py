@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import platformdirs
+import tomli_w
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from cluster.errors import ClusterError
@@ -197,6 +198,11 @@ def parse_profile(document: dict[str, object], source: str) -> Profile:
         return _ADAPTER.validate_python(document)
     except ValidationError as error:
         raise ClusterError(f"{source}: {_explain(error, document)}") from None
+
+
+def profile_toml(profile: Profile) -> str:
+    """A profile as the text of a file that `load_profile` reads."""
+    return tomli_w.dumps(profile.model_dump(exclude_none=True))
 
 
 def packaged_profiles() -> list[str]:

@@ -1,4 +1,4 @@
-"""TLS between the processes of a run, with keys that live as long as the run does.
+"""TLS between the processes of a run, with keys (made by Dask with `cryptography`) that live as long as the run does.
 
 Whoever reaches a Dask scheduler runs code as its owner, so wherever traffic leaves 127.0.0.1 both sides have to show
 a certificate of this run's own authority.

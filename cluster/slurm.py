@@ -61,6 +61,7 @@ def slurm_client(
     from distributed import Client
 
     check_folder(folder)
+    (folder / "logs").mkdir(exist_ok=True)
     count = workers or profile.workers
     with ExitStack() as stack:
         keys = stack.enter_context(run_keys(folder))

@@ -43,8 +43,8 @@ ClusterOption = Annotated[
     typer.Option(
         "--cluster",
         metavar="PROFILE",
-        help="none: in this process. local: worker processes on this machine. By default none if the plan says "
-        "under 5 s, else local.",
+        help="none: in this process. local: worker processes on this machine. Or a profile of your own, a TOML file "
+        "or its name: an existing scheduler, SLURM, ssh. By default none if the plan says under 5 s, else local.",
     ),
 ]
 WorkersOption = Annotated[
@@ -83,31 +83,32 @@ def run(
     workers: WorkersOption = None,
     chunk: ChunkOption = None,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Make figures at the end.")] = True,
+    insecure_tcp: Annotated[
+        bool, typer.Option("--insecure-tcp", help="Accept a scheduler that is reached over a network unencrypted.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compute a job: designs, certificates and bounds into DIR/cube.nc, figures into DIR/report.
 
     Run it again to continue after an interruption, or after raising `draws.count`: finished draws are not redone.
     """
-    from cluster.connect import PROFILES
-
     from .progress import Progress
     from .run import check_job
     from .run import run as run_job
 
-    if cluster is not None and cluster not in PROFILES:
-        raise UsageProblem(f"--cluster: no profile {cluster!r}; there are {', '.join(PROFILES)}")
+    profile = None if cluster is None else _profile(cluster)
     checked = _load(job)
     check_job(checked, job)
     folder = _folder(output or Path(checked.name))
     outcome = run_job(
         checked,
         folder,
-        cluster=cluster,
+        cluster=profile,
         workers=workers,
         chunk=chunk,
         report=report,
         progress=Progress(quiet=as_json),
+        insecure_tcp=insecure_tcp,
     )
     print_result(outcome.summary | {"nothing_left": outcome.nothing_left}, as_json, _run_text(outcome))
     raise typer.Exit(int(outcome.exit))
@@ -128,6 +129,69 @@ def _run_text(outcome: Any) -> str:
         lines.append("  look at `status` in the cube for those that are neither certified nor unidentifiable")
     lines.append(f"  cube: {Path(s['folder']) / 'cube.nc'}")
     return "\n".join(lines)
+
+
+@app.command()
+def submit(
+    job: JobArgument,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="Folder of the run; ./NAME of the job by default."),
+    ] = None,
+    cluster: Annotated[
+        str, typer.Option("--cluster", metavar="PROFILE", help="A profile of a batch system: TOML file or name.")
+    ] = "slurm",
+    array: Annotated[
+        bool,
+        typer.Option("--array", help="Without a driver: each of the profile's jobs takes its share of chunks."),
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the job scripts, and do nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Hand a whole run to a batch system and return at once; follow it with `crbatch status DIR`.
+
+    A driver job keeps the profile's worker jobs busy and replaces those that are lost; it comes back to the queue
+    when its walltime ends. You can log out.
+    """
+    from cluster.profiles import PbsProfile, SlurmProfile
+
+    from .run import check_job
+    from .submit import scripts
+    from .submit import submit as submit_run
+
+    profile = _profile(cluster)
+    if not isinstance(profile, SlurmProfile | PbsProfile):
+        raise UsageProblem(f'--cluster: a profile of kind "{profile.kind}" has no queue; use run instead of submit')
+    checked = _load(job)
+    check_job(checked, job)
+    folder = _folder(output or Path(checked.name))
+    if dry_run:
+        made = scripts(checked, folder.path.resolve(), profile, array)
+        shown = {made.role: made.main, "finish": made.finish, "worker": made.worker}
+        shown = {role: text for role, text in shown.items() if text is not None}
+        print_result(shown, as_json, "\n".join(f"#### {role}\n{text}" for role, text in shown.items()))
+        return
+    ids = submit_run(checked, folder, profile, array)
+    print_result(
+        {"folder": str(folder.path), "jobs": ids},
+        as_json,
+        f"{folder.path}: submitted as {', '.join(ids)}\n  crbatch status {folder.path} follows it, "
+        f"crbatch stop {folder.path} ends it",
+    )
+
+
+@app.command(hidden=True)
+def work(
+    folder: FolderArgument,
+    share: Annotated[int, typer.Option("--share", min=0, help="Which share, from 0.")],
+    of: Annotated[int, typer.Option("--of", min=1, help="Of how many shares.")],
+) -> None:
+    """Compute one share of a submitted run's chunks: what each job of an array does."""
+    from .progress import Progress
+    from .submit import work as work_share
+
+    done = work_share(_folder(folder), share, of, Progress())
+    sys.stdout.write(f"share {share} of {of}: {done} chunks\n")
 
 
 @app.command()
@@ -252,6 +316,16 @@ def _load(job: str) -> Any:
         raise UsageProblem(str(error)) from None
 
 
+def _profile(name: str) -> Any:
+    from cluster.errors import ClusterError
+    from cluster.profiles import load_profile
+
+    try:
+        return load_profile(name)
+    except ClusterError as error:
+        raise UsageProblem(f"--cluster: {error}") from None
+
+
 def _folder(path: Path) -> Any:
     from .rundir import RunDirectory
 
@@ -271,7 +345,7 @@ def main() -> None:
     try:
         listen()
         check_one_place()  # before anything is imported from what could be another's package
-        from cluster.connect import THREAD_VARIABLES
+        from cluster.threads import THREAD_VARIABLES
 
         # Before NumPy or Numba are loaded: one thread a process, as in the workers.
         os.environ.update(THREAD_VARIABLES)

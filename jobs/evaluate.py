@@ -6,9 +6,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from engine import Designs, Draws, Scenario, design, sample
+from engine import Designs, Draws, Scenario, Status, design, sample
 from engine.beamforming.recovery import recover_all, recovery_losses
-from results.schema import make_dataset
+from results.schema import VARIABLES, make_dataset
 
 from .beams import load_beams
 from .jobfile import JobFile
@@ -72,6 +72,42 @@ def evaluate(job: JobFile, start: int, stop: int) -> xr.Dataset:
             parts.append(_point_arrays(job, scenario.slots, draws, designs, low))
         tables.append((index, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}))
     arrays = {name: _assembled(shape, [(index, table[name]) for index, table in tables]) for name in tables[0][1]}
+    return _labelled(job, arrays, start, stop)
+
+
+def failed(job: JobFile, start: int, stop: int) -> xr.Dataset:
+    """What stands in the cube for draws that could not be computed: NaN, with status "failed"."""
+    sizes = {"draw": stop - start, **sizes_of(job)}
+    shape = tuple(len(values) for values in job.sweep.values())
+    arrays = {}
+    for name, variable in VARIABLES.items():
+        if variable.keep is None or variable.keep in job.output.keep:
+            fill = np.nan if variable.dtype.startswith("f") else -1
+            arrays[name] = np.full((*shape, *(sizes[dim] for dim in variable.dims)), fill, variable.dtype)
+    arrays["status"][:] = int(Status.FAILED)
+    return _labelled(job, arrays, start, stop)
+
+
+def sizes_of(job: JobFile) -> dict[str, int]:
+    """Lengths of the cube's dimensions for one draw, the swept ones apart."""
+    scenarios = [scenario for _, scenario in job.sweep_points()]
+    paths = max(scenario.targets for scenario in scenarios) + 1
+    antennas = max(scenario.tx_antennas for scenario in scenarios)
+    return {
+        "scheme": len(job.design.schemes),
+        "rho": len(job.design.rho),
+        "path": paths,
+        "target": paths - 1,
+        "xy": 2,
+        "ri": 2,
+        "tx": antennas,
+        "tx_conj": antennas,
+        "slot": max(scenario.slots for scenario in scenarios),
+        "codeword": 2 * paths,
+    }
+
+
+def _labelled(job: JobFile, arrays: dict[str, NDArray[Any]], start: int, stop: int) -> xr.Dataset:
     return make_dataset(
         arrays,
         scheme=list(job.design.schemes),

@@ -6,6 +6,7 @@ from typing import Any
 
 from results.schema import VARIABLES
 
+from .evaluate import sizes_of
 from .jobfile import JobFile
 
 # Rough costs on one core of a current machine, for the plan's estimate alone: seconds per certified design
@@ -115,25 +116,10 @@ def _draw_seconds(job: JobFile, paths: int) -> float:
 
 def _draw_bytes(job: JobFile) -> int:
     """Bytes of one draw in the cube, at all points of the sweep."""
-    scenarios = [scenario for _, scenario in job.sweep_points()]
-    paths = max(scenario.targets for scenario in scenarios) + 1
-    antennas = max(scenario.tx_antennas for scenario in scenarios)
-    sizes = {
-        "draw": 1,
-        "scheme": len(job.design.schemes),
-        "rho": len(job.design.rho),
-        "path": paths,
-        "target": paths - 1,
-        "xy": 2,
-        "ri": 2,
-        "tx": antennas,
-        "tx_conj": antennas,
-        "slot": max(scenario.slots for scenario in scenarios),
-        "codeword": 2 * paths,
-    }
+    sizes = {"draw": 1, **sizes_of(job)}
     per_point = sum(
         int(variable.dtype[1]) * prod(sizes[dim] for dim in variable.dims)
         for variable in VARIABLES.values()
         if variable.keep is None or variable.keep in job.output.keep
     )
-    return len(scenarios) * per_point
+    return len(job.sweep_points()) * per_point

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,21 +13,22 @@ import numpy as np
 import xarray as xr
 
 from cluster.connect import connect, usable_cores
-from cluster.dispatch import dispatch
+from cluster.dispatch import Failure, Poison, dispatch, prepare_workers
 from cluster.errors import ClusterError
+from cluster.profiles import Profile, load_profile
 from engine import DesignError, Solver, Status, check_slots
 from results.cube import write_cube
-from results.shards import Shard, covering
+from results.shards import Shard, commit_bytes, covering
 
 from .beams import load_beams
-from .errors import EnvironmentProblem, Exit, UsageProblem
+from .errors import CommandError, EnvironmentProblem, Exit, UsageProblem
 from .identity import check_one_place, code_key, versions
 from .interrupt import deferred, stop_if_wished
 from .jobfile import JobFile
 from .plan import Plan, make_plan
 from .progress import Progress
 from .rundir import RunDirectory, write_plan
-from .task import Chunk, compute, pilot, warm_up
+from .task import Chunk, compute, flag_as_failed, halves, pilot, warm_up
 
 _IN_PROCESS_SECONDS = 5.0
 REFERENCE = (
@@ -80,11 +81,12 @@ def run(
     job: JobFile,
     folder: RunDirectory,
     *,
-    cluster: str | None,
+    cluster: Profile | str | None,
     workers: int | None,
     chunk: int | None,
     report: bool,
     progress: Progress,
+    insecure_tcp: bool = False,
 ) -> Outcome:
     """Do what is left of a job.
 
@@ -93,13 +95,15 @@ def run(
     job, folder
         What to compute and where to.
     cluster
-        "none", "local", or None to choose by the plan.
+        A profile or the name of one; None to choose between "none" and "local" by the plan.
     workers, chunk
-        Worker processes, and draws in a chunk; chosen by default.
+        Worker processes or jobs, and draws in a chunk; the profile's and chosen by default.
     report
         Whether to make figures.
     progress
         Tells the user.
+    insecure_tcp
+        Whether a scheduler may be reached without encryption over a network.
 
     Returns
     -------
@@ -122,9 +126,11 @@ def run(
     if missing:
         progress.say("loading the kernels (compiled once per version: up to a minute)")
         warm_up()  # once, before workers start: they then load what was compiled
-        plan = make_plan(job, missing, chunk, workers or usable_cores(), pilot(job, missing))
-        kind = cluster or _chosen(plan)
-        shards += _compute(job, folder, plan, kind, workers, progress)
+        profile = _profile(cluster) if cluster is not None else None
+        cores = workers or cores_of(profile)
+        plan = make_plan(job, missing, chunk, cores, pilot(job, missing))
+        place = Place(profile or _profile(_chosen(plan)), workers, insecure_tcp)
+        shards += _compute(job, folder, plan, place, progress)
         cover, _ = covering(shards, job.draws.count)
     if made or not folder.cube_is_current(job):
         made = True
@@ -148,45 +154,116 @@ def run(
     return Outcome(Exit.SOME_UNCERTIFIED if bad else Exit.DONE, not made, summary)
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where chunks are computed.
+
+    Attributes
+    ----------
+    profile
+        The cluster.
+    workers
+        Worker processes or jobs in place of the profile's.
+    insecure_tcp
+        Whether a scheduler may be reached without encryption over a network.
+    """
+
+    profile: Profile
+    workers: int | None
+    insecure_tcp: bool
+
+    @property
+    def sees_folder(self) -> bool:
+        """Whether workers commit shards themselves."""
+        return getattr(self.profile, "shared_filesystem", True)
+
+
+def _profile(cluster: Profile | str) -> Profile:
+    try:
+        return load_profile(cluster) if isinstance(cluster, str) else cluster
+    except ClusterError as error:
+        raise UsageProblem(f"--cluster: {error}") from None
+
+
+def cores_of(profile: Profile | None) -> int:
+    """Worker processes that a profile asks for."""
+    wanted = (getattr(profile, "workers", None) or 0) * getattr(profile, "cores", 1)
+    return wanted or usable_cores()
+
+
 def _chosen(plan: Plan) -> str:
     """Without a wish: in this process if that takes seconds, else on all cores."""
     share = sum(stop - start for start, stop in plan.chunks) / plan.draws
     return "none" if plan.core_hours * share * 3600.0 < _IN_PROCESS_SECONDS else "local"
 
 
-def _compute(
-    job: JobFile, folder: RunDirectory, plan: Plan, kind: str, workers: int | None, progress: Progress
-) -> list[Shard]:
+def _compute(job: JobFile, folder: RunDirectory, plan: Plan, place: Place, progress: Progress) -> list[Shard]:
     """Dispatch the chunks that are missing; return their shards."""
     write_plan(folder.path / "plan.json", {**plan.summary(), "job_key": job.key(), "code_key": code_key()})
     folder.journal.write(
         "start",
-        cluster=kind,
-        workers=workers,
+        cluster=place.profile.kind,
+        workers=place.workers,
         chunks=len(plan.chunks),
         chunk=plan.chunk,
         draw_seconds=round(plan.core_hours * 3600.0 / plan.draws, 9),
         versions=versions(),
     )
-    items = [Chunk(str(folder.path.resolve()), a, b, job.key(), code_key()) for a, b in plan.chunks]
+    text = None if place.sees_folder else job.to_toml()
+    if text is not None and job.custom_path is not None:
+        raise UsageProblem("design.custom: its file has to be seen by the workers, which share no file system")
+    items = [Chunk(str(folder.path.resolve()), a, b, job.key(), code_key(), text) for a, b in plan.chunks]
     shards = []
     total = sum(b - a for a, b in plan.chunks)
-    with _cluster(kind, workers) as client, progress.bar("draws", total) as advance, deferred():
-        with closing(dispatch(client, compute, items)) as finished:  # on an error, what is out is cancelled at once
-            for _, receipt in finished:
+    with _cluster(place, folder, job.name) as client, progress.bar("draws", total) as advance, deferred():
+        poison = Poison(halves, fatal=(CommandError, OSError, MemoryError))
+        finished = dispatch(client, compute, items, poison=poison, on_pause=stop_if_wished)
+        with closing(finished):  # on an error, what is out is cancelled at once
+            for chunk, result in finished:
+                receipt = _committed(job, folder, chunk, result)
                 folder.journal.write("chunk", **receipt)
-                start, stop, digest = receipt["start"], receipt["stop"], receipt["sha256"]
-                path = folder.shards / f"draws-{start:08d}-{stop:08d}-{digest}.nc"
-                shards.append(Shard(start, stop, digest, path))
-                advance(stop - start)
+                shards.append(_shard(folder, receipt))
+                advance(chunk.stop - chunk.start)
                 stop_if_wished()
     return shards
 
 
+def _committed(job: JobFile, folder: RunDirectory, chunk: Chunk, result: dict[str, Any] | Failure) -> dict[str, Any]:
+    """The receipt of a chunk whose shard lies in the run's folder, whoever has to put it there."""
+    if isinstance(result, Failure):
+        return flag_as_failed(job, chunk, result.reason)
+    content = result.pop("content", None)
+    if content is not None:
+        commit_bytes(content, folder.shards, result["start"], result["stop"], result["sha256"])
+        result["bytes"] = len(content)
+    return result
+
+
+def _shard(folder: RunDirectory, receipt: dict[str, Any]) -> Shard:
+    start, stop, digest = receipt["start"], receipt["stop"], receipt["sha256"]
+    return Shard(start, stop, digest, folder.shards / f"draws-{start:08d}-{stop:08d}-{digest}.nc")
+
+
 @contextmanager
-def _cluster(kind: str, workers: int | None) -> Iterator[Any]:
+def _cluster(place: Place, folder: RunDirectory, name: str) -> Iterator[Any]:
+    begun = time.perf_counter()
+
+    def note_jobs(ids: Sequence[str]) -> None:
+        folder.journal.write("jobs", system=place.profile.kind, role="workers", ids=list(ids))
+
+    cluster = connect(
+        place.profile,
+        place.workers,
+        folder=folder.path,
+        name=name,
+        insecure_tcp=place.insecure_tcp,
+        on_jobs=note_jobs,
+    )
     try:
-        with connect(kind, workers) as client:
+        with cluster as client:
+            if client is not None and place.profile.kind == "local":
+                prepare_workers(client, warm_up)
+            folder.journal.write("connected", seconds=round(time.perf_counter() - begun, 3))
             yield client
     except ClusterError as error:
         raise EnvironmentProblem(f"{error}; run the same command again to continue") from error

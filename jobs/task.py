@@ -4,15 +4,19 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+import tomllib
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from results.shards import commit_shard
+import xarray as xr
+
+from results.shards import Shard, commit_shard
 
 from .errors import EnvironmentProblem
-from .evaluate import evaluate
+from .evaluate import evaluate, failed
 from .identity import check_one_place, code_key, versions
 from .jobfile import JobFile, load_job
 
@@ -22,19 +26,43 @@ _PILOT_SHARE = 1 / 16  # of the draws at most
 
 @dataclass(frozen=True)
 class Chunk:
-    """Draws start to stop - 1 of the job in a run's folder."""
+    """Draws start to stop - 1 of the job in a run's folder.
+
+    Attributes
+    ----------
+    folder
+        The run's folder.
+    start, stop
+        Range of draws.
+    job_key, code_key
+        What a worker's own job and code have to be.
+    job
+        The job file's text where workers do not see the folder; they then send their shard back.
+    """
 
     folder: str
     start: int
     stop: int
     job_key: str
     code_key: str
+    job: str | None = None
+
+    def __repr__(self) -> str:
+        return f"draws {self.start} to {self.stop - 1}"
+
+
+def halves(chunk: Chunk) -> list[Chunk]:
+    """Split a chunk in two; nothing if it is a single draw."""
+    middle = (chunk.start + chunk.stop) // 2
+    if middle == chunk.start:
+        return []
+    return [replace(chunk, stop=middle), replace(chunk, start=middle)]
 
 
 @lru_cache(maxsize=4)
-def _job(folder: str, job_key: str) -> JobFile:
+def _job(folder: str, job_key: str, text: str | None) -> JobFile:
     check_one_place()
-    job = load_job(Path(folder) / "job.toml")
+    job = load_job(Path(folder) / "job.toml") if text is None else JobFile.model_validate(tomllib.loads(text))
     if job.key() != job_key:
         raise EnvironmentProblem(f"{folder}: its job changed while the run was going on")
     return job
@@ -51,33 +79,50 @@ def compute(chunk: Chunk) -> dict[str, Any]:
     Returns
     -------
     dict
-        start, stop, sha256, bytes, seconds (evaluation and commit), of less than 1 kB.
+        start, stop, sha256, bytes, seconds (evaluation and commit), of less than 1 kB; and `content`, the shard
+        itself, for a folder that this process does not see.
 
     Raises
     ------
     EnvironmentProblem
         If this process runs other code than the driver.
     """
-    job = _job(chunk.folder, chunk.job_key)
+    job = _job(chunk.folder, chunk.job_key, chunk.job)
     if code_key() != chunk.code_key:
         raise EnvironmentProblem("a worker has other versions or engine sources than the driver; install the same")
     begun = time.perf_counter()
     dataset = evaluate(job, chunk.start, chunk.stop)
     evaluated = time.perf_counter()
+    if chunk.job is None:
+        shard = _commit(dataset, chunk, Path(chunk.folder) / "shards")
+        receipt: dict[str, Any] = {"bytes": shard.path.stat().st_size}
+    else:
+        with TemporaryDirectory(prefix="crbatch-") as scratch:
+            shard = _commit(dataset, chunk, Path(scratch))
+            receipt = {"content": shard.path.read_bytes()}
+    return receipt | {
+        "start": chunk.start,
+        "stop": chunk.stop,
+        "sha256": shard.sha256,
+        "evaluate_seconds": round(evaluated - begun, 4),
+        "commit_seconds": round(time.perf_counter() - evaluated, 4),
+    }
+
+
+def flag_as_failed(job: JobFile, chunk: Chunk, reason: str) -> dict[str, Any]:
+    """Commit draws that no worker could compute, flagged as failed; the receipt tells the reason."""
+    shard = _commit(failed(job, chunk.start, chunk.stop), chunk, Path(chunk.folder) / "shards")
+    size = shard.path.stat().st_size
+    return {"start": chunk.start, "stop": chunk.stop, "sha256": shard.sha256, "bytes": size, "failed": reason}
+
+
+def _commit(dataset: xr.Dataset, chunk: Chunk, folder: Path) -> Shard:
     dataset.attrs = {
         "job_key": chunk.job_key,
         "code_key": chunk.code_key,
         "versions": json.dumps(versions(), sort_keys=True),
     }
-    shard = commit_shard(dataset, Path(chunk.folder) / "shards", chunk.start, chunk.stop)
-    return {
-        "start": chunk.start,
-        "stop": chunk.stop,
-        "sha256": shard.sha256,
-        "bytes": shard.path.stat().st_size,
-        "evaluate_seconds": round(evaluated - begun, 4),
-        "commit_seconds": round(time.perf_counter() - evaluated, 4),
-    }
+    return commit_shard(dataset, folder, chunk.start, chunk.stop)
 
 
 def pilot(job: JobFile, missing: list[tuple[int, int]]) -> float:

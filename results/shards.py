@@ -109,6 +109,27 @@ def commit_shard(dataset: xr.Dataset, folder: Path, start: int, stop: int) -> Sh
     return Shard(start, stop, digest, final)
 
 
+def commit_bytes(content: bytes, folder: Path, start: int, stop: int, sha256: str) -> Shard:
+    """Commit a shard that was written elsewhere and came as bytes.
+
+    Raises
+    ------
+    DamagedData
+        If the bytes do not have that hash.
+    OSError
+        If the disk is full or the folder cannot be written to; nothing is left behind.
+    """
+    final = folder / f"draws-{start:08d}-{stop:08d}-{sha256}.nc"
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise DamagedData(f"{final}: came with other bytes than its worker wrote")
+    with temporary_file(folder, ".nc.tmp") as temporary:
+        temporary.write_bytes(content)
+        sync_file(temporary)
+        os.replace(temporary, final)
+    sync_folder(folder)
+    return Shard(start, stop, sha256, final)
+
+
 def list_shards(folder: Path) -> list[Shard]:
     """List the shards of a folder by their names, in draw order; other files are not looked at."""
     if not folder.is_dir():

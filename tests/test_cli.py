@@ -122,7 +122,7 @@ def test_init_writes_a_job_that_loads(tmp_path: Path, monkeypatch: pytest.Monkey
         (("run", "{here}/nowhere.toml"), "no such file"),
         (("run", "{here}"), "cannot be read"),
         (("plan", "papr"), "packaged job"),
-        (("run", "{job}", "-o", "{out}", "--cluster", "slurm"), "no profile 'slurm'; there are none, local"),
+        (("run", "{job}", "-o", "{out}", "--cluster", "slrum"), "no cluster profile 'slrum'; there are local, none"),
         (("run", "{job}", "-o", "{job}"), "not a folder; choose another with -o"),
         (("run", "{job}", "-o", "/proc/nowhere"), "choose another with -o"),
         (("run", "{job}", "-o", "{job}/below"), "choose another with -o"),

@@ -98,7 +98,9 @@ def test_none_is_no_cluster():
         assert client is None
 
 
-@pytest.mark.parametrize(("kind", "workers", "reason"), [("slrum", None, "none, local"), ("local", 0, "from 1")])
+@pytest.mark.parametrize(
+    ("kind", "workers", "reason"), [("slrum", None, "there are local, none"), ("local", 0, "from 1")]
+)
 def test_what_cannot_be_connected_is_refused(kind, workers, reason):
     with pytest.raises(ClusterError, match=reason), connect(kind, workers):
         pass
@@ -325,10 +327,10 @@ def test_an_item_is_not_blamed_for_its_neighbour(tmp_path):
 
 
 def test_last_attempts_come_last_and_alone():
-    queue = _Queue([1, 2, 3], attempts=2)
+    queue = _Queue([1, 2, 3], 2, None)
     first, second = queue.take(alone=True), queue.take(alone=False)
-    queue.give_back(first)
-    queue.give_back(second)
+    for task in (first, second):
+        assert not queue.give_back(task, ClusterError("died"), most_in_a_row=2)
     assert queue.take(alone=True).item == 3
     assert queue.take(alone=False) is None
     assert [queue.take(alone=True), queue.take(alone=True)] == [first, second]

@@ -86,7 +86,7 @@ def test_missing_job_unknown_profile_and_no_run(
     assert crbatch(monkeypatch, "run", "papr") == 2
     assert "packaged job" in capsys.readouterr().err
     assert crbatch(monkeypatch, "run", "smoke", "--cluster", "slum", "-o", tmp_path / "o") == 2
-    assert "none, local" in capsys.readouterr().err
+    assert "there are local, none" in capsys.readouterr().err
     assert crbatch(monkeypatch, "verify", tmp_path) == 6
     assert "no folder of a run" in capsys.readouterr().err
 

@@ -1,0 +1,199 @@
+"""Hand a whole run to a batch system: as a driver job with worker jobs, or as an array of jobs without a driver."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster import batch
+from cluster.errors import ClusterError
+from cluster.profiles import PbsProfile, QueueProfile, profile_toml
+from results.shards import covering, list_shards
+
+from .errors import EnvironmentProblem, UsageProblem
+from .identity import code_key
+from .interrupt import deferred, stop_if_wished
+from .jobfile import JobFile
+from .plan import make_plan
+from .progress import Progress
+from .rundir import JOB_FILE, RunDirectory, replace_text, write_plan
+from .task import Chunk, compute, warm_up
+
+PROFILE_FILE = "cluster.toml"
+
+
+@dataclass(frozen=True)
+class Scripts:
+    """What is handed to the batch system.
+
+    Attributes
+    ----------
+    main
+        The driver's script, or that of the array.
+    role
+        "driver" or "array".
+    finish
+        Script of the job that makes the cube when the array has ended.
+    worker
+        What the driver will submit, for the user to see.
+    """
+
+    main: str
+    role: str
+    finish: str | None = None
+    worker: str | None = None
+
+
+def scripts(job: JobFile, folder: Path, profile: QueueProfile, array: bool) -> Scripts:
+    """Write the job scripts of a run as strings; nothing else happens.
+
+    Parameters
+    ----------
+    job
+        A checked job.
+    folder
+        The run's folder, absolute.
+    profile
+        What a job of the batch system is like.
+    array
+        Whether to do without a driver.
+
+    Returns
+    -------
+    Scripts
+        Fit for ``sbatch`` or ``qsub``.
+
+    Raises
+    ------
+    UsageProblem
+        If the folder's path cannot stand in a script.
+    """
+    try:
+        batch.check_folder(folder)
+        python = [sys.executable, "-P", "-m", "jobs"]
+        logs = folder / "logs"
+        run = [*python, "run", str(folder / JOB_FILE), "-o", str(folder), "--cluster"]
+        if array:
+            work = [*python, "work", str(folder), "--of", str(profile.workers), "--share"]
+            return Scripts(
+                batch.array_script(profile, job.name, logs, work, profile.workers),
+                "array",
+                finish=batch.driver_script(profile, job.name, logs, [*run, "none"]),
+            )
+        return Scripts(
+            batch.driver_script(profile, job.name, logs, [*run, str(folder / PROFILE_FILE)]),
+            "driver",
+            worker=batch.worker_script(profile, job.name, logs, "tls://SCHEDULER"),
+        )
+    except ClusterError as error:
+        raise UsageProblem(str(error)) from None
+
+
+def submit(job: JobFile, folder: RunDirectory, profile: QueueProfile, array: bool) -> list[str]:
+    """Prepare the run's folder and hand its jobs in.
+
+    Parameters
+    ----------
+    job, folder
+        What to compute and where to.
+    profile
+        What a job is like; kept beside the run.
+    array
+        Whether to do without a driver.
+
+    Returns
+    -------
+    list of str
+        Numbers of the jobs, the one to wait for last.
+
+    Raises
+    ------
+    CommandError
+        If the folder is another's, jobs of this run are still there, or the batch system refuses.
+    """
+    if isinstance(profile, PbsProfile):
+        raise UsageProblem("PBS jobs are not submitted from here; print the scripts with --dry-run, and qsub them")
+    made = scripts(job, folder.path.resolve(), profile, array)
+    folder.prepare(job)
+    refuse_second(folder)
+    (folder.path / "logs").mkdir(exist_ok=True)
+    replace_text(folder.path / PROFILE_FILE, profile_toml(profile))
+    if array:
+        plan = make_plan(job, workers=profile.workers)
+        write_plan(folder.path / "plan.json", {**plan.summary(), "job_key": job.key(), "code_key": code_key()})
+    ids = []
+    try:
+        ids.append(_hand_in(folder, made.role, made.main))
+        if made.finish is not None:
+            ids.append(_hand_in(folder, "finish", made.finish, f"--dependency=afterany:{ids[0]}"))
+    except ClusterError as error:
+        batch.cancel("slurm", ids)
+        raise EnvironmentProblem(str(error)) from error
+    return ids
+
+
+def _hand_in(folder: RunDirectory, role: str, script: str, *options: str) -> str:
+    path = folder.path / "logs" / f"{role}.sh"
+    replace_text(path, script)
+    number = batch.submit(path, *options)
+    folder.journal.write("jobs", system="slurm", role=role, ids=[number])
+    return number
+
+
+def refuse_second(folder: RunDirectory) -> None:
+    """Refuse to submit a run whose jobs are still in the queue.
+
+    Raises
+    ------
+    EnvironmentProblem
+        Naming the jobs.
+    """
+    ids = [number for event in folder.journal.events("jobs") for number in event["ids"]]
+    try:
+        there = batch.alive("slurm", ids)
+    except ClusterError as error:
+        raise EnvironmentProblem(str(error)) from error
+    if there:
+        raise EnvironmentProblem(
+            f"{folder.path}: its jobs {', '.join(sorted(there))} are still in the queue; "
+            f"crbatch status {folder.path} follows them, crbatch stop {folder.path} ends them"
+        )
+
+
+def work(folder: RunDirectory, share: int, of: int, progress: Progress) -> int:
+    """Compute one share of a run's chunks in this process: every `of`-th of the plan, those that are missing.
+
+    The plan's chunks are counted from draw 0 whatever is finished, so that shares never overlap.
+
+    Parameters
+    ----------
+    folder
+        A run that was submitted.
+    share, of
+        Which share, from 0, of how many.
+    progress
+        Tells the user.
+
+    Returns
+    -------
+    int
+        How many chunks were computed.
+
+    Raises
+    ------
+    IncompleteRun
+        If a signal ended the work before its share was done.
+    """
+    job = folder.job()
+    warm_up()
+    cover = [(low, high) for _, low, high in covering(list_shards(folder.shards), job.draws.count)[0]]
+    chunks = [
+        Chunk(str(folder.path.resolve()), start, stop, job.key(), code_key())
+        for start, stop in make_plan(job, workers=of).chunks[share::of]
+        if not any(low <= start and stop <= high for low, high in cover)
+    ]
+    with progress.bar("draws", sum(chunk.stop - chunk.start for chunk in chunks)) as advance, deferred():
+        for chunk in chunks:
+            compute(chunk)
+            advance(chunk.stop - chunk.start)
+            stop_if_wished()
+    return len(chunks)
