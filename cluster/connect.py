@@ -159,7 +159,7 @@ def _existing_client(profile: AddressProfile, insecure_tcp: bool) -> Iterator[Cl
         )
     try:
         client = Client(profile.address, security=security, timeout=_ANSWER_SECONDS, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
+    except (OSError, TimeoutError, ValueError, TypeError) as error:  # the last: TLS without certificates
         raise ClusterError(f"{profile.address}: no Dask scheduler answers there: {error}") from error
     with client:
         if not client.nthreads():

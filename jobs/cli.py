@@ -127,6 +127,9 @@ def _run_text(outcome: Any) -> str:
     ]
     if certified + s["unidentifiable"] < s["designs"]:
         lines.append("  look at `status` in the cube for those that are neither certified nor unidentifiable")
+    if s["failed_draws"]:
+        shown = ", ".join(map(str, s["failed_draws"][:20])) + (", ..." if len(s["failed_draws"]) > 20 else "")
+        lines.append(f"  failed draws: {shown}; journal.jsonl has the reasons")
     lines.append(f"  cube: {Path(s['folder']) / 'cube.nc'}")
     return "\n".join(lines)
 

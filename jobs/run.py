@@ -299,10 +299,11 @@ def cube_attrs(job: JobFile) -> dict[str, str]:
 
 
 def tally(cube: Path) -> dict[str, Any]:
-    """Count the designs of a cube by status, and find its largest certified gap."""
+    """Count the designs of a cube by status, find its largest certified gap, and name the draws that failed."""
     counts = dict.fromkeys((status.value for status in Status), 0)
     rungs = dict.fromkeys((solver.value for solver in Solver if solver != Solver.NONE), 0)
     largest = 0.0
+    failed: list[int] = []
     with xr.open_dataset(cube) as data:
         for start in range(0, data.sizes["draw"], 1024):
             part = data[["status", "gap", "solver"]].isel(draw=slice(start, start + 1024)).load()
@@ -313,6 +314,8 @@ def tally(cube: Path) -> dict[str, Any]:
                 rungs[value] += int(np.count_nonzero(part["solver"].values == value))
             gaps = part["gap"].values[status == Status.CERTIFIED]
             largest = max(largest, float(gaps.max(initial=0.0)))
+            lost = (part["status"] == Status.FAILED).any([dim for dim in part["status"].dims if dim != "draw"])
+            failed += part["draw"].values[lost.values].tolist()
     named = {status.name.lower(): counts[status.value] for status in Status}
     used = {Solver(value).name.lower(): count for value, count in rungs.items()}
-    return {"designs": sum(counts.values()), **named, "largest_gap": largest, "solvers": used}
+    return {"designs": sum(counts.values()), **named, "largest_gap": largest, "solvers": used, "failed_draws": failed}

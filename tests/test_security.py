@@ -1,0 +1,89 @@
+"""Keys of a run, and addresses that are refused."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from distributed import Client, LocalCluster
+
+from cluster.connect import connect
+from cluster.errors import ClusterError
+from cluster.profiles import parse_profile
+from cluster.security import refuse_plain_tcp, run_keys
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_keys_are_private_fresh_and_gone_afterwards(tmp_path: Path) -> None:
+    with run_keys(tmp_path) as first:
+        assert mode(first.key.parent) == 0o700
+        assert mode(first.key) == mode(first.certificate) == 0o600
+        text = first.key.read_text()
+        assert text.startswith("-----BEGIN PRIVATE KEY")
+    assert list(tmp_path.iterdir()) == []
+    with run_keys(tmp_path) as second:
+        assert second.key.read_text() != text
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / ".keys-of-the-dead"
+    left.mkdir()
+    (left / "key.pem").write_text("secret")
+    with run_keys(tmp_path):
+        assert not left.exists()
+
+
+def test_folder_where_others_write_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(ClusterError, match="others may write"), run_keys(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize(
+    "address", ["tls://10.0.0.1:8786", "tcp://127.0.0.1:1", "127.0.0.1:1", "tcp://[::1]:1", "tcp://localhost:1"]
+)
+def test_safe_addresses(address: str) -> None:
+    refuse_plain_tcp(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["tcp://10.0.0.1:8786", "10.0.0.1:8786", "node7:8786", "ws://10.0.0.1:1", "tcp://127.0.0.1.evil.org:1"]
+)
+def test_plain_traffic_over_a_network_is_refused(address: str) -> None:
+    with pytest.raises(ClusterError, match="--insecure-tcp"):
+        refuse_plain_tcp(address)
+    profile = parse_profile({"kind": "address", "address": address}, "x")
+    with pytest.raises(ClusterError, match="--insecure-tcp"), connect(profile):
+        pass
+
+
+def test_existing_scheduler_with_tls(tmp_path: Path) -> None:
+    with run_keys(tmp_path) as keys:
+        security = keys.security()
+        with LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            processes=False,
+            protocol="tls://",
+            security=security,
+            dashboard_address=None,
+            host="127.0.0.1",
+        ) as cluster:
+            words = {"kind": "address", "address": cluster.scheduler_address}
+            own = {"tls_ca": str(keys.certificate), "tls_cert": str(keys.certificate), "tls_key": str(keys.key)}
+            with connect(parse_profile(words | own, "x")) as client:
+                assert isinstance(client, Client)
+                assert client.submit(sum, [1, 2]).result() == 3
+            with pytest.raises(ClusterError, match="no Dask scheduler answers"), connect(parse_profile(words, "x")):
+                pass
+
+
+def test_scheduler_without_workers_or_none_at_all() -> None:
+    with LocalCluster(
+        n_workers=0, processes=False, protocol="tcp://", dashboard_address=None, host="127.0.0.1"
+    ) as cluster:
+        profile = parse_profile({"kind": "address", "address": cluster.scheduler_address}, "x")
+        with pytest.raises(ClusterError, match="no workers"), connect(profile):
+            pass
