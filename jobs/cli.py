@@ -148,6 +148,7 @@ def submit(
         bool,
         typer.Option("--array", help="Without a driver: each of the profile's jobs takes its share of chunks."),
     ] = False,
+    chunk: ChunkOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the job scripts, and do nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -169,12 +170,12 @@ def submit(
     check_job(checked, job)
     folder = _folder(output or Path(checked.name))
     if dry_run:
-        made = scripts(checked, folder.path.resolve(), profile, array)
+        made = scripts(checked, folder.path.resolve(), profile, array=array, chunk=chunk)
         shown = {made.role: made.main, "finish": made.finish, "worker": made.worker}
         shown = {role: text for role, text in shown.items() if text is not None}
         print_result(shown, as_json, "\n".join(f"#### {role}\n{text}" for role, text in shown.items()))
         return
-    ids = submit_run(checked, folder, profile, array)
+    ids = submit_run(checked, folder, profile, array=array, chunk=chunk)
     print_result(
         {"folder": str(folder.path), "jobs": ids},
         as_json,
@@ -188,12 +189,13 @@ def work(
     folder: FolderArgument,
     share: Annotated[int, typer.Option("--share", min=0, help="Which share, from 0.")],
     of: Annotated[int, typer.Option("--of", min=1, help="Of how many shares.")],
+    chunk: ChunkOption = None,
 ) -> None:
     """Compute one share of a submitted run's chunks: what each job of an array does."""
     from .progress import Progress
     from .submit import work as work_share
 
-    done = work_share(_folder(folder), share, of, Progress())
+    done = work_share(_folder(folder), share, of, Progress(), chunk)
     sys.stdout.write(f"share {share} of {of}: {done} chunks\n")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from cluster import batch
 from cluster.connect import connect, usable_cores
 from cluster.dispatch import Failure, Poison, dispatch, prepare_workers
 from cluster.errors import ClusterError
@@ -247,6 +248,8 @@ def _shard(folder: RunDirectory, receipt: dict[str, Any]) -> Shard:
 @contextmanager
 def _cluster(place: Place, folder: RunDirectory, name: str) -> Iterator[Any]:
     begun = time.perf_counter()
+    if place.profile.kind == "slurm":
+        _cancel_orphans(folder)
 
     def note_jobs(ids: Sequence[str]) -> None:
         folder.journal.write("jobs", system=place.profile.kind, role="workers", ids=list(ids))
@@ -267,6 +270,16 @@ def _cluster(place: Place, folder: RunDirectory, name: str) -> Iterator[Any]:
             yield client
     except ClusterError as error:
         raise EnvironmentProblem(f"{error}; run the same command again to continue") from error
+
+
+def _cancel_orphans(folder: RunDirectory) -> None:
+    """Cancel worker jobs of a driver that was killed: nothing will ever give them work."""
+    events = folder.journal.events("jobs")
+    ids = [number for event in events if event["role"] == "workers" for number in event["ids"]]
+    try:
+        batch.cancel("slurm", batch.alive("slurm", ids))
+    except ClusterError as error:
+        raise EnvironmentProblem(str(error)) from error
 
 
 def _consolidate(job: JobFile, folder: RunDirectory, cover: list[tuple[Shard, int, int]], progress: Progress) -> None:

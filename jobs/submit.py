@@ -43,7 +43,7 @@ class Scripts:
     worker: str | None = None
 
 
-def scripts(job: JobFile, folder: Path, profile: QueueProfile, array: bool) -> Scripts:
+def scripts(job: JobFile, folder: Path, profile: QueueProfile, *, array: bool, chunk: int | None = None) -> Scripts:
     """Write the job scripts of a run as strings; nothing else happens.
 
     Parameters
@@ -56,6 +56,8 @@ def scripts(job: JobFile, folder: Path, profile: QueueProfile, array: bool) -> S
         What a job of the batch system is like.
     array
         Whether to do without a driver.
+    chunk
+        Draws in a chunk; chosen by default.
 
     Returns
     -------
@@ -72,15 +74,16 @@ def scripts(job: JobFile, folder: Path, profile: QueueProfile, array: bool) -> S
         python = [sys.executable, "-P", "-m", "jobs"]
         logs = folder / "logs"
         run = [*python, "run", str(folder / JOB_FILE), "-o", str(folder), "--cluster"]
+        options = [] if chunk is None else ["--chunk", str(chunk)]
         if array:
-            work = [*python, "work", str(folder), "--of", str(profile.workers), "--share"]
+            work = [*python, "work", str(folder), *options, "--of", str(profile.workers), "--share"]
             return Scripts(
                 batch.array_script(profile, job.name, logs, work, profile.workers),
                 "array",
                 finish=batch.driver_script(profile, job.name, logs, [*run, "none"]),
             )
         return Scripts(
-            batch.driver_script(profile, job.name, logs, [*run, str(folder / PROFILE_FILE)]),
+            batch.driver_script(profile, job.name, logs, [*run, str(folder / PROFILE_FILE), *options]),
             "driver",
             worker=batch.worker_script(profile, job.name, logs, "tls://SCHEDULER"),
         )
@@ -88,7 +91,9 @@ def scripts(job: JobFile, folder: Path, profile: QueueProfile, array: bool) -> S
         raise UsageProblem(str(error)) from None
 
 
-def submit(job: JobFile, folder: RunDirectory, profile: QueueProfile, array: bool) -> list[str]:
+def submit(
+    job: JobFile, folder: RunDirectory, profile: QueueProfile, *, array: bool, chunk: int | None = None
+) -> list[str]:
     """Prepare the run's folder and hand its jobs in.
 
     Parameters
@@ -99,6 +104,8 @@ def submit(job: JobFile, folder: RunDirectory, profile: QueueProfile, array: boo
         What a job is like; kept beside the run.
     array
         Whether to do without a driver.
+    chunk
+        Draws in a chunk; chosen by default.
 
     Returns
     -------
@@ -112,13 +119,13 @@ def submit(job: JobFile, folder: RunDirectory, profile: QueueProfile, array: boo
     """
     if isinstance(profile, PbsProfile):
         raise UsageProblem("PBS jobs are not submitted from here; print the scripts with --dry-run, and qsub them")
-    made = scripts(job, folder.path.resolve(), profile, array)
+    made = scripts(job, folder.path.resolve(), profile, array=array, chunk=chunk)
     folder.prepare(job)
     refuse_second(folder)
     (folder.path / "logs").mkdir(exist_ok=True)
     replace_text(folder.path / PROFILE_FILE, profile_toml(profile))
     if array:
-        plan = make_plan(job, workers=profile.workers)
+        plan = make_plan(job, chunk=chunk, workers=profile.workers)
         write_plan(folder.path / "plan.json", {**plan.summary(), "job_key": job.key(), "code_key": code_key()})
     ids = []
     try:
@@ -159,7 +166,7 @@ def refuse_second(folder: RunDirectory) -> None:
         )
 
 
-def work(folder: RunDirectory, share: int, of: int, progress: Progress) -> int:
+def work(folder: RunDirectory, share: int, of: int, progress: Progress, chunk: int | None = None) -> int:
     """Compute one share of a run's chunks in this process: every `of`-th of the plan, those that are missing.
 
     The plan's chunks are counted from draw 0 whatever is finished, so that shares never overlap.
@@ -172,6 +179,8 @@ def work(folder: RunDirectory, share: int, of: int, progress: Progress) -> int:
         Which share, from 0, of how many.
     progress
         Tells the user.
+    chunk
+        Draws in a chunk; chosen by default, the same for every share.
 
     Returns
     -------
@@ -186,14 +195,14 @@ def work(folder: RunDirectory, share: int, of: int, progress: Progress) -> int:
     job = folder.job()
     warm_up()
     cover = [(low, high) for _, low, high in covering(list_shards(folder.shards), job.draws.count)[0]]
-    chunks = [
+    todo = [
         Chunk(str(folder.path.resolve()), start, stop, job.key(), code_key())
-        for start, stop in make_plan(job, workers=of).chunks[share::of]
+        for start, stop in make_plan(job, chunk=chunk, workers=of).chunks[share::of]
         if not any(low <= start and stop <= high for low, high in cover)
     ]
-    with progress.bar("draws", sum(chunk.stop - chunk.start for chunk in chunks)) as advance, deferred():
-        for chunk in chunks:
-            compute(chunk)
-            advance(chunk.stop - chunk.start)
+    with progress.bar("draws", sum(one.stop - one.start for one in todo)) as advance, deferred():
+        for one in todo:
+            compute(one)
+            advance(one.stop - one.start)
             stop_if_wished()
-    return len(chunks)
+    return len(todo)
