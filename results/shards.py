@@ -6,6 +6,7 @@ A shard's name carries its range of draws and the hash of its bytes; nothing els
 import hashlib
 import os
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import xarray as xr
 
 from .errors import DamagedData
 
+_LOCK = threading.Lock()  # HDF5 is not safe for threads
 _NAME = re.compile(r"draws-(\d{8,})-(\d{8,})-([0-9a-f]{64})\.nc")
 
 
@@ -98,7 +100,7 @@ def commit_shard(dataset: xr.Dataset, folder: Path, start: int, stop: int) -> Sh
     """
     with temporary_file(folder, ".nc.tmp") as temporary:
         try:
-            dataset.to_netcdf(temporary, engine="netcdf4", format="NETCDF4")
+            _write(dataset, temporary)
         except RuntimeError as error:  # what HDF5 makes of a full disk
             raise OSError(f"{folder}: the shard could not be written ({error}); is the disk full?") from error
         sync_file(temporary)
@@ -107,6 +109,18 @@ def commit_shard(dataset: xr.Dataset, folder: Path, start: int, stop: int) -> Sh
         os.replace(temporary, final)
     sync_folder(folder)
     return Shard(start, stop, digest, final)
+
+
+def _write(dataset: xr.Dataset, path: Path) -> None:
+    """Write a dataset as NetCDF-4 under a lock of this process.
+
+    In a Dask worker, `to_netcdf` would ask the scheduler for a lock at every variable: half a second a file.
+    """
+    store = xr.backends.NetCDF4DataStore.open(path, mode="w", format="NETCDF4", lock=_LOCK)  # type: ignore[no-untyped-call]
+    try:
+        dataset.dump_to_store(store)
+    finally:
+        store.close()
 
 
 def commit_bytes(content: bytes, folder: Path, start: int, stop: int, sha256: str) -> Shard:

@@ -1,0 +1,213 @@
+"""Runs on a real SLURM of two virtual nodes: what is cancelled, killed or taken away there loses nothing.
+
+The oracle is always the same: the cube equals that of an undisturbed run byte for byte, every draw is there once, and
+no chunk was computed twice but those that were out when the fault came.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from job_cases import ROOT, run_tiny, tiny_job
+
+from cluster.batch import alive
+from jobs.rundir import RunDirectory
+from results.shards import covering, list_shards
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
+
+COMMAND = (sys.executable, "-P", "-m", "jobs")
+COUNT, CHUNK = 4000, 50
+JOB = tiny_job(draws={"count": COUNT}, name="queue")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def slurm() -> Iterator[None]:
+    state = Path("/tmp") / f"crbatch-slurm-{os.getpid()}"  # SLURM's sockets need a short path
+    subprocess.run(["bash", ROOT / "tests" / "slurm" / "up.sh", state], check=True)
+    os.environ["SLURM_CONF"] = str(state / "slurm.conf")
+    try:
+        yield
+    finally:
+        subprocess.run(["bash", ROOT / "tests" / "slurm" / "down.sh", state], check=True)
+        del os.environ["SLURM_CONF"]
+        shutil.rmtree(state)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    run_tiny(folder, JOB)
+    return (folder / "cube.nc").read_bytes()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[RunDirectory]:
+    (tmp_path / "job.toml").write_text(JOB.to_toml())
+    write_profile(tmp_path)
+    folder = RunDirectory(tmp_path / "run")
+    yield folder
+    subprocess.run(["scancel", "--me", "--signal=KILL", "--full"], check=False)
+    wait_for(lambda: not queued(), "an empty queue", 60.0)
+
+
+def write_profile(folder: Path, **changes: Any) -> None:
+    words = {"kind": "slurm", "workers": 2, "memory": "900MB", "walltime": "00:10:00", "interface": "lo"} | changes
+    text = "\n".join(f"{key} = {json.dumps(value)}" for key, value in words.items())
+    (folder / "queue.toml").write_text(text)
+
+
+def submit(run: RunDirectory, *options: str) -> str:
+    """Submit the job from a shell that ends at once; the number of the last job."""
+    beside = run.path.parent
+    words = ["submit", str(beside / "job.toml"), "-o", str(run.path), "--cluster", str(beside / "queue.toml")]
+    done = subprocess.run(
+        [*COMMAND, *words, "--chunk", str(CHUNK), "--json", *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return str(json.loads(done.stdout)["jobs"][-1])
+
+
+def call(*words: str) -> str:
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+
+def resume(node: str) -> None:
+    """Bring a node back, if it has not come back by itself."""
+    subprocess.run(["scontrol", "update", f"NodeName={node}", "State=RESUME"], check=False, capture_output=True)
+
+
+def queued() -> list[str]:
+    return call("squeue", "--me", "--noheader", "--format=%A").split()
+
+
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 200.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"no {what} after {seconds:.0f} s"
+        time.sleep(0.2)
+
+
+def ids(run: RunDirectory, role: str) -> list[str]:
+    return [number for event in run.journal.events("jobs") if event["role"] == role for number in event["ids"]]
+
+
+def shards(run: RunDirectory) -> int:
+    return len(list_shards(run.shards))
+
+
+def under_way(run: RunDirectory) -> None:
+    wait_for(lambda: shards(run) >= 8, "shards")
+    assert not run.cube.exists()
+
+
+def check(run: RunDirectory, undisturbed: bytes, in_flight: int = 4) -> None:
+    """The oracle; `in_flight` chunks may have been computed twice."""
+    logs = "\n".join(path.read_text() for path in (run.path / "logs").glob("*.err"))
+    assert run.cube.is_file(), logs
+    assert run.cube.read_bytes() == undisturbed
+    found = list_shards(run.shards)
+    assert covering(found, COUNT)[1] == []
+    assert len(found) == COUNT // CHUNK
+    executions = [(event["start"], event["stop"]) for event in run.journal.events("chunk")]
+    assert set(executions) <= {(shard.start, shard.stop) for shard in found}
+    assert len(executions) <= COUNT // CHUNK + in_flight
+
+
+def finished(run: RunDirectory, last: str) -> None:
+    wait_for(lambda: not alive("slurm", [last]), "end of the run", 300.0)
+
+
+def test_submit_and_log_out(run: RunDirectory, undisturbed: bytes) -> None:
+    driver = submit(run)
+    finished(run, driver)
+    check(run, undisturbed, in_flight=0)
+    assert alive("slurm", ids(run, "workers")) == set()
+    assert not list(run.path.glob(".keys-*"))
+    assert (run.path / "report" / "fig3-tradeoff.pdf").is_file()
+
+
+def test_cancelled_worker_is_replaced(run: RunDirectory, undisturbed: bytes) -> None:
+    driver = submit(run)
+    under_way(run)
+    call("scancel", ids(run, "workers")[0])
+    finished(run, driver)
+    check(run, undisturbed)
+
+
+def test_all_workers_killed_at_once(run: RunDirectory, undisturbed: bytes) -> None:
+    driver = submit(run)
+    under_way(run)
+    call("scancel", "--signal=KILL", "--full", *ids(run, "workers"))
+    finished(run, driver)
+    check(run, undisturbed)
+    assert len(ids(run, "workers")) >= 4
+
+
+def test_node_down(run: RunDirectory, undisturbed: bytes) -> None:
+    driver = submit(run)
+    under_way(run)
+    home = call("squeue", "--noheader", "--format=%N", "--jobs", driver).strip()
+    other = "n1" if home == "n2" else "n2"
+    try:
+        call("scontrol", "update", f"NodeName={other}", "State=DOWN", "Reason=test")
+        finished(run, driver)
+    finally:
+        resume(other)
+    check(run, undisturbed)
+
+
+def test_drivers_node_down(run: RunDirectory, undisturbed: bytes) -> None:
+    driver = submit(run)
+    under_way(run)
+    home = call("squeue", "--noheader", "--format=%N", "--jobs", driver).strip()
+    call("scontrol", "update", f"NodeName={home}", "State=DOWN", "Reason=test")
+    time.sleep(1.0)
+    resume(home)
+    finished(run, driver)
+    check(run, undisturbed)
+    assert len(run.journal.events("start")) == 2
+
+
+def test_requeued_driver(run: RunDirectory, undisturbed: bytes) -> None:
+    driver = submit(run)
+    under_way(run)
+    call("scontrol", "requeue", driver)
+    finished(run, driver)
+    check(run, undisturbed)
+    assert len(run.journal.events("start")) == 2
+
+
+def test_killed_driver_is_submitted_again(run: RunDirectory, undisturbed: bytes) -> None:
+    driver = submit(run)
+    under_way(run)
+    call("scancel", "--signal=KILL", "--full", driver)
+    wait_for(lambda: not alive("slurm", [driver]), "end of the driver", 30.0)
+    orphans = ids(run, "workers")
+    wait_for(lambda: not alive("slurm", orphans), "end of its workers, whose scheduler is gone", 120.0)
+    finished(run, submit(run))
+    check(run, undisturbed)
+
+
+def test_array_without_a_driver(run: RunDirectory, undisturbed: bytes) -> None:
+    finished(run, submit(run, "--array"))
+    check(run, undisturbed, in_flight=0)
+
+
+def test_array_that_lost_a_task(run: RunDirectory, undisturbed: bytes) -> None:
+    last = submit(run, "--array")
+    under_way(run)
+    call("scancel", f"{ids(run, 'array')[0]}_0")
+    finished(run, last)
+    check(run, undisturbed)
