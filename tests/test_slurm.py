@@ -152,7 +152,7 @@ def test_all_workers_killed_at_once(run: RunDirectory, undisturbed: bytes) -> No
     call("scancel", "--signal=KILL", "--full", *ids(run, "workers"))
     finished(run, driver)
     check(run, undisturbed)
-    assert len(ids(run, "workers")) >= 4
+    assert len(ids(run, "workers")) > 2
 
 
 def test_node_down(run: RunDirectory, undisturbed: bytes) -> None:

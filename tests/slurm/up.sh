@@ -42,7 +42,7 @@ $local_only
 SlurmUser=$(id -un)
 SlurmdUser=$(id -un)
 AuthType=auth/munge
-AuthInfo=socket=$state/munge/socket
+AuthInfo=socket=$state/munge/socket,cred_expire=5
 SlurmctldPidFile=$state/run/slurmctld.pid
 SlurmctldLogFile=$state/log/slurmctld.log
 StateSaveLocation=$state/control
