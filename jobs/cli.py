@@ -184,6 +184,29 @@ def submit(
     )
 
 
+@app.command()
+def status(folder: FolderArgument, as_json: JsonOption = False) -> None:
+    """Say how far a run is: state, chunks, designs a second, time left, and a preview that is not biased."""
+    from .status import status as find_status
+    from .status import text
+
+    found = find_status(_folder(folder))
+    print_result(found, as_json, text(folder, found))
+
+
+@app.command()
+def stop(folder: FolderArgument, as_json: JsonOption = False) -> None:
+    """End a run's own batch jobs, or its driver on this machine; finished draws stay, `run` or `submit` continues."""
+    from .status import stop as stop_run
+
+    ended = stop_run(_folder(folder))
+    pid = ended.driver.pid if ended.driver else None
+    told = f"jobs {', '.join(ended.jobs)} are cancelled" if ended.jobs else "nothing was at work"
+    if pid is not None:
+        told = f"process {pid} was told to end"
+    print_result({"jobs": ended.jobs, "pid": pid}, as_json, f"{folder}: {told}")
+
+
 @app.command(hidden=True)
 def work(
     folder: FolderArgument,

@@ -1,8 +1,10 @@
-"""Ctrl-C and SIGTERM, so that neither gets lost nor tears a lock in two.
+"""Ctrl-C, SIGTERM, SIGHUP and SIGUSR1, so that none gets lost or tears a lock in two.
 
 An exception that a signal raises may come anywhere: within a callback of a C library, which swallows it, or between
 a library's taking of a lock and its noting so, after which nobody gets the lock again. While chunks are computed, the
 wish is therefore only written down, and the run looks at it after every chunk; a second signal does not wait.
+
+SIGUSR1, which batch systems send before walltime, asks to drain: what has begun is finished, and nothing more begun.
 """
 
 import signal
@@ -12,13 +14,25 @@ from types import FrameType
 
 _wished = False
 _deferred = False
+_draining = False
 
 
 def listen() -> None:
-    """Take SIGINT (unless the parent had it ignored) and SIGTERM for a wish to stop."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    """Take SIGINT, SIGTERM and SIGHUP (unless the parent had them ignored) for a wish to stop, SIGUSR1 to drain."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _note)
+    signal.signal(signal.SIGUSR1, _drain)
+
+
+def _drain(number: int, frame: FrameType | None) -> None:
+    global _draining
+    _draining = True
+
+
+def draining() -> bool:
+    """Whether nothing more is to be begun."""
+    return _draining
 
 
 def _note(number: int, frame: FrameType | None) -> None:

@@ -1,8 +1,13 @@
-"""The run's journal: one JSON object a line, appended as things happen. Timings live here, never in results."""
+"""The run's journal: one JSON object a line, appended as things happen. Timings live here, never in results.
+
+Each line carries the CRC-32 of the rest of it. Nothing that a run needs to continue is in here alone: what is lost is
+written again from the shards.
+"""
 
 import json
 import os
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +20,56 @@ class Journal:
 
     def write(self, event: str, **facts: Any) -> None:
         """Append one event with the time it is written at."""
-        line = json.dumps({"event": event, "time": round(time.time(), 3), **facts}, sort_keys=True)
+        line = _line({"event": event, "time": round(time.time(), 3), **facts})
         with self.path.open("a+b") as file:
             if file.tell() > 0:
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":  # a crash cut the last line short; do not lose this one with it
-                    file.write(b"\n")
-            file.write(line.encode() + b"\n")
+                    line = b"\n" + line
+            file.write(line)
             file.flush()
             os.fsync(file.fileno())
 
-    def events(self, kind: str) -> list[dict[str, Any]]:
-        """All events of a kind, oldest first; a line cut short by a crash is passed over."""
-        if not self.path.is_file():
+    def all(self) -> list[dict[str, Any]]:
+        """All intact events, oldest first."""
+        return [event for event in self._read() if event is not None]
+
+    def events(self, *kinds: str) -> list[dict[str, Any]]:
+        """All intact events of some kinds, oldest first."""
+        return [event for event in self.all() if event["event"] in kinds]
+
+    def damaged(self) -> list[int]:
+        """Numbers, from 1, of the lines that are not what was written."""
+        return [number for number, event in enumerate(self._read(), 1) if event is None]
+
+    def mend(self) -> None:
+        """Leave the intact lines only; the file as it was is kept beside it."""
+        if not self.damaged():
+            return
+        whole = b"".join(_line(event) for event in self.all())
+        os.replace(self.path, self.path.with_name(f"{self.path.stem}.damaged.jsonl"))
+        fresh = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        fresh.write_bytes(whole)
+        os.replace(fresh, self.path)
+
+    def _read(self) -> list[dict[str, Any] | None]:
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
             return []
-        found = []
-        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                event = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if event.get("event") == kind:
-                found.append(event)
-        return found
+        return [_event(line) for line in data.split(b"\n") if line]
+
+
+def _line(facts: dict[str, Any]) -> bytes:
+    text = json.dumps(facts, sort_keys=True)
+    return f'{text[:-1]}, "~crc": "{zlib.crc32(text.encode()):08x}"}}\n'.encode()
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    """The event of a line; None if a byte of it is not what was written."""
+    try:
+        facts = json.loads(line)
+        del facts["~crc"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return facts if _line(facts) == line + b"\n" else None

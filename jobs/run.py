@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,25 +17,33 @@ from cluster.connect import connect, usable_cores
 from cluster.dispatch import Failure, Poison, dispatch, prepare_workers
 from cluster.errors import ClusterError
 from cluster.profiles import Profile, load_profile
+from cluster.walltime import seconds_left
 from engine import DesignError, Solver, Status, check_slots
 from results.cube import write_cube
 from results.shards import Shard, commit_bytes, covering
 
 from .beams import load_beams
-from .errors import CommandError, EnvironmentProblem, Exit, UsageProblem
+from .errors import CommandError, DamagedData, EnvironmentProblem, Exit, IncompleteRun, UsageProblem
 from .identity import check_one_place, code_key, versions
-from .interrupt import deferred, stop_if_wished
+from .interrupt import deferred, draining, stop_if_wished
 from .jobfile import JobFile
+from .lock import hold
 from .plan import Plan, make_plan
 from .progress import Progress
 from .rundir import RunDirectory, write_plan
 from .task import Chunk, compute, flag_as_failed, halves, pilot, warm_up
 
 _IN_PROCESS_SECONDS = 5.0
+_LAST_SECONDS = 8.0  # before walltime, for ending in order
+_FRUITLESS = 3  # sessions without a finished chunk, after which more of them will not help
 REFERENCE = (
     "Y. Zhang, H. Chen, P. Zheng, B. Ning, H. Wymeersch, T. Y. Al-Naffouri, Optimized Beamforming for Joint "
     "Bistatic Positioning and Monostatic Sensing, IEEE ICC Workshops 2025, doi 10.1109/ICCWorkshops67674.2025.11162149"
 )
+
+
+class _NoTimeLeft(Exception):
+    """The batch job is about to end."""
 
 
 @dataclass(frozen=True)
@@ -118,10 +126,24 @@ def run(
     """
     check_one_place()
     folder.prepare(job)
-    job = folder.job()
+    with hold(folder.path, progress), _ending_noted(folder):
+        return _run(folder, folder.job(), cluster, workers, chunk, report, progress, insecure_tcp)
+
+
+def _run(
+    folder: RunDirectory,
+    job: JobFile,
+    cluster: Profile | str | None,
+    workers: int | None,
+    chunk: int | None,
+    report: bool,
+    progress: Progress,
+    insecure_tcp: bool,
+) -> Outcome:
     begun = time.perf_counter()
     progress.say("looking for finished draws")
     shards = folder.finished(job)
+    folder.mend_journal(shards)
     cover, missing = covering(shards, job.draws.count)
     made = bool(missing)
     if missing:
@@ -132,7 +154,9 @@ def run(
         plan = make_plan(job, missing, chunk, cores, pilot(job, missing))
         place = Place(profile or _profile(_chosen(plan)), workers, insecure_tcp)
         shards += _compute(job, folder, plan, place, progress)
-        cover, _ = covering(shards, job.draws.count)
+        cover, missing = covering(shards, job.draws.count)
+        if missing:
+            raise _told_to_drain(folder, missing)
     if made or not folder.cube_is_current(job):
         made = True
         _consolidate(job, folder, cover, progress)
@@ -153,6 +177,39 @@ def run(
         folder.journal.write("end", **summary)
     bad = summary["uncertified"] + summary["failed"]
     return Outcome(Exit.SOME_UNCERTIFIED if bad else Exit.DONE, not made, summary)
+
+
+@contextmanager
+def _ending_noted(folder: RunDirectory) -> Iterator[None]:
+    """Note in the journal how a run ended that did not come to its end, for `status`."""
+    try:
+        yield
+    except (IncompleteRun, DamagedData):
+        raise  # told to end, and noted so; or a folder that is not to be touched
+    except Exception as error:
+        code = error.code if isinstance(error, CommandError) else Exit.BUG
+        code = Exit.ENVIRONMENT if isinstance(error, OSError) else code
+        with suppress(OSError):  # a full disk may be what ended it
+            folder.journal.write("error", code=int(code), message=" ".join(f"{error}".split()))
+        raise
+    except BaseException:
+        folder.journal.write("interrupted")
+        raise
+
+
+def _told_to_drain(folder: RunDirectory, missing: list[tuple[int, int]]) -> CommandError:
+    """What to raise after draining: incomplete, or hopeless where walltime is over before a chunk is."""
+    folder.journal.write("drained")
+    left = sum(stop - start for start, stop in missing)
+    since = 0
+    for event in folder.journal.events("chunk", "drained"):
+        since = 0 if event["event"] == "chunk" else since + 1
+    if since > _FRUITLESS:
+        return EnvironmentProblem(
+            f"{folder.path}: {since} times in a row no chunk was finished before walltime; give more of it, or a "
+            "smaller --chunk"
+        )
+    return IncompleteRun(f"{folder.path}: told to end, {left} draws to go; run the same command again to continue")
 
 
 @dataclass(frozen=True)
@@ -218,15 +275,36 @@ def _compute(job: JobFile, folder: RunDirectory, plan: Plan, place: Place, progr
     total = sum(b - a for a, b in plan.chunks)
     with _cluster(place, folder, job.name) as client, progress.bar("draws", total) as advance, deferred():
         poison = Poison(halves, fatal=(CommandError, OSError, MemoryError))
-        finished = dispatch(client, compute, items, poison=poison, on_pause=stop_if_wished)
-        with closing(finished):  # on an error, what is out is cancelled at once
+        finished = dispatch(client, compute, _until_draining(items), poison=poison, on_pause=_look_up)
+        with closing(finished), suppress(_NoTimeLeft):  # on an error, what is out is cancelled at once
             for chunk, result in finished:
                 receipt = _committed(job, folder, chunk, result)
                 folder.journal.write("chunk", **receipt)
                 shards.append(_shard(folder, receipt))
                 advance(chunk.stop - chunk.start)
                 stop_if_wished()
+                if _out_of_time():
+                    break
     return shards
+
+
+def _until_draining(items: list[Chunk]) -> Iterator[Chunk]:
+    for item in items:
+        if draining():
+            return
+        yield item
+
+
+def _out_of_time() -> bool:
+    """Whether what is still out could no longer be waited for."""
+    return draining() and seconds_left() < _LAST_SECONDS
+
+
+def _look_up() -> None:
+    """While nothing arrives: obey a signal."""
+    stop_if_wished()
+    if _out_of_time():
+        raise _NoTimeLeft
 
 
 def _committed(job: JobFile, folder: RunDirectory, chunk: Chunk, result: dict[str, Any] | Failure) -> dict[str, Any]:
@@ -266,7 +344,8 @@ def _cluster(place: Place, folder: RunDirectory, name: str) -> Iterator[Any]:
         with cluster as client:
             if client is not None and place.profile.kind == "local":
                 prepare_workers(client, warm_up)
-            folder.journal.write("connected", seconds=round(time.perf_counter() - begun, 3))
+            threads = 1 if client is None else sum(client.nthreads().values())
+            folder.journal.write("connected", seconds=round(time.perf_counter() - begun, 3), workers=threads)
             yield client
     except ClusterError as error:
         raise EnvironmentProblem(f"{error}; run the same command again to continue") from error

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from results.errors import DamagedData as DamagedShard
-from results.shards import Shard, covering, file_hash, list_shards, shard_attrs, verify_shard
+from results.shards import Shard, count_uncertified, covering, file_hash, list_shards, shard_attrs, verify_shard
 
 from .errors import DamagedData, IncompleteRun, UsageProblem
 from .identity import code_key
@@ -128,6 +128,16 @@ class RunDirectory:
                 )
             good.append(shard)
         return good
+
+    def mend_journal(self, shards: list[Shard]) -> None:
+        """Drop damaged lines, and write again what a lost journal would have said of the shards."""
+        self.journal.mend()
+        known = {(event["start"], event["stop"], event["sha256"]) for event in self.journal.events("chunk")}
+        for shard in shards:
+            if (shard.start, shard.stop, shard.sha256) not in known:
+                size = shard.path.stat().st_size
+                facts = {"start": shard.start, "stop": shard.stop, "sha256": shard.sha256, "bytes": size}
+                self.journal.write("chunk", **facts, uncertified=count_uncertified(shard.path), rebuilt=True)
 
     def cube_is_current(self, job: JobFile) -> bool:
         """Whether the cube is that of this job and its bytes are those of the journal."""

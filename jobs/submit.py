@@ -9,10 +9,11 @@ from cluster.errors import ClusterError
 from cluster.profiles import PbsProfile, QueueProfile, profile_toml
 from results.shards import covering, list_shards
 
-from .errors import EnvironmentProblem, UsageProblem
+from .errors import EnvironmentProblem, IncompleteRun, UsageProblem
 from .identity import code_key
-from .interrupt import deferred, stop_if_wished
+from .interrupt import deferred, draining, stop_if_wished
 from .jobfile import JobFile
+from .lock import refuse_driver
 from .plan import make_plan
 from .progress import Progress
 from .rundir import JOB_FILE, RunDirectory, replace_text, write_plan
@@ -147,13 +148,14 @@ def _hand_in(folder: RunDirectory, role: str, script: str, *options: str) -> str
 
 
 def refuse_second(folder: RunDirectory) -> None:
-    """Refuse to submit a run whose jobs are still in the queue.
+    """Refuse to submit a run that is being worked on.
 
     Raises
     ------
     EnvironmentProblem
-        Naming the jobs.
+        Naming the driver or the jobs.
     """
+    refuse_driver(folder.path)
     ids = [number for event in folder.journal.events("jobs") for number in event["ids"]]
     try:
         there = batch.alive("slurm", ids)
@@ -200,9 +202,13 @@ def work(folder: RunDirectory, share: int, of: int, progress: Progress, chunk: i
         for start, stop in make_plan(job, chunk=chunk, workers=of).chunks[share::of]
         if not any(low <= start and stop <= high for low, high in cover)
     ]
+    done = 0
     with progress.bar("draws", sum(one.stop - one.start for one in todo)) as advance, deferred():
         for one in todo:
             compute(one)
             advance(one.stop - one.start)
             stop_if_wished()
-    return len(todo)
+            done += 1
+            if draining() and done < len(todo):
+                raise IncompleteRun(f"{folder.path}: told to end, {len(todo) - done} chunks of this share to go")
+    return done

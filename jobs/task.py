@@ -13,7 +13,7 @@ from typing import Any
 
 import xarray as xr
 
-from results.shards import Shard, commit_shard
+from results.shards import UNCERTIFIED, Shard, commit_shard
 
 from .errors import EnvironmentProblem
 from .evaluate import evaluate, failed
@@ -104,6 +104,7 @@ def compute(chunk: Chunk) -> dict[str, Any]:
         "start": chunk.start,
         "stop": chunk.stop,
         "sha256": shard.sha256,
+        "uncertified": int((dataset["status"].values == UNCERTIFIED).sum()),
         "evaluate_seconds": round(evaluated - begun, 4),
         "commit_seconds": round(time.perf_counter() - evaluated, 4),
     }
@@ -113,7 +114,14 @@ def flag_as_failed(job: JobFile, chunk: Chunk, reason: str) -> dict[str, Any]:
     """Commit draws that no worker could compute, flagged as failed; the receipt tells the reason."""
     shard = _commit(failed(job, chunk.start, chunk.stop), chunk, Path(chunk.folder) / "shards")
     size = shard.path.stat().st_size
-    return {"start": chunk.start, "stop": chunk.stop, "sha256": shard.sha256, "bytes": size, "failed": reason}
+    return {
+        "start": chunk.start,
+        "stop": chunk.stop,
+        "sha256": shard.sha256,
+        "bytes": size,
+        "uncertified": 0,
+        "failed": reason,
+    }
 
 
 def _commit(dataset: xr.Dataset, chunk: Chunk, folder: Path) -> Shard:
@@ -155,7 +163,8 @@ def pilot(job: JobFile, missing: list[tuple[int, int]]) -> float:
         if seconds >= _PILOT_SECONDS:
             break
         more *= 2
-    return seconds / draws
+    # Another machine's user, or a kernel that is loaded for more draws only, may have come between.
+    return min(seconds, seconds_of(draws)) / draws
 
 
 def warm_up(_: object = None) -> None:

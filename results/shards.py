@@ -18,7 +18,9 @@ import netCDF4
 import xarray as xr
 
 from .errors import DamagedData
+from .schema import STATUS_FLAGS
 
+UNCERTIFIED = next(value for value, name in STATUS_FLAGS.items() if name == "uncertified")
 _LOCK = threading.Lock()  # HDF5 is not safe for threads
 _NAME = re.compile(r"draws-(\d{8,})-(\d{8,})-([0-9a-f]{64})\.nc")
 
@@ -181,6 +183,12 @@ def shard_attrs(shard: Shard) -> dict[str, Any]:
             return {name: file.getncattr(name) for name in file.ncattrs()}
     except OSError as error:
         raise DamagedData(f"{shard.path}: not a readable NetCDF file ({error})") from error
+
+
+def count_uncertified(path: Path) -> int:
+    """How many designs of a shard have a certificate that does not hold."""
+    with netCDF4.Dataset(path) as file:
+        return int((file["status"][:] == UNCERTIFIED).sum())
 
 
 def covering(shards: Sequence[Shard], count: int) -> tuple[list[tuple[Shard, int, int]], list[tuple[int, int]]]:

@@ -1,0 +1,243 @@
+"""How far a run is, for anyone who can read its folder, and how to end it."""
+
+import os
+import signal
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from cluster import batch
+from cluster.errors import ClusterError
+from results.shards import Shard, count_uncertified, covering, list_shards
+
+from .errors import EnvironmentProblem
+from .jobfile import JobFile
+from .lock import Driver, driver_of
+from .rundir import RunDirectory
+
+#: Draws that the preview rests on at most; it is to be cheap.
+PREVIEW_DRAWS = 4096
+Cover = list[tuple[Shard, int, int]]
+
+
+def status(folder: RunDirectory) -> dict[str, Any]:
+    """Say how far a run is; nothing is written.
+
+    Parameters
+    ----------
+    folder
+        A run, at work or not.
+
+    Returns
+    -------
+    dict
+        state ("running", "incomplete", "done" or "failed"), chunks_done, chunks_total, draws_done, draws_total,
+        uncertified (designs so far), failed_draws, workers, jobs (of a batch system, that are not over),
+        designs_per_second and seconds_left (None while nothing is known), preview, message.
+    """
+    job = folder.job()
+    shards = list_shards(folder.shards)
+    cover, missing = covering(shards, job.draws.count)
+    events = folder.journal.all()
+    driver = driver_of(folder.path)
+    jobs = jobs_alive(events)
+    left = sum(stop - start for start, stop in missing)
+    rate = _draws_per_second(events)
+    chunk = next((event["chunk"] for event in reversed(events) if event["event"] == "start"), 1)
+    state, message = _state(folder, job, events, running=driver is not None or bool(jobs))
+    receipts = {
+        (event["start"], event["stop"], event["sha256"]): event for event in events if event["event"] == "chunk"
+    }
+    return {
+        "state": state,
+        "chunks_done": len(cover),
+        "chunks_total": len(cover) + sum(ceil((stop - start) / chunk) for start, stop in missing),
+        "draws_done": job.draws.count - left,
+        "draws_total": job.draws.count,
+        "uncertified": sum(_uncertified(shard, receipts) for shard, _, _ in cover),
+        "failed_draws": sorted({event["start"] for event in receipts.values() if "failed" in event}),
+        "workers": _workers(events, jobs) if state == "running" else 0,
+        "jobs": sorted(jobs),
+        "designs_per_second": None if rate is None else round(rate * _designs_per_draw(job), 1),
+        "seconds_left": round(left / rate, 1) if rate and left and state == "running" else None,
+        "preview": preview(cover, job),
+        "message": message,
+    }
+
+
+def _state(folder: RunDirectory, job: JobFile, events: list[dict[str, Any]], running: bool) -> tuple[str, str | None]:
+    """The state in a word, and what ended the last driver where it failed."""
+    if running:
+        return "running", None
+    if folder.cube_is_current(job):
+        return "done", None
+    last = next((event for event in reversed(events) if event["event"] in ("start", "error", "interrupted")), None)
+    if last is not None and last["event"] == "error":
+        return "failed", last["message"]
+    return "incomplete", None
+
+
+def jobs_alive(events: list[dict[str, Any]]) -> set[str]:
+    """Numbers of the run's batch jobs that are not over.
+
+    Raises
+    ------
+    EnvironmentProblem
+        If the batch system does not answer.
+    """
+    found = set()
+    for system in {event["system"] for event in events if event["event"] == "jobs"}:
+        ids = [number for event in events if event["event"] == "jobs" for number in event["ids"]]
+        try:
+            found |= batch.alive(system, ids)
+        except ClusterError as error:
+            raise EnvironmentProblem(str(error)) from error
+    return found
+
+
+def _workers(events: list[dict[str, Any]], jobs: set[str]) -> int:
+    """Workers that are there: jobs of the queue, or what the last driver found when it connected."""
+    if jobs:
+        roles = [event for event in events if event["event"] == "jobs" and event["role"] in ("workers", "array")]
+        return len(jobs & {number for event in roles for number in event["ids"]})
+    return int(next((event["workers"] for event in reversed(events) if event["event"] == "connected"), 0))
+
+
+def _draws_per_second(events: list[dict[str, Any]]) -> float | None:
+    """Draws a second since the last start, from the second chunk on: the first one waits for workers to start."""
+    begun = max((n for n, event in enumerate(events) if event["event"] == "start"), default=0)
+    chunks = [event for event in events[begun:] if event["event"] == "chunk" and "rebuilt" not in event]
+    if len(chunks) < 2 or chunks[-1]["time"] <= chunks[0]["time"]:
+        return None
+    draws = sum(event["stop"] - event["start"] for event in chunks[1:])
+    return float(draws / (chunks[-1]["time"] - chunks[0]["time"]))
+
+
+def _designs_per_draw(job: JobFile) -> int:
+    return len(job.sweep_points()) * len(job.design.schemes) * len(job.design.rho)
+
+
+def _uncertified(shard: Shard, receipts: dict[tuple[int, int, str], dict[str, Any]]) -> int:
+    receipt = receipts.get((shard.start, shard.stop, shard.sha256))
+    return int(receipt["uncertified"]) if receipt else count_uncertified(shard.path)
+
+
+def preview(cover: Cover, job: JobFile) -> dict[str, Any]:
+    """Medians over the draws that are there from the first one without a gap, at the weight next to 1/2.
+
+    What has finished first is not a fair sample: hard draws take longer. A prefix in draw order is one.
+
+    Parameters
+    ----------
+    cover
+        Which shard gives which draws, as `results.shards.covering` finds it.
+    job
+        The job.
+
+    Returns
+    -------
+    dict
+        draws (how many it rests on), rho, and rows: scheme, at (swept keys), sqrt_crb_bp_m, sqrt_crb_ms_m.
+    """
+    rho = min(job.design.rho, key=lambda weight: abs(weight - 0.5))
+    parts = []
+    at = 0
+    for shard, start, stop in cover:
+        if start != at or at >= PREVIEW_DRAWS:
+            break
+        with xr.open_dataset(shard.path) as data:
+            part = data[["crb_bp", "crb_ms"]].sel(draw=slice(start, stop - 1), rho=rho)
+            parts.append(part.isel(draw=slice(0, PREVIEW_DRAWS - at)).load())
+        at = stop
+    rows: list[dict[str, Any]] = []
+    if parts:
+        middle = xr.concat(parts, "draw").map(np.sqrt).median("draw", skipna=True)
+        stacked = middle.stack(row=middle["crb_bp"].dims)
+        for n in range(stacked.sizes["row"]):
+            one = stacked.isel(row=n)
+            row = {f"sqrt_{name}_m": float(one[name]) for name in ("crb_bp", "crb_ms")}
+            at_point = {key: one.coords[key].item() for key in job.sweep}
+            rows.append({"scheme": str(one.coords["scheme"].item()), "at": at_point, **row})
+    return {"draws": min(at, PREVIEW_DRAWS), "rho": rho, "rows": rows}
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """What was told to end.
+
+    Attributes
+    ----------
+    jobs
+        Numbers of batch jobs.
+    driver
+        The driver on this machine.
+    """
+
+    jobs: list[str]
+    driver: Driver | None
+
+
+def stop(folder: RunDirectory) -> Stopped:
+    """End a run's own jobs, and its driver if it is on this machine; finished draws stay.
+
+    Parameters
+    ----------
+    folder
+        A run.
+
+    Returns
+    -------
+    Stopped
+        Nothing, if nothing was at work.
+
+    Raises
+    ------
+    EnvironmentProblem
+        If the driver is on another machine, or the batch system does not answer.
+    """
+    folder.job()
+    events = folder.journal.all()
+    jobs = jobs_alive(events)
+    if jobs:
+        try:
+            batch.cancel("slurm", jobs)
+        except ClusterError as error:
+            raise EnvironmentProblem(str(error)) from error
+        return Stopped(sorted(jobs), None)
+    driver = driver_of(folder.path)
+    if driver is None:
+        return Stopped([], None)
+    if not driver.is_here:
+        raise EnvironmentProblem(
+            f"{folder.path}: its driver is process {driver.pid} on {driver.host}; stop it from there"
+        )
+    os.kill(driver.pid, signal.SIGTERM)
+    return Stopped([], driver)
+
+
+def text(folder: Path, found: dict[str, Any]) -> str:
+    """What `status` found, for people."""
+    lines = [
+        f"{folder}: {found['state']}" + (f" ({found['message']})" if found["message"] else ""),
+        f"  {found['chunks_done']} of {found['chunks_total']} chunks, {found['draws_done']} of "
+        f"{found['draws_total']} draws, {found['uncertified']} designs uncertified",
+    ]
+    if found["failed_draws"]:
+        lines.append(f"  failed draws: {', '.join(map(str, found['failed_draws'][:20]))}")
+    if found["state"] == "running":
+        speed = "" if found["designs_per_second"] is None else f", {found['designs_per_second']:.0f} designs a second"
+        left = "" if found["seconds_left"] is None else f", {found['seconds_left']:.0f} s left"
+        jobs = f" (jobs {', '.join(found['jobs'])})" if found["jobs"] else ""
+        lines.append(f"  {found['workers']} workers{jobs}{speed}{left}")
+    seen = found["preview"]
+    if seen["rows"]:
+        lines.append(f"  medians over draws 0 to {seen['draws'] - 1} at rho = {seen['rho']:g}, sqrt CRB in m:")
+        for row in seen["rows"]:
+            place = " ".join(f"{key}={value:g}" for key, value in row["at"].items())
+            bounds = f"BP {row['sqrt_crb_bp_m']:<9.4g} MS {row['sqrt_crb_ms_m']:.4g}"
+            lines.append(f"    {row['scheme']:<16} {bounds}  {place}".rstrip())
+    return "\n".join(lines)

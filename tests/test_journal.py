@@ -1,0 +1,105 @@
+"""The journal: every damaged line is noticed, and what is lost is written again from the shards."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from job_cases import run_tiny, tiny_job
+
+from jobs.check import verify
+from jobs.errors import DamagedData
+from jobs.journal import Journal
+from jobs.rundir import RunDirectory
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    folder = RunDirectory(tmp_path_factory.mktemp("journal") / "run")
+    run_tiny(folder.path, chunk=2)
+    return folder
+
+
+@pytest.fixture
+def run(reference: RunDirectory, tmp_path: Path) -> RunDirectory:
+    import shutil
+
+    return RunDirectory(Path(shutil.copytree(reference.path, tmp_path / "run")))
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.write("start", chunk=3, text='a "quoted"\nline ü')
+    journal.write("end")
+    assert [event["event"] for event in journal.all()] == ["start", "end"]
+    assert journal.events("start")[0]["text"] == 'a "quoted"\nline ü'
+    assert journal.damaged() == []
+    for line in journal.path.read_text().splitlines():
+        json.loads(line)
+
+
+def test_no_journal_has_no_events(tmp_path: Path) -> None:
+    assert Journal(tmp_path / "none").all() == []
+    Journal(tmp_path / "none").mend()
+    assert not (tmp_path / "none").exists()
+
+
+def test_any_flipped_bit_costs_its_lines_and_no_other(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    for n in range(20):
+        journal.write("chunk", start=n, seconds=0.25 * n)
+    whole = journal.path.read_bytes()
+    events = journal.all()
+    rng = random.Random(7)
+    for _ in range(300):
+        data = bytearray(whole)
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        journal.path.write_bytes(data)
+        intact = journal.all()
+        assert journal.damaged()
+        assert all(event in events for event in intact)
+        assert len(intact) >= 18  # a line, or two where its end was hit
+
+
+def test_line_cut_short_by_a_crash_is_dropped_by_the_next_run(run: RunDirectory) -> None:
+    whole = run.journal.all()
+    data = run.journal.path.read_bytes()
+    run.journal.path.write_bytes(data[:-20])
+    assert run.journal.all() == whole[:-1]
+    run_tiny(run.path)
+    assert run.journal.damaged() == []
+    assert (run.path / "journal.damaged.jsonl").read_bytes() == data[:-20]
+
+
+@pytest.mark.parametrize("loss", ["all", "half"])
+def test_lost_journal_is_written_again_from_the_shards(run: RunDirectory, loss: str) -> None:
+    def chunks() -> list[tuple[object, ...]]:
+        keys = ("start", "stop", "sha256", "bytes", "uncertified")
+        return sorted(tuple(event[key] for key in keys) for event in run.journal.events("chunk"))
+
+    before, cube = chunks(), run.cube.read_bytes()
+    lines = run.journal.path.read_bytes().splitlines(keepends=True)
+    run.journal.path.write_bytes(b"".join(lines[: len(lines) // 2 if loss == "half" else 0]))
+    assert chunks() != before
+    run_tiny(run.path)
+    assert chunks() == before
+    assert run.cube.read_bytes() == cube
+    verify(run)
+
+
+def test_verify_names_damaged_lines_and_every_damaged_shard(run: RunDirectory) -> None:
+    for path in [*sorted(run.shards.glob("*.nc"))[:2], run.journal.path]:
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2 if path.suffix == ".nc" else 30] ^= 4
+        path.write_bytes(data)
+    with pytest.raises(DamagedData, match=r"draws-00000000.*draws-00000002.*journal.jsonl: line 1 is not") as error:
+        verify(run)
+    assert "\n" not in str(error.value)
+
+
+def test_receipts_count_what_is_uncertified(tmp_path: Path) -> None:
+    near_the_line_of_sight = {"target_positions_m": [[-2.49, 10], [5, 15]]}
+    job = tiny_job(scenario=near_the_line_of_sight, design={"gap_tolerance": 1e-9}, draws={"count": 3})
+    outcome = run_tiny(tmp_path / "run", job, chunk=2)
+    counts = [event["uncertified"] for event in RunDirectory(tmp_path / "run").journal.events("chunk")]
+    assert sum(counts) == outcome.summary["uncertified"] > 0
