@@ -243,6 +243,40 @@ def verify(folder: FolderArgument, as_json: JsonOption = False) -> None:
     )
 
 
+@app.command()
+def doctor(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder that a run would write to.")
+    ] = Path("."),
+    cluster: Annotated[
+        str | None,
+        typer.Option("--cluster", metavar="PROFILE", help="Check the workers of this profile too, as `run` has them."),
+    ] = None,
+    workers: WorkersOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check whether this machine, and with --cluster its workers, have what a run needs.
+
+    Each line is ok, a warning (a run works, but ...) or a problem, with what to do about it. Nothing is left behind.
+
+    Exit code 5 if there is a problem, else 0.
+    """
+    from dataclasses import asdict
+
+    from cluster.connect import PROFILES
+
+    from .doctor.examine import examine
+    from .doctor.text import doctor_text, verdict
+    from .progress import Progress
+
+    if cluster is not None and cluster not in PROFILES:
+        raise UsageProblem(f"--cluster: no profile {cluster!r}; there are {', '.join(PROFILES)}")
+    lines = examine(cluster, workers, output, Progress(quiet=as_json))
+    print_result({"checks": [asdict(line) for line in lines], "verdict": verdict(lines)}, as_json, doctor_text(lines))
+    if any(line.state == "problem" for line in lines):
+        raise typer.Exit(int(Exit.ENVIRONMENT))
+
+
 def _load(job: str) -> Any:
     from .jobfile import JobError, load_job
 
