@@ -112,7 +112,7 @@ def test_folder_that_cannot_be_written_to(monkeypatch: pytest.MonkeyPatch, capsy
     assert crbatch(monkeypatch, "doctor", "-o", READ_ONLY) == Exit.ENVIRONMENT
     text = capsys.readouterr().out
     assert "problem  writable" in text
-    assert "/sys: cannot be written to" in text
+    assert "/sys cannot be written to" in text
     assert "-> choose a folder of yours with -o" in text
 
 

@@ -132,7 +132,7 @@ class BenchFolder:
         Parameters
         ----------
         study
-            ``speed`` or ``antennas``.
+            ``speed``, ``antennas`` or ``dispatch``.
         settings
             What was asked for; plain JSON values.
         resume

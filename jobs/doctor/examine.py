@@ -13,6 +13,7 @@ from cluster.doctor import Answer, network, probe_workers, round_trips, schedule
 from cluster.errors import ClusterError
 
 from ..progress import Progress
+from ..simulated import empty_chunk
 from . import verdicts
 from .facts import facts
 from .folder import exchange, existing, folder_facts, held_token, scratch, wait_for
@@ -64,13 +65,14 @@ def examine(cluster: str | None, workers: int | None, folder: Path, progress: Pr
 def _tried(folder: Path) -> Iterator[tuple[Path | None, list[Line]]]:
     """Give a scratch folder (None if nothing can be written) and what is to be said of it."""
     at = existing(folder)
+    name = str(at) if at == folder.absolute() else f"{at}, in which {folder} would be made,"
     with ExitStack() as stack:
         try:
             place = stack.enter_context(scratch(at))
         except OSError as error:
-            yield None, verdicts.folder_lines(str(at), f"cannot be written to ({error.strerror})")
+            yield None, verdicts.folder_lines(name, f"cannot be written to ({error.strerror})")
             return
-        yield place, verdicts.folder_lines(str(at), folder_facts(place))
+        yield place, verdicts.folder_lines(name, folder_facts(place))
 
 
 def cluster_lines(client: Any, here: dict[str, Any], place: Path | None) -> list[Line]:
@@ -136,16 +138,3 @@ def receipt_seconds(client: Any) -> float:
     begun = time.perf_counter()
     received = sum(1 for _ in dispatch(client, empty_chunk, range(_RECEIPTS)))
     return (time.perf_counter() - begun) / received
-
-
-def empty_chunk(start: int) -> dict[str, Any]:
-    """Return a receipt like that of `jobs.task.compute`, of about 300 bytes, for no work."""
-    return {
-        "start": start,
-        "stop": start + 1,
-        "sha256": f"{start:064x}",
-        "bytes": 22_000_000,
-        "evaluate_seconds": 4.0533,
-        "commit_seconds": 0.2367,
-        "host": "x" * 64,
-    }

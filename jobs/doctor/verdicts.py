@@ -138,13 +138,13 @@ def folder_lines(folder: str, tried: Facts | str) -> list[Line]:
     """What a folder can do; `tried` is the error if nothing can be written there."""
     part = "folder"
     if isinstance(tried, str):
-        found = f"{folder}: {tried}"
+        found = f"{folder} {tried}"
         return [
             Line(part, "writable", "problem", found, "choose a folder of yours with -o, on a disk that is not full")
         ]
     kind = f" ({tried['filesystem']})" if tried["filesystem"] else ""
     return [
-        Line(part, "writable", "ok", f"{folder}{kind}"),
+        Line(part, "writable", "ok", f"{folder} can be written to{kind}"),
         _sync("sync of a file", tried["sync_file"]),
         _sync("sync of a folder", tried["sync_folder"]),
         Line(part, "rename", "problem", tried["rename"], "choose another file system: shards are committed by a rename")
