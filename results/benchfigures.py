@@ -186,7 +186,7 @@ def _spread(names: Sequence[tuple[float, str]], gap: float) -> list[float]:
 @_styled
 def dispatch_figure(
     simulation: Sequence[Mapping[str, float]],
-    cost: tuple[float, float],
+    gap: float,
     curves: Mapping[float, Sequence[tuple[int, float]]],
     most_workers: int,
 ) -> Figure:
@@ -195,9 +195,9 @@ def dispatch_figure(
     Parameters
     ----------
     simulation
-        With ``chunk_seconds``, ``slots``, ``predicted`` and ``measured`` (chunks a second).
-    cost
-        A worker's gap between chunks, and the driver's time for each chunk, s.
+        With ``chunk_seconds``, ``slots``, ``driver`` (s for each chunk), and ``measured`` (chunks a second).
+    gap
+        What a worker waits from one chunk to the next, s.
     curves
         By seconds of a chunk: numbers of workers with the share of their time that goes into designs.
     most_workers
@@ -210,7 +210,7 @@ def dispatch_figure(
     """
     figure = Figure(figsize=(_DOUBLE_COLUMN_IN, 2.5), layout="constrained")
     left, right = figure.subplots(1, 2)
-    slots, (gap, driver) = simulation[0]["slots"], cost
+    slots, driver = simulation[0]["slots"], simulation[0]["driver"]
     x = np.array([row["chunk_seconds"] for row in simulation])
     t = np.geomspace(x[0] / 2.0, 2.0 * x[-1], 200)
     left.set(xscale="log", yscale="log", xlabel="Seconds of a chunk", ylabel="Chunks a second")
@@ -226,7 +226,7 @@ def dispatch_figure(
         right.plot(n, share, color=colour, label=f"chunks of {seconds:g} s")
     right.axvline(most_workers, color="0.5", linewidth=0.8, linestyle=_DASHED)
     note = {"textcoords": "offset points", "fontsize": 7, "color": "0.35"}
-    right.annotate("array mode beyond", (most_workers, 1.06), (4, 0), va="center", **note)
+    right.annotate("array mode beyond", (most_workers, 1.06), (-4, 0), ha="right", va="center", **note)
     right.set(xscale="log", ylim=(0.0, 1.12), xlabel="Workers", ylabel="Workers' time spent on designs")
     right.set_title("(b) the model")
     right.legend(fontsize=7, loc="lower left")

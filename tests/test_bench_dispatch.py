@@ -11,7 +11,7 @@ import xarray as xr
 from job_cases import crbatch, digests
 
 from jobs.bench import dispatch
-from jobs.bench.dispatch import Lap, growth, line
+from jobs.bench.dispatch import Lap, Laps, growth, line
 from jobs.bench.model import LONGEST, SHARE, Costs, forecast, most_workers, rate, smallest_chunk
 from jobs.errors import Exit
 from jobs.simulated import empty_chunk
@@ -20,7 +20,23 @@ COSTS = Costs(
     dispatch=0.003, journal=0.001, gap=0.01, shard=0.2, shard_draw=1e-4, cube_shard=0.05, cube_draw=1e-4,
     design=2e-5, designs_per_draw=100, memory=2e8, memory_chunk=1e3,
 )  # fmt: skip
-SMALL = ("--chunks", 8, "--max-workers", 2, "--slots", 4, "--seconds", 0, "--appends", 3, "--draws", 4, "--json")
+SMALL = (
+    "--chunks",
+    8,
+    "--max-workers",
+    2,
+    "--slots",
+    4,
+    "--seconds",
+    0,
+    "--appends",
+    3,
+    "--draws",
+    4,
+    "--commits",
+    3,
+    "--json",
+)
 
 
 def simulate(workers: int, period: float, driver: float, chunks: int) -> float:
@@ -94,8 +110,8 @@ def test_line_through_two_sizes() -> None:
 
 
 def test_growth_of_memory_is_that_of_the_second_half() -> None:
-    flat = Lap(1.0, 1.0, [1e6, 5e6, 5e6])
-    leaking = Lap(1.0, 1.0, [1e6, 5e6, 5e6 + 1000.0 * 50])
+    flat = Lap(1.0, 1.0, [1e6, 5e6, 5e6], [])
+    leaking = Lap(1.0, 1.0, [1e6, 5e6, 5e6 + 1000.0 * 50], [])
     assert growth({(1, 25): leaking, (1, 100): flat, (2, 100): flat, (4, 100): leaking}) == 0.0
     assert growth({(1, 100): leaking}) == pytest.approx(1000.0)
 
@@ -126,7 +142,9 @@ def test_command_measures_fits_and_draws(
     with xr.open_dataset(out / "bench.nc") as cube:
         assert cube["wall"].dims == ("workers", "chunks")
         assert cube["memory"].dims == ("workers", "chunks", "progress")
-        assert cube["commit"].sizes == {"shard_draws": 2, "repeat": 40}
+        assert cube["commit"].sizes == {"shard_draws": 2, "repeat": 20}
+        assert (cube["worker_commit"] > 0.0).all()
+        assert cube["worker_commit"].sizes == {"shard_draws": 2, "chunk": 3}
         assert cube["journal"].size == 3
         assert np.isfinite(cube["consolidation"]).all()
         assert cube.attrs["cost_dispatch"] == pytest.approx(costs.dispatch)
@@ -138,9 +156,10 @@ def test_command_measures_fits_and_draws(
 def test_text_says_what_follows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    laps = {(n, c): Lap(1e-2 / n, 4e-3, [2e8] * 3) for n in (1, 2) for c in (2, 8)}
+    empty = {(n, c): Lap(1e-2 / n, 4e-3, [2e8] * 3, []) for n in (1, 2) for c in (2, 8)}
+    laps = Laps(empty, {size: Lap(0.1, 5e-3, [2e8], [0.05, 0.06]) for size in (1, 4)})
     monkeypatch.setattr(dispatch, "measure_dispatch", lambda *_: laps)
-    monkeypatch.setattr(dispatch, "measure_simulation", lambda *_: {0.5: Lap(1e-2, 4e-3, [2e8])})
+    monkeypatch.setattr(dispatch, "measure_simulation", lambda *_: {0.5: Lap(1e-2, 4e-3, [2e8], [])})
     assert crbatch(monkeypatch, "bench", "dispatch", "-o", tmp_path / "out", *SMALL[:-1]) == Exit.DONE
     text = capsys.readouterr().out
     for says in (

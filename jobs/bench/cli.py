@@ -110,6 +110,7 @@ def dispatch(
     seconds: Annotated[float, typer.Option(min=0.0, help="Of each simulated run, at least two rounds.")] = 4.0,
     appends: Annotated[int, typer.Option(min=1, help="Lines appended to a journal.")] = 200,
     draws: Annotated[int, typer.Option(min=2, help="Draws in a shard.")] = 256,
+    commits: Annotated[int, typer.Option(min=1, help="Shards committed by workers.")] = 40,
     as_json: JsonOption = False,
 ) -> None:
     """Measure what a chunk costs beside its designs, and say how far one driver carries.
@@ -124,6 +125,6 @@ def dispatch(
     from .harness import BenchFolder
     from .tables import dispatch_text
 
-    setting = Setting(chunks, max_workers, slots, seconds, appends, draws)
+    setting = Setting(chunks, max_workers, slots, seconds, appends, draws, commits)
     result = run_dispatch(BenchFolder(output), setting, Progress(quiet=as_json))
     print_result(result, as_json, "" if as_json else dispatch_text(result))

@@ -4,10 +4,9 @@ Nothing is designed here but one shard's worth of draws: chunks are simulated, t
 """
 
 import itertools
-import math
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,22 +18,22 @@ import psutil
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from cluster.connect import connect
+from cluster.connect import connect, usable_cores
 from cluster.dispatch import dispatch
 from cluster.simulated import simulated
 from results.benchfigures import dispatch_figure
 from results.cube import write_cube
 from results.figures import save
-from results.shards import Shard, commit_shard, covering
+from results.shards import Shard, covering
 
 from ..evaluate import evaluate
 from ..jobfile import JobFile, load_job
 from ..journal import Journal
 from ..progress import Progress
 from ..run import cube_attrs
-from ..simulated import empty_chunk, sleeping_chunk
+from ..simulated import CommitItem, commit_draws, committing_chunk, empty_chunk, sleeping_chunk
 from ..task import Chunk, warm_up
-from .harness import BenchFolder, cube_attributes, load_average, machine, quartiles
+from .harness import BenchFolder, cube_attributes, load_average, machine, padded, quartiles
 from .model import LONGEST, Costs, forecast, most_workers, rate, smallest_chunk
 
 WORKERS = (10, 100, 1_000, 10_000)
@@ -44,6 +43,7 @@ SIMULATED = (0.05, 0.2, 0.5, 1.0)  # s that a simulated chunk sleeps
 _MARKS = 11  # of memory, along a run
 _KEPT = 10_000  # chunks whose bookkeeping is weighed
 _REPEATS = 5
+_TEMPLATE = "template.nc"
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,16 @@ class Setting:
     seconds: float = 4.0
     appends: int = 200
     draws: int = 256
+    commits: int = 40
     job: str = "phases"
 
     def workers(self) -> list[int]:
         """Numbers of local workers to measure with."""
         return [n for n in (1, 2, 4, 8, 16) if n <= self.max_workers]
+
+    def sizes(self) -> list[int]:
+        """Draws in a small and in a large shard."""
+        return [max(1, self.draws // 8), self.draws]
 
     def counts(self) -> list[int]:
         """Numbers of chunks to measure with."""
@@ -69,53 +74,73 @@ class Setting:
 
 @dataclass(frozen=True)
 class Lap:
-    """One run of empty or sleeping chunks: per chunk, wall and this process's CPU seconds; its memory on the way."""
+    """One run of simulated chunks: per chunk, wall and this process's CPU seconds; its memory on the way; receipts."""
 
     wall: float
     cpu: float
     memory: list[float]
+    commits: list[float]
 
 
-def lap(client: Any, chunks: int, seconds: float = 0.0, journal: Journal | None = None) -> Lap:
+def lap(client: Any, function: Callable[[Any], Any], items: Sequence[Any], journal: Journal | None = None) -> Lap:
     """Dispatch simulated chunks and write them down, as a run does."""
-    here = psutil.Process()
+    here, chunks = psutil.Process(), len(items)
     marks = {round(i * (chunks - 1) / (_MARKS - 1)) for i in range(_MARKS)}
     memory: list[float] = []
+    commits: list[float] = []
     before, begun = here.cpu_times(), time.perf_counter()
-    finished = dispatch(client, sleeping_chunk, ((i, seconds) for i in range(chunks)))
-    for done, (_, receipt) in enumerate(finished):
+    for done, (_, receipt) in enumerate(dispatch(client, function, items)):
         if journal is not None:
             journal.write("chunk", **receipt)
+        if function is committing_chunk:
+            commits.append(receipt["commit_seconds"])
         if done in marks:
             memory.append(float(here.memory_info().rss))
     wall, after = time.perf_counter() - begun, here.cpu_times()
     cpu = after.user + after.system - before.user - before.system
-    return Lap(wall / chunks, cpu / chunks, memory)
+    return Lap(wall / chunks, cpu / chunks, memory, commits)
 
 
-def measure_dispatch(setting: Setting, progress: Progress) -> dict[tuple[int, int], Lap]:
-    """Laps of empty chunks, by number of local workers and of chunks."""
-    found = {}
+@dataclass(frozen=True)
+class Laps:
+    """Empty chunks by numbers of local workers and of chunks; and chunks that commit, by draws of a shard."""
+
+    empty: dict[tuple[int, int], Lap]
+    committing: dict[int, Lap]
+
+
+def measure_dispatch(setting: Setting, place: Path, progress: Progress) -> Laps:
+    """Run empty chunks through local workers, then through as many as there are cores chunks that commit a shard."""
+    empty, committing = {}, {}
+    warming = range(max(20, setting.chunks // 10))  # connections, code and caches are there from then on
     grid = list(itertools.product(setting.workers(), setting.counts()))
-    with progress.bar("empty chunks", total=len(grid)) as advance:
+    with progress.bar("chunks without designs", total=len(grid) + len(setting.sizes())) as advance:
         for workers in setting.workers():
             with connect("local", workers) as client:
-                lap(client, max(20, setting.chunks // 10))  # connections, code and caches are there from now on
+                lap(client, empty_chunk, warming)
                 for count in setting.counts():
-                    found[workers, count] = lap(client, count)
+                    empty[workers, count] = lap(client, empty_chunk, range(count))
                     advance(1)
-    return found
+        with connect("local", min(usable_cores(), setting.max_workers)) as client:
+            for size in setting.sizes():
+                home = place / f"worker-shards-{size}"
+                home.mkdir()
+                items = [CommitItem(str(place / _TEMPLATE), str(home), i * size, size) for i in range(setting.commits)]
+                lap(client, committing_chunk, items[:4])
+                committing[size] = lap(client, committing_chunk, items)
+                advance(1)
+    return Laps(empty, committing)
 
 
 def measure_simulation(setting: Setting, journal: Journal, progress: Progress) -> dict[float, Lap]:
     """Laps of sleeping chunks on a cluster of many slots, with the journal, by seconds of a chunk."""
     found = {}
     with simulated(setting.slots) as client, progress.bar("sleeping chunks", total=len(SIMULATED)) as advance:
-        lap(client, max(20, setting.chunks // 10))
+        lap(client, empty_chunk, range(max(20, setting.chunks // 10)))
         for seconds in SIMULATED:
-            # As many as the slots could do in the time, but not more than are dispatched in three times of it.
+            # As many as the slots could do in the time, but not more than the setting's.
             count = max(2 * setting.slots, min(int(setting.seconds * setting.slots / seconds), setting.chunks))
-            found[seconds] = lap(client, count, seconds, journal)
+            found[seconds] = lap(client, sleeping_chunk, [(i, seconds) for i in range(count)], journal)
             advance(1)
     return found
 
@@ -132,7 +157,7 @@ def measure_journal(journal: Journal, appends: int) -> list[float]:
 
 @dataclass(frozen=True)
 class Files:
-    """Seconds of a design, of commits (size, repeat) of so many draws, and of consolidations of so many shards."""
+    """Seconds of a design, and for each number of draws in a shard: commits here, shards, and their consolidation."""
 
     design: float
     designs_per_draw: int
@@ -142,35 +167,25 @@ class Files:
     cubes: list[float]
 
 
-def measure_files(folder: Path, job: JobFile, draws: int) -> Files:
-    """Design one shard's worth of draws, commit it in two sizes, and consolidate as many draws from few and many."""
+def measure_files(place: Path, job: JobFile, setting: Setting) -> Files:
+    """Design one shard's worth of draws, commit it in two sizes, and consolidate them."""
     warm_up()
     evaluate(job, 0, 1)
     begun = time.perf_counter()
-    dataset = evaluate(job, 0, draws)
+    dataset = evaluate(job, 0, setting.draws)
     designs = len(job.sweep_points()) * len(job.design.schemes) * len(job.design.rho)
-    design = (time.perf_counter() - begun) / (draws * designs)
-    sizes, commits, counts, cubes = [max(1, draws // 8), draws], [], [], []
-    for size in sizes:
-        home = folder / f"shards-{size}"
+    design = (time.perf_counter() - begun) / (setting.draws * designs)
+    dataset.to_netcdf(place / _TEMPLATE, engine="netcdf4", format="NETCDF4")
+    commits, counts, cubes = [], [], []
+    for size in setting.sizes():
+        home = place / f"shards-{size}"
         home.mkdir()
-        taken, made = [], []
-        for i in range(max(_REPEATS, draws * _REPEATS // size)):
-            part = _at(dataset, size, i * size)
-            begun = time.perf_counter()
-            made.append(commit_shard(part, home, i * size, (i + 1) * size))
-            taken.append(time.perf_counter() - begun)
-        commits.append(taken)
-        counts.append(len(made))
-        cubes.append(_consolidated(made, folder / f"{size}.nc", job))
-    return Files(design, designs, sizes, commits, counts, cubes)
-
-
-def _at(dataset: xr.Dataset, size: int, start: int) -> xr.Dataset:
-    """The first draws as if they were others: their numbers cost what any numbers cost."""
-    part = dataset.isel(draw=slice(0, size))
-    attrs = dict(part["draw"].attrs)
-    return part.assign_coords(draw=("draw", np.arange(start, start + size, dtype=np.int64), attrs))
+        count = max(_REPEATS, setting.draws * _REPEATS // size)
+        made = [commit_draws(CommitItem(str(place / _TEMPLATE), str(home), i * size, size)) for i in range(count)]
+        commits.append([seconds for _, seconds in made])
+        counts.append(count)
+        cubes.append(_consolidated([shard for shard, _ in made], place / f"{size}.nc", job))
+    return Files(design, designs, setting.sizes(), commits, counts, cubes)
 
 
 def _consolidated(shards: list[Shard], path: Path, job: JobFile) -> float:
@@ -200,28 +215,29 @@ def bookkeeping_bytes() -> float:
         tracemalloc.stop()
 
 
-def costs_of(laps: dict[tuple[int, int], Lap], appends: list[float], files: Files) -> Costs:
+def costs_of(laps: Laps, appends: list[float], files: Files) -> Costs:
     """Fit the model's costs.
 
-    The driver's cost is taken where it was largest, at the full number of chunks; a worker's gap is what a lone worker
-    takes for an empty chunk.
+    The driver's is taken from chunks that commit: what a worker asks of the scheduler meanwhile counts. A worker's
+    gap is what a lone worker takes for an empty chunk.
     """
-    many = max(count for _, count in laps)
-    fewest = min(workers for workers, _ in laps)
-    shard, shard_draw = line(files.sizes, [quartiles(taken)[1] for taken in files.commits])
-    draws = [count * size for count, size in zip(files.shards, files.sizes, strict=True)]
-    few = files.cubes[1] / draws[1]
-    extra = files.cubes[0] / draws[0] - few  # seconds a draw, by there being more shards for as many draws
-    cube_shard = max(extra / (1.0 / files.sizes[0] - 1.0 / files.sizes[1]), 0.0)
-    full = {workers: taken for (workers, count), taken in laps.items() if count == many}
+    many = max(count for _, count in laps.empty)
+    full = {workers: taken for (workers, count), taken in laps.empty.items() if count == many}
+    small, large = files.sizes
+    shard, shard_draw = line(files.sizes, [quartiles(laps.committing[size].commits)[1] for size in files.sizes])
+    # Per draw, consolidation costs its own part and a share of its shard's.
+    from_small, from_large = (
+        seconds / (count * size) for seconds, count, size in zip(files.cubes, files.shards, files.sizes, strict=True)
+    )
+    cube_shard = max((from_small - from_large) / (1.0 / small - 1.0 / large), 0.0)
     return Costs(
-        dispatch=max(taken.cpu for taken in full.values()),
+        dispatch=max(min(taken.cpu for taken in laps.committing.values()), min(taken.cpu for taken in full.values())),
         journal=quartiles(appends)[1],
-        gap=full[fewest].wall,
+        gap=full[min(full)].wall,
         shard=shard,
         shard_draw=shard_draw,
         cube_shard=cube_shard,
-        cube_draw=max(few - cube_shard / files.sizes[1], 0.0),
+        cube_draw=max(from_large - cube_shard / large, 0.0),
         design=files.design,
         designs_per_draw=files.designs_per_draw,
         memory=max(taken.memory[0] for taken in full.values()),
@@ -249,22 +265,25 @@ def model_rows(costs: Costs) -> list[dict[str, Any]]:
     return rows
 
 
-def simulation_rows(setting: Setting, costs: Costs, laps: dict[float, Lap]) -> list[dict[str, float]]:
-    """Predicted beside measured chunks a second."""
+def simulation_rows(setting: Setting, costs: Costs, laps: Laps, sleeping: dict[float, Lap]) -> list[dict[str, float]]:
+    """Predicted beside measured chunks a second; sleeping chunks commit nothing, so they cost what empty ones do."""
+    many = max(count for _, count in laps.empty)
+    driver = costs.journal + max(taken.cpu for (_, count), taken in laps.empty.items() if count == many)
     return [
         {
             "chunk_seconds": seconds,
             "slots": setting.slots,
             "asked": setting.slots / seconds,
-            "predicted": rate(setting.slots, seconds + costs.gap, costs.driver),
+            "predicted": rate(setting.slots, seconds + costs.gap, driver),
             "measured": 1.0 / taken.wall,
             "cpu_per_chunk": taken.cpu,
+            "driver": driver,
         }
-        for seconds, taken in laps.items()
+        for seconds, taken in sleeping.items()
     ]
 
 
-def growth(laps: dict[tuple[int, int], Lap]) -> float:
+def growth(laps: Mapping[tuple[int, int], Lap]) -> float:
     """Bytes that the driver's memory grows by for each chunk, from the middle of the longest runs to their end."""
     many = max(count for _, count in laps)
     found = [
@@ -275,18 +294,14 @@ def growth(laps: dict[tuple[int, int], Lap]) -> float:
     return float(np.median(found))
 
 
-def make_cube(
-    setting: Setting, laps: dict[tuple[int, int], Lap], appends: list[float], files: Files, found: dict[str, Any]
-) -> xr.Dataset:
+def make_cube(setting: Setting, laps: Laps, appends: list[float], files: Files, found: dict[str, Any]) -> xr.Dataset:
     """Every timing, labelled; the model's costs as attributes."""
     workers, counts = setting.workers(), setting.counts()
 
     def grid(name: str) -> NDArray[np.float64]:
-        return np.array([[getattr(laps[n, count], name) for count in counts] for n in workers])
+        return np.array([[getattr(laps.empty[n, count], name) for count in counts] for n in workers])
 
-    longest = max(map(len, files.commits))
-    commits = np.array([[*taken, *[math.nan] * (longest - len(taken))] for taken in files.commits])
-    memory = np.array([[_resampled(laps[n, count].memory) for count in counts] for n in workers])
+    memory = np.array([[_resampled(laps.empty[n, count].memory) for count in counts] for n in workers])
     rows = found["simulation"]
     seconds = {"units": "s"}
     cube = xr.Dataset(
@@ -295,7 +310,15 @@ def make_cube(
             "cpu": (("workers", "chunks"), grid("cpu"), seconds | {"long_name": "driver and scheduler, per chunk"}),
             "memory": (("workers", "chunks", "progress"), memory, {"units": "byte", "long_name": "resident, driver"}),
             "journal": ("append", np.array(appends), seconds | {"long_name": "append to the journal, synced"}),
-            "commit": (("shard_draws", "repeat"), commits, seconds | {"long_name": "commit of a shard"}),
+            "commit": (("shard_draws", "repeat"), padded(files.commits), seconds | {"long_name": "commit, driver"}),
+            "worker_commit": (
+                ("shard_draws", "chunk"), padded([laps.committing[size].commits for size in files.sizes]),
+                seconds | {"long_name": "commit, in a worker"},
+            ),
+            "commit_cpu": (
+                "shard_draws", np.array([laps.committing[size].cpu for size in files.sizes]),
+                seconds | {"long_name": "driver and scheduler, per chunk that commits"},
+            ),
             "consolidation": (
                 "shard_draws", np.array(files.cubes), seconds | {"long_name": "consolidation from shards of this size"}
             ),
@@ -355,9 +378,9 @@ def run_dispatch(folder: BenchFolder, setting: Setting, progress: Progress) -> d
     before = load_average()
     with _workspace(folder) as place:
         progress.say("committing and consolidating shards")
-        files = measure_files(place, load_job(setting.job), setting.draws)
+        files = measure_files(place, load_job(setting.job), setting)
         appends = measure_journal(Journal(place / "journal.jsonl"), setting.appends)
-        laps = measure_dispatch(setting, progress)
+        laps = measure_dispatch(setting, place, progress)
         sleeping = measure_simulation(setting, Journal(place / "simulation.jsonl"), progress)
     costs = costs_of(laps, appends, files)
     found: dict[str, Any] = {
@@ -366,10 +389,11 @@ def run_dispatch(folder: BenchFolder, setting: Setting, progress: Progress) -> d
         "dispatch": [
             {"workers": workers, "chunks": count, "seconds": taken.wall, "cpu_seconds": taken.cpu,
              "memory_first": taken.memory[0], "memory_last": taken.memory[-1]}
-            for (workers, count), taken in laps.items()
+            for (workers, count), taken in laps.empty.items()
         ],
-        "memory_growth": growth(laps),
-        "simulation": simulation_rows(setting, costs, sleeping),
+        "committing": _committing_rows(laps, files),
+        "memory_growth": growth(laps.empty),
+        "simulation": simulation_rows(setting, costs, laps, sleeping),
         "model": model_rows(costs),
         "most_workers": most_workers(costs),
         "machine": machine(),
@@ -380,8 +404,20 @@ def run_dispatch(folder: BenchFolder, setting: Setting, progress: Progress) -> d
         seconds: [(n, forecast(costs, n, 1e9 * n, seconds).utilisation) for n in _figure_workers()]
         for seconds in (1.0, CHUNK_SECONDS, 15.0, LONGEST)
     }
-    figure = dispatch_figure(found["simulation"], (costs.gap, costs.driver), curves, found["most_workers"])
+    figure = dispatch_figure(found["simulation"], costs.gap, curves, found["most_workers"])
     return found | {"files": [str(folder.cube), *map(str, save(figure, folder.path, "dispatch"))]}
+
+
+def _committing_rows(laps: Laps, files: Files) -> list[dict[str, float]]:
+    return [
+        {
+            "draws": size,
+            "here_seconds": quartiles(here)[1],
+            "worker_seconds": quartiles(laps.committing[size].commits)[1],
+            "cpu_seconds": laps.committing[size].cpu,
+        }
+        for size, here in zip(files.sizes, files.commits, strict=True)
+    ]
 
 
 def _figure_workers() -> list[int]:

@@ -137,11 +137,12 @@ def dispatch_text(result: dict[str, Any]) -> str:
     )
     return _rendered(
         _dispatch_table(result["dispatch"]),
+        _committing_table(result["committing"]),
         _costs_table(result["costs"]),
         _simulation_table(result["simulation"]),
         _model_table(result["model"]),
         advice,
-        _conditions(result, ""),
+        _conditions(result, "cores: "),
         *result["files"],
     )
 
@@ -153,6 +154,14 @@ def _dispatch_table(rows: list[dict[str, Any]]) -> Table:
         memory = (f"{row[f'memory_{end}'] / 1e6:.1f} MB" for end in ("first", "last"))
         times = (duration(row["seconds"]), duration(row["cpu_seconds"]))
         table.add_row(str(row["workers"]), f"{row['chunks']:,}", *times, *memory)
+    return table
+
+
+def _committing_table(rows: list[dict[str, Any]]) -> Table:
+    right = ("commit in this process", "in a worker", "driver and scheduler, each chunk")
+    table = _table("chunks that commit a shard", ("draws in it",), right)
+    for row in rows:
+        table.add_row(str(row["draws"]), *(duration(row[f"{name}_seconds"]) for name in ("here", "worker", "cpu")))
     return table
 
 
