@@ -110,8 +110,8 @@ def test_line_through_two_sizes() -> None:
 
 
 def test_growth_of_memory_is_that_of_the_second_half() -> None:
-    flat = Lap(1.0, 1.0, [1e6, 5e6, 5e6], [])
-    leaking = Lap(1.0, 1.0, [1e6, 5e6, 5e6 + 1000.0 * 50], [])
+    flat = Lap(1.0, 1.0, 1.0, [1e6, 5e6, 5e6], [])
+    leaking = Lap(1.0, 1.0, 1.0, [1e6, 5e6, 5e6 + 1000.0 * 50], [])
     assert growth({(1, 25): leaking, (1, 100): flat, (2, 100): flat, (4, 100): leaking}) == 0.0
     assert growth({(1, 100): leaking}) == pytest.approx(1000.0)
 
@@ -136,7 +136,7 @@ def test_command_measures_fits_and_draws(
     assert costs.designs_per_draw == 147
     assert 200.0 < costs.memory_chunk < 5000.0
     assert [row["asked"] for row in result["simulation"]] == [400.0, 200.0]
-    assert all(0.0 < row["measured"] <= row["asked"] for row in result["simulation"])
+    assert all(row["measured"] > 0.0 for row in result["simulation"])
     assert len(result["model"]) == 8
     assert result["most_workers"] == most_workers(costs)
     with xr.open_dataset(out / "bench.nc") as cube:
@@ -156,10 +156,10 @@ def test_command_measures_fits_and_draws(
 def test_text_says_what_follows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    empty = {(n, c): Lap(1e-2 / n, 4e-3, [2e8] * 3, []) for n in (1, 2) for c in (2, 8)}
-    laps = Laps(empty, {size: Lap(0.1, 5e-3, [2e8], [0.05, 0.06]) for size in (1, 4)})
+    empty = {(n, c): Lap(1e-2 / n, 1e-2 / n, 4e-3, [2e8] * 3, []) for n in (1, 2) for c in (2, 8)}
+    laps = Laps(empty, {size: Lap(0.1, 0.1, 5e-3, [2e8], [0.05, 0.06]) for size in (1, 4)})
     monkeypatch.setattr(dispatch, "measure_dispatch", lambda *_: laps)
-    monkeypatch.setattr(dispatch, "measure_simulation", lambda *_: {0.5: Lap(1e-2, 4e-3, [2e8], [])})
+    monkeypatch.setattr(dispatch, "measure_simulation", lambda *_: {0.5: Lap(1e-2, 1e-2, 4e-3, [2e8], [])})
     assert crbatch(monkeypatch, "bench", "dispatch", "-o", tmp_path / "out", *SMALL[:-1]) == Exit.DONE
     text = capsys.readouterr().out
     for says in (

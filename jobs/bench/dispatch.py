@@ -74,9 +74,22 @@ class Setting:
 
 @dataclass(frozen=True)
 class Lap:
-    """One run of simulated chunks: per chunk, wall and this process's CPU seconds; its memory on the way; receipts."""
+    """One run of simulated chunks.
+
+    Attributes
+    ----------
+    wall, steady
+        Seconds per chunk: of the whole run, and of its middle half, without the first and the last round.
+    cpu
+        Of this process, driver and scheduler, per chunk.
+    memory
+        Of this process, on the way.
+    commits
+        Seconds of each commit, where chunks commit.
+    """
 
     wall: float
+    steady: float
     cpu: float
     memory: list[float]
     commits: list[float]
@@ -88,17 +101,21 @@ def lap(client: Any, function: Callable[[Any], Any], items: Sequence[Any], journ
     marks = {round(i * (chunks - 1) / (_MARKS - 1)) for i in range(_MARKS)}
     memory: list[float] = []
     commits: list[float] = []
+    quarter, times = chunks // 4, []
     before, begun = here.cpu_times(), time.perf_counter()
     for done, (_, receipt) in enumerate(dispatch(client, function, items)):
         if journal is not None:
             journal.write("chunk", **receipt)
         if function is committing_chunk:
             commits.append(receipt["commit_seconds"])
+        if done in (quarter, 3 * quarter):
+            times.append(time.perf_counter())
         if done in marks:
             memory.append(float(here.memory_info().rss))
     wall, after = time.perf_counter() - begun, here.cpu_times()
     cpu = after.user + after.system - before.user - before.system
-    return Lap(wall / chunks, cpu / chunks, memory, commits)
+    steady = (times[1] - times[0]) / (2 * quarter) if quarter else wall / chunks
+    return Lap(wall / chunks, steady, cpu / chunks, memory, commits)
 
 
 @dataclass(frozen=True)
@@ -275,7 +292,7 @@ def simulation_rows(setting: Setting, costs: Costs, laps: Laps, sleeping: dict[f
             "slots": setting.slots,
             "asked": setting.slots / seconds,
             "predicted": rate(setting.slots, seconds + costs.gap, driver),
-            "measured": 1.0 / taken.wall,
+            "measured": 1.0 / taken.steady,
             "cpu_per_chunk": taken.cpu,
             "driver": driver,
         }

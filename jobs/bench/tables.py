@@ -140,6 +140,8 @@ def dispatch_text(result: dict[str, Any]) -> str:
         _committing_table(result["committing"]),
         _costs_table(result["costs"]),
         _simulation_table(result["simulation"]),
+        "Driver, scheduler and sleeping workers share this machine's cores: beyond the knee it stays below the model,\n"
+        "which gives the driver a core of its own.",
         _model_table(result["model"]),
         advice,
         _conditions(result, "cores: "),
