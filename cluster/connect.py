@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["THREAD_VARIABLES", "WORKER_ENVIRONMENT", "connect", "usable_cores"]
 
 # Nothing is shown of a run but by its own commands: Dask's pages can also retire workers, and have no lock.
-_QUIET: Mapping[str, Sequence[str]] = {"distributed.scheduler.http.routes": (), "distributed.worker.http.routes": ()}
+_QUIET: Mapping[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
 _ANSWER_SECONDS = "20s"
 
 
@@ -158,7 +158,7 @@ def _existing_client(profile: AddressProfile, insecure_tcp: bool) -> Iterator[Cl
             tls_client_key=profile.tls_key,
         )
     try:
-        client = Client(profile.address, security=security, timeout=_ANSWER_SECONDS, set_as_default=False)
+        client = Client(profile.address, security=security, timeout=_ANSWER_SECONDS)
     except (OSError, TimeoutError, ValueError, TypeError) as error:  # the last: TLS without certificates
         raise ClusterError(f"{profile.address}: no Dask scheduler answers there: {error}") from error
     with client:
@@ -196,7 +196,7 @@ def _ssh_client(profile: SshProfile, workers: int | None, folder: Path) -> Itera
                 security=keys.security(),
             )
             stack.enter_context(cluster)
-            client = stack.enter_context(Client(cluster, set_as_default=False))
+            client = stack.enter_context(Client(cluster))
         except ImportError as error:
             raise ClusterError(f"ssh needs the package asyncssh beside crbatch: {error}") from error
         except Exception as error:  # asyncssh has many, of no common kind

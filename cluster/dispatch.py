@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from cluster.errors import ClusterError
 from cluster.walltime import InTime, OutOfTime
@@ -54,6 +54,28 @@ class Poison(Generic[Item]):
     fatal: tuple[type[Exception], ...] = ()
 
 
+@overload
+def dispatch(
+    client: Client | None,
+    function: Callable[[Item], Receipt],
+    items: Iterable[Item],
+    *,
+    window: int | None = None,
+    attempts: int = 3,
+    poison: None = None,
+    on_pause: Callable[[], None] | None = None,
+) -> Generator[tuple[Item, Receipt], None, None]: ...
+@overload
+def dispatch(
+    client: Client | None,
+    function: Callable[[Item], Receipt],
+    items: Iterable[Item],
+    *,
+    window: int | None = None,
+    attempts: int = 3,
+    poison: Poison[Item],
+    on_pause: Callable[[], None] | None = None,
+) -> Generator[tuple[Item, Receipt | Failure], None, None]: ...
 def dispatch(
     client: Client | None,
     function: Callable[[Item], Receipt],
@@ -63,7 +85,7 @@ def dispatch(
     attempts: int = 3,
     poison: Poison[Item] | None = None,
     on_pause: Callable[[], None] | None = None,
-) -> Generator[tuple[Item, Receipt | Failure], None, None]:
+) -> Generator[tuple[Item, Any], None, None]:
     """Yield each item with what ``function(item)`` returned, as they finish.
 
     At most `window` items are out at a time, and nothing is kept of a finished one: whatever the cluster

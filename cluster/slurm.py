@@ -82,7 +82,7 @@ def slurm_client(
             )
         except (OSError, ValueError, RuntimeError) as error:
             raise ClusterError(f"the scheduler did not start: {error}") from error
-        client = stack.enter_context(Client(cluster, set_as_default=False))
+        client = stack.enter_context(Client(cluster))
         keeper = _Keeper(cluster, count, on_jobs)
         cluster.sync(keeper.look)
         task = cluster.sync(keeper.begin)

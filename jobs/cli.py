@@ -50,6 +50,9 @@ ClusterOption = Annotated[
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", min=1, help="Worker processes; all usable cores by default.")
 ]
+InsecureOption = Annotated[
+    bool, typer.Option("--insecure-tcp", help="Accept a scheduler that is reached over a network unencrypted.")
+]
 ChunkOption = Annotated[
     int | None, typer.Option("--chunk", min=1, help="Draws in a chunk; some seconds' work by default.")
 ]
@@ -83,9 +86,7 @@ def run(
     workers: WorkersOption = None,
     chunk: ChunkOption = None,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Make figures at the end.")] = True,
-    insecure_tcp: Annotated[
-        bool, typer.Option("--insecure-tcp", help="Accept a scheduler that is reached over a network unencrypted.")
-    ] = False,
+    insecure_tcp: InsecureOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compute a job: designs, certificates and bounds into DIR/cube.nc, figures into DIR/report.
@@ -333,6 +334,38 @@ def verify(folder: FolderArgument, as_json: JsonOption = False) -> None:
         f"  {result['draws_replayed']} draws replayed bit for bit; {result['designs_recomputed']} designs recomputed "
         f"by the explicit sum over subcarriers, largest gap {result['largest_gap']:.2e}",
     )
+
+
+@app.command()
+def doctor(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder that a run would write to.")
+    ] = Path("."),
+    cluster: Annotated[
+        str | None,
+        typer.Option("--cluster", metavar="PROFILE", help="Check the workers of this profile too, as `run` has them."),
+    ] = None,
+    workers: WorkersOption = None,
+    insecure_tcp: InsecureOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check whether this machine, and with --cluster its workers, have what a run needs.
+
+    Each line is ok, a warning (a run works, but ...) or a problem, with what to do about it. Nothing is left behind.
+
+    Exit code 5 if there is a problem, else 0.
+    """
+    from dataclasses import asdict
+
+    from .doctor.examine import examine
+    from .doctor.text import doctor_text, verdict
+    from .progress import Progress
+
+    profile = None if cluster is None else _profile(cluster)
+    lines = examine(profile, workers, output, Progress(quiet=as_json), insecure_tcp)
+    print_result({"checks": [asdict(line) for line in lines], "verdict": verdict(lines)}, as_json, doctor_text(lines))
+    if any(line.state == "problem" for line in lines):
+        raise typer.Exit(int(Exit.ENVIRONMENT))
 
 
 def _load(job: str) -> Any:

@@ -181,3 +181,53 @@ def _spread(names: Sequence[tuple[float, str]], gap: float) -> list[float]:
                 heights[i - 1] -= short / 2.0
                 heights[i] += short / 2.0
     return heights
+
+
+@_styled
+def dispatch_figure(
+    simulation: Sequence[Mapping[str, float]],
+    gap: float,
+    curves: Mapping[float, Sequence[tuple[int, float]]],
+    most_workers: int,
+) -> Figure:
+    """Draw how far one driver carries: measured beside the model, and the model at any number of workers.
+
+    Parameters
+    ----------
+    simulation
+        With ``chunk_seconds``, ``slots``, ``driver`` (s for each chunk), and ``measured`` (chunks a second).
+    gap
+        What a worker waits from one chunk to the next, s.
+    curves
+        By seconds of a chunk: numbers of workers with the share of their time that goes into designs.
+    most_workers
+        From where on there is no driver that could feed them.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Two columns wide.
+    """
+    figure = Figure(figsize=(_DOUBLE_COLUMN_IN, 2.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    slots, driver = simulation[0]["slots"], simulation[0]["driver"]
+    x = np.array([row["chunk_seconds"] for row in simulation])
+    t = np.geomspace(x[0] / 2.0, 2.0 * x[-1], 200)
+    left.set(xscale="log", yscale="log", xlabel="Seconds of a chunk", ylabel="Chunks a second")
+    left.plot(t, slots / t, color="0.5", linewidth=0.8, linestyle=_DASHED, label="no overhead")
+    left.plot(t, np.minimum(slots / (t + gap), 1.0 / driver), color=_BLUE, label="model")
+    left.plot(x, [row["measured"] for row in simulation], "o", color=_VERMILION, markersize=4.0, label="measured")
+    left.set_title(f"(a) {slots:g} workers that sleep")
+    left.legend(fontsize=7)
+    _time_axis(left.xaxis)
+    colours = (_VERMILION, _BLUE, _GREEN, _PURPLE)
+    for (seconds, points), colour in zip(curves.items(), colours, strict=False):
+        n, share = zip(*points, strict=True)
+        right.plot(n, share, color=colour, label=f"chunks of {seconds:g} s")
+    right.axvline(most_workers, color="0.5", linewidth=0.8, linestyle=_DASHED)
+    note = {"textcoords": "offset points", "fontsize": 7, "color": "0.35"}
+    right.annotate("array mode beyond", (most_workers, 1.06), (-4, 0), ha="right", va="center", **note)
+    right.set(xscale="log", ylim=(0.0, 1.12), xlabel="Workers", ylabel="Workers' time spent on designs")
+    right.set_title("(b) the model")
+    right.legend(fontsize=7, loc="lower left")
+    return figure

@@ -1,1 +1,1 @@
-"""The timing studies: `crbatch bench speed` and `crbatch bench antennas`."""
+"""The timing studies: `crbatch bench speed`, `crbatch bench antennas` and `crbatch bench dispatch`."""

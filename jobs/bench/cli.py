@@ -10,9 +10,9 @@ from ..output import print_result
 
 app = typer.Typer(
     name="bench",
-    help="Measure run times: against other solvers, and against the number of transmit antennas.\n\nEverything is "
-    "timed on one core with one thread, and every design is judged by the same certificate. Leave the machine alone "
-    "meanwhile: the load average is recorded.",
+    help="Measure run times: against other solvers, against the number of transmit antennas, and of what is not design."
+    "\n\nSolvers are timed on one core with one thread, and every design is judged by the same certificate. Leave the "
+    "machine alone meanwhile: the load average is recorded.",
     no_args_is_help=True,
 )
 
@@ -94,3 +94,37 @@ def antennas(
 
     result = run_antennas(BenchFolder(output), Setting(max_antennas, budget, repeats), Progress(quiet=as_json))
     print_result(result, as_json, "" if as_json else antennas_text(result))
+
+
+@app.command()
+def dispatch(
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="DIR", help="Folder for bench.nc and the figure; its disk is measured."),
+    ] = Path("bench-dispatch"),
+    chunks: Annotated[int, typer.Option(min=4, help="Empty chunks of the longest run.")] = 1000,
+    max_workers: Annotated[
+        int, typer.Option("--max-workers", min=1, max=16, help="Local workers are 1, 2, 4, ... up to this.")
+    ] = 4,
+    slots: Annotated[int, typer.Option(min=2, max=1024, help="Sleeping workers of the simulation.")] = 64,
+    seconds: Annotated[float, typer.Option(min=0.0, help="Of each simulated run, at least two rounds.")] = 4.0,
+    appends: Annotated[int, typer.Option(min=1, help="Lines appended to a journal.")] = 200,
+    draws: Annotated[int, typer.Option(min=2, help="Draws in a shard.")] = 256,
+    commits: Annotated[int, typer.Option(min=1, help="Shards committed by workers.")] = 40,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure what a chunk costs beside its designs, and say how far one driver carries.
+
+    Empty chunks through local workers, the journal, commits and consolidation give a model of load and utilisation.
+
+    The model is held against a simulation with many workers that sleep, and says from how many workers on to use
+    larger chunks, or no driver at all.
+    """
+    from ..progress import Progress
+    from .dispatch import Setting, run_dispatch
+    from .harness import BenchFolder
+    from .tables import dispatch_text
+
+    setting = Setting(chunks, max_workers, slots, seconds, appends, draws, commits)
+    result = run_dispatch(BenchFolder(output), setting, Progress(quiet=as_json))
+    print_result(result, as_json, "" if as_json else dispatch_text(result))

@@ -3,7 +3,6 @@
 import gc
 import json
 import os
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from results.shards import temporary_file
 from ..errors import DamagedData, UsageProblem
 from ..identity import code_key, versions
 from ..journal import Journal
+from ..machine import cpu_model
 from ..rundir import replace_text
 
 T = TypeVar("T")
@@ -98,20 +98,11 @@ def machine() -> dict[str, Any]:
         except PackageNotFoundError:
             found[library] = "not installed"
     return {
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(),
         "cores": len(os.sched_getaffinity(0)),
         "threads": {name: os.environ.get(name, "unset") for name in THREAD_VARIABLES},
         "versions": found,
     }
-
-
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def load_average() -> list[float]:
@@ -141,7 +132,7 @@ class BenchFolder:
         Parameters
         ----------
         study
-            ``speed`` or ``antennas``.
+            ``speed``, ``antennas`` or ``dispatch``.
         settings
             What was asked for; plain JSON values.
         resume

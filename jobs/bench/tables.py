@@ -32,12 +32,12 @@ def duration(seconds: float) -> str:
     return f"{seconds / 1e-6:.3g} us"
 
 
-def _conditions(result: dict[str, Any]) -> str:
+def _conditions(result: dict[str, Any], cores: str = "one core of ") -> str:
     here = result["machine"]
     versions = ", ".join(f"{name} {here['versions'][name]}" for name in ("numpy", "numba", "cvxpy", "clarabel", "scs"))
     load = result["load_average"]
     return (
-        f"{here['cpu']}, one core of {here['cores']}, one thread; {versions}\n"
+        f"{here['cpu']}, {cores}{here['cores']}, one thread; {versions}\n"
         f"load average {load['before'][0]:g} before, {load['after'][0]:g} after"
     )
 
@@ -124,3 +124,99 @@ def antennas_text(result: dict[str, Any]) -> str:
         )
     reasons = [f"{row['label']}: {row['missing']}" for row in result["rows"] if row["missing"]]
     return _rendered(table, *reasons, _conditions(result), *result["files"])
+
+
+def dispatch_text(result: dict[str, Any]) -> str:
+    """Tables of `crbatch bench dispatch`: costs, simulation, model, and what follows."""
+    most, growth = result["most_workers"], result["memory_growth"]
+    advice = (
+        f"One driver feeds up to {most:,} workers like this machine's with chunks of a minute; for more, split the "
+        "draws into an array of jobs that need no driver.\n"
+        f"The driver's memory grows by {growth:,.0f} bytes a chunk on the way, and a run keeps "
+        f"{result['costs']['memory_chunk']:,.0f} of bookkeeping for each."
+    )
+    return _rendered(
+        _dispatch_table(result["dispatch"]),
+        _committing_table(result["committing"]),
+        _costs_table(result["costs"]),
+        _simulation_table(result["simulation"]),
+        "Driver, scheduler and sleeping workers share this machine's cores: beyond the knee it stays below the model,\n"
+        "which gives the driver a core of its own.",
+        _model_table(result["model"]),
+        advice,
+        _conditions(result, "cores: "),
+        *result["files"],
+    )
+
+
+def _dispatch_table(rows: list[dict[str, Any]]) -> Table:
+    right = ("chunks", "per chunk", "driver and scheduler", "memory: first", "last")
+    table = _table("empty chunks through a local cluster", ("workers",), right)
+    for row in rows:
+        memory = (f"{row[f'memory_{end}'] / 1e6:.1f} MB" for end in ("first", "last"))
+        times = (duration(row["seconds"]), duration(row["cpu_seconds"]))
+        table.add_row(str(row["workers"]), f"{row['chunks']:,}", *times, *memory)
+    return table
+
+
+def _committing_table(rows: list[dict[str, Any]]) -> Table:
+    right = ("commit in this process", "in a worker", "driver and scheduler, each chunk")
+    table = _table("chunks that commit a shard", ("draws in it",), right)
+    for row in rows:
+        table.add_row(str(row["draws"]), *(duration(row[f"{name}_seconds"]) for name in ("here", "worker", "cpu")))
+    return table
+
+
+def _costs_table(costs: dict[str, Any]) -> Table:
+    rows = {
+        "driver and scheduler, each chunk (one core)": costs["dispatch"],
+        "journal with sync, each chunk": costs["journal"],
+        "a worker's wait between chunks, at most": costs["gap"],
+        "commit: each shard": costs["shard"],
+        "commit: each draw": costs["shard_draw"],
+        "consolidation: each shard": costs["cube_shard"],
+        "consolidation: each draw": costs["cube_draw"],
+        f"design (each draw has {costs['designs_per_draw']})": costs["design"],
+    }
+    table = _table("what the model takes from this machine", ("cost",), ("time",))
+    for name, seconds in rows.items():
+        table.add_row(name, duration(seconds))
+    return table
+
+
+def _simulation_table(rows: list[dict[str, Any]]) -> Table:
+    right = ("chunks/s wanted", "predicted", "measured", "measured / predicted", "driver and scheduler")
+    table = _table(f"{rows[0]['slots']} workers that sleep, with the journal", ("chunk",), right)
+    for row in rows:
+        table.add_row(
+            duration(row["chunk_seconds"]),
+            *(f"{row[name]:,.0f}" for name in ("asked", "predicted", "measured")),
+            f"{row['measured'] / row['predicted']:.2f}",
+            duration(row["cpu_per_chunk"]),
+        )
+    return table
+
+
+def _model_table(rows: list[dict[str, Any]]) -> Table:
+    right = (
+        "designs", "load at 4 s", "smallest chunk", "chunk", "chunks = shards", "load", "used", "full at", "time",
+        "cube", "memory", "driver",
+    )  # fmt: skip
+    table = _table("the model: with chunks of 4 s or what the driver can feed", ("workers",), right)
+    for row in rows:
+        table.add_row(
+            f"{row['workers']:,}",
+            f"{row['designs']:.0e}",
+            f"{100.0 * row['load_at_4_s']:,.0f} %",
+            duration(row["smallest_chunk_seconds"]),
+            duration(row["chunk_seconds"]),
+            f"{row['chunks']:,}",
+            f"{100.0 * row['load']:,.0f} %",
+            f"{100.0 * row['utilisation']:.0f} %",
+            f"{row['saturates_at']:,.0f}",
+            duration(row["seconds"]),
+            duration(row["cube_seconds"]),
+            f"{row['memory'] / 1e6:,.0f} MB",
+            "one" if row["driver"] else "array mode",
+        )
+    return table

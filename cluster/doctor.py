@@ -1,0 +1,218 @@
+"""Questions to a cluster: what each worker answers, how long the way takes, and who can reach it."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import psutil
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+#: Libraries by which driver, scheduler and workers talk: with other versions, they misunderstand each other.
+TALKING = ("dask", "distributed", "cloudpickle", "msgpack", "tornado")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back from one worker.
+
+    Attributes
+    ----------
+    result
+        What the function returned there; None if it did not.
+    error
+        Why not; empty if it did.
+    """
+
+    result: Any = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class RoundTrip:
+    """The quickest of some trips to a worker and back.
+
+    Attributes
+    ----------
+    seconds
+        There and back, with the scheduler on the way.
+    clock_offset
+        The worker's clock minus ours, s; right within half of `seconds`.
+    """
+
+    seconds: float
+    clock_offset: float
+
+
+@dataclass(frozen=True)
+class Network:
+    """Who talks to whom, and who listens.
+
+    Attributes
+    ----------
+    scheduler
+        Its address, with the protocol.
+    encrypted
+        Whether that protocol is TLS.
+    local
+        Whether scheduler and workers are reached over this machine's loopback alone.
+    pages
+        Addresses ("ip:port") beyond loopback at which a dashboard or other HTTP page listens.
+    unknown
+        Processes that could not be asked for theirs, with the reason.
+    """
+
+    scheduler: str
+    encrypted: bool
+    local: bool
+    pages: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+def machine_limits() -> dict[str, int]:
+    """Cores and bytes of memory that this process may use: affinity and the limits of its cgroup counted in."""
+    from dask.system import cpu_count
+    from distributed.system import memory_limit
+
+    return {"cores": cpu_count(), "memory": memory_limit()}
+
+
+def talking_versions() -> dict[str, str]:
+    """Versions in this process of the libraries by which a cluster talks."""
+    return {name: version(name) for name in TALKING}
+
+
+def probe_workers(
+    client: Client, function: Callable[..., Any], *arguments: Any, seconds: float = 120.0
+) -> dict[str, Answer]:
+    """Call a function once on every worker, on all at the same time.
+
+    Parameters
+    ----------
+    client
+        A Dask client.
+    function, arguments
+        What to call; sent like a task of a run, so what a run would stumble over, this does.
+    seconds
+        How long to wait for the last answer.
+
+    Returns
+    -------
+    dict
+        By the worker's address, sorted. A worker that raised, died or kept silent has an error.
+    """
+    from distributed import wait
+
+    futures = {
+        address: client.submit(function, *arguments, workers=[address], allow_other_workers=False, pure=False)
+        for address in sorted(client.nthreads())
+    }
+    try:
+        wait(list(futures.values()), timeout=seconds)
+    except TimeoutError:
+        pass  # whoever kept silent is named by its answer
+    answers = {address: _answer(future, seconds) for address, future in futures.items()}
+    client.cancel([future for future in futures.values() if not future.done()])
+    return answers
+
+
+def _answer(future: Any, seconds: float) -> Answer:
+    if future.status == "finished":
+        return Answer(future.result())
+    if future.status == "error":
+        error = future.exception()
+        return Answer(error=f"{type(error).__name__}: {error}".splitlines()[0])
+    return Answer(error=f"no answer within {seconds:g} s")
+
+
+def round_trips(client: Client, workers: Iterable[str], repeats: int = 5) -> dict[str, RoundTrip]:
+    """Send an empty task to one worker after another and take the time.
+
+    Parameters
+    ----------
+    client
+        A Dask client.
+    workers
+        Addresses.
+    repeats
+        Trips to each, of which the quickest counts.
+
+    Returns
+    -------
+    dict
+        By address; a worker that is gone is left out.
+    """
+    from distributed import KilledWorker
+
+    found = {}
+    for address in workers:
+        trips = []
+        try:
+            for _ in range(repeats):
+                sent, begun = time.time(), time.perf_counter()
+                there = client.submit(time.time, workers=[address], pure=False).result(timeout=30.0)
+                taken = time.perf_counter() - begun
+                trips.append(RoundTrip(taken, there - (sent + taken / 2.0)))
+        except (KilledWorker, TimeoutError):
+            continue
+        found[address] = min(trips, key=lambda trip: trip.seconds)
+    return found
+
+
+def network(client: Client) -> Network:
+    """Look at the addresses of a cluster, and at who listens for HTTP beyond loopback."""
+    info: Mapping[str, Any] = client.scheduler_info(n_workers=-1)
+    services = {address: tuple(worker["services"].values()) for address, worker in info["workers"].items()}
+    pages: set[str] = set()
+    unknown: list[str] = []
+    for address, answer in probe_workers(client, listening).items():
+        if answer.error:
+            unknown.append(f"{address}: {answer.error}")
+        else:
+            pages.update(f"{ip}:{port}" for ip, port in answer.result if port in services.get(address, ()))
+    try:
+        sockets = client.run_on_scheduler(listening)
+    except ValueError as error:  # a scheduler that runs no code of its clients
+        unknown.append(f"scheduler: {error}")
+    else:
+        pages.update(f"{ip}:{port}" for ip, port in sockets if port in info["services"].values())
+    scheduler = info["address"]
+    return Network(
+        scheduler,
+        scheduler.startswith("tls://"),
+        all(_is_loopback(address) for address in (scheduler, *info["workers"])),
+        tuple(sorted(pages)),
+        tuple(unknown),
+    )
+
+
+def scheduler_versions(client: Client) -> dict[str, str] | None:
+    """What `talking_versions` is at the scheduler; None if it runs no code of its clients."""
+    try:
+        return dict(client.run_on_scheduler(talking_versions))
+    except ValueError:
+        return None
+
+
+def listening() -> list[tuple[str, int]]:
+    """Addresses beyond loopback, with ports, at which this process takes connections."""
+    connections = psutil.Process().net_connections(kind="inet")
+    places = {(c.laddr.ip, c.laddr.port) for c in connections if c.status == psutil.CONN_LISTEN}
+    return sorted(place for place in places if not ipaddress.ip_address(place[0]).is_loopback)
+
+
+def _is_loopback(address: str) -> bool:
+    parts = urlsplit(address)
+    if parts.scheme == "inproc":
+        return True
+    try:
+        return ipaddress.ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return parts.hostname == "localhost"

@@ -1,0 +1,149 @@
+"""The examination: look, ask the workers, judge."""
+
+import secrets
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from cluster.connect import connect
+from cluster.dispatch import dispatch
+from cluster.doctor import Answer, network, probe_workers, round_trips, scheduler_versions
+from cluster.errors import ClusterError
+from cluster.profiles import Profile
+
+from ..progress import Progress
+from ..simulated import empty_chunk
+from . import verdicts
+from .facts import facts
+from .folder import exchange, existing, folder_facts, held_token, scratch, wait_for
+from .verdicts import Line
+
+_TRIED = 32  # workers to which round trips are timed, one after another
+_RECEIPTS = 200
+_CHUNK_SECONDS = 4.0  # what a plan aims at
+_SHARE = 0.5  # of a core that the driver may need
+_PATIENCE = 5.0  # s
+_QUEUE_SECONDS = 300.0
+
+
+def examine(
+    cluster: Profile | str | None, workers: int | None, folder: Path, progress: Progress, insecure_tcp: bool = False
+) -> list[Line]:
+    """Check this machine and a folder; with a cluster, also that and what lies between.
+
+    Parameters
+    ----------
+    cluster
+        Profile, as `run` takes it; None or "none" for this machine alone.
+    workers
+        Worker processes to start; the profile's default by default.
+    folder
+        Where a run would write; need not be there yet. Nothing is left in it.
+    progress
+        Tells the user.
+    insecure_tcp
+        Whether a scheduler may be reached without encryption over a network.
+
+    Returns
+    -------
+    list of Line
+        In the order in which they are worth reading.
+    """
+    progress.say("looking at this machine")
+    here = facts()
+    lines = verdicts.machine_lines(here)
+    with _tried(folder) as (place, in_folder):
+        if cluster is None:
+            return [*lines, verdicts.open_files_line(here, 0), *in_folder]
+        progress.say("asking the workers; a queue may let them wait")
+        try:
+            with connect(cluster, workers, folder=place, name="doctor", insecure_tcp=insecure_tcp) as client:
+                if client is None:
+                    return [*lines, verdicts.open_files_line(here, 0), *in_folder]
+                client.wait_for_workers(1, timeout=_QUEUE_SECONDS)
+                lines.append(verdicts.open_files_line(here, len(client.nthreads())))
+                return [*lines, *in_folder, *cluster_lines(client, here, place)]
+        except (ClusterError, TimeoutError) as error:
+            advice = "look at the profile, and whether this machine may reach it"
+            return [*lines, *in_folder, Line("cluster", "connection", "problem", str(error), advice)]
+
+
+@contextmanager
+def _tried(folder: Path) -> Iterator[tuple[Path | None, list[Line]]]:
+    """Give a scratch folder (None if nothing can be written) and what is to be said of it."""
+    at = existing(folder)
+    name = str(at) if at == folder.absolute() else f"{at}, in which {folder} would be made,"
+    with ExitStack() as stack:
+        try:
+            place = stack.enter_context(scratch(at))
+        except OSError as error:
+            yield None, verdicts.folder_lines(name, f"cannot be written to ({error.strerror})")
+            return
+        yield place, verdicts.folder_lines(name, folder_facts(place))
+
+
+def cluster_lines(client: Any, here: dict[str, Any], place: Path | None) -> list[Line]:
+    """Ask every worker of a cluster.
+
+    Parameters
+    ----------
+    client
+        A connected client.
+    here
+        `facts` of this process.
+    place
+        A scratch folder that workers should see; None if there is none.
+
+    Returns
+    -------
+    list of Line
+        What is to be said of the cluster.
+    """
+    threads = client.nthreads()
+    answered, errors = _parted(probe_workers(client, facts).items())
+    lines = verdicts.worker_lines(here, answered, errors, threads)
+    lines += [verdicts.talking_line(here, scheduler_versions(client)), *verdicts.network_lines(network(client))]
+    if place is not None:
+        lines += _sharing(client, place)
+    if answered:
+        trips = round_trips(client, list(answered)[:: max(1, len(answered) // _TRIED)][:_TRIED])
+        if trips:
+            lines += [verdicts.clock_line(trips), verdicts.trip_line(trips, len(threads))]
+        lines.append(verdicts.receipts_line(receipt_seconds(client), len(threads), _CHUNK_SECONDS, _SHARE))
+    return lines
+
+
+def _sharing(client: Any, place: Path) -> list[Line]:
+    token = secrets.token_hex(16)
+    with held_token(place, token):
+        answers = probe_workers(client, _exchange_at, str(place), token)
+        answered, errors = _parted(answers.items())
+        end = time.monotonic() + _PATIENCE  # for all together
+        left = {
+            name: wait_for(place / answer["name"], token, max(0.0, end - time.monotonic()))
+            for name, answer in answered.items()
+        }
+    return verdicts.sharing_lines(answered, errors, left)
+
+
+def _exchange_at(place: str, token: str) -> dict[str, Any]:
+    name = f"from-{secrets.token_hex(8)}"
+    return {"name": name, **exchange(place, token, name)}
+
+
+def _parted(answers: Iterable[tuple[str, Answer]]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Results, and errors, by worker."""
+    known = dict(answers)
+    good = {name: answer.result for name, answer in known.items() if not answer.error}
+    return good, {name: answer.error for name, answer in known.items() if answer.error}
+
+
+def receipt_seconds(client: Any) -> float:
+    """Seconds that a chunk without work costs, from being sent to its receipt being here."""
+    for _ in dispatch(client, empty_chunk, range(_RECEIPTS // 10)):
+        pass  # connections and code are there from now on
+    begun = time.perf_counter()
+    received = sum(1 for _ in dispatch(client, empty_chunk, range(_RECEIPTS)))
+    return (time.perf_counter() - begun) / received

@@ -1,0 +1,112 @@
+"""What one process, here or a worker, says about itself. It only looks; `verdicts` judge."""
+
+import os
+import platform
+import resource
+import stat
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from cluster.connect import THREAD_VARIABLES
+from cluster.doctor import machine_limits, talking_versions
+
+from ..errors import EnvironmentProblem
+from ..identity import check_one_place, code_key, versions
+from ..machine import cpu_model
+
+#: File systems that several machines share: the wrong place for a cache, the right one for a run on a cluster.
+SHARED = ("afs", "beegfs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "gpfs", "lustre", "nfs", "nfs4", "smb3", "wekafs")
+
+
+def facts() -> dict[str, Any]:
+    """Describe the process that calls this; plain values only.
+
+    Returns
+    -------
+    dict
+        host, place and foreign (where our packages are, and which of them is not there), versions, code,
+        pools (threads of every library), environment, cpu, target, cores, memory, free_memory, rss, open_files, cache.
+    """
+    import numpy  # noqa: F401  its BLAS is to be asked for its threads
+    import scipy.linalg  # noqa: F401  so is SciPy's own
+
+    return {
+        "host": platform.node(),
+        "place": str(Path(__file__).resolve().parent.parent.parent),
+        "foreign": _foreign(),
+        "versions": _versions(),
+        "code": code_key(),
+        "pools": _pools(),
+        "environment": {name: os.environ.get(name, "unset") for name in (*THREAD_VARIABLES, "HDF5_USE_FILE_LOCKING")},
+        "cpu": cpu_model(),
+        "target": _target(),
+        **machine_limits(),
+        "free_memory": psutil.virtual_memory().available,
+        "rss": psutil.Process().memory_info().rss,
+        "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        "cache": _cache(),
+    }
+
+
+def _foreign() -> str:
+    try:
+        check_one_place()
+    except EnvironmentProblem as problem:
+        return str(problem)
+    return ""
+
+
+def _versions() -> dict[str, str]:
+    try:
+        return versions() | talking_versions()
+    except PackageNotFoundError as error:
+        return versions() | {str(error.name): "not installed"}
+
+
+def _pools() -> dict[str, int]:
+    import numba
+    import threadpoolctl
+
+    found = {"numba": numba.get_num_threads()}
+    for pool in threadpoolctl.threadpool_info():
+        name = f"{pool['internal_api']} ({Path(pool['filepath']).name})"
+        found[name] = max(found.get(name, 0), pool["num_threads"])
+    return found
+
+
+def _target() -> str:
+    """What Numba compiles for: equal targets, equal bits."""
+    from llvmlite import binding
+
+    features = sorted(name for name, there in binding.get_host_cpu_features().items() if there)
+    return f"{binding.get_host_cpu_name()}:{','.join(features)}"
+
+
+def _cache() -> dict[str, Any]:
+    import numba
+
+    from engine.accelerate import is_compiled
+
+    path = Path(numba.config.CACHE_DIR)  # type: ignore[attr-defined]
+    info = path.stat()
+    return {
+        "path": str(path),
+        "mine": info.st_uid == os.getuid(),
+        "mode": stat.S_IMODE(info.st_mode),
+        "stand_in": path.name.startswith("crbatch-numba-"),
+        "compiled": is_compiled(),
+        "filesystem": filesystem_of(path),
+    }
+
+
+def filesystem_of(path: Path) -> str:
+    """Type of the file system that holds a path, as the mount table calls it; empty if it does not say."""
+    found, longest = "", -1
+    real = path.resolve()
+    for part in psutil.disk_partitions(all=True):
+        if real.is_relative_to(part.mountpoint) and len(part.mountpoint) >= longest:
+            found, longest = part.fstype, len(part.mountpoint)
+    return found

@@ -1,0 +1,204 @@
+"""What a folder can do: write, sync, rename, lock, and be the same one for every machine.
+
+Everything happens in a folder of its own that is removed at the end.
+"""
+
+import fcntl
+import os
+import shutil
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+from results.shards import sync_file, sync_folder
+
+from .facts import filesystem_of
+
+_REPEATS = 5
+_PATIENCE = 5.0  # s; as long may a network file system keep an old view of a folder
+
+
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there: where its file system can be tried."""
+    at = folder.absolute()
+    while not at.is_dir() and at != at.parent:
+        at = at.parent
+    return at
+
+
+@contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """Make a folder for the probes, and remove it with what is in it.
+
+    Raises
+    ------
+    OSError
+        If nothing can be written there.
+    """
+    path = Path(mkdtemp(prefix=".crbatch-doctor-", dir=folder))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def folder_facts(place: Path) -> dict[str, Any]:
+    """Try a scratch folder out.
+
+    Parameters
+    ----------
+    place
+        As `scratch` gives it.
+
+    Returns
+    -------
+    dict
+        filesystem; sync_file, sync_folder (median seconds, or the error); rename and lock (empty, or what went
+        wrong); bytes_free, inodes_free (None where the file system has no limit of them).
+    """
+    return {
+        "filesystem": filesystem_of(place),
+        "sync_file": _timed(lambda: _sync_file(place / "file")),
+        "sync_folder": _timed(lambda: sync_folder(place)),
+        "rename": _said(lambda: _rename(place)),
+        "lock": _said(lambda: _lock(place / "lock")),
+        **space(place),
+    }
+
+
+def space(folder: Path) -> dict[str, int | None]:
+    """Free bytes and inodes that a user may take; quotas are not known to it."""
+    info = os.statvfs(folder)
+    return {
+        "bytes_free": info.f_bavail * info.f_frsize,
+        "inodes_free": info.f_favail if info.f_files else None,
+    }
+
+
+def _timed(action: Callable[[], None]) -> float | str:
+    seconds = []
+    try:
+        for _ in range(_REPEATS):
+            begun = time.perf_counter()
+            action()
+            seconds.append(time.perf_counter() - begun)
+    except OSError as error:
+        return f"{error}"
+    return statistics.median(seconds)
+
+
+def _said(action: Callable[[], None]) -> str:
+    try:
+        action()
+    except OSError as error:
+        return f"{error}"
+    return ""
+
+
+def _sync_file(path: Path) -> None:
+    path.write_bytes(b"x" * 4096)
+    sync_file(path)
+
+
+def _rename(place: Path) -> None:
+    """Replace a file that is being read: the new name has the new bytes, the reader keeps the old ones."""
+    old, new = place / "name", place / "temporary"
+    old.write_text("old")
+    new.write_text("new")
+    with old.open() as reader:
+        os.replace(new, old)
+        if old.read_text() != "new" or reader.read() != "old":
+            raise OSError("a replaced file shows neither its old nor its new bytes")
+
+
+def _lock(path: Path) -> None:
+    """Lock a file in both ways there are; a second taker has to be turned away."""
+    with path.open("w") as one, path.open("w") as other:
+        fcntl.flock(one, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _can_lock(other):
+            raise OSError("flock lets two have the same lock")
+        fcntl.flock(one, fcntl.LOCK_UN)
+        fcntl.lockf(one, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _can_lock(file: Any) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def held_token(place: Path, token: str) -> Iterator[None]:
+    """Lay a token out for the workers, and hold a lock beside it, for as long as they are asked."""
+    (place / "token").write_text(token)
+    sync_file(place / "token")
+    sync_folder(place)
+    with (place / "held").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            pass  # `folder_facts` tells of it; the workers' half then says nothing
+        yield
+
+
+def exchange(place: str, token: str, name: str) -> dict[str, Any]:
+    """Read the driver's token in a worker, and leave one of its own.
+
+    Parameters
+    ----------
+    place
+        The scratch folder, as the driver calls it.
+    token
+        What its file must hold.
+    name
+        File to leave for the driver.
+
+    Returns
+    -------
+    dict
+        seen: whether the driver's token was there; written: empty, or why ours could not be; lock_refused: whether
+        the lock that the driver holds was refused here; filesystem.
+    """
+    folder = Path(place)
+    seen = wait_for(folder / "token", token)
+    written = _said(lambda: _leave(folder / name, token))
+    return {
+        "seen": seen,
+        "written": written,
+        "lock_refused": seen and _is_held(folder / "held"),
+        "filesystem": filesystem_of(folder),
+    }
+
+
+def wait_for(path: Path, text: str, patience: float = _PATIENCE) -> bool:
+    """Whether a file of another machine appears with this text, before patience (s) is over."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            with os.scandir(path.parent):  # refreshes a network file system's view of the folder
+                if path.read_text() == text:
+                    return True
+        except (OSError, UnicodeDecodeError):
+            pass  # not there yet, or somebody else's: both are "no"
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+
+
+def _leave(path: Path, text: str) -> None:
+    path.write_text(text)
+    sync_file(path)
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        with path.open("r+") as file:
+            return not _can_lock(file)
+    except OSError:
+        return False
