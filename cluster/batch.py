@@ -62,6 +62,8 @@ def template(profile: QueueProfile, name: str, logs: Path, directives: Sequence[
 
 
 def _logs(profile: QueueProfile, folder: Path) -> list[str]:
+    if not profile.shared_filesystem:
+        folder = Path("/tmp")  # of whatever node the job runs on
     if isinstance(profile, PbsProfile):
         return [f"-o {folder}/", f"-e {folder}/"]
     return [f"-o {folder}/%x-%j.out", f"-e {folder}/%x-%j.err"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cluster.batch import alive, check_folder, template
 from cluster.errors import ClusterError
 from cluster.profiles import SlurmProfile
-from cluster.security import run_keys
+from cluster.security import Keys, run_keys
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -70,8 +70,8 @@ def slurm_client(
         )
         try:
             cluster = stack.enter_context(
-                _cluster_class()(
-                    **template(profile, name, folder / "logs"),
+                _cluster_class(profile.shared_filesystem)(
+                    **_job_options(profile, name, folder, keys),
                     security=keys.security(),
                     protocol="tls://",
                     interface=profile.interface or None,
@@ -93,8 +93,20 @@ def slurm_client(
             raise keeper.problem or error from error
 
 
-def _cluster_class() -> Any:
+def _job_options(profile: SlurmProfile, name: str, folder: Path, keys: Keys) -> dict[str, Any]:
+    """Options of a worker job, which brings its keys in its script where it cannot read those of the run's folder."""
+    options: dict[str, Any] = template(profile, name, folder / "logs")
+    if not profile.shared_filesystem:
+        options["job_script_prologue"] += [
+            "umask 077",
+            *(f'cat >"$scratch/{path.name}" <<"END"\n{path.read_text()}END' for path in (keys.certificate, keys.key)),
+        ]
+    return options
+
+
+def _cluster_class(shared_filesystem: bool) -> Any:
     from dask_jobqueue.slurm import SLURMCluster, SLURMJob
+    from distributed.security import Security
 
     class PrivateJob(SLURMJob):
         """A job whose script nobody else can read on its way to the queue."""
@@ -113,6 +125,12 @@ def _cluster_class() -> Any:
         """A cluster of such jobs."""
 
         job_cls = PrivateJob
+
+        def _get_worker_security(self, security: Security) -> Security:
+            if shared_filesystem:
+                return security  # files that workers can read
+            certificate, key = '"$scratch"/certificate.pem', '"$scratch"/key.pem'
+            return Security(tls_ca_file=certificate, tls_worker_cert=certificate, tls_worker_key=key)
 
     return PrivateCluster
 

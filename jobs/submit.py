@@ -70,6 +70,8 @@ def scripts(job: JobFile, folder: Path, profile: QueueProfile, *, array: bool, c
     UsageProblem
         If the folder's path cannot stand in a script.
     """
+    if not profile.shared_filesystem:
+        raise UsageProblem("a driver in the queue has to see the run's folder; where none is shared, use run instead")
     try:
         batch.check_folder(folder)
         python = [sys.executable, "-P", "-m", "jobs"]

@@ -228,3 +228,20 @@ def test_what_does_not_fit_is_named() -> None:
     bad["gap"].attrs["units"] = "percent"
     with pytest.raises(ResultsError, match="gap: units 'percent'"):
         validate(bad)
+
+
+def test_commit_takes_no_lock_and_writes_what_xarray_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a Dask task, xarray's lock for writing is the scheduler's: 120 questions to it for every shard."""
+    from xarray.backends import netCDF4_
+
+    data = dataset(0, 9)
+    data.to_netcdf(tmp_path / "plain.nc", engine="netcdf4", format="NETCDF4")
+
+    def refuse(name: object) -> None:
+        raise AssertionError(f"a lock for {name}")
+
+    monkeypatch.setattr(netCDF4_, "get_write_lock", refuse)
+    with pytest.raises(AssertionError, match="a lock for"):
+        data.to_netcdf(tmp_path / "locked.nc", engine="netcdf4", format="NETCDF4")
+    shard = commit_shard(data, tmp_path, 0, 9)
+    assert shard.path.read_bytes() == (tmp_path / "plain.nc").read_bytes()

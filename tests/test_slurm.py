@@ -26,6 +26,14 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 COMMAND = (sys.executable, "-P", "-m", "jobs")
 COUNT, CHUNK = 4000, 50
 JOB = tiny_job(draws={"count": COUNT}, name="queue")
+# More than one minute's walltime has room for: many antennas and weights.
+SLOW_COUNT = 6000
+SLOW = tiny_job(
+    name="slow",
+    scenario={"tx_antennas": 512},
+    draws={"count": SLOW_COUNT},
+    design={"schemes": ["fdb-wcrb"], "rho": [n / 40 for n in range(41)]},
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,6 +53,13 @@ def slurm() -> Iterator[None]:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
     run_tiny(folder, JOB)
+    return (folder / "cube.nc").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def undisturbed_slow(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder = tmp_path_factory.mktemp("slow") / "run"
+    run_tiny(folder, SLOW, cluster="local")
     return (folder / "cube.nc").read_bytes()
 
 
@@ -112,17 +127,17 @@ def under_way(run: RunDirectory) -> None:
     assert not run.cube.exists()
 
 
-def check(run: RunDirectory, undisturbed: bytes, in_flight: int = 4) -> None:
+def check(run: RunDirectory, undisturbed: bytes, in_flight: int = 4, count: int = COUNT) -> None:
     """The oracle; `in_flight` chunks may have been computed twice."""
     logs = "\n".join(path.read_text() for path in (run.path / "logs").glob("*.err"))
     assert run.cube.is_file(), logs
     assert run.cube.read_bytes() == undisturbed
     found = list_shards(run.shards)
-    assert covering(found, COUNT)[1] == []
-    assert len(found) == COUNT // CHUNK
+    assert covering(found, count)[1] == []
+    assert len(found) == count // CHUNK
     executions = [(event["start"], event["stop"]) for event in run.journal.events("chunk")]
     assert set(executions) <= {(shard.start, shard.stop) for shard in found}
-    assert len(executions) <= COUNT // CHUNK + in_flight
+    assert len(executions) <= count // CHUNK + in_flight
 
 
 def finished(run: RunDirectory, last: str) -> None:
@@ -211,3 +226,60 @@ def test_array_that_lost_a_task(run: RunDirectory, undisturbed: bytes) -> None:
     call("scancel", f"{ids(run, 'array')[0]}_0")
     finished(run, last)
     check(run, undisturbed)
+
+
+@pytest.mark.parametrize("mode", [(), ("--array",)])
+def test_walltime(run: RunDirectory, undisturbed_slow: bytes, mode: tuple[str, ...]) -> None:
+    """Told in time, a job drains and comes back to the queue, where it goes on; nothing is computed twice."""
+    write_profile(run.path.parent, walltime="00:01:00", workers=1)
+    (run.path.parent / "job.toml").write_text(SLOW.to_toml())
+    finished(run, submit(run, *mode))
+    check(run, undisturbed_slow, in_flight=2, count=SLOW_COUNT)
+    said = "".join(path.read_text() for path in run.path.glob("logs/*.err"))
+    assert "told to end" in said
+    assert "DUE TO TIME LIMIT" not in said
+
+
+def test_status_and_stop(run: RunDirectory, undisturbed: bytes) -> None:
+    """From other shells; a job of somebody else's is left alone."""
+    (run.path.parent / "other.sh").write_text("#!/bin/sh\nsleep 100\n")
+    other = call("sbatch", "--parsable", str(run.path.parent / "other.sh")).strip()
+    driver = submit(run)
+    under_way(run)
+    found = json.loads(call(*COMMAND, "status", str(run.path), "--json"))
+    assert found["state"] == "running"
+    assert 0 < found["chunks_done"] < found["chunks_total"] == COUNT // CHUNK
+    assert found["workers"] == 2
+    assert found["jobs"] == sorted([driver, *ids(run, "workers")])
+    call(*COMMAND, "stop", str(run.path))
+    wait_for(lambda: queued() == [other], "end of the run's jobs", 30.0)
+    assert json.loads(call(*COMMAND, "status", str(run.path), "--json"))["state"] == "incomplete"
+    finished(run, submit(run))
+    check(run, undisturbed)
+    assert json.loads(call(*COMMAND, "status", str(run.path), "--json"))["state"] == "done"
+    assert "are intact" in call(*COMMAND, "verify", str(run.path))
+    call("scancel", other)
+
+
+def test_second_driver_is_refused(run: RunDirectory, undisturbed: bytes) -> None:
+    driver = submit(run)
+    under_way(run)
+    words = ["run", str(run.path / "job.toml"), "-o", str(run.path), "--cluster", "none"]
+    second = subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=False)
+    assert second.returncode == 5
+    assert "another driver is at work there, process" in second.stderr
+    finished(run, driver)
+    check(run, undisturbed, in_flight=0)
+
+
+def test_workers_without_the_folder(run: RunDirectory, undisturbed: bytes) -> None:
+    """They bring their keys in their scripts, and send their shards to the driver, which is here."""
+    write_profile(run.path.parent, shared_filesystem=False)
+    words = [run.path.parent / "job.toml", "-o", run.path, "--cluster", run.path.parent / "queue.toml"]
+    call(*COMMAND, "run", *map(str, words), "--chunk", str(CHUNK), "--no-report")
+    check(run, undisturbed, in_flight=0)
+
+
+def test_doctor(run: RunDirectory) -> None:
+    done = call(*COMMAND, "doctor", "--cluster", str(run.path.parent / "queue.toml"), "-o", str(run.path.parent))
+    assert "every worker has this machine's versions" in done

@@ -127,6 +127,13 @@ def test_shares_are_the_whole_and_do_not_overlap(of: int, tmp_path: Path) -> Non
 # ---- workers that do not see the folder
 
 
+def test_driver_in_the_queue_has_to_see_the_folder(profile: SlurmProfile, tmp_path: Path) -> None:
+    blind = profile.model_copy(update={"shared_filesystem": False})
+    with pytest.raises(UsageProblem, match="use run instead"):
+        submit(tiny_job(), RunDirectory(tmp_path / "run"), blind, array=False)
+    assert not (tmp_path / "run").exists()
+
+
 def test_driver_commits_where_no_file_system_is_shared(tmp_path: Path) -> None:
     unshared = parse_profile({"kind": "local", "workers": 2, "shared_filesystem": False}, "x")
     run_tiny(tmp_path / "unshared", cluster=unshared, chunk=2)
