@@ -163,8 +163,9 @@ def pilot(job: JobFile, missing: list[tuple[int, int]]) -> float:
         if seconds >= _PILOT_SECONDS:
             break
         more *= 2
-    # Another machine's user, or a kernel that is loaded for more draws only, may have come between.
-    return min(seconds, seconds_of(draws)) / draws
+    if draws > 1:  # others on this machine, or a kernel that is loaded for several draws only, may have come between
+        seconds = min(seconds, seconds_of(draws))
+    return seconds / draws
 
 
 def warm_up(_: object = None) -> None:

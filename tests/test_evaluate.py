@@ -1,5 +1,7 @@
 """The work of a chunk: bits that depend on the draw alone, sweeps, kept designs, custom beams."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -224,3 +226,18 @@ def test_bad_custom_files_are_usage_problems(tmp_path: Path, name: str, content:
         check_job(custom_job(tmp_path, name), "job.toml")
     assert "design.custom" in str(problem.value)
     assert "\n" not in str(problem.value)
+
+
+def test_several_draws_need_no_other_kernels_than_one() -> None:
+    """An array in another order would compile a kernel again: ten seconds that a pilot takes for the draws' cost."""
+    code = (
+        "import gc, sys; sys.path.insert(0, sys.argv[1]); from job_cases import tiny_job\n"
+        "from numba.core.registry import CPUDispatcher; from jobs.evaluate import evaluate\n"
+        "def found(): return {(d.py_func.__name__, s) for d in gc.get_objects() if isinstance(d, CPUDispatcher)"
+        " for s in d.signatures}\n"
+        "evaluate(tiny_job(), 0, 1); before = found(); evaluate(tiny_job(), 0, 6); print(found() - before or 'none')"
+    )
+    said = subprocess.run(
+        [sys.executable, "-P", "-c", code, Path(__file__).parent], capture_output=True, text=True, check=True
+    )
+    assert said.stdout.strip() == "none"

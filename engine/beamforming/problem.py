@@ -240,7 +240,8 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
     gram, bistatic, monostatic = _links(scenario, channel)
     mix, rank = structure.triangular_factors(gram, channel.aod, scenario.tx_antennas, _RANK_TOLERANCE)
     alive = gram[:, np.arange(gram.shape[1]), np.arange(gram.shape[1])] > 0.5  # one antenna: no derivative beam
-    apa_powers = alive / alive.sum(axis=1, keepdims=True)
+    # In rows: picking a diagonal leaves columns, for which kernels would be compiled a second time.
+    apa_powers = np.ascontiguousarray(alive / alive.sum(axis=1, keepdims=True))
     arrays = block.Draws(bistatic, monostatic, mix, gram)
     bs = np.asarray(scenario.bs_position_m, dtype=float)
     middle = np.pi * scenario.subcarrier_spacing_hz * (scenario.subcarriers + 1)
