@@ -52,9 +52,8 @@ def write_received_shard(folder: Path) -> str:
     return commit_bytes(sent.path.read_bytes(), folder / "shards", 0, COUNT, sent.sha256).path.name
 
 
-def consolidate(folder: Path) -> str:
+def consolidate(folder: Path, count: int = COUNT) -> str:
     shards = list_shards(folder / "shards")
-    count = shards[-1].stop
     return write_cube(covering(shards, count)[0], folder / "cube.nc", count, ATTRS)
 
 
@@ -98,10 +97,13 @@ def child(task: str, folder: Path, pipe: int) -> None:
         os.dup2(pipe, stream)
     signal.sigwait({signal.SIGUSR1})
     outcome = attempt(task, folder)
-    if "error" in outcome:
+    failed = "error" in outcome
+    if failed:
         outcome["again"] = attempt(task, folder)
-    print(json.dumps(outcome))  # noqa: T201
-    sys.exit()  # as a process ends: libraries close what they left open
+    print(json.dumps(outcome), flush=True)  # noqa: T201
+    if failed:
+        sys.exit()  # in full: libraries then close what a failure left open
+    os._exit(0)
 
 
 def serve(task: str, folder: str, strace: list[str]) -> dict[str, Any]:
@@ -162,7 +164,7 @@ class Forge:
             match = re.match(r"\d+ +(\w+)\(", line)
             if match:
                 counts[match[1]] += 1
-                paths = touched.findall(line)
+                paths = touched.findall(line.rpartition(" = ")[0])
                 if paths:
                     yield Call(match[1], counts[match[1]], tuple(Path(path).name for path in paths))
 
