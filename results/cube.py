@@ -56,7 +56,7 @@ def write_cube(
         If it cannot be written; a cube that was there stays.
     """
     with temporary_file(path.parent, ".cube.tmp") as temporary:
-        with xr.open_dataset(cover[0][0].path) as first:
+        with xr.open_dataset(cover[0][0].path, engine="netcdf4") as first:
             template = first.isel(draw=slice(0, 1)).load()
         try:
             with netCDF4.Dataset(temporary, "w", format="NETCDF4") as file:
@@ -66,7 +66,7 @@ def write_cube(
                     _write_block(file, template, cover, start, stop)
                     if on_block is not None:
                         on_block(stop, count)
-        except RuntimeError as error:  # what HDF5 makes of a full disk
+        except (PermissionError, RuntimeError) as error:  # what HDF5 makes of a full disk
             raise OSError(f"{path}: the cube could not be written ({error}); is the disk full?") from error
         sync_file(temporary)
         digest = file_hash(temporary)
@@ -127,7 +127,7 @@ def _gather(template: xr.Dataset, cover: Cover, start: int, stop: int) -> dict[s
     for shard, low, high in cover:
         if high <= start or low >= stop:
             continue
-        with xr.open_dataset(shard.path) as source:
+        with xr.open_dataset(shard.path, engine="netcdf4") as source:
             inside = slice(max(low, start) - shard.start, min(high, stop) - shard.start)
             for name, pieces in parts.items():
                 pieces.append(source[name].isel(draw=inside).values)

@@ -3,6 +3,7 @@
 A shard's name carries its range of draws and the hash of its bytes; nothing else counts as done.
 """
 
+import errno
 import hashlib
 import os
 import re
@@ -52,10 +53,13 @@ def file_hash(path: Path) -> str:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in a folder last through a power cut."""
+    """Make a rename in a folder last through a power cut, where the file system can do that."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems know no fsync of a folder
+            raise
     finally:
         os.close(descriptor)
 
@@ -65,8 +69,9 @@ def temporary_file(folder: Path, suffix: str) -> Iterator[Path]:
     """Give a private temporary name in a folder; whatever is still there at the end is removed."""
     path = folder / f".{uuid4().hex}{suffix}"
     # Not tempfile's 0600: others may read results, if the user's umask lets them.
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
+        os.close(descriptor)
         yield path
     finally:
         path.unlink(missing_ok=True)
@@ -103,7 +108,7 @@ def commit_shard(dataset: xr.Dataset, folder: Path, start: int, stop: int) -> Sh
     with temporary_file(folder, ".nc.tmp") as temporary:
         try:
             _write(dataset, temporary)
-        except RuntimeError as error:  # what HDF5 makes of a full disk
+        except (PermissionError, RuntimeError) as error:  # what HDF5 makes of a full disk
             raise OSError(f"{folder}: the shard could not be written ({error}); is the disk full?") from error
         sync_file(temporary)
         digest = file_hash(temporary)

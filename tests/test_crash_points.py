@@ -1,209 +1,185 @@
-"""A process killed at each single system call of a commit, and calls that fail there: nothing torn ever counts.
+"""Shards and cube after SIGKILL at every system call of their writing, and after every call that fails."""
 
-A child is forked from a process that has all its imports behind it; strace takes hold of it and kills it, or lets a
-call fail, at the n-th call of a kind. Nothing in the product knows of this.
-"""
-
-import os
 import re
 import shutil
 import signal
-import subprocess
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-import xarray as xr
-from job_cases import run_tiny
+from crash_cases import COUNT, Call, Forge, consolidate, forge, names, prepare, write_shard
 
-from results.cube import write_cube
-from results.errors import DamagedData
-from results.shards import commit_shard, covering, list_shards, verify_shard
+from results.shards import list_shards, verify_shard
 
 pytestmark = pytest.mark.system
 
-# Whatever can change a file or its name, and what makes it last.
-CALLS = (
-    "openat,write,pwrite64,pwritev,ftruncate,fallocate,fsync,fdatasync,close,rename,renameat,renameat2,link,linkat,"
-    "unlink,unlinkat,mkdir,chmod,fchmod"
-)
+# What is written, and whether an older one lies there.
+CASES = [("shard", False), ("shard", True), ("received shard", False), ("cube", False), ("cube", True)]
+FEWEST_CALLS = {"shard": 60, "received shard": 20, "cube": 150}
+WRITES = ("write", "pwrite64", "ftruncate")
 
 
 @pytest.fixture(scope="module")
-def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder: Path = tmp_path_factory.mktemp("crash") / "run"
-    run_tiny(folder, chunk=3)
-    return folder / "shards"
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
+    assert shutil.which("strace"), "these tests need strace"
+    with forge(tmp_path_factory.mktemp("forge") / "log") as process:
+        yield process
 
 
-@pytest.fixture(scope="module")
-def dataset(shards: Path) -> xr.Dataset:
-    with xr.open_dataset(list_shards(shards)[0].path) as data:
-        return data.load()
+class Place:
+    """A folder that is laid out anew for each crash, and what a task makes of it when nothing happens."""
+
+    def __init__(self, warm: Forge, root: Path, task: str, old: bool) -> None:
+        self.warm, self.task = warm, task
+        self.name = task + " over an old one" * old
+        self._base, self._root, self._number = root / "base", root, 0
+        self._base.mkdir()
+        prepare(self._base, task)
+        if old:
+            write_shard(self._base) if task == "shard" else consolidate(self._base, COUNT // 2)
+        self.before, self.files_before = counting(self._base), names(self._base)
+        done = self.run()
+        self.gave, self.calls = done["outcome"], done["calls"]
+        self.after, self.files_after = counting(self.folder), names(self.folder)
+        self.rename = [call.name for call in self.calls].index("rename")
+        assert len(self.calls) >= FEWEST_CALLS[task]
+
+    def run(self, inject: str | None = None) -> dict[str, Any]:
+        """Do the task in a fresh folder."""
+        self.folder = self._root / str(self._number)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._number += 1
+        self.folder = Path(shutil.copytree(self._base, self._root / str(self._number)))
+        return self.warm.run(self.task, self.folder, inject)
+
+    def check_next(self) -> None:
+        """The next process, in the same folder, has no trouble and gives the same bytes."""
+        assert self.warm.run(self.task, self.folder, traced=False)["outcome"] == self.gave
+        assert counting(self.folder) == self.after
 
 
-def traced(work: Callable[[], None], log: Path, *options: str) -> int:
-    """Do `work` in a child under strace, with these options; its wait status, or what strace made of it."""
-    ready, go = os.pipe(), os.pipe()
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            os.write(ready[1], b"x")
-            os.read(go[0], 1)
-            work()
-            code = 0
-        except OSError:
-            code = 5
-        finally:
-            os._exit(code)
-    os.read(ready[0], 1)
-    tracer = subprocess.Popen(
-        ["strace", "-f", "-y", "-o", log, "-e", f"trace={CALLS}", *options, "-p", str(child)],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert tracer.stderr is not None
-    attached = tracer.stderr.readline()
-    assert "attached" in attached, attached
-    os.write(go[1], b"x")
-    _, ended = os.waitpid(child, 0)
-    tracer.communicate()
-    for end in (*ready, *go):
-        os.close(end)
-    return ended
+@pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}{' over an old one' * case[1]}")
+def place(request: pytest.FixtureRequest, warm: Forge, tmp_path: Path) -> Place:
+    return Place(warm, tmp_path, *request.param)
 
 
-def calls_on(folder: Path, log: Path) -> list[tuple[str, int]]:
-    """Each call that touches a folder: its name, and which one of its name it is in the process."""
-    seen: dict[str, int] = {}
-    found = []
-    for line in log.read_text().splitlines():
-        match = re.match(r"\d+ +(\w+)\(", line)
-        if match:
-            name = match[1]
-            seen[name] = seen.get(name, 0) + 1
-            if str(folder) in line:
-                found.append((name, seen[name]))
-    return found
-
-
-def points(work: Callable[[], None], folder: Path, tmp_path: Path) -> list[tuple[str, int]]:
-    log = tmp_path / "calls"
-    assert traced(work, log) == 0
-    found = calls_on(folder, log)
-    assert {"openat", "fsync", "rename"} <= {name for name, _ in found}
-    return found
-
-
-def empty(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-
-
-def whole(folder: Path) -> list[str]:
-    """Names of the shards that count; each of them is whole."""
-    found = list_shards(folder)
-    for shard in found:
+def counting(folder: Path) -> dict[str, bytes]:
+    """What counts: shards by name, each of them whole, and the cube."""
+    shards = list_shards(folder / "shards")
+    for shard in shards:
         verify_shard(shard)
-    return [shard.path.name for shard in found]
+    paths = [shard.path for shard in shards] + [path for path in [folder / "cube.nc"] if path.exists()]
+    return {path.name: path.read_bytes() for path in paths}
 
 
-def test_shard_killed_at_every_call(dataset: xr.Dataset, tmp_path: Path) -> None:
-    folder = tmp_path / "shards"
-    name = commit_shard(dataset, tmp_path, 0, 3).path.name
-
-    def work() -> None:
-        commit_shard(dataset, folder, 0, 3)
-
-    empty(folder)
-    calls = points(work, folder, tmp_path)
-    renamed = calls.index(next(call for call in calls if call[0] == "rename"))
-    for number, (call, when) in enumerate(calls):
-        empty(folder)
-        ended = traced(work, tmp_path / "log", "-e", f"inject={call}:signal=KILL:when={when}")
-        assert os.WIFSIGNALED(ended)
-        assert os.WTERMSIG(ended) == signal.SIGKILL
-        assert whole(folder) in ([], [name])
-        assert (number >= renamed) or whole(folder) == []
-        work()  # and the next one commits it, whatever was left behind
-        assert whole(folder) == [name]
-    assert len(calls) >= 15
-    print(f"{len(calls)} of {len(calls)} crash points of a shard survived")  # noqa: T201
+def masked(calls: Sequence[Call]) -> list[Call]:
+    """Calls without the random part of temporary names and the number of the folder."""
+    return [
+        Call(call.name, call.number, tuple(re.sub(r"^(\.[0-9a-f]{32}|\d+$)", "", path) for path in call.paths))
+        for call in calls
+    ]
 
 
-def test_cube_killed_at_every_call(shards: Path, tmp_path: Path) -> None:
-    cover, _ = covering(list_shards(shards), 6)
-    old_cover, _ = covering(list_shards(shards), 3)
-    home = tmp_path / "run"
-    home.mkdir()
-    cube = home / "cube.nc"
-    write_cube(old_cover, tmp_path / "old.nc", 3, {"title": "old"})
-    write_cube(cover, tmp_path / "new.nc", 6, {"title": "new"})
-    old, new = (tmp_path / "old.nc").read_bytes(), (tmp_path / "new.nc").read_bytes()
-    assert old != new
-    before = {path.name: path.read_bytes() for path in shards.iterdir()}
-
-    def work() -> None:
-        write_cube(cover, cube, 6, {"title": "new"})
-
-    cube.write_bytes(old)
-    calls = points(work, home, tmp_path)
-    for call, when in calls:
-        cube.write_bytes(old)
-        ended = traced(work, tmp_path / "log", "-e", f"inject={call}:signal=KILL:when={when}")
-        assert os.WIFSIGNALED(ended)
-        assert cube.read_bytes() in (old, new)
-        work()
-        assert cube.read_bytes() == new
-    assert {path.name: path.read_bytes() for path in shards.iterdir()} == before
-    assert len(calls) >= 15
-    print(f"{len(calls)} of {len(calls)} crash points of a cube survived")  # noqa: T201
+def test_killed_at_any_call(place: Place, record_testsuite_property: Callable[[str, object], None]) -> None:
+    """What counts is what counted before, up to the rename, and the whole of the new from there on."""
+    survived = 0
+    for at, call in enumerate(place.calls):
+        killed = place.run(f"{call.name}:signal=KILL:when={call.number}")
+        assert killed["code"] == -signal.SIGKILL
+        assert masked(killed["calls"]) == masked(place.calls[: at + 1])
+        assert counting(place.folder) == (place.before if at <= place.rename else place.after), call
+        place.check_next()
+        survived += 1
+    record_testsuite_property(f"crash points survived, {place.name}", f"{survived} of {len(place.calls)}")
 
 
-@pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
-def test_shard_whose_calls_fail(dataset: xr.Dataset, tmp_path: Path, error: str) -> None:
-    """Each call fails in turn, once: the shard is either not there, or whole, and nothing is left behind."""
-    folder = tmp_path / "shards"
-    name = commit_shard(dataset, tmp_path, 0, 3).path.name
-
-    def work() -> None:
-        commit_shard(dataset, folder, 0, 3)
-
-    empty(folder)
-    calls = [call for call in points(work, folder, tmp_path) if call[0] not in ("close", "unlink", "unlinkat")]
-    endings = []
-    for call, when in calls:
-        empty(folder)
-        ended = traced(work, tmp_path / "log", "-e", f"inject={call}:error={error}:when={when}")
-        endings.append(os.waitstatus_to_exitcode(ended))
-        assert whole(folder) == [name] if endings[-1] == 0 else whole(folder) in ([], [name])
-        if endings[-1] != -signal.SIGSEGV:
-            assert [path.name for path in folder.iterdir()] == whole(folder), (call, when)
-    # Done, or an OSError. Where the very last write of a file fails, its superblock's, the HDF5 library itself
-    # crashes (2.2.0): a worker's death, after which the chunk is done again.
-    assert set(endings) <= {0, 5, -signal.SIGSEGV}
-    assert endings.count(5) >= 5
-    assert endings.count(-signal.SIGSEGV) <= 1
+def faults(calls: Sequence[Call]) -> Iterator[tuple[int, str]]:
+    """Every call that makes, writes, closes or names a file: failing once, or on a disk that is full from there on."""
+    for at, call in enumerate(calls):
+        if call.name in ("openat", *WRITES, "fsync", "rename"):
+            yield at, f"{call.name}:error=ENOSPC:when={call.number}"
+        if call.name == "pwrite64":
+            yield at, f"{call.name}:error=ENOSPC:when={call.number}+"
+        if call.name in ("openat", *WRITES, "fsync", "rename", "close"):
+            yield at, f"{call.name}:error=EIO:when={call.number}"
 
 
-def test_file_that_was_not_synced_is_never_renamed(dataset: xr.Dataset, tmp_path: Path) -> None:
-    folder = tmp_path / "shards"
-    empty(folder)
-    log = tmp_path / "log"
-    ended = traced(lambda: void(commit_shard(dataset, folder, 0, 3)), log, "-e", "inject=fsync:error=EIO:when=1")
-    assert os.waitstatus_to_exitcode(ended) == 5
-    assert "rename(" not in log.read_text()
+def test_any_call_fails(place: Place, record_testsuite_property: Callable[[str, object], None]) -> None:
+    """One OSError and no trace, or the very bytes; only where HDF5 cannot close its file does the process die."""
+    endings: Counter[str] = Counter()
+    for at, inject in faults(place.calls):
+        failed = place.run(inject)
+        if failed["code"] != 0:
+            endings["died"] += 1
+            assert failed["code"] == -signal.SIGSEGV, failed
+            assert last_of_hdf5(place.calls, at), inject
+            assert counting(place.folder) == place.before
+        elif "error" in failed["outcome"]:
+            endings["OSError"] += 1
+            check_error(place, at, inject, failed)
+        else:
+            endings["done"] += 1
+            assert place.calls[at].name in ("openat", "close"), inject  # a look that HDF5 or a listing can do without
+            assert failed["outcome"] == place.gave
+            assert names(place.folder) == place.files_after
+        assert failed["code"] != 0 or not failed["noise"], failed
+        place.check_next()
+    record_testsuite_property(f"calls failed, {place.name}", dict(endings))
+    assert endings["OSError"] > endings["done"] + endings["died"]
 
 
-def void(_: object) -> None:
-    pass
+def check_error(place: Place, at: int, inject: str, failed: dict[str, Any]) -> None:
+    """Nothing new but what had its name already; the same process can do it again once the disk is well."""
+    lasting = inject.endswith("+")
+    files = place.files_before if at <= place.rename else place.files_after
+    outcome = failed["outcome"]
+    assert outcome["files"] == files, inject
+    assert names(place.folder) == (files if lasting else place.files_after), inject
+    assert lasting or outcome["again"] == place.gave, inject
+    assert not inject.startswith("pwrite64") or "is the disk full?" in outcome["error"]
+    if inject.startswith("fsync") and at < place.rename:
+        synced = next(call.paths for call in failed["calls"] if call.name == "fsync")
+        assert synced[0].endswith(".tmp")
+        assert not any(call.name == "rename" and call.paths[0] == synced[0] for call in failed["calls"])
 
 
-@pytest.mark.parametrize("size", [0, 1, 100, 4096, -1])
-def test_torn_file_under_a_whole_name_does_not_count(dataset: xr.Dataset, tmp_path: Path, size: int) -> None:
-    """What a disk may leave of a file that was renamed before its bytes were written."""
-    shard = commit_shard(dataset, tmp_path, 0, 3)
-    os.truncate(shard.path, size if size >= 0 else shard.path.stat().st_size - 1)
-    with pytest.raises(DamagedData):
-        verify_shard(shard)
+def last_of_hdf5(calls: Sequence[Call], at: int) -> bool:
+    """Whether a call is the close of a file that HDF5 had locked, or the write just before it."""
+    closing = at if calls[at].name == "close" else at + 1
+    locked = [call.paths for call in calls[:closing] if call.name == "flock"]
+    return calls[closing].name == "close" and calls[closing].paths in locked
+
+
+def test_interrupted_calls_are_made_again(place: Place) -> None:
+    """Every other call is interrupted: each of them, that is, and not its repetition."""
+    before = Counter(call.name for call in place.calls)
+    for name in {"pread64", "write", "pwrite64", "fsync"} & before.keys():
+        done = place.run(f"{name}:error=EINTR:when=1+2")
+        assert done["outcome"] == place.gave, name
+        assert not done["noise"]
+        assert Counter(call.name for call in done["calls"])[name] == 2 * before[name]
+        assert counting(place.folder) == place.after
+
+
+def test_bytes_are_on_the_disk_before_their_name(place: Place) -> None:
+    """What a power cut leaves: every write comes before the fsync, this before the rename, then the folder's fsync."""
+    temporary, final = place.calls[place.rename].paths
+    seen = [call for call in place.calls if temporary in call.paths or call.name == "fsync"]
+    order = ["write" if call.name in WRITES else call.name for call in seen]
+    kept = " ".join(name for name in order if name in ("write", "fsync", "rename"))
+    assert re.fullmatch("(write )+fsync rename fsync", kept)
+    file, folder = (call.paths[0] for call in seen if call.name == "fsync")
+    assert file == temporary
+    assert folder == (place.folder.name if final == "cube.nc" else "shards")
+
+
+def test_file_system_without_fsync(place: Place) -> None:
+    """Of folders: no matter, a lost name costs a repetition. Of files: an error, or their bytes could get lost."""
+    assert place.run("fsync:error=EINVAL:when=2")["outcome"] == place.gave
+    assert counting(place.folder) == place.after
+    failed = place.run("fsync:error=EINVAL:when=1+")
+    assert "Invalid argument" in failed["outcome"]["error"]
+    assert counting(place.folder) == place.before
+    assert names(place.folder) == place.files_before
