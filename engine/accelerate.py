@@ -22,6 +22,8 @@ import llvmlite
 import numba
 import numpy as np
 
+from .kernelfiles import KernelFiles
+
 
 def source_hash() -> str:
     """Hash of every source file of the engine, by path and content (hex, 64 digits)."""
@@ -58,4 +60,13 @@ numba.config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]
 # Division by zero gives inf or nan as IEEE says, which the callers test; an exception would end a whole batch.
 # No fastmath, not even reordering of sums: LLVM guards vector loops by the distance of the arrays' addresses, so
 # a reordered sum would come out differently from one memory layout to the next.
-kernel: Callable[..., Any] = numba.njit(nogil=True, cache=True, error_model="numpy")
+_jit = numba.njit(nogil=True, cache=True, error_model="numpy")
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a function of numbers and arrays, and keep what was compiled."""
+    dispatcher: Any = _jit(function)
+    cache = dispatcher._cache
+    files = KernelFiles(Path(cache.cache_path), cache._impl.filename_base, cache._impl.locator.get_source_stamp())
+    cache._cache_file = files
+    return dispatcher

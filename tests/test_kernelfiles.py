@@ -1,0 +1,120 @@
+"""Compiled kernels on disk: damaged, raced for, or written by others, they never give a wrong number."""
+
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+KERNEL = """
+from engine.accelerate import kernel
+
+@kernel
+def twice(x):
+    return 2.0 * x
+
+@kernel
+def run(x):
+    total = 0.0
+    for n in range(x.size):
+        total += twice(x[n])
+    return total
+"""
+USE = """
+import sys
+import numpy as np
+import tiny_kernel
+value = tiny_kernel.run(np.arange(10.0))
+tiny_kernel.run(np.arange(10.0)[::2])
+hits = sum(tiny_kernel.run.stats.cache_hits.values())
+print(value, hits)
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "tiny_kernel.py").write_text(KERNEL)
+    (tmp_path / "cache").mkdir(mode=0o700)
+    return tmp_path
+
+
+def start(home: Path) -> "subprocess.Popen[str]":
+    environment = {"NUMBA_CACHE_DIR": str(home / "cache"), "PYTHONPATH": f"{home}:{Path(__file__).parent.parent}"}
+    return subprocess.Popen(
+        [sys.executable, "-c", USE], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def use(home: Path) -> tuple[float, int]:
+    """Run the kernel in a process of its own; its value, and how many signatures came from the disk."""
+    process = start(home)
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    value, hits = out.split()
+    return float(value), int(hits)
+
+
+def files(home: Path) -> list[Path]:
+    found = sorted((home / "cache").rglob("*tiny_kernel*/*.nbc")) or sorted((home / "cache").rglob("*.nbc"))
+    assert found
+    return found
+
+
+def flip(path: Path, rng: random.Random) -> None:
+    data = bytearray(path.read_bytes())
+    data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    path.write_bytes(data)
+
+
+DAMAGE: dict[str, Callable[[Path, random.Random], None]] = {
+    "bit": flip,
+    "torn": lambda path, rng: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]) and None,
+    "empty": lambda path, rng: path.write_bytes(b"") and None,
+    "short": lambda path, rng: path.write_bytes(b"\x80\x04") and None,
+}
+
+
+def test_what_is_kept_is_used(home: Path) -> None:
+    assert use(home) == (90.0, 0)
+    assert use(home) == (90.0, 2)
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damaged_files_are_compiled_again(home: Path, kind: str) -> None:
+    use(home)
+    rng = random.Random(5)
+    for path in files(home):
+        DAMAGE[kind](path, rng)
+    assert use(home) == (90.0, 0)
+    assert use(home) == (90.0, 2)
+
+
+@pytest.mark.parametrize("corrupt", [False, True])
+def test_eight_processes_together(home: Path, corrupt: bool) -> None:
+    """Cold, or on damaged files, all get it right, and no entry is lost to those who come after."""
+    if corrupt:
+        use(home)
+        for path in files(home):
+            flip(path, random.Random(9))
+    together = [start(home) for _ in range(8)]
+    for process in together:
+        out, err = process.communicate()
+        assert process.returncode == 0, err
+        assert float(out.split()[0]) == 90.0
+    assert use(home) == (90.0, 2)
+    assert not list((home / "cache").rglob("*.tmp"))
+
+
+def test_folder_that_others_may_write_to_is_not_used(home: Path) -> None:
+    use(home)
+    for folder in [path for path in (home / "cache").rglob("crbatch-*") if path.is_dir()]:
+        folder.chmod(0o777)
+    assert use(home) == (90.0, 0)
+
+
+def test_changed_source_is_compiled_again(home: Path) -> None:
+    use(home)
+    (home / "tiny_kernel.py").write_text(KERNEL.replace("2.0 * x", "3.0 * x  # changed"))
+    assert use(home)[0] == 135.0
