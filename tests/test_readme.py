@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
+from cluster.profiles import load_profile
 from jobs.jobfile import JobFile, load_job
 from jobs.progress import Progress
 from jobs.run import run
@@ -29,8 +30,14 @@ def test_library_snippet_is_short() -> None:
     assert len(lines) < 10
 
 
+def test_cluster_profile_is_valid(tmp_path: Path) -> None:
+    (tmp_path / "slurm.toml").write_text(blocks("toml")[0])
+    profile = load_profile(str(tmp_path / "slurm.toml"))
+    assert (profile.kind, profile.workers) == ("slurm", 16)
+
+
 def test_job_file_is_valid(tmp_path: Path) -> None:
-    (tmp_path / "wide.toml").write_text(blocks("toml")[0])
+    (tmp_path / "wide.toml").write_text(blocks("toml")[1])
     job = load_job(tmp_path / "wide.toml")
     assert job.name == "wide"
     assert len(job.sweep_points()) == 3
