@@ -73,7 +73,7 @@ class RunDirectory:
             if not self.path.exists() or not any(self.path.iterdir()):
                 self.path.mkdir(parents=True, exist_ok=True)
                 self._write_job(job)  # first: whatever ends this process, the folder can be told for the job's
-                self.shards.mkdir()
+                self.shards.mkdir(exist_ok=True)
                 return
         except NotADirectoryError:
             raise UsageProblem(f"{self.path}: not a folder; choose another with -o") from None

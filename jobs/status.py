@@ -17,6 +17,7 @@ from results.shards import Shard, count_uncertified, covering, list_shards
 from .errors import EnvironmentProblem
 from .jobfile import JobFile
 from .lock import Driver, driver_of
+from .plan import make_plan
 from .rundir import RunDirectory
 
 #: Draws that the preview rests on at most; it is to be cheap.
@@ -47,7 +48,7 @@ def status(folder: RunDirectory) -> dict[str, Any]:
     jobs = jobs_alive(events)
     left = sum(stop - start for start, stop in missing)
     rate = _draws_per_second(events)
-    chunk = next((event["chunk"] for event in reversed(events) if event["event"] == "start"), 1)
+    chunk = next((event["chunk"] for event in reversed(events) if event["event"] == "start"), make_plan(job).chunk)
     state, message = _state(folder, job, events, running=driver is not None or bool(jobs))
     receipts = {
         (event["start"], event["stop"], event["sha256"]): event for event in events if event["event"] == "chunk"

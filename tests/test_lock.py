@@ -10,18 +10,20 @@ from pathlib import Path
 
 import pytest
 from filelock import SoftFileLease
-from job_cases import run_tiny
+from job_cases import run_tiny, tiny_job
 
 import jobs.lock
 from jobs.errors import EnvironmentProblem
 from jobs.lock import FILE, Driver, driver_of, hold, refuse_driver
 from jobs.progress import Progress
+from jobs.rundir import RunDirectory
 
 HOLDER = """
 import sys, time
 from pathlib import Path
 from jobs.lock import hold
 from jobs.progress import Progress
+from jobs.rundir import RunDirectory
 with hold(Path(sys.argv[1]), Progress(quiet=True)):
     print("held", flush=True)
     time.sleep(600)
@@ -118,6 +120,7 @@ def test_two_drivers_at_once_waste_work_and_no_more(tmp_path: Path) -> None:
         "jobs.run.hold = lambda folder, progress: contextlib.nullcontext()\n"
         "from job_cases import run_tiny; run_tiny(Path(sys.argv[1]), chunk=1)"
     )
+    RunDirectory(tmp_path / "both").prepare(tiny_job())
     words = [sys.executable, "-P", "-c", code, tmp_path / "both", Path(__file__).parent]
     both = [subprocess.Popen(words) for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]
