@@ -240,22 +240,23 @@ def test_walltime(run: RunDirectory, undisturbed_slow: bytes, mode: tuple[str, .
     assert "DUE TO TIME LIMIT" not in said
 
 
-def test_status_and_stop(run: RunDirectory, undisturbed: bytes) -> None:
+def test_status_and_stop(run: RunDirectory, undisturbed_slow: bytes) -> None:
     """From other shells; a job of somebody else's is left alone."""
     (run.path.parent / "other.sh").write_text("#!/bin/sh\nsleep 100\n")
     other = call("sbatch", "--parsable", str(run.path.parent / "other.sh")).strip()
+    (run.path.parent / "job.toml").write_text(SLOW.to_toml())  # not to be over before it is stopped
     driver = submit(run)
     under_way(run)
     found = json.loads(call(*COMMAND, "status", str(run.path), "--json"))
     assert found["state"] == "running"
-    assert 0 < found["chunks_done"] < found["chunks_total"] == COUNT // CHUNK
+    assert 0 < found["chunks_done"] < found["chunks_total"] == SLOW_COUNT // CHUNK
     assert found["workers"] == 2
     assert found["jobs"] == sorted([driver, *ids(run, "workers")])
     call(*COMMAND, "stop", str(run.path))
     wait_for(lambda: queued() == [other], "end of the run's jobs", 30.0)
     assert json.loads(call(*COMMAND, "status", str(run.path), "--json"))["state"] == "incomplete"
     finished(run, submit(run))
-    check(run, undisturbed)
+    check(run, undisturbed_slow, count=SLOW_COUNT)
     assert json.loads(call(*COMMAND, "status", str(run.path), "--json"))["state"] == "done"
     assert "are intact" in call(*COMMAND, "verify", str(run.path))
     call("scancel", other)
