@@ -242,7 +242,7 @@ def test_walltime(run: RunDirectory, undisturbed_slow: bytes, mode: tuple[str, .
 
 def test_status_and_stop(run: RunDirectory, undisturbed_slow: bytes) -> None:
     """From other shells; a job of somebody else's is left alone."""
-    (run.path.parent / "other.sh").write_text("#!/bin/sh\nsleep 100\n")
+    (run.path.parent / "other.sh").write_text("#!/bin/sh\n#SBATCH -o /dev/null\nsleep 100\n")
     other = call("sbatch", "--parsable", str(run.path.parent / "other.sh")).strip()
     (run.path.parent / "job.toml").write_text(SLOW.to_toml())  # not to be over before it is stopped
     driver = submit(run)
