@@ -27,7 +27,7 @@ COMMAND = (sys.executable, "-P", "-m", "jobs")
 COUNT, CHUNK = 4000, 50
 JOB = tiny_job(draws={"count": COUNT}, name="queue")
 # More than one minute's walltime has room for: many antennas and weights.
-SLOW_COUNT = 6000
+SLOW_COUNT = 15000  # more than a job of one minute can do, also where the machine is fast
 SLOW = tiny_job(
     name="slow",
     scenario={"tx_antennas": 512},
