@@ -1,0 +1,481 @@
+"""Statistics of a cube over its draws, with intervals that hold at any sample size.
+
+Every function takes a cube and the name of one of its variables and returns a labelled dataset with the swept
+keys, ``scheme`` and ``rho`` left. Two rules hold throughout.
+
+- Bounds in m2 (rad2, s2) are taken as root bounds in m (rad, s) unless ``root=False``.
+- No draw is dropped in silence. A draw counts where its design is certified, of closed form, or where the bound is
+  infinite whatever one sends; infinite bounds count as infinite. Every result has the number of draws behind it
+  (``used``), how many of those are infinite, and how many were left out as ``uncertified``, ``failed`` or
+  ``undefined`` (the variable has no value there, like a gap where nothing is optimised).
+
+One scheme at one point of the sweep is in memory at a time, so that a cube opened from its file may be larger.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import beta, binom, norm
+
+from .errors import ResultsError
+from .schema import STATUS_FLAGS, VARIABLES
+
+Array = NDArray[np.float64]
+
+_STATUS = {word: value for value, word in STATUS_FLAGS.items()}
+_COUNTED = [_STATUS[word] for word in ("certified", "closed_form", "unidentifiable")]
+_ROOTS = {"m2": "m", "rad2": "rad", "s2": "s"}
+# Share of the largest values that Hill's estimator looks at, and how many at least.
+_TAIL_SHARE, _TAIL_LEAST = 0.02, 20
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The values of one scheme at one point of the sweep.
+
+    Attributes
+    ----------
+    values
+        Ascending along the last axis, the draws: finite ones, then infinite, then NaN for those left out;
+        (rho, ..., draw).
+    used, infinite
+        How many count, and how many of those are infinite, (rho, ...).
+    uncertified, failed, undefined
+        How many are left out, and why, (rho, ...).
+    """
+
+    values: Array
+    used: NDArray[np.int64]
+    infinite: NDArray[np.int64]
+    uncertified: NDArray[np.int64]
+    failed: NDArray[np.int64]
+    undefined: NDArray[np.int64]
+
+
+_COUNTS = ("used", "infinite", "uncertified", "failed", "undefined")
+_COUNT_NAMES = {
+    "used": "draws behind the figure",
+    "infinite": "of those, draws with an infinite bound",
+    "uncertified": "draws left out, whose design has no certificate",
+    "failed": "draws left out, which could not be computed",
+    "undefined": "draws left out, for which the variable is not defined",
+}
+
+
+def _check(cube: xr.Dataset, metric: str, confidence: float = 0.95) -> None:
+    if metric not in cube.data_vars or not {"draw", "scheme", "rho"} <= set(cube[metric].dims):
+        known = [str(n) for n, v in cube.data_vars.items() if {"draw", "scheme", "rho"} <= set(v.dims)]
+        raise ResultsError(f"{metric!r} has no value for each draw, scheme and rho; there are {', '.join(known)}")
+    if not 0.0 < confidence < 1.0:
+        raise ResultsError(f"confidence = {confidence:g} is no probability; give one between 0 and 1, like 0.95")
+    if cube.sizes["draw"] == 0:
+        raise ResultsError("the cube has no draws")
+
+
+def unit_of(metric: str, root: bool = True) -> str:
+    """Unit of a variable, or of its root."""
+    units = VARIABLES[metric].units if metric in VARIABLES else "1"
+    return _ROOTS.get(units, units) if root else units
+
+
+def _has_root(metric: str) -> bool:
+    return metric in VARIABLES and VARIABLES[metric].units in _ROOTS
+
+
+def counted(values: Array, status: NDArray[Any], root: bool) -> Sample:
+    """Sort values (..., draw) of one scheme by whether and how they count; `status` is like them."""
+    good = np.isin(status, _COUNTED)
+    kept = np.where(good, values, np.nan)
+    known = ~np.isnan(kept)
+    return Sample(
+        values=np.sort(np.sqrt(kept) if root else kept, axis=-1),
+        used=known.sum(axis=-1),
+        infinite=np.isposinf(kept).sum(axis=-1),
+        uncertified=(status == _STATUS["uncertified"]).sum(axis=-1),
+        failed=np.isin(status, [_STATUS["failed"], _STATUS["not_computed"]]).sum(axis=-1),
+        undefined=(good & ~known).sum(axis=-1),
+    )
+
+
+def _slabs(cube: xr.Dataset) -> Iterator[tuple[dict[str, int], xr.Dataset]]:
+    """Every scheme at every point of the sweep, read into memory one after the other."""
+    outer = [dim for dim in cube["status"].dims if dim not in ("draw", "rho")]
+    for index in np.ndindex(*(cube.sizes[dim] for dim in outer)):
+        place = dict(zip(map(str, outer), index, strict=True))
+        yield place, cube.isel(place).load()
+
+
+def _gather(
+    cube: xr.Dataset, metric: str, function: Callable[[xr.Dataset], dict[str, NDArray[Any]]], new_dims: Sequence[str]
+) -> xr.Dataset:
+    """Apply a function to every slab; its arrays have axes (rho, the variable's own, then new_dims or none of them)."""
+    outer = [str(dim) for dim in cube["status"].dims if dim not in ("draw", "rho")]
+    inner = ["rho", *(str(dim) for dim in cube[metric].dims if dim not in (*outer, "draw", "rho"))]
+    tables: dict[str, NDArray[Any]] = {}
+    for place, slab in _slabs(cube):
+        for name, values in function(slab).items():
+            if name not in tables:
+                tables[name] = np.zeros((*(cube.sizes[dim] for dim in outer), *values.shape), values.dtype)
+            tables[name][tuple(place[dim] for dim in outer)] = values
+    data = {name: ((*outer, *inner, *new_dims)[: values.ndim], values) for name, values in tables.items()}
+    coords = {dim: cube[dim] for dim in (*outer, *inner) if dim in cube.coords}
+    out = xr.Dataset(data, coords=coords)
+    for name, words in _COUNT_NAMES.items():
+        if name in out:
+            out[name].attrs = {"long_name": words, "units": "1"}
+    return out
+
+
+def _sample(slab: xr.Dataset, metric: str, root: bool) -> Sample:
+    array = slab[metric].transpose("rho", ..., "draw")
+    status = slab["status"].transpose("rho", "draw").values
+    status = status.reshape(status.shape[0], *(1,) * (array.ndim - 2), status.shape[1])
+    return counted(array.values, np.broadcast_to(status, array.shape), root and _has_root(metric))
+
+
+def _counts(sample: Sample) -> dict[str, NDArray[Any]]:
+    return {name: getattr(sample, name) for name in _COUNTS}
+
+
+def quantile(
+    cube: xr.Dataset, metric: str, q: ArrayLike = 0.5, *, confidence: float = 0.95, root: bool = True
+) -> xr.Dataset:
+    """Quantiles over the draws with exact confidence intervals.
+
+    The interval runs between two order statistics. How many of n draws lie below the true quantile is binomial
+    whatever the distribution, so the coverage is at least `confidence` for heavy tails and infinite values too.
+
+    Parameters
+    ----------
+    cube
+        As `results.schema` has it.
+    metric
+        Variable with a value for each draw, scheme and rho, like ``crb_bp``.
+    q
+        One or more levels in [0, 1].
+    confidence
+        Of each interval by itself.
+    root
+        Whether to take the root of bounds in m2, rad2 or s2.
+
+    Returns
+    -------
+    xarray.Dataset
+        value, lower, upper with the dimensions left and ``quantile``; and the counts. Where there are too few
+        draws for a limit, it is -inf or inf.
+
+    Raises
+    ------
+    ResultsError
+        If the variable is not of that kind, or a number is out of range.
+
+    Notes
+    -----
+    The value is NumPy's method "averaged_inverted_cdf": the usual median at q = 0.5. For the intervals see
+    H. A. David and H. N. Nagaraja, Order Statistics, 3rd ed., section 7.1.
+    """
+    _check(cube, metric, confidence)
+    levels = np.atleast_1d(np.asarray(q, np.float64))
+    if not ((levels >= 0.0) & (levels <= 1.0)).all():
+        raise ResultsError("quantiles lie in [0, 1]")
+
+    def of_slab(slab: xr.Dataset) -> dict[str, NDArray[Any]]:
+        sample = _sample(slab, metric, root)
+        parts = [quantile_of_sorted(sample.values, sample.used, float(level), confidence) for level in levels]
+        value, lower, upper = (np.stack(part, axis=-1) for part in zip(*parts, strict=True))
+        return {"value": value, "lower": lower, "upper": upper, **_counts(sample)}
+
+    out = _gather(cube[[metric, "status"]], metric, of_slab, ["quantile"]).assign_coords(quantile=levels)
+    return _described(out, ("value", "lower", "upper"), metric, root, confidence)
+
+
+def quantile_of_sorted(
+    values: Array, used: NDArray[np.int64], level: float, confidence: float
+) -> tuple[Array, Array, Array]:
+    """Quantile and its limits; values ascend along the last axis, of which the first `used` (...) count."""
+    low, high = order_limits(used, level, confidence)
+    place = used * level
+    whole = np.abs(place - np.round(place)) < 1e-9 * np.maximum(used, 1)
+    first = np.where(whole, np.round(place), np.ceil(place)).astype(np.int64)
+    one, other = _ranked(values, used, np.maximum(first, 1)), _ranked(values, used, np.maximum(first, 1) + 1)
+    # Two infinite neighbours have no mean by rounding: take it only where they differ.
+    between = whole & (first >= 1) & (first < used) & (one != other)
+    value = np.where(between, 0.5 * one + 0.5 * other, one)
+    lower = np.where(low < 1, -np.inf, _ranked(values, used, np.maximum(low, 1)))
+    upper = np.where(high > used, np.inf, _ranked(values, used, np.minimum(high, np.maximum(used, 1))))
+    empty = used == 0
+    return tuple(np.where(empty, np.nan, array) for array in (value, lower, upper))  # type: ignore[return-value]
+
+
+def order_limits(n: ArrayLike, level: float, confidence: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Ranks (from 1) of the order statistics between which a quantile lies with at least this confidence.
+
+    Equal tails: each limit fails with at most half of what is left. Rank 0 or n + 1 where there is none.
+    """
+    count = np.asarray(n, np.int64)
+    half = 0.5 * (1.0 - confidence)
+    if level in (0.0, 1.0):  # the ends of the support: no order statistic lies beyond them with certainty
+        return (np.zeros_like(count), np.ones_like(count)) if level == 0.0 else (count, count + 1)
+    # ppf is the smallest k with P(B <= k) >= half; the largest l with P(B <= l - 1) <= half is k, or k + 1 if equal.
+    low = binom.ppf(half, count, level).astype(np.int64)
+    low = np.where(binom.cdf(low, count, level) <= half, low + 1, low)
+    high = binom.isf(half, count, level).astype(np.int64) + 1
+    return low, high
+
+
+def _ranked(values: Array, used: NDArray[np.int64], rank: NDArray[np.int64]) -> Array:
+    """The order statistics of these ranks (...), from 1."""
+    place = np.clip(rank - 1, 0, np.maximum(used - 1, 0))
+    return np.take_along_axis(values, place[..., None], axis=-1)[..., 0]
+
+
+def mean(cube: xr.Dataset, metric: str, *, confidence: float = 0.95, root: bool = True) -> xr.Dataset:
+    """Mean over the draws with its standard error, beside the tail index that says whether they mean anything.
+
+    Parameters
+    ----------
+    cube, metric, root
+        As for `quantile`.
+    confidence
+        Of the interval, which holds in the limit of many draws and only where the variance exists.
+
+    Returns
+    -------
+    xarray.Dataset
+        value, standard_error, lower, upper; tail_index (Hill) and trust: 0 the mean can be quoted; 1 the variance
+        may not exist, so that the interval is too short; 2 the mean itself may not exist. And the counts.
+
+    Raises
+    ------
+    ResultsError
+        As for `quantile`.
+
+    Notes
+    -----
+    A tail P(X > x) ~ x^-a has a mean for a > 1 and a variance for a > 2. `trust` compares these with the lower end of
+    the 95 % interval of B. M. Hill's estimator (Ann. Statist. 3, 1163, 1975) on the largest 2 % of the draws.
+    """
+    _check(cube, metric, confidence)
+    width = norm.ppf(0.5 + 0.5 * confidence)
+
+    def of_slab(slab: xr.Dataset) -> dict[str, NDArray[Any]]:
+        sample = _sample(slab, metric, root)
+        values, used = sample.values, sample.used
+        known = ~np.isnan(values)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            average = np.where(known, values, 0.0).sum(axis=-1) / used
+            spread = np.where(known, values - average[..., None], 0.0)
+            error = np.sqrt((spread**2).sum(axis=-1) / (used - 1) / used)
+        average = np.where(used > 0, average, np.nan)
+        error = np.where((sample.infinite > 0) & (used > 0), np.inf, np.where(used > 1, error, np.nan))
+        index, surely = tail_index(values, used)
+        trust = np.select([(sample.infinite > 0) | (surely <= 1.0), surely <= 2.0], [2, 1], 0)
+        with np.errstate(invalid="ignore"):
+            limits = {"lower": average - width * error, "upper": average + width * error}
+        return {
+            "value": average,
+            "standard_error": error,
+            **limits,
+            "tail_index": index,
+            "trust": np.where(used > 0, trust, 2).astype(np.int8),
+            **_counts(sample),
+        }
+
+    out = _gather(cube[[metric, "status"]], metric, of_slab, [])
+    out = _described(out, ("value", "standard_error", "lower", "upper"), metric, root, confidence)
+    out["tail_index"].attrs = {"long_name": "Hill's tail index of the largest values", "units": "1"}
+    out["trust"].attrs = {
+        "long_name": "whether the mean can be quoted",
+        "flag_values": np.array([0, 1, 2], np.int8),
+        "flag_meanings": "sound no_variance no_mean",
+    }
+    return out
+
+
+def tail_index(values: Array, used: NDArray[np.int64]) -> tuple[Array, Array]:
+    """Hill's tail index of values ascending along the last axis, and the lower end of its 95 % interval.
+
+    Values have to be positive for a tail to be seen; both are inf where there is none, and NaN below 2 draws.
+    """
+    shape = used.shape
+    flat, counts = values.reshape(-1, values.shape[-1]), used.ravel()
+    index = np.full(counts.size, np.nan)
+    surely = np.full(counts.size, np.nan)
+    for i, n in enumerate(counts.tolist()):
+        row = flat[i, :n]
+        row = row[np.isfinite(row) & (row > 0.0)]
+        k = min(max(_TAIL_LEAST, int(_TAIL_SHARE * row.size)), row.size - 1)
+        if k < 1:
+            continue
+        mean_log = float(np.log(row[-k:] / row[-k - 1]).mean())
+        index[i] = 1.0 / mean_log if mean_log > 0.0 else np.inf
+        surely[i] = index[i] / (1.0 + 1.959964 / np.sqrt(k))
+    return index.reshape(shape), surely.reshape(shape)
+
+
+def outage(
+    cube: xr.Dataset, metric: str, threshold: ArrayLike, *, confidence: float = 0.95, root: bool = True
+) -> xr.Dataset:
+    """Probability that a bound exceeds a threshold, with exact (Clopper-Pearson) intervals.
+
+    Parameters
+    ----------
+    cube, metric, confidence, root
+        As for `quantile`.
+    threshold
+        One or more, in the unit of the (root) variable: m for crb_bp.
+
+    Returns
+    -------
+    xarray.Dataset
+        value, lower, upper with the dimensions left and ``threshold``; and the counts.
+
+    Raises
+    ------
+    ResultsError
+        As for `quantile`.
+    """
+    _check(cube, metric, confidence)
+    limits = np.atleast_1d(np.asarray(threshold, np.float64))
+
+    def of_slab(slab: xr.Dataset) -> dict[str, NDArray[Any]]:
+        sample = _sample(slab, metric, root)
+        above = np.stack([(sample.values > limit).sum(axis=-1) for limit in limits], axis=-1)
+        value, lower, upper = share_with_limits(above, sample.used[..., None], confidence)
+        return {"value": value, "lower": lower, "upper": upper, **_counts(sample)}
+
+    out = _gather(cube[[metric, "status"]], metric, of_slab, ["threshold"]).assign_coords(threshold=limits)
+    out["threshold"].attrs = {"units": unit_of(metric, root)}
+    for name in ("value", "lower", "upper"):
+        out[name].attrs = {"long_name": f"probability that {metric} is above the threshold", "units": "1"}
+    out.attrs = {"confidence": confidence}
+    return out
+
+
+def share_with_limits(hits: ArrayLike, of: ArrayLike, confidence: float) -> tuple[Array, Array, Array]:
+    """A share and its Clopper-Pearson interval; NaN, 0 and 1 of nothing."""
+    k, n = np.broadcast_arrays(np.asarray(hits, np.float64), np.asarray(of, np.float64))
+    half = 0.5 * (1.0 - confidence)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.where(n > 0, k / n, np.nan)
+        lower = np.where(k > 0, beta.ppf(half, np.maximum(k, 0.5), n - k + 1.0), 0.0)
+        upper = np.where(k < n, beta.isf(half, k + 1.0, np.maximum(n - k, 0.5)), 1.0)
+    return share, lower, upper
+
+
+def cdf(cube: xr.Dataset, metric: str, points: ArrayLike, *, confidence: float = 0.95, root: bool = True) -> xr.Dataset:
+    """Empirical distribution function with a band that holds at all points together.
+
+    Parameters
+    ----------
+    cube, metric, root
+        As for `quantile`.
+    points
+        Where to evaluate, in the unit of the (root) variable.
+    confidence
+        That the true function lies in the band everywhere.
+
+    Returns
+    -------
+    xarray.Dataset
+        value, lower, upper with the dimensions left and ``point``; and the counts. Infinite bounds keep the
+        function below 1.
+
+    Raises
+    ------
+    ResultsError
+        As for `quantile`.
+
+    Notes
+    -----
+    The band is that of Dvoretzky, Kiefer and Wolfowitz with P. Massart's constant (Ann. Probab. 18, 1269, 1990).
+    """
+    _check(cube, metric, confidence)
+    places = np.atleast_1d(np.asarray(points, np.float64))
+
+    def of_slab(slab: xr.Dataset) -> dict[str, NDArray[Any]]:
+        sample = _sample(slab, metric, root)
+        below = np.stack([(sample.values <= place).sum(axis=-1) for place in places], axis=-1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            value = below / sample.used[..., None]
+            reach = np.sqrt(np.log(2.0 / (1.0 - confidence)) / (2.0 * sample.used))[..., None]
+            band = {"lower": np.maximum(value - reach, 0.0), "upper": np.minimum(value + reach, 1.0)}
+        return {"value": value, **band, **_counts(sample)}
+
+    out = _gather(cube[[metric, "status"]], metric, of_slab, ["point"]).assign_coords(point=places)
+    out["point"].attrs = {"units": unit_of(metric, root)}
+    for name in ("value", "lower", "upper"):
+        out[name].attrs = {"long_name": f"share of draws with {metric} at most this", "units": "1"}
+    out.attrs = {"confidence": confidence}
+    return out
+
+
+def paired(
+    cube: xr.Dataset, metric: str, reference: str, q: ArrayLike = 0.5, *, confidence: float = 0.95, root: bool = True
+) -> xr.Dataset:
+    """Ratios of every scheme to a reference, draw by draw.
+
+    All schemes see the same draws, so a ratio is far better known than the ratio of two medians.
+
+    Parameters
+    ----------
+    cube, metric, q, confidence, root
+        As for `quantile`.
+    reference
+        The scheme to compare with.
+
+    Returns
+    -------
+    xarray.Dataset
+        value, lower, upper of the ratio, with ``quantile``; better, the share of draws in which the scheme's bound
+        is the smaller one, with better_lower and better_upper; and the counts, of draws that both schemes have. Of
+        two infinite bounds there is no ratio: those are ``undefined``.
+
+    Raises
+    ------
+    ResultsError
+        As for `quantile`, or if there is no such scheme.
+    """
+    _check(cube, metric, confidence)
+    schemes = [str(scheme) for scheme in cube["scheme"].values]
+    if reference not in schemes:
+        raise ResultsError(f"no scheme {reference!r}; there are {', '.join(schemes)}")
+    levels = np.atleast_1d(np.asarray(q, np.float64))
+    both = cube[[metric, "status"]]
+    base = both.sel(scheme=reference, drop=True)
+
+    def of_slab(slab: xr.Dataset) -> dict[str, NDArray[Any]]:
+        point = {dim: slab[dim].values for dim in base["status"].dims if dim not in ("draw", "rho")}
+        other = base.sel(point).load()
+        power = 0.5 if root and _has_root(metric) else 1.0
+        top, bottom = slab[metric].transpose("rho", ..., "draw"), other[metric].transpose("rho", ..., "draw")
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = (top.values / bottom.values) ** power
+        good = other["status"].isin(_COUNTED)
+        status = slab["status"].where(good, other["status"]).transpose("rho", "draw").values
+        status = status.reshape(status.shape[0], *(1,) * (ratio.ndim - 2), status.shape[1])
+        sample = counted(ratio, np.broadcast_to(status, ratio.shape), root=False)
+        parts = [quantile_of_sorted(sample.values, sample.used, float(level), confidence) for level in levels]
+        value, lower, upper = (np.stack(part, axis=-1) for part in zip(*parts, strict=True))
+        won = share_with_limits((sample.values < 1.0).sum(axis=-1), sample.used, confidence)
+        shares = dict(zip(("better", "better_lower", "better_upper"), won, strict=True))
+        return {"value": value, "lower": lower, "upper": upper, **shares, **_counts(sample)}
+
+    out = _gather(both, metric, of_slab, ["quantile"]).assign_coords(quantile=levels)
+    for name in ("value", "lower", "upper"):
+        out[name].attrs = {"long_name": f"{metric} over that of {reference}, draw by draw", "units": "1"}
+    out.attrs = {"confidence": confidence, "reference": reference}
+    return out
+
+
+def _described(out: xr.Dataset, names: Sequence[str], metric: str, root: bool, confidence: float) -> xr.Dataset:
+    words = VARIABLES[metric].long_name if metric in VARIABLES else metric
+    words = f"root of the {words}" if root and _has_root(metric) else words
+    for name in names:
+        out[name].attrs = {"long_name": words, "units": unit_of(metric, root)}
+    out.attrs = {"confidence": confidence, "metric": metric}
+    return out
