@@ -39,7 +39,7 @@ def front(cube: xr.Dataset, scheme: str, *, q: float = 0.5, confidence: float = 
         If there is no such scheme.
     """
     one = cube[[*_LINKS.values(), "status"]].isel(scheme=[_place(cube, scheme)])
-    parts = {}
+    parts: dict[str, xr.DataArray] = {}
     for link, metric in _LINKS.items():
         found = quantile(one, metric, q, confidence=confidence).squeeze(("scheme", "quantile"), drop=True)
         names = {"value": link, "lower": f"{link}_lower", "upper": f"{link}_upper"}
@@ -66,7 +66,7 @@ def dominated(points: Array, tolerance: float = 1e-6) -> NDArray[np.bool_]:
     """
     with np.errstate(invalid="ignore"):
         beats = points[..., :, None, :] < points[..., None, :, :] * (1.0 - tolerance)
-    result: NDArray[np.bool_] = beats.all(axis=-1).any(axis=-2)
+    result: NDArray[np.bool_] = np.any(np.all(beats, axis=-1), axis=-2)
     return result
 
 
@@ -108,10 +108,9 @@ def hypervolumes(cube: xr.Dataset, reference: str = "apa") -> xr.DataArray:
         If there is no such scheme.
     """
     points = _points(cube)
-    corner = points.isel(scheme=_place(cube, reference), rho=0, drop=True)
-    corner = corner.where(np.isfinite(corner).all("link"))
-    values = hypervolume(points.values, corner.values[..., None, :])
-    values = np.where(np.isnan(corner.values).any(axis=-1)[..., None], np.nan, values)
+    corner = points.isel(scheme=_place(cube, reference), rho=0).values[..., None, :]
+    values = hypervolume(points.values, corner)
+    values = np.where(np.isfinite(corner).all(axis=-1), values, np.nan)
     out = points.isel(rho=0, link=0, drop=True).copy(data=values)
     out.attrs = {"long_name": f"hypervolume below the bounds of {reference}", "units": "1"}
     return out.rename("hypervolume")

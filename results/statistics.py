@@ -101,7 +101,7 @@ def counted(values: Array, status: NDArray[Any], root: bool) -> Sample:
     )
 
 
-def _slabs(cube: xr.Dataset) -> Iterator[tuple[dict[str, int], xr.Dataset]]:
+def slabs(cube: xr.Dataset) -> Iterator[tuple[dict[str, int], xr.Dataset]]:
     """Every scheme at every point of the sweep, read into memory one after the other."""
     outer = [dim for dim in cube["status"].dims if dim not in ("draw", "rho")]
     for index in np.ndindex(*(cube.sizes[dim] for dim in outer)):
@@ -116,7 +116,7 @@ def _gather(
     outer = [str(dim) for dim in cube["status"].dims if dim not in ("draw", "rho")]
     inner = ["rho", *(str(dim) for dim in cube[metric].dims if dim not in (*outer, "draw", "rho"))]
     tables: dict[str, NDArray[Any]] = {}
-    for place, slab in _slabs(cube):
+    for place, slab in slabs(cube):
         for name, values in function(slab).items():
             if name not in tables:
                 tables[name] = np.zeros((*(cube.sizes[dim] for dim in outer), *values.shape), values.dtype)
