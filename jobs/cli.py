@@ -285,8 +285,12 @@ def init(
 
 @app.command()
 def report(folder: FolderArgument, as_json: JsonOption = False) -> None:
-    """Make the figures of a finished run again: DIR/report as PNG, PDF and SVG, and the check of the paper's claims."""
-    from .report import write_report
+    """Make the report of a finished run again: one page, DIR/report/report.html, and its figures and tables.
+
+    The page needs no network. Figures are written as PNG, PDF and SVG, quantiles as CSV, and the check of the paper's
+    claims as text and JSON.
+    """
+    from .report import PAGE, write_report
 
     directory = _folder(folder)
     directory.complete_cube()
@@ -295,7 +299,7 @@ def report(folder: FolderArgument, as_json: JsonOption = False) -> None:
     print_result(
         {"files": files},
         as_json,
-        "\n".join([*files, "", (directory.report / "claims.txt").read_text("utf-8")]),
+        "\n".join([*files, "", f"open {directory.report / PAGE} in a browser"]),
     )
 
 

@@ -1,34 +1,156 @@
-"""The report of a finished run: the paper's figures and the check of its trade-off claims."""
+"""The report of a finished run: figures, the check of the paper's trade-off claims, tables, and one page of all."""
 
 import json
+import time
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from results import claims, figures
+from results import claims, drawfigures, figures, statistics
+from results.accessor import write_csv
+from results.page import METRICS, Picture, render
 
 from .beams import load_beams
 from .evaluate import design_draws
+from .identity import versions
 from .jobfile import JobFile
+from .machine import cpu_model
 from .rundir import RunDirectory, replace_text
 
 _ANGLES_DEG = np.linspace(-90.0, 90.0, 721)
 _PATTERN_DRAW = 0
 # Not in the paper's Fig. 2; drawn only where a job has nothing else.
 _SIDE_SCHEMES = ("apa", "fdb-wbf-aligned")
+_TABLE_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+PAGE = "report.html"
 
 
 def write_report(folder: RunDirectory, job: JobFile) -> None:
-    """Write figures (PNG, PDF, SVG) and claims of a complete run into its report folder."""
+    """Write figures (PNG, PDF, SVG), claims, a table (CSV) and the page of a complete run into its report folder."""
+    begun = time.perf_counter()
     folder.report.mkdir(exist_ok=True)
     pattern, paths = beampatterns(job, _PATTERN_DRAW)
-    figures.save(figures.beampatterns(pattern, paths), folder.report, "fig2-beampatterns")
-    with xr.open_dataset(folder.cube) as cube:
-        figures.save(figures.tradeoff(cube), folder.report, "fig3-tradeoff")
+    with xr.open_dataset(folder.cube, engine="netcdf4") as cube:
         found = claims.section_claims(cube)
-    figures.save(figures.claims_figure(found), folder.report, "claims")
-    replace_text(folder.report / "claims.txt", claims.claims_text(found))
-    replace_text(folder.report / "claims.json", json.dumps(claims.claims_json(found), indent=1) + "\n")
+        made: Mapping[str, Any] = {
+            "fig3-tradeoff": figures.tradeoff(cube),
+            "distributions": drawfigures.distributions(cube),
+            "spread": drawfigures.spread(cube),
+            "fig2-beampatterns": figures.beampatterns(pattern, paths),
+            "certificates": drawfigures.certificates(cube, job.design.gap_tolerance),
+            "claims": figures.claims_figure(found),
+        }
+        for stem, figure in made.items():
+            figures.save(figure, folder.report, stem)
+        text = claims.claims_text(found)
+        replace_text(folder.report / "claims.txt", text)
+        replace_text(folder.report / "claims.json", json.dumps(claims.claims_json(found), indent=1) + "\n")
+        for metric in METRICS:
+            write_csv(statistics.quantile(cube, metric, _TABLE_LEVELS), folder.report / f"quantiles-{metric}.csv")
+        pictures = [Picture(folder.report / f"{stem}.svg", *_WORDS[stem]) for stem in made]
+        tables = {
+            "Timings": _timings(folder, time.perf_counter() - begun),
+            "Provenance": _provenance(folder, cube),
+            "How to cite": _citation(cube),
+        }
+        page = render(cube, what=_what(job), pictures=pictures, claims=text, tables=tables)
+    replace_text(folder.report / PAGE, page)
+
+
+# Alternative text and caption of each figure.
+_WORDS = {
+    "fig3-tradeoff": (
+        "Median root bound of positioning against that of sensing, one curve over rho for each scheme.",
+        "Trade-off of the schemes: medians over the draws (the paper's Fig. 3).",
+    ),
+    "distributions": (
+        "Share of draws below each root bound, for positioning and sensing, one curve for each scheme.",
+        "Distribution over the draws, with 95 % bands (Dvoretzky-Kiefer-Wolfowitz).",
+    ),
+    "spread": (
+        "Median root bounds of positioning and sensing along rho, with the range of 5 to 95 % of the draws.",
+        "Medians along rho; shaded: 5 to 95 % of the draws.",
+    ),
+    "fig2-beampatterns": (
+        "Transmit beampattern of each scheme for rho near 0, 0.5 and 1, with the directions of UE and targets.",
+        "Beampatterns of the first draw (the paper's Fig. 2), dB relative to the strongest beam.",
+    ),
+    "certificates": (
+        "Histogram of the certified relative gaps of all optimised designs, below the tolerance of the job.",
+        "How far designs are from the optimum at most. No solver is trusted for this.",
+    ),
+    "claims": (
+        "Measured ratios for each claim of the reference paper, with the threshold 1; the text below has the numbers.",
+        "The reference paper's claims, measured.",
+    ),
+}
+
+
+def _what(job: JobFile) -> list[tuple[str, str]]:
+    """What was run and what varied, in words."""
+    draws = job.draws
+    varied = {
+        "phases": draws.phases == "uniform",
+        "UE position": draws.ue_position.kind != "fixed",
+        "target positions": draws.target_positions.kind != "fixed",
+        "UE orientation": draws.ue_orientation != "fixed",
+        "RCS (Swerling 1)": draws.rcs != "fixed",
+    }
+    yes, no = ([name for name, drawn in varied.items() if drawn is wanted] for wanted in (True, False))
+    s = job.scenario
+    rows = [
+        ("Draws", f"{draws.count} from seed {draws.seed}"),
+        ("Random", ", ".join(yes) or "nothing"),
+        ("Fixed", ", ".join(no) or "nothing"),
+        *((f"Swept {key}", ", ".join(f"{value:g}" for value in values)) for key, values in job.sweep.items()),
+        (
+            "Scenario",
+            f"{s.targets} targets, {s.tx_antennas} transmit antennas, {s.power_dbm:g} dBm, "
+            f"{s.bandwidth_hz / 1e6:g} MHz at {s.carrier_hz / 1e9:g} GHz, {s.subcarriers} subcarriers",
+        ),
+        ("Designs", f"{len(job.design.schemes)} schemes at {len(job.design.rho)} weights rho"),
+    ]
+    return rows
+
+
+def _timings(folder: RunDirectory, figures_seconds: float) -> list[tuple[str, str]]:
+    """Where the time of the run went, as its journal has it."""
+    chunks = folder.journal.events("chunk")
+    evaluated = sum(event.get("evaluate_seconds", 0.0) for event in chunks)
+    committed = sum(event.get("commit_seconds", 0.0) for event in chunks)
+    connected = sum(event["seconds"] for event in folder.journal.events("connected"))
+    consolidated = folder.journal.events("cube")[-1:]
+    return [
+        ("Draws and designs", f"{evaluated:.2f} s of one core, in {len(chunks)} chunks"),
+        ("Writing shards", f"{committed:.2f} s"),
+        ("Starting workers", f"{connected:.2f} s"),
+        *(("Consolidating the cube", f"{event['seconds']:.2f} s") for event in consolidated if "seconds" in event),
+        ("Figures and tables", f"{figures_seconds:.2f} s"),
+        ("Page made on", cpu_model()),
+    ]
+
+
+def _provenance(folder: RunDirectory, cube: xr.Dataset) -> list[tuple[str, str]]:
+    digest = [("SHA-256 of the cube", event["sha256"]) for event in folder.journal.events("cube")[-1:]]
+    made_by = json.loads(cube.attrs["versions"])
+    return [
+        ("Source", cube.attrs["source"]),
+        ("Job's SHA-256", cube.attrs["job_sha256"]),
+        *digest,
+        ("Computed with", ", ".join(f"{name} {version}" for name, version in made_by.items())),
+        ("Page made with", f"crbatch {versions()['crbatch']}"),
+        ("Job", cube.attrs["job"]),
+    ]
+
+
+def _citation(cube: xr.Dataset) -> list[tuple[str, str]]:
+    return [
+        ("Software", f"{cube.attrs['source']}; CITATION.cff in its sources has the entry"),
+        ("Model and schemes", cube.attrs["references"]),
+        ("Data", f"name the job's SHA-256, {cube.attrs['job_sha256'][:16]}..., and the seed, {cube.attrs['seed']}"),
+    ]
 
 
 def beampatterns(job: JobFile, draw: int) -> tuple[xr.DataArray, dict[str, float]]:

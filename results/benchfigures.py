@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
-from .figures import _AMBER, _BLUE, _DASHED, _DOUBLE_COLUMN_IN, _GREEN, _PURPLE, _VERMILION, _styled
+from .figures import _AMBER, _BLUE, _DASHED, _DOUBLE_COLUMN_IN, _GREEN, _PURPLE, _VERMILION, styled
 
 _SKY = "#56B4E9"
 _OURS = ("batch", "alone", "front")
@@ -44,7 +44,7 @@ def _time_axis(axis: Any) -> None:
     axis.axes.tick_params(which="minor", length=1.5, width=0.4)
 
 
-@_styled
+@styled
 def speed_figure(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str], sets: Mapping[str, str]) -> Figure:
     """Draw the time per design of every method, a panel for each set of draws.
 
@@ -91,7 +91,7 @@ def _speed_row(axes: Axes, height: int, row: Mapping[str, Any], ours: bool) -> N
     axes.annotate(rf"{text}$\times${note}", place, (6, 0), textcoords="offset points", va="center", fontsize=7)
 
 
-@_styled
+@styled
 def antennas_figure(
     sizes: ArrayLike, curves: Mapping[str, NDArray[np.float64]], labels: Mapping[str, str], order: int, anchor: str
 ) -> Figure:
@@ -183,7 +183,7 @@ def _spread(names: Sequence[tuple[float, str]], gap: float) -> list[float]:
     return heights
 
 
-@_styled
+@styled
 def dispatch_figure(
     simulation: Sequence[Mapping[str, float]],
     gap: float,

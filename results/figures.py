@@ -74,20 +74,20 @@ _ROW_IN, _AROUND_IN, _LABELS_IN, _LEGEND_IN = 0.125, 0.58, 1.3, 0.28
 _SHOWN_STATUS = [v for v, word in STATUS_FLAGS.items() if word in ("certified", "closed_form", "unidentifiable")]
 
 
-def _styled(function: Callable[P, Figure]) -> Callable[P, Figure]:
+def styled(function: Callable[P, Figure]) -> Callable[P, Figure]:
     """Make a figure in our style; it is laid out before the style ends, for ticks are born at drawing."""
 
     @wraps(function)
-    def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
             figure = function(*args, **kwargs)
             figure.draw_without_rendering()
             return figure
 
-    return styled
+    return wrapped
 
 
-@_styled
+@styled
 def tradeoff(cube: xr.Dataset) -> Figure:
     """Draw the paper's Fig. 3: positioning against sensing, a curve over rho for every scheme.
 
@@ -107,35 +107,35 @@ def tradeoff(cube: xr.Dataset) -> Figure:
     first, where = at_first_point(cube[["objective", "crb_bp", "crb_ms", "status"]])
     first = first.sortby("rho").compute()
     swept = "targets" in first["status"].dims
-    panels = [first.isel(targets=i) for i in range(first.sizes["targets"])] if swept else [first]
-    medians = [_median_roots(panel) for panel in panels]
+    parts = [first.isel(targets=i) for i in range(first.sizes["targets"])] if swept else [first]
+    medians = [_median_roots(panel) for panel in parts]
     scale, unit = _length_unit(np.stack(medians))
-    figure, grid = _panels(len(panels), 2.4, 0.75)
+    figure, grid = panels(len(parts), 2.4, 0.75, share=True)
     drawn = np.stack([np.where(np.isfinite(median).all(axis=0), median, np.nan) for median in medians])
     _log_axis(grid[0, 0], "x", scale * drawn[:, 0])
     _log_axis(grid[0, 0], "y", scale * drawn[:, 1])
-    for i, (axes, panel, median) in enumerate(zip(grid.flat, panels, medians, strict=False)):
+    for i, (axes, panel, median) in enumerate(zip(grid.flat, parts, medians, strict=False)):
         _draw_curves(axes, scale * median, panel)
         _say_not_shown(axes, panel, median)
         if swept:
             axes.set_title(f"({chr(ord('a') + i)}) $K = {panel['targets'].item():g}$")
     names = [rf"$\sqrt{{\mathrm{{CRB}}_\mathrm{{{link}}}}}$ ({unit})" for link in ("MS", "BP")]
-    _label_edges(grid, len(panels), *names)
+    _label_edges(grid, len(parts), *names)
     if where:
         figure.suptitle(where, fontsize=8)
-    order, columns = (_BY_METHOD, 4) if len(panels) > 1 else (_BY_FAMILY, 3)
+    order, columns = (_BY_METHOD, 4) if len(parts) > 1 else (_BY_FAMILY, 3)
     schemes = _ordered(first["scheme"].values.tolist(), order)
-    handles = [Line2D([], [], label=label_of(scheme), **_style_of(scheme)) for scheme in schemes]
+    handles = [Line2D([], [], label=label_of(scheme), **style_of(scheme)) for scheme in schemes]
     figure.legend(handles=handles, loc="outside lower center", ncols=columns)
     return figure
 
 
-def _panels(count: int, row_in: float, rest_in: float) -> tuple[Figure, NDArray[Any]]:
-    """Make a figure of up to three panels a row, one column wide for a single panel; axes are shared."""
+def panels(count: int, row_in: float, rest_in: float, share: bool = False) -> tuple[Figure, NDArray[Any]]:
+    """Make a figure of up to three panels a row, one column wide for a single panel; axes may be shared."""
     columns, rows = min(count, 3), -(-count // 3)
     width = _SINGLE_COLUMN_IN if columns == 1 else _DOUBLE_COLUMN_IN
     figure = Figure(figsize=(width, rest_in + row_in * rows), layout="constrained")
-    return figure, figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    return figure, figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False)
 
 
 def _label_edges(grid: NDArray[Any], used: int, x_label: str, y_label: str) -> None:
@@ -153,7 +153,8 @@ def _ordered(schemes: Sequence[str], order: Sequence[str]) -> list[str]:
     return sorted(schemes, key=lambda scheme: order.index(scheme) if scheme in order else len(order))
 
 
-def _style_of(scheme: str) -> dict[str, Any]:
+def style_of(scheme: str) -> dict[str, Any]:
+    """Colour, line and marker of a scheme, as Matplotlib takes them."""
     return {"markersize": 3.6, "markeredgewidth": 0.7, **_SCHEME_STYLES.get(scheme, _SCHEME_STYLES["custom"])}
 
 
@@ -188,7 +189,7 @@ def _draw_curves(axes: Axes, median: NDArray[np.float64], panel: xr.Dataset) -> 
     named: list[tuple[float, Any]] = []  # (rho, place in the panel)
     for layer, (scheme, points) in enumerate(zip(panel["scheme"].values, median.swapaxes(0, 1), strict=True)):
         finite = np.isfinite(points).all(axis=0)
-        style = {"label": scheme, "zorder": 3.0 - 0.01 * layer, **_style_of(scheme)}
+        style = {"label": scheme, "zorder": 3.0 - 0.01 * layer, **style_of(scheme)}
         if (points[:, finite] == points[:, finite][:, :1]).all():  # apa, or one covariance for every weight
             axes.plot(*points[:, finite][:, :1], **style)
             continue
@@ -240,7 +241,7 @@ def _log_axis(axes: Axes, name: str, values: NDArray[np.float64], bins: int = 8)
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-@_styled
+@styled
 def beampatterns(pattern: xr.DataArray, aod_deg: Mapping[str, float]) -> Figure:
     """Draw the paper's Fig. 2: transmit beampatterns, a panel for each scheme, curves for rho = 0, 0.5 and 1.
 
@@ -261,7 +262,7 @@ def beampatterns(pattern: xr.DataArray, aod_deg: Mapping[str, float]) -> Figure:
     drawn = pattern.transpose("scheme", "rho", "angle_deg").sel(scheme=schemes)
     drawn = drawn.isel(rho=nearest_weights(pattern["rho"].values))
     strongest = drawn.max().item()
-    figure, grid = _panels(len(schemes), 1.5, 0.45)
+    figure, grid = panels(len(schemes), 1.5, 0.45, share=True)
     for i, (axes, scheme) in enumerate(zip(grid.flat, schemes, strict=False)):
         for power, style in zip(drawn.values[i], _WEIGHT_STYLES, strict=False):
             # Nulls are cut well below the floor, so that their flanks keep their slope.
@@ -291,7 +292,7 @@ def _mark_paths(axes: Axes, aod_deg: Mapping[str, float]) -> None:
         axes.text(middle, 1.02, name, transform=axes.get_xaxis_transform(), ha="center", va="bottom", fontsize=7)
 
 
-@_styled
+@styled
 def claims_figure(claims: Sequence[Claim]) -> Figure:
     """Draw the measured ratios of every claim that the cube can answer, with the threshold 1.
 
