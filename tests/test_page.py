@@ -40,7 +40,7 @@ def render(cube, **changes):  # type: ignore[no-untyped-def]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("page") / "run"
-    run_tiny(place, tiny_job(sweep={"targets": [1, 2]}, draws={"count": 40}), report=True)
+    run_tiny(place, tiny_job(sweep={"targets": [1, 2]}, draws={"count": 37}), report=True)
     return place
 
 
