@@ -6,6 +6,7 @@ Arrays in, arrays out, batch axis first, SI units, angles in rad. Start with `Sc
 
 from .beamforming.certificate import certified_gap
 from .beamforming.designs import Designs
+from .beamforming.knowledge import SharedDesigns, average_designs, evaluate_shared, nominal_designs
 from .beamforming.mismatch import mix_beamformers, mix_covariances
 from .beamforming.problem import Problem, build_problem
 from .beamforming.schemes import CUSTOM, SCHEMES, check_slots, design
@@ -35,8 +36,10 @@ __all__ = [
     "Problem",
     "Scenario",
     "ScenarioError",
+    "SharedDesigns",
     "Solver",
     "Status",
+    "average_designs",
     "bistatic_bounds",
     "bistatic_link",
     "build_problem",
@@ -48,11 +51,13 @@ __all__ = [
     "derivative_tensor",
     "design",
     "equivalent_fim",
+    "evaluate_shared",
     "fixed_draw",
     "mix_beamformers",
     "mix_covariances",
     "monostatic_bounds",
     "monostatic_link",
+    "nominal_designs",
     "position_fim",
     "sample",
 ]

@@ -37,7 +37,7 @@ WbfFactor = Literal["sqrt", "eigen"]
 
 
 @dataclass
-class _Scheme:
+class Part:
     """What one scheme gives before bounds are computed, over (draw, rho)."""
 
     covariance: NDArray[np.complex128]
@@ -130,7 +130,7 @@ def design(
     check_slots(scenario, names)
     problem = build_problem(scenario, fixed_draw(scenario) if draws is None else draws)
     parts = _all_schemes(problem, names, weights, gap_tolerance, wbf_factor, custom)
-    return _with_bounds(problem, names, weights, parts, gap_tolerance)
+    return with_bounds(problem, names, weights, parts, gap_tolerance)
 
 
 def _all_schemes(
@@ -140,7 +140,7 @@ def _all_schemes(
     tolerance: float,
     wbf_factor: WbfFactor,
     custom: ArrayLike | None,
-) -> list[_Scheme]:
+) -> list[Part]:
     # Always with both extremes, whatever is asked for: no scheme changes the bits of another.
     grid = np.union1d(rho, (0.0, 1.0))
     extremes, own = [grid.size - 1, 0], np.searchsorted(grid, rho)
@@ -171,8 +171,8 @@ def _all_schemes(
     return parts
 
 
-def _optimum(solution: Solution, tolerance: float) -> _Scheme:
-    return _Scheme(
+def _optimum(solution: Solution, tolerance: float) -> Part:
+    return Part(
         covariance=solution.covariance,
         gap=solution.gap,
         inherited=solution.gap <= tolerance,
@@ -210,7 +210,7 @@ def _fdb_mismatch(
     rho: NDArray[np.float64],
     tolerance: float,
     wbf_factor: WbfFactor,
-) -> _Scheme:
+) -> Part:
     x_bp = np.ascontiguousarray(extremes.covariance[:, 0])
     x_ms = np.ascontiguousarray(extremes.covariance[:, 1])
     factor = None
@@ -223,7 +223,7 @@ def _fdb_mismatch(
             kind = mismatch.ALIGNED
         factor = mismatch.mix_factors(x_bp, x_ms, problem.basis, problem.rank, rho, kind)
         covariance = mismatch.covariances_of(factor)
-    return _Scheme(
+    return Part(
         covariance=np.where(_extremes_exist(extremes, rho)[..., None, None], covariance, 0.0),
         gap=_extreme_gap(extremes, rho),
         inherited=_extremes_certified(extremes, rho, tolerance),
@@ -232,9 +232,7 @@ def _fdb_mismatch(
     )
 
 
-def _cpa_mismatch(
-    problem: Problem, name: str, extremes: Solution, rho: NDArray[np.float64], tolerance: float
-) -> _Scheme:
+def _cpa_mismatch(problem: Problem, name: str, extremes: Solution, rho: NDArray[np.float64], tolerance: float) -> Part:
     assert extremes.powers is not None
     p_bp, p_ms = extremes.powers[:, :1], extremes.powers[:, 1:]
     weight = rho[None, :, None]
@@ -250,7 +248,7 @@ def _cpa_mismatch(
         powers = np.divide(powers, total[..., None], out=np.zeros_like(powers), where=total[..., None] > 0.0)
         factor = problem.mix[:, None] * np.sqrt(powers)[:, :, None, :].astype(complex)
     powers = np.where(_extremes_exist(extremes, rho)[..., None], powers, 0.0)
-    return _Scheme(
+    return Part(
         covariance=problem.covariance_of_powers(powers),
         gap=_extreme_gap(extremes, rho),
         inherited=_extremes_certified(extremes, rho, tolerance),
@@ -260,10 +258,10 @@ def _cpa_mismatch(
     )
 
 
-def _apa(problem: Problem, rho: NDArray[np.float64]) -> _Scheme:
+def _apa(problem: Problem, rho: NDArray[np.float64]) -> Part:
     powers = np.repeat(problem.apa[:, None], rho.size, axis=1)
     shape = powers.shape[:2]
-    return _Scheme(
+    return Part(
         covariance=problem.covariance_of_powers(powers),
         gap=np.full(shape, np.nan),
         inherited=np.ones(shape, np.bool_),
@@ -272,13 +270,13 @@ def _apa(problem: Problem, rho: NDArray[np.float64]) -> _Scheme:
     )
 
 
-def _custom(problem: Problem, beams: ArrayLike, rho: NDArray[np.float64]) -> _Scheme:
+def _custom(problem: Problem, beams: ArrayLike, rho: NDArray[np.float64]) -> Part:
     x = custom_covariances(problem, beams, rho.size)
     bounded = (problem.bistatic.identifiable[:, None] | (rho == 0.0)) & (
         problem.monostatic.identifiable[:, None] | (rho == 1.0)
     )
     gap = cleaning.certified_covariances(problem.arrays, rho, x, bounded, False, 0.0, 0.0)
-    return _Scheme(
+    return Part(
         covariance=x,
         gap=np.where(np.isfinite(gap), gap, np.nan),
         inherited=np.ones(gap.shape, np.bool_),
@@ -286,11 +284,11 @@ def _custom(problem: Problem, beams: ArrayLike, rho: NDArray[np.float64]) -> _Sc
     )
 
 
-def _with_bounds(
+def with_bounds(
     problem: Problem,
     names: tuple[str, ...],
     rho: NDArray[np.float64],
-    parts: list[_Scheme],
+    parts: list[Part],
     tolerance: float,
 ) -> Designs:
     """Bounds, ranks and statuses of every scheme's designs."""
@@ -352,5 +350,5 @@ def _weighted(weight: NDArray[np.float64], bound: NDArray[np.float64]) -> NDArra
     return np.multiply(weight, bound, out=np.zeros_like(bound), where=weight > 0.0)
 
 
-def _good(part: _Scheme) -> Status:
+def _good(part: Part) -> Status:
     return Status.CLOSED_FORM if part.closed_form else Status.CERTIFIED

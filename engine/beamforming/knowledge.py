@@ -1,0 +1,442 @@
+"""One design for all draws: what a BS can do that does not know the draw.
+
+"nominal" designs for the scenario's own geometry and zero phases; "average" minimises the mean over training draws of
+f_s(V) / f_s(APA_s), f_s the weighted CRB (12) of draw s: a ratio, since the mean of the bounds themselves need not
+exist. Powers are allocated on the codebook of the scenario's own geometry in both.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..draws import Draws, fixed_draw
+from ..errors import DesignError
+from ..kernels import average, bounds, certificate, mismatch, smallmat
+from ..scenario import Scenario
+from ..status import Solver, Status
+from . import schemes as per_draw
+from .designs import Designs
+from .problem import Problem, build_problem
+from .schemes import WbfFactor
+from .weighted import CLEANING
+
+Knowledge = Literal["per-draw", "nominal", "average"]
+# With moving geometry the unknown covariance has M_T x M_T entries.
+LARGEST_MOVING = 128
+_MARGIN = 0.8
+_EVALUATIONS = 400
+_ATTEMPTS = 3
+_SHARE = 1e-2  # of equal powers or of the starting point, mixed in where the descent got stuck at an empty direction
+_RANK_CUTS = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8, CLEANING)
+
+
+@dataclass(frozen=True)
+class SharedDesigns:
+    """One design for all draws, axes (scheme, rho).
+
+    Attributes
+    ----------
+    schemes, rho
+        The axes.
+    covariance
+        V, (scheme, rho, M_T, M_T), W; 0 where no design exists.
+    gap
+        Certified relative gap of the problem that the design solves, the nominal or the average one; NaN where the
+        scheme optimises nothing.
+    status, rank, iterations, solver
+        As in `Designs`.
+    training
+        How many training draws count: those that are identifiable; 1 for nominal designs.
+    """
+
+    schemes: tuple[str, ...]
+    rho: NDArray[np.float64]
+    covariance: NDArray[np.complex128]
+    gap: NDArray[np.float64]
+    status: NDArray[np.int64]
+    rank: NDArray[np.int64]
+    iterations: NDArray[np.int64]
+    solver: NDArray[np.int64]
+    training: int
+
+
+def nominal_designs(
+    scenario: Scenario,
+    schemes: Sequence[str],
+    rho: ArrayLike,
+    *,
+    gap_tolerance: float = 1e-6,
+    wbf_factor: WbfFactor = "sqrt",
+) -> SharedDesigns:
+    """Design for the scenario's own geometry, RCS and zero phases.
+
+    Parameters
+    ----------
+    scenario, schemes, rho, gap_tolerance, wbf_factor
+        As for `design`.
+
+    Returns
+    -------
+    SharedDesigns
+        To be evaluated on any draws by `evaluate_shared`.
+
+    Raises
+    ------
+    DesignError
+        As `design` does.
+    """
+    found = per_draw.design(scenario, None, schemes, rho, gap_tolerance=gap_tolerance, wbf_factor=wbf_factor)
+    x = np.nan_to_num(found.covariance)
+    flat = x.reshape(1, -1, *x.shape[3:])
+    v = found.problem.expand(flat).reshape(*x.shape[1:3], scenario.tx_antennas, -1)
+    return SharedDesigns(
+        found.schemes,
+        found.rho,
+        v,
+        found.gap[0],
+        found.status[0],
+        found.rank[0],
+        found.iterations[0],
+        found.solver[0],
+        1,
+    )
+
+
+def average_designs(
+    scenario: Scenario,
+    training: Draws,
+    schemes: Sequence[str],
+    rho: ArrayLike,
+    *,
+    gap_tolerance: float = 1e-6,
+    wbf_factor: WbfFactor = "sqrt",
+) -> SharedDesigns:
+    """Design for the mean over training draws of f_s(V) / f_s(APA_s), certified like any other design.
+
+    The mean is convex and of degree -1, so that F* >= F(V)^2 / (P_m lambda_max(-grad F(V))) holds as for one draw.
+
+    Parameters
+    ----------
+    scenario, schemes, rho, gap_tolerance, wbf_factor
+        As for `design`.
+    training
+        The draws; those with an unidentifiable link of non-zero weight are left out at that weight.
+
+    Returns
+    -------
+    SharedDesigns
+        To be evaluated on other draws by `evaluate_shared`. A gap above the tolerance makes the status uncertified.
+
+    Raises
+    ------
+    DesignError
+        As `design` does; where positions differ between draws and M_T is above `LARGEST_MOVING`; where the best V has
+        a higher rank than there are slots, or WBF would need more of them.
+    """
+    weights = np.atleast_1d(np.asarray(rho, np.float64))
+    grid = np.union1d(weights, (0.0, 1.0))
+    mean = _Mean.of(scenario, training, grid)
+    own, names = np.searchsorted(grid, weights), tuple(schemes)
+    fdb = mean.solve(mean.basis[:, :0], gap_tolerance) if any(n.startswith("fdb") for n in names) else None
+    cpa = mean.solve(mean.codewords, gap_tolerance) if any(n.startswith("cpa") for n in names) else None
+    optima = {"fdb": fdb, "cpa": cpa}
+    parts = [mean.scheme(name, optima.get(name[:3]), own, gap_tolerance, wbf_factor) for name in names]
+    y = np.stack([part.y for part in parts])
+    rank = bounds.ranks_of(y, CLEANING)
+    for name, highest in zip(names, rank.max(axis=1).tolist(), strict=True):
+        if highest > scenario.slots:
+            raise DesignError(
+                f"{name}: the average design has rank {highest}, but there are only {scenario.slots} slots; "
+                f"use slots >= {highest}"
+            )
+    v = scenario.power_per_subcarrier_w * _turned(mean.basis, y)
+    return SharedDesigns(
+        names,
+        weights,
+        v,
+        np.stack([part.gap for part in parts]),
+        np.stack([part.status for part in parts]),
+        rank,
+        np.stack([part.iterations for part in parts]),
+        np.stack([part.solver for part in parts]),
+        int((mean.weights > 0.0).all(axis=0).sum()),
+    )
+
+
+def evaluate_shared(scenario: Scenario, draws: Draws, shared: SharedDesigns, *, gap_tolerance: float = 1e-6) -> Designs:
+    """Bounds of shared designs on every draw.
+
+    Parameters
+    ----------
+    scenario, draws
+        What is fixed and what was drawn.
+    shared
+        From `nominal_designs` or `average_designs`.
+    gap_tolerance
+        As for `design`.
+
+    Returns
+    -------
+    Designs
+        `gap`, `rank`, `iterations` and `solver` are those of the shared design; `covariance` is the part of V that the
+        links of the draw see.
+    """
+    problem = build_problem(scenario, draws)
+    batch = len(draws)
+    parts = []
+    for s in range(len(shared.schemes)):
+        v = np.broadcast_to(shared.covariance[s], (batch, *shared.covariance.shape[1:]))
+        good = np.isin(shared.status[s], (Status.CERTIFIED, Status.CLOSED_FORM))
+        parts.append(
+            per_draw.Part(
+                covariance=problem.reduce(np.ascontiguousarray(v)),
+                gap=np.tile(shared.gap[s], (batch, 1)),
+                inherited=np.tile(good, (batch, 1)),
+                closed_form=bool((shared.status[s] == Status.CLOSED_FORM).any()),
+                iterations=np.tile(shared.iterations[s], (batch, 1)),
+                solver=np.tile(shared.solver[s], (batch, 1)),
+            )
+        )
+    found = per_draw.with_bounds(problem, shared.schemes, shared.rho, parts, gap_tolerance)
+    # Beams made for others may miss what a draw needs: an infinite bound, and nothing that failed.
+    missed = (found.status == Status.FAILED) & np.isposinf(found.objective)
+    status = np.where(missed, np.broadcast_to(shared.status, found.status.shape), found.status)
+    return replace(found, status=status, rank=np.broadcast_to(shared.rank, found.rank.shape).copy())
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One scheme: covariances on the basis (rho, N, N) of unit trace, and what goes with them."""
+
+    y: NDArray[np.complex128]
+    gap: NDArray[np.float64]
+    status: NDArray[np.int64]
+    iterations: NDArray[np.int64]
+    solver: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Optima:
+    """Minima of the mean over the whole grid; powers (rho, m) for codewords."""
+
+    y: NDArray[np.complex128]
+    powers: NDArray[np.float64]
+    gap: NDArray[np.float64]
+    evaluations: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Mean:
+    """The mean problem of some training draws over a grid of weights rho.
+
+    basis (M_T, N), codewords (N, m) and turns as in `kernels.average`; weights (rho, draw); start (N, N); equal (m,).
+    """
+
+    problem: Problem
+    grid: NDArray[np.float64]
+    basis: NDArray[np.complex128]
+    turns: NDArray[np.complex128]
+    codewords: NDArray[np.complex128]
+    weights: NDArray[np.float64]
+    start: NDArray[np.complex128]
+    equal: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, scenario: Scenario, training: Draws, grid: NDArray[np.float64]) -> "_Mean":
+        problem = build_problem(scenario, training)
+        nominal = build_problem(scenario, fixed_draw(scenario))
+        apa = problem.covariance_of_powers(problem.apa[:, None])
+        moving = bool((problem.channel.aod != problem.channel.aod[:1]).any())
+        if moving and scenario.tx_antennas > LARGEST_MOVING:
+            raise DesignError(
+                f"average knowledge of a geometry that moves takes tx_antennas <= {LARGEST_MOVING}; "
+                f"there are {scenario.tx_antennas}"
+            )
+        if moving:
+            basis = np.eye(scenario.tx_antennas, dtype=complex)
+            turns = np.ascontiguousarray(problem.basis)
+            seen = _turned_each(turns, apa[:, 0])
+        else:
+            rank = int(problem.rank[0])
+            basis = np.ascontiguousarray(problem.basis[0, :, :rank])
+            turns = np.eye(apa.shape[2], dtype=complex)[None, :rank]
+            seen = apa[:1, 0, :rank, :rank]
+        start = np.zeros(seen.shape[1:], complex)
+        for one in seen:  # in order: a sum by NumPy may depend on the machine
+            start += one / len(seen)
+        codewords = _product(basis.conj().T, nominal.codebook[0])
+        bp, ms = problem.bounds(apa)
+        return cls(
+            problem,
+            grid,
+            basis,
+            turns,
+            codewords,
+            np.stack([_scales(problem, bp[:, 0], ms[:, 0], float(rho)) for rho in grid]),
+            start,
+            nominal.apa[0],
+        )
+
+    def solve(self, codewords: NDArray[np.complex128], tolerance: float) -> _Optima:
+        """Minimise at every weight, each from the one solved next to it, from the middle outwards."""
+        count, size = self.grid.size, self.start.shape[0]
+        y = np.zeros((count, size, size), complex)
+        powers = np.zeros((count, codewords.shape[1]))
+        gap, spent = np.full(count, np.nan), np.full(count, -1)
+        middle = int(np.argmin(np.abs(self.grid - 0.5)))
+        for w in (*range(middle, -1, -1), *range(middle + 1, count)):
+            if not self.weights[w].any():
+                continue
+            nearest = w + 1 if w < middle else w - 1
+            ready = w != middle and spent[nearest] >= 0
+            if codewords.shape[1]:
+                before = powers[nearest] if ready else self.equal
+                powers[w], gap[w], spent[w] = self._powers(codewords, w, before, tolerance)
+                average.covariance_at(np.sqrt(powers[w]), codewords, y[w])
+            else:
+                y[w], gap[w], spent[w] = self._covariance(w, y[nearest] if ready else self.start, tolerance)
+        return _Optima(y, powers, gap, spent)
+
+    def _powers(
+        self, codewords: NDArray[np.complex128], w: int, before: NDArray[np.float64], tolerance: float
+    ) -> tuple[NDArray[np.float64], float, int]:
+        y = np.zeros_like(self.start)
+        spent = 0
+        for _ in range(_ATTEMPTS):
+            start = np.sqrt((1.0 - _SHARE) * before + _SHARE * self.equal)
+            point, used = self._descend(w, codewords, start, tolerance)
+            spent += used
+            before = point**2
+            before = np.where(before < CLEANING, 0.0, before)
+            before /= _total(before)
+            average.covariance_at(np.sqrt(before), codewords, y)
+            _, gap = self._certify(w, y, codewords)
+            if gap <= tolerance:
+                break
+        return before, gap, spent
+
+    def _covariance(
+        self, w: int, before: NDArray[np.complex128], tolerance: float
+    ) -> tuple[NDArray[np.complex128], float, int]:
+        free = np.zeros((self.start.shape[0], 0), complex)
+        spent = 0
+        for _ in range(_ATTEMPTS):
+            mixed = (1.0 - _SHARE) * before + _SHARE * self.start
+            root = mismatch.square_root(mixed, mixed.shape[0])
+            start = np.concatenate((root.real.ravel(), root.imag.ravel()))
+            point, used = self._descend(w, free, start, tolerance)
+            spent += used
+            found = np.zeros_like(self.start)
+            average.covariance_at(point, free, found)
+            values, vectors = smallmat.eigen_hermitian(found, found.shape[0])
+            for cut in _RANK_CUTS:  # the lowest rank that stays certified
+                before = certificate.leading_covariance(values, vectors, certificate.count_above(values, cut))
+                _, gap = self._certify(w, before, free)
+                if gap <= tolerance:
+                    return before, gap, spent
+        return before, gap, spent
+
+    def _descend(
+        self, w: int, codewords: NDArray[np.complex128], start: NDArray[np.float64], tolerance: float
+    ) -> tuple[NDArray[np.float64], int]:
+        return average.descend_mean(  # type: ignore[no-any-return]
+            self.problem.arrays,
+            self.turns,
+            self.weights[w],
+            self.grid[w],
+            codewords,
+            start,
+            _MARGIN * tolerance,
+            _EVALUATIONS,
+        )
+
+    def _certify(self, w: int, y: NDArray[np.complex128], codewords: NDArray[np.complex128]) -> tuple[float, float]:
+        return average.mean_gap(  # type: ignore[no-any-return]
+            self.problem.arrays, self.turns, self.weights[w], self.grid[w], y, codewords
+        )
+
+    def scheme(
+        self, name: str, optima: _Optima | None, own: NDArray[np.intp], tolerance: float, wbf_factor: WbfFactor
+    ) -> _Part:
+        """One scheme's covariances at the weights of these places."""
+        rho = self.grid[own]
+        nothing = np.full(rho.size, -1)
+        none = np.full(rho.size, int(Solver.NONE))
+        if optima is None:  # apa
+            y = np.zeros((rho.size, *self.start.shape), complex)
+            for one in y:
+                average.covariance_at(np.sqrt(self.equal), self.codewords, one)
+            return _Part(y, np.full(rho.size, np.nan), np.full(rho.size, int(Status.CLOSED_FORM)), nothing, none)
+        if name.endswith("wcrb"):
+            gap, spent = optima.gap[own], optima.evaluations[own]
+            status = np.where(gap <= tolerance, Status.CERTIFIED, Status.UNCERTIFIED)
+            return _Part(optima.y[own], gap, status, spent, np.where(spent >= 0, int(Solver.LBFGS), none))
+        bp, ms = optima.gap[-1], optima.gap[0]
+        fine = ((bp <= tolerance) | (rho == 0.0)) & ((ms <= tolerance) | (rho == 1.0))
+        gap = np.where(rho == 1.0, bp, np.where(rho == 0.0, ms, np.nan))
+        status = np.where(fine, Status.CLOSED_FORM, Status.UNCERTIFIED)
+        return _Part(self._mixed(name, optima, rho, wbf_factor), gap, status, nothing, none)
+
+    def _mixed(
+        self, name: str, optima: _Optima, rho: NDArray[np.float64], wbf_factor: WbfFactor
+    ) -> NDArray[np.complex128]:
+        """The closed forms (16) and (19) between the extremes."""
+        y_bp, y_ms = optima.y[-1], optima.y[0]
+        if name.endswith("wvm"):
+            weight = rho[:, None, None]
+            mixed: NDArray[np.complex128] = weight * y_bp + (1.0 - weight) * y_ms
+            return mixed
+        slots, size = self.problem.scenario.slots, self.start.shape[0]
+        if name == "cpa-wbf":
+            amplitude = rho[:, None] * np.sqrt(optima.powers[-1]) + (1.0 - rho[:, None]) * np.sqrt(optima.powers[0])
+            out = np.zeros((rho.size, size, size), complex)
+            for one, root in zip(out, amplitude, strict=True):
+                average.covariance_at(root / np.sqrt(_total(root**2)), self.codewords, one)
+            return out
+        if size > slots:
+            raise DesignError(
+                f"{name} mixes average beamformers of {size} columns, but there are only {slots} slots; "
+                f"use slots >= {size} or leave the scheme out"
+            )
+        kind = mismatch.EIGEN if wbf_factor == "eigen" else mismatch.SQRT
+        kind = mismatch.ALIGNED if name == "fdb-wbf-aligned" else kind
+        factors = mismatch.mix_factors(y_bp[None], y_ms[None], self.basis[None], np.array([size]), rho, kind)
+        return mismatch.covariances_of(factors)[0]  # type: ignore[no-any-return]
+
+
+def _scales(problem: Problem, bp: NDArray[np.float64], ms: NDArray[np.float64], rho: float) -> NDArray[np.float64]:
+    """1 / f_s(APA_s), over how many draws count; 0 for those that cannot be identified at this weight."""
+    value = np.zeros(len(bp))
+    fine = np.ones(len(bp), bool)
+    for weight, link, rows in ((rho, problem.bistatic, bp), (1.0 - rho, problem.monostatic, ms)):
+        if weight > 0.0:
+            fine &= link.identifiable
+            for i in range(link.bound_rows):
+                value = value + weight * rows[:, i]
+    counted = max(int(fine.sum()), 1)
+    return np.where(fine, 1.0 / (np.where(fine, value, 1.0) * counted), 0.0)
+
+
+def _total(values: NDArray[np.float64]) -> float:
+    return float(sum(values.tolist()))
+
+
+def _product(a: NDArray[np.complex128], b: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """A b without BLAS, whose bits change with the machine."""
+    return np.ascontiguousarray(smallmat.times(np.ascontiguousarray(a), np.ascontiguousarray(b)))
+
+
+def _turned(basis: NDArray[np.complex128], y: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """E y E^H of every y (scheme, rho, N, N)."""
+    out = np.zeros((*y.shape[:2], basis.shape[0], basis.shape[0]), complex)
+    for place in np.ndindex(y.shape[:2]):
+        out[place] = _product(_product(basis, y[place]), basis.conj().T)
+    return out
+
+
+def _turned_each(turns: NDArray[np.complex128], x: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """T_s x_s T_s^H of every draw."""
+    return np.stack([_product(_product(t, one), t.conj().T) for t, one in zip(turns, x, strict=True)])
