@@ -242,7 +242,7 @@ def plan(
         summary | {"workers": cores},
         as_json,
         f"{checked.name}: {summary['designs']} designs ({summary['draws']} draws x {summary['sweep_points']} points of "
-        f"the sweep x {len(checked.design.schemes)} schemes x {len(checked.design.rho)} weights)\n"
+        f"the sweep x {len(checked.labels)} schemes x {len(checked.design.rho)} weights)\n"
         f"  {summary['chunks']} chunks of {summary['chunk_draws']} draws, about {hours * 3600:.0f} s of one core "
         f"({hours:.3g} core-hours), {hours * 3600 / cores:.0f} s on {cores}\n"
         f"  cube of about {summary['cube_bytes'] / 1e6:.1f} MB",

@@ -6,12 +6,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from engine import Designs, Draws, Scenario, Status, design, sample
+from engine import Designs, Draws, Scenario, Status, sample
 from engine.beamforming.recovery import recover_all, recovery_losses
 from results.schema import VARIABLES, make_dataset
 
 from .beams import load_beams
 from .jobfile import JobFile
+from .knowledge import designs_of
 
 # Results of a design, by the names they have in the cube; all (draw, scheme, rho, ...).
 _DESIGN_ARRAYS = (
@@ -94,7 +95,7 @@ def sizes_of(job: JobFile) -> dict[str, int]:
     paths = max(scenario.targets for scenario in scenarios) + 1
     antennas = max(scenario.tx_antennas for scenario in scenarios)
     return {
-        "scheme": len(job.design.schemes),
+        "scheme": len(job.labels),
         "rho": len(job.design.rho),
         "path": paths,
         "target": paths - 1,
@@ -110,7 +111,7 @@ def sizes_of(job: JobFile) -> dict[str, int]:
 def _labelled(job: JobFile, arrays: dict[str, NDArray[Any]], start: int, stop: int) -> xr.Dataset:
     return make_dataset(
         arrays,
-        scheme=list(job.design.schemes),
+        scheme=list(job.labels),
         rho=list(job.design.rho),
         draw=np.arange(start, stop),
         sweep={key: list(values) for key, values in job.sweep.items()},
@@ -123,16 +124,7 @@ def design_draws(
 ) -> tuple[Draws, Designs]:
     """Draw and design draws start to stop - 1 of one point of the sweep."""
     draws = sample(scenario, job.draws, job.draws.seed, start, stop)
-    designs = design(
-        scenario,
-        draws,
-        job.design.schemes,
-        job.design.rho,
-        gap_tolerance=job.design.gap_tolerance,
-        wbf_factor=job.design.wbf_factor,
-        custom=custom,
-    )
-    return draws, designs
+    return draws, designs_of(job, scenario, draws, custom)
 
 
 def _point_arrays(job: JobFile, slots: int, draws: Draws, designs: Designs, start: int) -> dict[str, NDArray[Any]]:

@@ -38,7 +38,9 @@ Scheme = Literal["fdb-wcrb", "fdb-wbf", "fdb-wvm", "cpa-wcrb", "cpa-wbf", "cpa-w
 DEFAULT_SCHEMES: tuple[Scheme, ...] = get_args(Scheme)[:7]
 # What [sweep] may vary: the scenario's number-valued keys, and how many of its targets take part.
 SWEEPABLE = (*(n for n, f in Scenario.model_fields.items() if isinstance(f.default, (int, float))), "targets")
+_PACKAGED = ("antennas", "drops", "knowledge", "narrowband", "paper", "phases", "power", "smoke")
 _MAX_POINTS = 10_000
+_MOST_SHARED_ANTENNAS = 256  # whose covariances are held for every scheme and weight
 
 
 class JobError(ValueError):
@@ -89,6 +91,13 @@ class RhoRange(_Section):
         return [self.start + span * i / last for i in range(last)] + [self.stop]
 
 
+Knowledge = Literal["per-draw", "nominal", "average"]
+
+
+def _listed(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
 def _rho(value: object) -> object:
     if not isinstance(value, dict):
         return value
@@ -108,6 +117,9 @@ class DesignSection(_Section):
     gap_tolerance: Annotated[Finite, Field(ge=1e-9, le=1e-2)] = 1e-6
     recovery: Literal["eigen", "randomization"] = "eigen"
     wbf_factor: Literal["sqrt", "eigen"] = "sqrt"
+    # One design knows the draw, none of it, or training draws; several to compare them.
+    knowledge: Annotated[tuple[Knowledge, ...], BeforeValidator(_listed), AfterValidator(_some)] = ("per-draw",)
+    training_draws: Annotated[int, Field(strict=True, ge=1, le=10**5)] = 256
     custom: Annotated[str, Field(min_length=1)] | None = None
 
     @model_validator(mode="before")
@@ -174,6 +186,7 @@ class JobFile(_Section):
             reason = '"custom" has no beams; add custom = "beams.npy", the file of them'
             raise _at("design.schemes", reason)
         paths = self.scenario.targets + 1
+        self._check_knowledge()
         for name in ("phases_bistatic_rad", "phases_monostatic_rad"):
             phases = getattr(self.draws, name)
             if phases is not None and len(phases) != paths:
@@ -188,6 +201,34 @@ class JobFile(_Section):
             if word in (*self.output.keep, *self.design.schemes) and swept in self.sweep:
                 raise _at(key, f'"{word}" has one size, which a sweep of {swept} changes; leave out one of them')
         return self
+
+    def _check_knowledge(self) -> None:
+        """Refuse what one design for all draws cannot have."""
+        if self.design.knowledge == ("per-draw",):
+            return
+        if self.output.keep:
+            reason = f'"{self.output.keep[0]}" is kept of designs for each draw; leave it out, or knowledge'
+            raise _at("output.keep", reason)
+        if "custom" in self.design.schemes:
+            raise _at("design.knowledge", "custom beams know nothing; leave out one of them")
+        largest = max(self.sweep.get("tx_antennas", (self.scenario.tx_antennas,)))
+        if largest > _MOST_SHARED_ANTENNAS:
+            reason = f"one design for all draws takes tx_antennas <= {_MOST_SHARED_ANTENNAS}, and there are {largest}"
+            raise _at("design.knowledge", f'{reason}; use "per-draw"')
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the designs in the cube: the schemes, and which knowledge if there are several.
+
+        As in fdb-wcrb, fdb-wcrb@nominal, fdb-wcrb@average: "per-draw" keeps the plain names.
+        """
+        if len(self.design.knowledge) == 1:
+            return self.design.schemes
+        return tuple(
+            scheme if knowledge == "per-draw" else f"{scheme}@{knowledge}"
+            for knowledge in self.design.knowledge
+            for scheme in self.design.schemes
+        )
 
     @property
     def custom_path(self) -> Path | None:
@@ -240,7 +281,7 @@ class JobFile(_Section):
 
 def packaged_jobs() -> dict[str, str]:
     """List the jobs that come with crbatch: name and one line about each."""
-    texts = {name: packaged_text(name) for name in ("drops", "paper", "phases", "smoke")}
+    texts = {name: packaged_text(name) for name in _PACKAGED}
     return {name: text.splitlines()[0].removeprefix("# ") for name, text in texts.items()}
 
 

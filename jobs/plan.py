@@ -94,7 +94,7 @@ def make_plan(
     return Plan(
         draws=count,
         points=len(points),
-        designs=count * len(points) * len(job.design.schemes) * len(job.design.rho),
+        designs=count * len(points) * len(job.labels) * len(job.design.rho),
         chunk=chunk,
         chunks=chunks,
         core_hours=seconds * count / 3600.0,
@@ -111,7 +111,7 @@ def _draw_seconds(job: JobFile, paths: int) -> float:
         if any(scheme.startswith(family) for scheme in job.design.schemes):
             solved = weights if f"{family}-wcrb" in job.design.schemes else 2
             total += growth * solved * _SECONDS_PER_DESIGN[f"{family}-wcrb"]
-    return total + growth * weights * len(job.design.schemes) * _SECONDS_PER_BOUND
+    return total + growth * weights * len(job.labels) * _SECONDS_PER_BOUND
 
 
 def _draw_bytes(job: JobFile) -> int:

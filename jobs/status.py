@@ -119,7 +119,7 @@ def _draws_per_second(events: list[dict[str, Any]]) -> float | None:
 
 
 def _designs_per_draw(job: JobFile) -> int:
-    return len(job.sweep_points()) * len(job.design.schemes) * len(job.design.rho)
+    return len(job.sweep_points()) * len(job.labels) * len(job.design.rho)
 
 
 def _uncertified(shard: Shard, receipts: dict[tuple[int, int, str], dict[str, Any]]) -> int:

@@ -65,7 +65,8 @@ class Claim:
 def label_of(scheme: str) -> str:
     """Name of a scheme as it is printed."""
     special = {"fdb-wbf-aligned": "FDB-WBF (aligned)", "custom": "Custom"}
-    return special.get(scheme, scheme.upper())
+    name, _, knowledge = scheme.partition("@")
+    return special.get(name, name.upper()) + (f" ({knowledge})" if knowledge else "")
 
 
 def is_ratio(column: str) -> bool:

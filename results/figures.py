@@ -60,6 +60,7 @@ _SCHEME_STYLES: dict[str, dict[str, Any]] = {
     "apa": {"color": "black", "marker": "*", "linestyle": "none", "markersize": 7.0},
     "custom": {"color": _AMBER, "marker": "X", "linestyle": (0, (5, 1, 1, 1)), "markersize": 5.0},
 }
+_KNOWLEDGE_COLOURS = {"nominal": _AMBER, "average": _PURPLE}
 _BY_FAMILY = tuple(_SCHEME_STYLES)  # the paper's six panels first
 _BY_METHOD = ("fdb-wcrb", "cpa-wcrb", "fdb-wbf", "cpa-wbf", "fdb-wvm", "cpa-wvm", *_BY_FAMILY[6:])
 _WEIGHT_STYLES: tuple[dict[str, Any], ...] = (
@@ -155,7 +156,9 @@ def _ordered(schemes: Sequence[str], order: Sequence[str]) -> list[str]:
 
 def style_of(scheme: str) -> dict[str, Any]:
     """Colour, line and marker of a scheme, as Matplotlib takes them."""
-    return {"markersize": 3.6, "markeredgewidth": 0.7, **_SCHEME_STYLES.get(scheme, _SCHEME_STYLES["custom"])}
+    name, _, knowledge = scheme.partition("@")
+    style = {"markersize": 3.6, "markeredgewidth": 0.7, **_SCHEME_STYLES.get(name, _SCHEME_STYLES["custom"])}
+    return style | {"color": _KNOWLEDGE_COLOURS[knowledge]} if knowledge in _KNOWLEDGE_COLOURS else style
 
 
 def _shown(panel: xr.Dataset) -> xr.DataArray:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from .claims import good
 from .errors import ResultsError
-from .statistics import Array, quantile
+from .estimates import Array
+from .statistics import quantile
 
 _LINKS = {"bp": "crb_bp", "ms": "crb_ms"}
 _OPTIMAL = "fdb-wcrb"  # whose certified objectives bound what any beams can reach

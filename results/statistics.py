@@ -19,18 +19,15 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import beta, binom, norm
+from scipy.stats import norm
 
 from .errors import ResultsError
+from .estimates import Array, quantile_of_sorted, share_with_limits, tail_index
 from .schema import STATUS_FLAGS, VARIABLES
-
-Array = NDArray[np.float64]
 
 _STATUS = {word: value for value, word in STATUS_FLAGS.items()}
 _COUNTED = [_STATUS[word] for word in ("certified", "closed_form", "unidentifiable")]
 _ROOTS = {"m2": "m", "rad2": "rad", "s2": "s"}
-# Share of the largest values that Hill's estimator looks at, and how many at least.
-_TAIL_SHARE, _TAIL_LEAST = 0.02, 20
 
 
 @dataclass(frozen=True)
@@ -193,46 +190,6 @@ def quantile(
     return _described(out, ("value", "lower", "upper"), metric, root, confidence)
 
 
-def quantile_of_sorted(
-    values: Array, used: NDArray[np.int64], level: float, confidence: float
-) -> tuple[Array, Array, Array]:
-    """Quantile and its limits; values ascend along the last axis, of which the first `used` (...) count."""
-    low, high = order_limits(used, level, confidence)
-    place = used * level
-    whole = np.abs(place - np.round(place)) < 1e-9 * np.maximum(used, 1)
-    first = np.where(whole, np.round(place), np.ceil(place)).astype(np.int64)
-    one, other = _ranked(values, used, np.maximum(first, 1)), _ranked(values, used, np.maximum(first, 1) + 1)
-    # Two infinite neighbours have no mean by rounding: take it only where they differ.
-    between = whole & (first >= 1) & (first < used) & (one != other)
-    value = np.where(between, 0.5 * one + 0.5 * other, one)
-    lower = np.where(low < 1, -np.inf, _ranked(values, used, np.maximum(low, 1)))
-    upper = np.where(high > used, np.inf, _ranked(values, used, np.minimum(high, np.maximum(used, 1))))
-    empty = used == 0
-    return tuple(np.where(empty, np.nan, array) for array in (value, lower, upper))  # type: ignore[return-value]
-
-
-def order_limits(n: ArrayLike, level: float, confidence: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Ranks (from 1) of the order statistics between which a quantile lies with at least this confidence.
-
-    Equal tails: each limit fails with at most half of what is left. Rank 0 or n + 1 where there is none.
-    """
-    count = np.asarray(n, np.int64)
-    half = 0.5 * (1.0 - confidence)
-    if level in (0.0, 1.0):  # the ends of the support: no order statistic lies beyond them with certainty
-        return (np.zeros_like(count), np.ones_like(count)) if level == 0.0 else (count, count + 1)
-    # ppf is the smallest k with P(B <= k) >= half; the largest l with P(B <= l - 1) <= half is k, or k + 1 if equal.
-    low = binom.ppf(half, count, level).astype(np.int64)
-    low = np.where(binom.cdf(low, count, level) <= half, low + 1, low)
-    high = binom.isf(half, count, level).astype(np.int64) + 1
-    return low, high
-
-
-def _ranked(values: Array, used: NDArray[np.int64], rank: NDArray[np.int64]) -> Array:
-    """The order statistics of these ranks (...), from 1."""
-    place = np.clip(rank - 1, 0, np.maximum(used - 1, 0))
-    return np.take_along_axis(values, place[..., None], axis=-1)[..., 0]
-
-
 def mean(cube: xr.Dataset, metric: str, *, confidence: float = 0.95, root: bool = True) -> xr.Dataset:
     """Mean over the draws with its standard error, beside the tail index that says whether they mean anything.
 
@@ -296,27 +253,6 @@ def mean(cube: xr.Dataset, metric: str, *, confidence: float = 0.95, root: bool 
     return out
 
 
-def tail_index(values: Array, used: NDArray[np.int64]) -> tuple[Array, Array]:
-    """Hill's tail index of values ascending along the last axis, and the lower end of its 95 % interval.
-
-    Values have to be positive for a tail to be seen; both are inf where there is none, and NaN below 2 draws.
-    """
-    shape = used.shape
-    flat, counts = values.reshape(-1, values.shape[-1]), used.ravel()
-    index = np.full(counts.size, np.nan)
-    surely = np.full(counts.size, np.nan)
-    for i, n in enumerate(counts.tolist()):
-        row = flat[i, :n]
-        row = row[np.isfinite(row) & (row > 0.0)]
-        k = min(max(_TAIL_LEAST, int(_TAIL_SHARE * row.size)), row.size - 1)
-        if k < 1:
-            continue
-        mean_log = float(np.log(row[-k:] / row[-k - 1]).mean())
-        index[i] = 1.0 / mean_log if mean_log > 0.0 else np.inf
-        surely[i] = index[i] / (1.0 + 1.959964 / np.sqrt(k))
-    return index.reshape(shape), surely.reshape(shape)
-
-
 def outage(
     cube: xr.Dataset, metric: str, threshold: ArrayLike, *, confidence: float = 0.95, root: bool = True
 ) -> xr.Dataset:
@@ -354,17 +290,6 @@ def outage(
         out[name].attrs = {"long_name": f"probability that {metric} is above the threshold", "units": "1"}
     out.attrs = {"confidence": confidence}
     return out
-
-
-def share_with_limits(hits: ArrayLike, of: ArrayLike, confidence: float) -> tuple[Array, Array, Array]:
-    """A share and its Clopper-Pearson interval; NaN, 0 and 1 of nothing."""
-    k, n = np.broadcast_arrays(np.asarray(hits, np.float64), np.asarray(of, np.float64))
-    half = 0.5 * (1.0 - confidence)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.where(n > 0, k / n, np.nan)
-        lower = np.where(k > 0, beta.ppf(half, np.maximum(k, 0.5), n - k + 1.0), 0.0)
-        upper = np.where(k < n, beta.isf(half, k + 1.0, np.maximum(n - k, 0.5)), 1.0)
-    return share, lower, upper
 
 
 def cdf(cube: xr.Dataset, metric: str, points: ArrayLike, *, confidence: float = 0.95, root: bool = True) -> xr.Dataset:

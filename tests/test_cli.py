@@ -16,7 +16,7 @@ from job_cases import DOCUMENT, ROOT, crbatch, digests, write_job
 
 from jobs import cli
 from jobs.errors import Exit
-from jobs.jobfile import load_job
+from jobs.jobfile import load_job, packaged_jobs
 
 Captured = pytest.CaptureFixture[str]
 SCRIPT = Path(sysconfig.get_path("scripts")) / "crbatch"
@@ -60,7 +60,7 @@ def test_every_command_in_json_and_text(tmp_path: Path, monkeypatch: pytest.Monk
     assert replayed["identical"] is True
     assert replayed["designs"][0]["objective"] is None
     assert answer(monkeypatch, capsys, "verify", out)["draws"] == 6
-    assert set(answer(monkeypatch, capsys, "jobs")) == {"drops", "paper", "phases", "smoke"}
+    assert set(answer(monkeypatch, capsys, "jobs")) == set(packaged_jobs())
     assert digests(out) == before
     for words, says in (
         (run, "nothing was left to do"),
@@ -96,7 +96,7 @@ def test_report_does_not_count_as_left_to_do_twice(
     job, out = write_job(tmp_path, draws={"count": 1}), tmp_path / "out"
     assert answer(monkeypatch, capsys, "run", job, "-o", out, "--no-report")["nothing_left"] is False
     files = answer(monkeypatch, capsys, "report", out)["files"]
-    assert {Path(name).suffix for name in files} == {".png", ".pdf", ".svg", ".txt", ".json"}
+    assert {Path(name).suffix for name in files} == {".png", ".pdf", ".svg", ".txt", ".json", ".csv", ".html"}
     assert all(Path(name).stat().st_size > 0 for name in files)
     before = digests(out)
     assert answer(monkeypatch, capsys, "run", job, "-o", out)["nothing_left"] is True
@@ -104,7 +104,7 @@ def test_report_does_not_count_as_left_to_do_twice(
     assert digests(out) == before
 
 
-@pytest.mark.parametrize("name", ["template", "smoke", "paper", "phases", "drops"])
+@pytest.mark.parametrize("name", ["template", *packaged_jobs()])
 def test_init_writes_a_job_that_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     path = tmp_path / "mine.toml"
     assert crbatch(monkeypatch, "init", path, "--from", name) == 0

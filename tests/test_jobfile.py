@@ -58,7 +58,7 @@ REFUSED = [
     ("count = 5", 'count: unknown key; did you mean "draws.count"?'),
     ('"a.b" = 5', 'a.b: unknown key; did you mean "'),
     ('"a\\nb" = 5', 'a b: unknown key; did you mean "'),
-    ("[design]\nknowledge = 1", 'design.knowledge: unknown key; did you mean "'),
+    ("[design]\nknowledge = 1", "design.knowledge: 1 is refused; it should be"),
     ("[draws]\ntraining_draws = 1", 'draws.training_draws: unknown key; did you mean "'),
     ("[scenario]\nbandwidth_hz = -1.0", "-1.0 is refused; it should be greater than 0"),
     ('[scenario]\nslots = "16"', "scenario.slots: '16' is refused; it should be a valid integer"),
@@ -210,7 +210,7 @@ def test_unsafe_names(name):
 
 
 def test_files_that_cannot_be_read(tmp_path, write):
-    with pytest.raises(JobError, match=r"^gone\.toml: no such file; .*packaged job \(drops, paper, phases, smoke\)"):
+    with pytest.raises(JobError, match=r"^gone\.toml: no such file; .*packaged job \(antennas, drops, .*, smoke\)"):
         load_job("gone.toml")
     with pytest.raises(JobError, match="cannot be read"):
         load_job(tmp_path)
@@ -337,19 +337,15 @@ def test_custom_keeps_its_listed_place(write, tmp_path):
 
 def test_packaged_jobs():
     jobs = {name: load_job(name) for name in packaged_jobs()}
-    assert list(jobs) == ["drops", "paper", "phases", "smoke"]
+    assert list(jobs) == ["antennas", "drops", "knowledge", "narrowband", "paper", "phases", "power", "smoke"]
     assert all(loaded.name == name for name, loaded in jobs.items())
     assert all(line and not line.startswith("#") for line in packaged_jobs().values())
-    assert {name: loaded.draws.count for name, loaded in jobs.items()} == {
-        "drops": 1000,
-        "paper": 100,
-        "phases": 10_000,
-        "smoke": 8,
-    }
-    assert [len(loaded.design.rho) for loaded in jobs.values()] == [21, 21, 21, 5]
-    assert [len(loaded.design.schemes) for loaded in jobs.values()] == [7, 8, 7, 8]
+    expected = {"drops": 1000, "paper": 100, "phases": 10_000, "smoke": 8}
+    assert {name: jobs[name].draws.count for name in expected} == expected
+    assert [len(jobs[name].design.rho) for name in expected] == [21, 21, 21, 5]
+    assert [len(jobs[name].design.schemes) for name in expected] == [7, 8, 7, 8]
     assert jobs["paper"].sweep == {"targets": (2, 3)}
-    assert all(loaded.scenario == Scenario() for loaded in jobs.values())
+    assert all(jobs[name].scenario == Scenario() for name in expected)
     drops = jobs["drops"].draws
     assert (drops.rcs, drops.ue_orientation) == ("swerling1", "uniform")
     assert drops.ue_position == drops.target_positions

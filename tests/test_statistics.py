@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from results import statistics
+from results import estimates, statistics
 from results.errors import ResultsError
 
 RNG = np.random.default_rng(5)
@@ -37,7 +37,7 @@ def test_roots_are_taken_of_squares() -> None:
 @pytest.mark.parametrize("level", [0.05, 0.5, 0.9])
 @pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95])
 def test_limits_are_the_tightest_that_cover(n: int, level: float, confidence: float) -> None:
-    low, high = (int(rank) for rank in statistics.order_limits(n, level, confidence))
+    low, high = (int(rank) for rank in estimates.order_limits(n, level, confidence))
     half = 0.5 * (1.0 - confidence)
     below = stats.binom(n, level)
     # P(quantile < X_(low)) = P(fewer than low draws lie below it)
@@ -55,7 +55,7 @@ def test_quantile_intervals_cover(level: float, n: int) -> None:
     found = statistics.quantile(cube, "crb_bp", level, root=False)
     truth = np.exp(2.0 * stats.norm.ppf(level))
     inside = ((found["lower"] <= truth) & (truth <= found["upper"])).values.mean()
-    low, high = statistics.order_limits(n, level, 0.95)
+    low, high = estimates.order_limits(n, level, 0.95)
     exact = stats.binom.cdf(high - 1, n, level) - stats.binom.cdf(low - 1, n, level)
     assert exact >= 0.95
     assert abs(inside - exact) < 4.0 * np.sqrt(exact * (1.0 - exact) / trials)

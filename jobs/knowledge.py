@@ -1,0 +1,66 @@
+"""Designs by what the BS knows: of every draw (the genie), of none (nominal), or of training draws (average)."""
+
+from dataclasses import fields, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from engine import (
+    Designs,
+    Draws,
+    Scenario,
+    SharedDesigns,
+    average_designs,
+    design,
+    evaluate_shared,
+    nominal_designs,
+    sample,
+)
+
+from .jobfile import JobFile
+
+# Training draws have indices that no run reaches: the designs are evaluated on fresh ones.
+_TRAINING = 2**62
+_SHARED_FIELDS = ("problem", "schemes", "rho")
+
+
+def designs_of(job: JobFile, scenario: Scenario, draws: Draws, custom: ArrayLike | None) -> Designs:
+    """Design some draws of one point of the sweep with every knowledge that the job asks for.
+
+    Returns
+    -------
+    Designs
+        Schemes as `JobFile.labels` has them.
+    """
+    parts = []
+    settings: dict[str, Any] = {"gap_tolerance": job.design.gap_tolerance, "wbf_factor": job.design.wbf_factor}
+    for knowledge in job.design.knowledge:
+        if knowledge == "per-draw":
+            parts.append(design(scenario, draws, job.design.schemes, job.design.rho, custom=custom, **settings))
+        else:
+            shared = _shared(job.canonical(), scenario, knowledge)
+            parts.append(evaluate_shared(scenario, draws, shared, gap_tolerance=job.design.gap_tolerance))
+    return parts[0] if len(parts) == 1 else _joined(parts, job.labels)
+
+
+@lru_cache(maxsize=16)
+def _shared(job_text: str, scenario: Scenario, knowledge: str) -> SharedDesigns:
+    """The one design of a point of the sweep: made once in a process, the same bits in each."""
+    job = JobFile.model_validate_json(job_text)
+    settings: dict[str, Any] = {"gap_tolerance": job.design.gap_tolerance, "wbf_factor": job.design.wbf_factor}
+    if knowledge == "nominal":
+        return nominal_designs(scenario, job.design.schemes, job.design.rho, **settings)
+    training = sample(scenario, job.draws, job.draws.seed, _TRAINING, _TRAINING + job.design.training_draws)
+    return average_designs(scenario, training, job.design.schemes, job.design.rho, **settings)
+
+
+def _joined(parts: list[Designs], labels: tuple[str, ...]) -> Designs:
+    """Several designs of the same draws along the axis of schemes."""
+    arrays: dict[str, Any] = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts], axis=1)
+        for field in fields(Designs)
+        if field.name not in _SHARED_FIELDS
+    }
+    return replace(parts[0], schemes=labels, **arrays)
