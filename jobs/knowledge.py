@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from engine import (
     Designs,
@@ -43,6 +43,18 @@ def designs_of(job: JobFile, scenario: Scenario, draws: Draws, custom: ArrayLike
             shared = _shared(job.canonical(), scenario, knowledge)
             parts.append(evaluate_shared(scenario, draws, shared, gap_tolerance=job.design.gap_tolerance))
     return parts[0] if len(parts) == 1 else _joined(parts, job.labels)
+
+
+def covariance_of(job: JobFile, scenario: Scenario, designs: Designs, label: str, rho: float) -> NDArray[np.complex128]:
+    """V of one design for the first of the draws that `designs` has, (1, M_T, M_T), W."""
+    scheme, _, knowledge = label.partition("@")
+    if not knowledge:  # a plain name: the only knowledge, or the genie's
+        knowledge = job.design.knowledge[0] if len(job.design.knowledge) == 1 else "per-draw"
+    if knowledge == "per-draw":
+        return designs.beam_covariance(label, rho)[:1]
+    shared = _shared(job.canonical(), scenario, knowledge)  # all of V, also what the links of this draw do not see
+    s, r = shared.schemes.index(scheme), shared.rho.tolist().index(rho)
+    return shared.covariance[s : s + 1, r]
 
 
 @lru_cache(maxsize=16)

@@ -15,6 +15,7 @@ from .beams import load_beams
 from .evaluate import design_draws
 from .identity import versions
 from .jobfile import JobFile
+from .knowledge import covariance_of
 from .machine import cpu_model
 from .rundir import RunDirectory, replace_text
 
@@ -166,16 +167,20 @@ def beampatterns(job: JobFile, draw: int) -> tuple[xr.DataArray, dict[str, float
     """
     _, scenario = job.sweep_points()[-1]
     draws, designs = design_draws(job, scenario, draw, draw + 1, load_beams(job))
+    from engine import channel_of
+    from engine.kernels.products import beampattern
+
     theta = np.radians(_ANGLES_DEG)
-    schemes = [scheme for scheme in designs.schemes if scheme not in _SIDE_SCHEMES] or list(designs.schemes)
-    power = [[designs.beampattern(scheme, rho, theta)[0] for rho in designs.rho] for scheme in schemes]
+    schemes = [label for label in job.labels if label.partition("@")[0] not in _SIDE_SCHEMES] or list(job.labels)
+    power = [
+        [beampattern(covariance_of(job, scenario, designs, label, rho), theta)[0] for rho in designs.rho]
+        for label in schemes
+    ]
     pattern = xr.DataArray(
         np.array(power),
         dims=("scheme", "rho", "angle_deg"),
         coords={"scheme": schemes, "rho": designs.rho, "angle_deg": _ANGLES_DEG},
         attrs={"units": "W"},
     )
-    from engine import channel_of
-
     aod = np.degrees(channel_of(scenario, draws).aod[0])
     return pattern, {("UE" if k == 0 else f"T{k}"): float(angle) for k, angle in enumerate(aod)}

@@ -57,6 +57,21 @@ def test_cube_snippet_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert f"{best:.6f}" in capsys.readouterr().out
 
 
+def test_statistics_snippet_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resolved = load_job("paper").resolved()
+    resolved["draws"]["count"] = 9
+    resolved["design"] |= {"schemes": ["fdb-wcrb", "apa"], "rho": [0.0, 0.5, 1.0]}
+    folder = RunDirectory(tmp_path / "out" / "paper")
+    job = JobFile.model_validate(resolved)
+    run(job, folder, cluster="none", workers=None, chunk=None, report=False, progress=Progress(quiet=True))
+    monkeypatch.chdir(tmp_path)
+    exec(compile(blocks("python")[3], "README statistics block", "exec"), {})
+    assert "APA wastes" in capsys.readouterr().out
+    assert "bp_lower [m]" in (tmp_path / "front.csv").read_text()
+
+
 def test_every_variable_of_the_cube_is_named() -> None:
     from results.schema import VARIABLES
 
