@@ -31,6 +31,8 @@ class _Purpose(IntEnum):
     UE_ORIENTATION = 4
     TARGET_RCS = 5
     UE_RCS = 6
+    NOISE_BISTATIC = 7
+    NOISE_MONOSTATIC = 8
 
 
 class _Model(BaseModel):
@@ -284,6 +286,14 @@ def fixed_draw(
         phases_monostatic_rad=zeros if phase_monostatic is None else tuple(map(float, phase_monostatic)),
     )
     return sample(scenario, model, seed=0, start=0, stop=1)
+
+
+def noise_words(seed: int, purpose: Literal["bistatic", "monostatic"], draw: int, count: int) -> NDArray[np.uint64]:
+    """Words for the noise of one link in one draw: (count, 2) of 64 bits, the first ones the same for every count."""
+    kind = _Purpose.NOISE_BISTATIC if purpose == "bistatic" else _Purpose.NOISE_MONOSTATIC
+    counter = np.array([0, 0, draw, 0], np.uint64)
+    source = np.random.Philox(counter=counter, key=np.array([seed, kind], np.uint64))
+    return source.random_raw(2 * count).reshape(count, 2)
 
 
 @dataclass(frozen=True)

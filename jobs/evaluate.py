@@ -1,5 +1,6 @@
 """The work of one chunk: draws, designs, bounds, and the labelled dataset of them."""
 
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,9 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from engine import Designs, Draws, Scenario, Status, sample
-from engine.beamforming.recovery import recover_all, recovery_losses
+from engine.beamforming.recovery import eigen_beamformer, recover_all, recovery_losses
+from engine.estimation import estimate
+from engine.kernels import products
 from results.schema import VARIABLES, make_dataset
 
 from .beams import load_beams
@@ -40,6 +43,8 @@ _DRAW_ARRAYS = (
 )
 # Draws that are designed together: their whitened problems stay in memory, about 0.2 MB a draw for three targets.
 _BATCH = 128
+# Draws that are observed together: their samples on every subcarrier and antenna stay in memory.
+_OBSERVED = 16
 _SMALL_INTEGERS = {"status": np.int8, "solver": np.int8, "rank": np.int32, "iterations": np.int32}
 
 
@@ -147,9 +152,31 @@ def _point_arrays(job: JobFile, slots: int, draws: Draws, designs: Designs, star
         flat = designs.covariance.reshape(shape[0], -1, *shape[3:])
         v = designs.problem.expand(flat)
         arrays["covariance"] = _parts(v.reshape(*shape[:3], *v.shape[2:]))
+    if "errors" in job.output.keep:
+        arrays |= _errors(job, draws, designs, start)
     if "power" in job.output.keep:
         arrays["power"] = designs.problem.power * designs.powers
     return arrays
+
+
+def _errors(job: JobFile, draws: Draws, designs: Designs, start: int) -> dict[str, NDArray[Any]]:
+    """Errors of a maximum-likelihood estimator, of one observation for every draw and design."""
+    problem = designs.problem
+    out = {name: np.full(designs.status.shape, np.nan) for name in ("error_bp", "error_ms", "nees_bp", "nees_ms")}
+    for s, r in np.ndindex(designs.status.shape[1:]):
+        for low in range(0, len(draws), _OBSERVED):
+            part = range(low, min(low + _OBSERVED, len(draws)))
+            if (designs.rank[part, s, r] < 1).any():
+                continue  # no design
+            columns = int(designs.rank[part, s, r].max())
+            reduced = [eigen_beamformer(problem, b, designs.covariance[b, s, r])[:, :columns] for b in part]
+            factors = products.expand_factor(
+                problem.basis[part], np.stack(reduced)[:, None], float(np.sqrt(problem.power))
+            )
+            found = estimate(problem.scenario, draws[low : part.stop], factors[:, 0], job.draws.seed, start + low)
+            for name, values in zip(out, astuple(found), strict=True):
+                out[name][part, s, r] = values
+    return out
 
 
 def _parts(values: NDArray[np.complex128]) -> NDArray[np.float64]:

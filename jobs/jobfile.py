@@ -38,7 +38,7 @@ Scheme = Literal["fdb-wcrb", "fdb-wbf", "fdb-wvm", "cpa-wcrb", "cpa-wbf", "cpa-w
 DEFAULT_SCHEMES: tuple[Scheme, ...] = get_args(Scheme)[:7]
 # What [sweep] may vary: the scenario's number-valued keys, and how many of its targets take part.
 SWEEPABLE = (*(n for n, f in Scenario.model_fields.items() if isinstance(f.default, (int, float))), "targets")
-_PACKAGED = ("antennas", "drops", "knowledge", "narrowband", "paper", "phases", "power", "smoke")
+_PACKAGED = ("antennas", "drops", "estimator", "knowledge", "narrowband", "paper", "phases", "power", "smoke")
 _MAX_POINTS = 10_000
 _MOST_SHARED_ANTENNAS = 256  # whose covariances are held for every scheme and weight
 
@@ -136,7 +136,7 @@ class DesignSection(_Section):
 class OutputSection(_Section):
     """What the cube keeps beside the bounds."""
 
-    keep: Annotated[tuple[Literal["covariance", "beamformers", "power"], ...], AfterValidator(_distinct)] = ()
+    keep: Annotated[tuple[Literal["covariance", "beamformers", "power", "errors"], ...], AfterValidator(_distinct)] = ()
 
 
 def _safe_name(name: str) -> str:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
-from .figures import _AMBER, _BLUE, _DASHED, _DOUBLE_COLUMN_IN, _GREEN, _PURPLE, _VERMILION, styled
+from .figures import _AMBER, _BLUE, _DASHED, _GREEN, _PURPLE, _VERMILION, DOUBLE_COLUMN_IN, styled
 
 _SKY = "#56B4E9"
 _OURS = ("batch", "alone", "front")
@@ -60,7 +60,7 @@ def speed_figure(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str], s
     matplotlib.figure.Figure
         Two columns wide; a dot at the median, a bar over the quartiles, and how many times ours it is.
     """
-    figure = Figure(figsize=(_DOUBLE_COLUMN_IN, 0.75 + 0.2 * len(labels)), layout="constrained")
+    figure = Figure(figsize=(DOUBLE_COLUMN_IN, 0.75 + 0.2 * len(labels)), layout="constrained")
     grid = figure.subplots(1, len(sets), sharex=True, sharey=True, squeeze=False)[0]
     for i, (axes, (name, title)) in enumerate(zip(grid, sets.items(), strict=True)):
         mine = {row["method"]: row for row in rows if row["set"] == name}
@@ -208,7 +208,7 @@ def dispatch_figure(
     matplotlib.figure.Figure
         Two columns wide.
     """
-    figure = Figure(figsize=(_DOUBLE_COLUMN_IN, 2.5), layout="constrained")
+    figure = Figure(figsize=(DOUBLE_COLUMN_IN, 2.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     slots, driver = simulation[0]["slots"], simulation[0]["driver"]
     x = np.array([row["chunk_seconds"] for row in simulation])

@@ -24,7 +24,7 @@ from .schema import STATUS_FLAGS
 
 P = ParamSpec("P")
 
-_SINGLE_COLUMN_IN, _DOUBLE_COLUMN_IN = 3.5, 7.16
+_SINGLE_COLUMN_IN, DOUBLE_COLUMN_IN = 3.5, 7.16
 _STYLE: dict[str, Any] = {
     "font.family": "STIXGeneral",  # Times-like, and shipped with Matplotlib
     "mathtext.fontset": "stix",
@@ -134,7 +134,7 @@ def tradeoff(cube: xr.Dataset) -> Figure:
 def panels(count: int, row_in: float, rest_in: float, share: bool = False) -> tuple[Figure, NDArray[Any]]:
     """Make a figure of up to three panels a row, one column wide for a single panel; axes may be shared."""
     columns, rows = min(count, 3), -(-count // 3)
-    width = _SINGLE_COLUMN_IN if columns == 1 else _DOUBLE_COLUMN_IN
+    width = _SINGLE_COLUMN_IN if columns == 1 else DOUBLE_COLUMN_IN
     figure = Figure(figsize=(width, rest_in + row_in * rows), layout="constrained")
     return figure, figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False)
 
@@ -312,7 +312,7 @@ def claims_figure(claims: Sequence[Claim]) -> Figure:
     answered = [claim for claim in claims if claim.holds is not None]
     heights = [_AROUND_IN + _ROW_IN * len(claim.measured) for claim in answered]
     halves = _two_columns(heights)
-    width, inches = _DOUBLE_COLUMN_IN, _LEGEND_IN + max(sum(heights[i] for i in half) for half in halves)
+    width, inches = DOUBLE_COLUMN_IN, _LEGEND_IN + max(sum(heights[i] for i in half) for half in halves)
     figure = Figure(figsize=(width, max(inches, 1.0)))
     if not answered:
         figure.text(0.5, 0.5, "No claim can be told from this cube.", ha="center", va="center")

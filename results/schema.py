@@ -55,7 +55,7 @@ class Variable:
     keep: str | None = None
 
 
-VARIABLES: Mapping[str, Variable] = {
+VARIABLES: dict[str, Variable] = {
     "crb_bp": Variable(_DESIGN, "f8", "m2", "Cramer-Rao bound of the UE position", "(8)"),
     "crb_ms": Variable(_DESIGN, "f8", "m2", "Cramer-Rao bound of all sensed positions, summed", "(10)"),
     "objective": Variable(
@@ -138,6 +138,19 @@ VARIABLES: Mapping[str, Variable] = {
         keep="power",
     ),
 }
+
+for _link, _words in (("bp", "the UE position"), ("ms", "all sensed positions, summed")):
+    VARIABLES[f"error_{_link}"] = Variable(
+        _DESIGN,
+        "f8",
+        "m2",
+        f"squared error of a maximum-likelihood estimate of {_words}",
+        "simulated (2), (4); started at the truth; NaN where it did not converge",
+        keep="errors",
+    )
+    VARIABLES[f"nees_{_link}"] = Variable(
+        _DESIGN, "f8", "1", f"normalised estimation error squared of {_words}", "e^T C^-1 e / d", keep="errors"
+    )
 
 _COORDINATES: Mapping[str, Mapping[str, str]] = {
     "scheme": {"long_name": "beamforming scheme"},

@@ -337,7 +337,17 @@ def test_custom_keeps_its_listed_place(write, tmp_path):
 
 def test_packaged_jobs():
     jobs = {name: load_job(name) for name in packaged_jobs()}
-    assert list(jobs) == ["antennas", "drops", "knowledge", "narrowband", "paper", "phases", "power", "smoke"]
+    assert list(jobs) == [
+        "antennas",
+        "drops",
+        "estimator",
+        "knowledge",
+        "narrowband",
+        "paper",
+        "phases",
+        "power",
+        "smoke",
+    ]
     assert all(loaded.name == name for name, loaded in jobs.items())
     assert all(line and not line.startswith("#") for line in packaged_jobs().values())
     expected = {"drops": 1000, "paper": 100, "phases": 10_000, "smoke": 8}

@@ -1,0 +1,227 @@
+"""Maximum-likelihood estimation of the positions from simulated observations: a check of the bounds themselves.
+
+The observations are those of (2) and (4): y_m = H_m W + noise on every subcarrier, N pilots averaged. All unknowns
+of (7) or (9) are estimated together by Fisher scoring (Gauss-Newton with the FIM as metric), started at the true
+values: this shows that a local estimator reaches the bound, not that the truth can be found from nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .channel import channel_of
+from .draws import Draws, noise_words
+from .fisher import position_fim
+from .kernels import estimation as kernels
+from .links import Link, bistatic_link, monostatic_link
+from .scenario import Scenario
+
+_MOST_STEPS = 60
+_CLOSE = 1e-8  # squared length of a step in standard deviations, at which to stop
+_SHORTEST = 2.0**-12
+
+Array = NDArray[np.float64]
+Purpose = Literal["bistatic", "monostatic"]
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Errors of the estimates, every array (batch,); NaN where the iteration did not converge or the FIM is singular.
+
+    Attributes
+    ----------
+    bistatic, monostatic
+        Squared error of the UE's position, and of all sensed positions together, m2.
+    nees_bistatic, nees_monostatic
+        Normalised estimation error squared, e^T C^-1 e / d with C the bound's block of the inverse FIM at the truth;
+        1 in the mean for an efficient estimator.
+    """
+
+    bistatic: Array
+    monostatic: Array
+    nees_bistatic: Array
+    nees_monostatic: Array
+
+
+@dataclass(frozen=True)
+class _State:
+    """Values of all unknowns of both links, batch axis first."""
+
+    draws: Draws
+    clock: Array
+    gain_bistatic: NDArray[np.complex128]
+    gain_monostatic: NDArray[np.complex128]
+
+
+_LinkOf = Callable[[Scenario, _State], Link]
+_Moved = Callable[[_State, Array], _State]
+
+
+def estimate(scenario: Scenario, draws: Draws, factors: NDArray[np.complex128], seed: int, start: int) -> Errors:
+    """Simulate one observation of each draw, estimate all unknowns, and return the errors.
+
+    Parameters
+    ----------
+    scenario, draws
+        The truth.
+    factors
+        A factor of V = W W^H for every draw, (batch, M_T, columns), W^0.5.
+    seed, start
+        Address of the noise: of these draws the first has index `start`.
+
+    Returns
+    -------
+    Errors
+        The noise of a draw depends on seed, index and number of columns alone.
+
+    Notes
+    -----
+    S. M. Kay, Fundamentals of Statistical Signal Processing: Estimation Theory, 1993, section 7.7 (scoring).
+    """
+    channel = channel_of(scenario, draws)
+    batch = len(draws)
+    truth = _State(draws, np.full(batch, scenario.clock_bias_s), channel.gain_bistatic, channel.gain_monostatic)
+    targets = draws.target_rcs.shape[1]
+    errors, scaled = [], []
+    links: tuple[tuple[_LinkOf, _Moved, int, Purpose], ...] = (
+        (_bistatic, _moved_bistatic, 2, "bistatic"),
+        (_monostatic, _moved_monostatic, 2 * targets + 2, "monostatic"),
+    )
+    for link, moved, keep, purpose in links:
+        found, converged = _maximum(scenario, truth, factors, (link, moved), (seed, start, purpose))
+        error = _positions(found.draws, keep) - _positions(draws, keep)
+        v = _covariance(factors)
+        fim = position_fim(link(scenario, truth), v)
+        errors.append(np.where(converged, _squared(error), np.nan))
+        scaled.append(np.where(converged, kernels.normalised_error(fim, error), np.nan))
+    return Errors(errors[0], errors[1], scaled[0], scaled[1])
+
+
+def _maximum(
+    scenario: Scenario,
+    truth: _State,
+    factors: NDArray[np.complex128],
+    model: tuple[_LinkOf, _Moved],
+    address: tuple[int, int, Purpose],
+) -> tuple[_State, NDArray[np.bool_]]:
+    """Observe one link, and climb its likelihood from the truth; the estimates, and which of them converged."""
+    link_of, moved = model
+    w = np.ascontiguousarray(factors)
+    link = link_of(scenario, truth)
+    seen = _mean(link, w) + _noise(link, w, address)
+    v = _covariance(w)
+    batch = w.shape[0]
+    state, share = truth, np.ones(batch)
+    residual = seen - _mean(link, w)
+    height = kernels.squared_length(residual, link.scale)
+    converged = np.zeros(batch, bool)
+    for _ in range(_MOST_STEPS):
+        gradient = kernels.score(
+            link.pattern,
+            link.coef,
+            link.delay,
+            link.spacing_hz,
+            link.rx_columns,
+            link.tx_columns,
+            w,
+            residual,
+            link.scale,
+        )
+        step, length2 = kernels.scoring_step(link.jacobian, gradient, position_fim(link, v))
+        converged |= length2 < _CLOSE
+        if (converged | np.isnan(length2) | (share < _SHORTEST)).all():
+            break
+        trial = moved(state, np.where(converged | np.isnan(length2), 0.0, share)[:, None] * step)
+        trial_link = link_of(scenario, trial)
+        trial_residual = seen - _mean(trial_link, w)
+        fresh = kernels.squared_length(trial_residual, link.scale)
+        better = fresh <= height
+        # A step that made it worse is taken back by its negative, and tried again at half its length.
+        state = moved(trial, np.where(better, 0.0, -np.where(converged, 0.0, share))[:, None] * step)
+        share = np.where(better, 1.0, 0.5 * share)
+        link = link_of(scenario, state)
+        residual = seen - _mean(link, w)
+        height = kernels.squared_length(residual, link.scale)
+    return state, converged
+
+
+def _mean(link: Link, w: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    return kernels.observation_mean(  # type: ignore[no-any-return]
+        link.gain, link.delay, link.spacing_hz, link.subcarriers, link.rx_columns, link.tx_columns, w
+    )
+
+
+def _noise(link: Link, w: NDArray[np.complex128], address: tuple[int, int, Purpose]) -> NDArray[np.complex128]:
+    """Noise of variance sigma^2 / N in every entry; scale is 2 N / sigma^2."""
+    seed, start, purpose = address
+    shape = (w.shape[2], link.subcarriers, link.rx_columns.shape[1])
+    each = [
+        kernels.normals(noise_words(seed, purpose, start + b, int(np.prod(shape)))).reshape(shape)
+        for b in range(w.shape[0])
+    ]
+    # Columns slowest in the address: more of them leave the noise of the first as it is.
+    noise: NDArray[np.complex128] = np.sqrt(2.0 / link.scale) * np.moveaxis(np.stack(each), 1, 3)
+    return noise
+
+
+def _squared(error: Array) -> Array:
+    total = np.zeros(len(error))
+    for i in range(error.shape[1]):
+        total = total + error[:, i] ** 2
+    return total
+
+
+def _covariance(factors: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    out = np.zeros((factors.shape[0], factors.shape[1], factors.shape[1]), complex)
+    for c in range(factors.shape[2]):
+        out += factors[:, :, None, c] * factors[:, None, :, c].conj()
+    return out
+
+
+def _positions(draws: Draws, keep: int) -> Array:
+    """The leading unknowns in the order of the bounds: UE, then targets, (batch, keep)."""
+    both = np.concatenate((draws.ue_position[:, None], draws.target_position), axis=1)
+    return both.reshape(len(both), -1)[:, :keep]
+
+
+def _bistatic(scenario: Scenario, state: _State) -> Link:
+    channel = channel_of(scenario, state.draws)
+    delay = channel.delay_bistatic + (state.clock - scenario.clock_bias_s)[:, None]
+    return bistatic_link(
+        scenario, state.draws, replace(channel, delay_bistatic=delay, gain_bistatic=state.gain_bistatic)
+    )
+
+
+def _monostatic(scenario: Scenario, state: _State) -> Link:
+    channel = channel_of(scenario, state.draws)
+    return monostatic_link(scenario, state.draws, replace(channel, gain_monostatic=state.gain_monostatic))
+
+
+def _moved_bistatic(state: _State, step: Array) -> _State:
+    """The state a step further, along [p_U, phi, p_1..p_K, dt, Re alpha, Im alpha]."""
+    paths = state.gain_bistatic.shape[1]
+    gains = step[:, -2 * paths :]
+    draws = replace(
+        state.draws,
+        ue_position=state.draws.ue_position + step[:, :2],
+        ue_orientation=state.draws.ue_orientation + step[:, 2],
+        target_position=state.draws.target_position + step[:, 3 : 2 * paths + 1].reshape(len(step), -1, 2),
+    )
+    gain = state.gain_bistatic + gains[:, :paths] + 1j * gains[:, paths:]
+    return replace(state, draws=draws, clock=state.clock + step[:, 2 * paths + 1], gain_bistatic=gain)
+
+
+def _moved_monostatic(state: _State, step: Array) -> _State:
+    """The state a step further, along [p_U, p_1..p_K, Re beta, Im beta]."""
+    paths = state.gain_monostatic.shape[1]
+    gains = step[:, 2 * paths :]
+    draws = replace(
+        state.draws,
+        ue_position=state.draws.ue_position + step[:, :2],
+        target_position=state.draws.target_position + step[:, 2 : 2 * paths].reshape(len(step), -1, 2),
+    )
+    gain = state.gain_monostatic + gains[:, :paths] + 1j * gains[:, paths:]
+    return replace(state, draws=draws, gain_monostatic=gain)
