@@ -304,6 +304,22 @@ def report(folder: FolderArgument, as_json: JsonOption = False) -> None:
 
 
 @app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", help="A cube, or the folder of a finished run.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Compare two cubes: what differs in their jobs, and the bounds of B over those of A, draw by draw if they can be.
+
+    Draws can be compared one by one where both cubes have the same; else medians stand side by side.
+    """
+    from .compare import compare_cubes, text
+
+    found = compare_cubes(first, second)
+    print_result(found, as_json, text(found))
+
+
+@app.command()
 def replay(
     folder: FolderArgument,
     draw: Annotated[int, typer.Option("--draw", metavar="I", min=0, help="Index of the draw.")],

@@ -26,7 +26,8 @@ from .estimates import Array, quantile_of_sorted, share_with_limits, tail_index
 from .schema import STATUS_FLAGS, VARIABLES
 
 _STATUS = {word: value for value, word in STATUS_FLAGS.items()}
-_COUNTED = [_STATUS[word] for word in ("certified", "closed_form", "unidentifiable")]
+# Statuses whose values enter.
+COUNTED = [_STATUS[word] for word in ("certified", "closed_form", "unidentifiable")]
 _ROOTS = {"m2": "m", "rad2": "rad", "s2": "s"}
 
 
@@ -79,13 +80,14 @@ def unit_of(metric: str, root: bool = True) -> str:
     return _ROOTS.get(units, units) if root else units
 
 
-def _has_root(metric: str) -> bool:
+def has_root(metric: str) -> bool:
+    """Whether a variable is a square, of which the root is read."""
     return metric in VARIABLES and VARIABLES[metric].units in _ROOTS
 
 
 def counted(values: Array, status: NDArray[Any], root: bool) -> Sample:
     """Sort values (..., draw) of one scheme by whether and how they count; `status` is like them."""
-    good = np.isin(status, _COUNTED)
+    good = np.isin(status, COUNTED)
     kept = np.where(good, values, np.nan)
     known = ~np.isnan(kept)
     return Sample(
@@ -131,7 +133,7 @@ def _sample(slab: xr.Dataset, metric: str, root: bool) -> Sample:
     array = slab[metric].transpose("rho", ..., "draw")
     status = slab["status"].transpose("rho", "draw").values
     status = status.reshape(status.shape[0], *(1,) * (array.ndim - 2), status.shape[1])
-    return counted(array.values, np.broadcast_to(status, array.shape), root and _has_root(metric))
+    return counted(array.values, np.broadcast_to(status, array.shape), root and has_root(metric))
 
 
 def _counts(sample: Sample) -> dict[str, NDArray[Any]]:
@@ -376,11 +378,11 @@ def paired(
     def of_slab(slab: xr.Dataset) -> dict[str, NDArray[Any]]:
         point = {dim: slab[dim].values for dim in base["status"].dims if dim not in ("draw", "rho")}
         other = base.sel(point).load()
-        power = 0.5 if root and _has_root(metric) else 1.0
+        power = 0.5 if root and has_root(metric) else 1.0
         top, bottom = slab[metric].transpose("rho", ..., "draw"), other[metric].transpose("rho", ..., "draw")
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = (top.values / bottom.values) ** power
-        good = other["status"].isin(_COUNTED)
+        good = other["status"].isin(COUNTED)
         status = slab["status"].where(good, other["status"]).transpose("rho", "draw").values
         status = status.reshape(status.shape[0], *(1,) * (ratio.ndim - 2), status.shape[1])
         sample = counted(ratio, np.broadcast_to(status, ratio.shape), root=False)
@@ -399,7 +401,7 @@ def paired(
 
 def _described(out: xr.Dataset, names: Sequence[str], metric: str, root: bool, confidence: float) -> xr.Dataset:
     words = VARIABLES[metric].long_name if metric in VARIABLES else metric
-    words = f"root of the {words}" if root and _has_root(metric) else words
+    words = f"root of the {words}" if root and has_root(metric) else words
     for name in names:
         out[name].attrs = {"long_name": words, "units": unit_of(metric, root)}
     out.attrs = {"confidence": confidence, "metric": metric}

@@ -1,0 +1,98 @@
+"""The command `compare`: two cubes beside each other, as rows."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from results.accessor import open_cube
+from results.claims import nearest_weights
+from results.compare import common_part, compare, have_common_draws, job_differences
+from results.errors import ResultsError
+
+from .errors import UsageProblem
+
+_METRICS = ("crb_bp", "crb_ms", "objective")
+
+
+def compare_cubes(first: Path, second: Path) -> dict[str, Any]:
+    """What differs between two cubes.
+
+    Returns
+    -------
+    dict
+        Fit for JSON: job (key -> both values), common_draws, and rows for every metric, point of the sweep, scheme and
+        the weights nearest to 0, 0.5 and 1.
+
+    Raises
+    ------
+    UsageProblem
+        If one cannot be opened, or they have nothing in common.
+    """
+    with ExitStack() as stack:
+        a, b = (stack.enter_context(_opened(path)) for path in (first, second))
+        try:
+            left, right = common_part(a, b)
+            weights = nearest_weights(left["rho"].values)
+            left, right = left.isel(rho=weights).load(), right.isel(rho=weights).load()
+            rows = [row for metric in _METRICS for row in _rows(compare(left, right, metric), metric)]
+        except ResultsError as error:
+            raise UsageProblem(f"{first}, {second}: {error}") from None
+        return {
+            "job": {key: list(values) for key, values in job_differences(a, b).items()},
+            "common_draws": have_common_draws(left, right),
+            "draws": left.sizes["draw"],
+            "rows": rows,
+        }
+
+
+def _opened(path: Path) -> xr.Dataset:
+    try:
+        return open_cube(path)
+    except (OSError, ValueError) as error:
+        raise UsageProblem(f"{path}: no cube can be read there ({type(error).__name__}); give cube.nc or DIR") from None
+
+
+def _rows(table: xr.Dataset, metric: str) -> list[dict[str, Any]]:
+    rows = []
+    for place in np.ndindex(table["a"].shape):
+        one = table.isel(dict(zip(table["a"].dims, place, strict=True)))
+        labels = {str(name): value.item() for name, value in one.coords.items()}
+        numbers = {str(name): _plain(value.item()) for name, value in one.data_vars.items()}
+        rows.append({"metric": metric, **labels, **numbers})
+    return rows
+
+
+def _plain(value: float) -> float | None:
+    """A number that JSON has; None for the others."""
+    return value if np.isfinite(value) else None
+
+
+def text(found: dict[str, Any]) -> str:
+    """The comparison as lines."""
+    lines = [f"{key}: {a} in A, {b} in B" for key, (a, b) in found["job"].items()] or ["the jobs are the same"]
+    together = "the same, compared one by one" if found["common_draws"] else "others: medians side by side"
+    lines.append(f"{found['draws']} draw indices in common, the draws are {together}")
+    for row in found["rows"]:
+        known = (
+            "metric",
+            "scheme",
+            "rho",
+            *(key for key in row if key.startswith(("a", "b", "ratio", "largest", "used"))),
+        )
+        where = ", ".join(f"{key} = {row[key]:g}" for key in row if key not in known)
+        head = f"{row['metric']:<9}  {row['scheme']:<18} rho = {row['rho']:<5g} {where}"
+        numbers = f"A {_number(row['a'])}  B {_number(row['b'])}"
+        if "ratio" in row:
+            numbers += (
+                f"  B/A {_number(row['ratio'])} ({_number(row['ratio_lower'])} to {_number(row['ratio_upper'])}, "
+                f"{row['used']} draws; furthest from 1 by {_number(row['largest'])})"
+            )
+        lines.append(f"{head}  {numbers}")
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.6g}"
