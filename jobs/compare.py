@@ -1,5 +1,6 @@
 """The command `compare`: two cubes beside each other, as rows."""
 
+import json
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ import xarray as xr
 
 from results.accessor import open_cube
 from results.claims import nearest_weights
-from results.compare import common_part, compare, have_common_draws, job_differences
+from results.compare import common_part, compare, have_common_draws
 from results.errors import ResultsError
 
 from .errors import UsageProblem
+from .rundir import flat
 
 _METRICS = ("crb_bp", "crb_ms", "objective")
 
@@ -46,6 +48,13 @@ def compare_cubes(first: Path, second: Path) -> dict[str, Any]:
             "draws": left.sizes["draw"],
             "rows": rows,
         }
+
+
+def job_differences(a: xr.Dataset, b: xr.Dataset) -> dict[str, tuple[Any, Any]]:
+    """Keys in which the jobs of two cubes differ, with both values; None where a job lacks the key."""
+    left, right = (flat(json.loads(cube.attrs.get("job", "{}"))) for cube in (a, b))
+    keys = sorted(left.keys() | right.keys())
+    return {key: (left.get(key), right.get(key)) for key in keys if left.get(key) != right.get(key)}
 
 
 def _opened(path: Path) -> xr.Dataset:

@@ -185,7 +185,7 @@ def _beside(job: JobFile) -> JobFile:
 
 def _difference(mine: JobFile, other: JobFile) -> str:
     """The keys in which two jobs differ, with both values."""
-    left, right = _flat(mine.resolved()), _flat(other.resolved())
+    left, right = flat(mine.resolved()), flat(other.resolved())
     rows = [
         f"{key}: {left.get(key, 'unset')} there, {right.get(key, 'unset')} here"
         for key in sorted(left.keys() | right.keys())
@@ -194,8 +194,9 @@ def _difference(mine: JobFile, other: JobFile) -> str:
     return "; ".join(rows) or "other custom beams"
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A job with dotted keys in place of tables."""
     out: dict[str, Any] = {}
     for key, value in values.items():
-        out |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        out |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return out

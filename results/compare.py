@@ -1,7 +1,4 @@
-"""Two cubes beside each other: what differs in their jobs, and in the bounds of the designs that both have."""
-
-import json
-from typing import Any
+"""Two cubes beside each other: what differs in the bounds of the designs that both have."""
 
 import numpy as np
 import xarray as xr
@@ -20,20 +17,6 @@ _DRAW_VARIABLES = (
     "target_rcs",
     "ue_rcs",
 )
-
-
-def job_differences(a: xr.Dataset, b: xr.Dataset) -> dict[str, tuple[Any, Any]]:
-    """Keys in which the jobs of two cubes differ, with both values; None where a job lacks the key."""
-    left, right = (_flat(json.loads(cube.attrs.get("job", "{}"))) for cube in (a, b))
-    keys = sorted(left.keys() | right.keys())
-    return {key: (left.get(key), right.get(key)) for key in keys if left.get(key) != right.get(key)}
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for key, value in values.items():
-        out |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return out
 
 
 def common_part(a: xr.Dataset, b: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:

@@ -8,8 +8,9 @@ import pytest
 from cube_cases import cube_of
 from job_cases import crbatch, run_tiny, tiny_job
 
+from jobs.compare import job_differences
 from results.accessor import open_cube
-from results.compare import compare, job_differences
+from results.compare import compare
 from results.errors import ResultsError
 
 
