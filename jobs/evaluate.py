@@ -11,7 +11,7 @@ from engine import Designs, Draws, Scenario, Status, sample
 from engine.beamforming.recovery import eigen_beamformer, recover_all, recovery_losses
 from engine.estimation import estimate
 from engine.kernels import products
-from results.schema import VARIABLES, make_dataset
+from results.schema import DRAW_VARIABLES, VARIABLES, make_dataset
 
 from .beams import load_beams
 from .jobfile import JobFile
@@ -31,15 +31,6 @@ _DESIGN_ARRAYS = (
     "rank",
     "iterations",
     "solver",
-)
-_DRAW_ARRAYS = (
-    "phase_bistatic",
-    "phase_monostatic",
-    "ue_position",
-    "target_position",
-    "ue_orientation",
-    "target_rcs",
-    "ue_rcs",
 )
 # Draws that are designed together: their whitened problems stay in memory, about 0.2 MB a draw for three targets.
 _BATCH = 128
@@ -134,7 +125,7 @@ def design_draws(
 
 def _point_arrays(job: JobFile, slots: int, draws: Draws, designs: Designs, start: int) -> dict[str, NDArray[Any]]:
     """Everything the cube holds of one point of the sweep."""
-    arrays = {name: getattr(draws, name) for name in _DRAW_ARRAYS}
+    arrays = {name: getattr(draws, name) for name in DRAW_VARIABLES}
     for name in _DESIGN_ARRAYS:
         arrays[name] = getattr(designs, name).astype(_SMALL_INTEGERS.get(name, np.float64))
     arrays["conditioning_bistatic"] = designs.problem.bistatic.smallest_eigenvalue

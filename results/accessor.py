@@ -107,8 +107,9 @@ class CubeAccessor:
         return lines
 
     def __repr__(self) -> str:
-        width = max(len(name) for name, _ in self._lines())
-        return "\n".join(["crbatch cube", *(f"  {name:<{width}}  {value}" for name, value in self._lines())])
+        lines = self._lines()
+        width = max(len(name) for name, _ in lines)
+        return "\n".join(["crbatch cube", *(f"  {name:<{width}}  {value}" for name, value in lines)])
 
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><th>{escape(a)}</th><td>{escape(b)}</td></tr>" for a, b in self._lines())

@@ -5,18 +5,8 @@ import xarray as xr
 
 from .errors import ResultsError
 from .estimates import quantile_of_sorted
+from .schema import DRAW_VARIABLES
 from .statistics import COUNTED, counted, has_root, quantile, unit_of
-
-# What a draw is; the same in both cubes where they have common draws.
-_DRAW_VARIABLES = (
-    "phase_bistatic",
-    "phase_monostatic",
-    "ue_position",
-    "target_position",
-    "ue_orientation",
-    "target_rcs",
-    "ue_rcs",
-)
 
 
 def common_part(a: xr.Dataset, b: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
@@ -44,7 +34,7 @@ def have_common_draws(a: xr.Dataset, b: xr.Dataset) -> bool:
     """Whether the draws of the common part are the same ones, so that they can be compared one by one."""
     return all(
         name in a and name in b and a[name].shape == b[name].shape and np.array_equal(a[name], b[name], equal_nan=True)
-        for name in _DRAW_VARIABLES
+        for name in DRAW_VARIABLES
         if name in a or name in b
     )
 

@@ -54,10 +54,9 @@ def distributions(cube: xr.Dataset) -> Figure:
         points = np.geomspace(low / 1.02, high * 1.02, _POINTS)
         found = statistics.cdf(first, metric, points).squeeze("rho")
         for scheme in schemes:
-            one, style = found.sel(scheme=scheme), style_of(scheme)
-            line = style["linestyle"] if style["linestyle"] != "none" else (0, (1, 1))
+            one, style = found.sel(scheme=scheme), _line_of(scheme)
             panel.fill_between(points, one["lower"], one["upper"], color=style["color"], alpha=0.10, linewidth=0)
-            panel.plot(points, one["value"], color=style["color"], linestyle=line)
+            panel.plot(points, one["value"], **style)
         _logarithmic(panel, "x", points)
         panel.set(ylim=(0.0, 1.0), xlabel=rf"$\sqrt{{\mathrm{{CRB}}_\mathrm{{{link}}}}}$ (m)")
     axes.flat[0].set_ylabel("Share of draws")
@@ -90,10 +89,9 @@ def spread(cube: xr.Dataset) -> Figure:
         found = statistics.quantile(first, metric, [0.05, 0.5, 0.95])["value"]
         for scheme in schemes:
             low, median, high = np.where(np.isfinite(found), found, np.nan)[schemes.index(scheme)].T
-            style = style_of(scheme)
-            line = style["linestyle"] if style["linestyle"] != "none" else (0, (1, 1))
+            style = _line_of(scheme)
             panel.fill_between(rho, low, high, color=style["color"], alpha=0.10, linewidth=0)
-            panel.plot(rho, median, color=style["color"], linestyle=line)
+            panel.plot(rho, median, **style)
         shown = found.values[np.isfinite(found.values)]
         _logarithmic(panel, "y", shown if shown.size else np.array([0.1, 1.0]))
         panel.set(xlabel=r"$\rho$", ylabel=rf"$\sqrt{{\mathrm{{CRB}}_\mathrm{{{link}}}}}$ (m)")
@@ -147,16 +145,17 @@ def certificates(cube: xr.Dataset, tolerance: float) -> Figure:
 def _logarithmic(axes: Axes, name: str, values: Any) -> None:
     low, high = float(np.min(values)), float(np.max(values))
     room = (high / low) ** 0.04 * 1.002
-    if high / low < 3.0:
-        axes.set(**{f"{name}lim": (low / room, high * room)})
-    else:
-        axes.set(**{f"{name}scale": "log", f"{name}lim": (low / room, high * room)})
+    scale = "log" if high / low >= 3.0 else "linear"
+    axes.set(**{f"{name}scale": scale, f"{name}lim": (low / room, high * room)})
+
+
+def _line_of(scheme: str) -> dict[str, Any]:
+    """Colour and line of a scheme; dots for one that figures of the trade-off show as a single mark."""
+    style = style_of(scheme)
+    line = (0, (1, 1)) if style["linestyle"] == "none" else style["linestyle"]
+    return {"color": style["color"], "linestyle": line}
 
 
 def _legend(figure: Figure, schemes: Sequence[str]) -> None:
-    handles = []
-    for scheme in schemes:
-        style = style_of(scheme)
-        line = style["linestyle"] if style["linestyle"] != "none" else (0, (1, 1))
-        handles.append(Line2D([], [], color=style["color"], linestyle=line, label=label_of(scheme)))
+    handles = [Line2D([], [], label=label_of(scheme), **_line_of(scheme)) for scheme in schemes]
     figure.legend(handles=handles, loc="outside lower center", ncols=4)

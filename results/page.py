@@ -71,7 +71,7 @@ def render(
     str
         HTML.
     """
-    cube = _that_fits(cube)
+    whole, cube = cube, _that_fits(cube)
     bounds = {metric: quantile(cube, metric, _LEVELS) for metric in METRICS}
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("results"), autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -80,8 +80,8 @@ def render(
     return environment.get_template("report.html.j2").render(
         title=str(CubeAccessor(cube).job.get("name", "cube")),
         what=what,
-        answers=answers(cube, bounds),
-        warnings=warnings(cube, bounds),
+        answers=answers(cube, bounds, CubeAccessor(whole).status()),
+        warnings=[*warnings(cube, bounds), *_left_out(whole, cube)],
         rows=list(_rows(cube, bounds)),
         sweep=_sweep(cube),
         pictures=pictures,
@@ -106,6 +106,15 @@ def _that_fits(cube: xr.Dataset) -> xr.Dataset:
     return cube
 
 
+def _left_out(whole: xr.Dataset, cube: xr.Dataset) -> list[str]:
+    """Say which values of swept keys and weights are in the cube alone, for want of room on the page."""
+    return [
+        f"Of {whole.sizes[dim]} values of {dim} this page holds {cube.sizes[dim]}; the cube and the CSV files have all."
+        for dim in map(str, whole["status"].dims)
+        if whole.sizes[dim] > cube.sizes[dim]
+    ]
+
+
 def length(value: float) -> str:
     """A length in the unit in which it is read best."""
     if math.isnan(value):
@@ -126,13 +135,13 @@ def _first(cube: xr.Dataset) -> tuple[str, int, str]:
     return scheme, place, f"{label_of(scheme)} at rho = {cube['rho'].values[place]:g}"
 
 
-def answers(cube: xr.Dataset, bounds: Mapping[str, xr.Dataset]) -> list[tuple[str, str]]:
-    """What the run says, in sentences: a short answer and the words around it."""
+def answers(cube: xr.Dataset, bounds: Mapping[str, xr.Dataset], counts: Mapping[str, int]) -> list[tuple[str, str]]:
+    """What the run says, in sentences: a short answer and the words around it; counts of designs by status."""
     scheme, place, words = _first(cube)
     where = _where(cube)
     found = []
     for metric, name in METRICS.items():
-        one = _at_first(bounds[metric]).sel(scheme=scheme).isel(rho=place).sel(quantile=0.95, method="nearest")
+        one = _first_point(bounds[metric]).sel(scheme=scheme).isel(rho=place).sel(quantile=0.95, method="nearest")
         found.append(
             (
                 length(one["value"].item()),
@@ -141,8 +150,10 @@ def answers(cube: xr.Dataset, bounds: Mapping[str, xr.Dataset]) -> list[tuple[st
             )
         )
     if cube.sizes["scheme"] > 1:
-        ratio = _at_first(paired(cube[["objective", "status"]], "objective", scheme, root=False)).isel(rho=place)
-        for other in _compared(cube, scheme):
+        others = _compared(cube, scheme)
+        one_weight = _first_point(cube[["objective", "status"]]).sel(scheme=[scheme, *others]).isel(rho=[place])
+        ratio = paired(one_weight, "objective", scheme, root=False).isel(rho=0)
+        for other in others:
             one = ratio.sel(scheme=other).isel(quantile=0)
             cost, low, high = (100.0 * (one[name].item() - 1.0) for name in ("value", "lower", "upper"))
             found.append(
@@ -152,7 +163,6 @@ def answers(cube: xr.Dataset, bounds: Mapping[str, xr.Dataset]) -> list[tuple[st
                     f"interval {low:+.3g} to {high:+.3g} %, {_of_draws(one)}.",
                 )
             )
-    counts = CubeAccessor(cube).status()
     total = sum(counts.values())
     proven = counts["certified"] + counts["closed_form"]
     share = "100 %" if proven == total else f"{math.floor(1e4 * proven / total) / 1e2:g} %"
@@ -175,9 +185,10 @@ def _of_draws(one: xr.Dataset) -> str:
     return words + (f", {out} left out" if out else "")
 
 
-def _at_first(table: xr.Dataset) -> xr.Dataset:
-    outer = [dim for dim in table["used"].dims if dim not in ("scheme", "rho")]
-    return table.isel(dict.fromkeys(outer, 0))
+def _first_point(table: xr.Dataset) -> xr.Dataset:
+    """The first point of the sweep."""
+    kept = ("draw", "scheme", "rho", "quantile")
+    return table.isel({dim: 0 for dim in table.dims if dim not in kept}, drop=True)
 
 
 def _where(cube: xr.Dataset) -> str:
@@ -191,14 +202,15 @@ def warnings(cube: xr.Dataset, bounds: Mapping[str, xr.Dataset]) -> list[str]:
     scheme, place, words = _first(cube)
     found = []
     for metric, name in METRICS.items():
-        one = _at_first(mean(cube[[metric, "status"]].sel(scheme=[scheme]).isel(rho=[place]), metric, root=False))
+        shown = _first_point(cube[[metric, "status"]]).sel(scheme=[scheme]).isel(rho=[place])
+        one = mean(shown, metric, root=False)
         trust, index = int(one["trust"].item()), one["tail_index"].item()
         if trust and one["used"].item() > 1:
             found.append(
                 f"Do not quote the mean CRB of {name}: {_TRUST[trust]} (tail index {index:.2g}, {words}). "
                 "The medians and quantiles here are sound."
             )
-        spread = _at_first(bounds[metric]).sel(scheme=scheme).isel(rho=place)["value"]
+        spread = _first_point(bounds[metric]).sel(scheme=scheme).isel(rho=place)["value"]
         low, high = (spread.sel(quantile=level, method="nearest").item() for level in (0.05, 0.95))
         if math.isfinite(high) and low > 0.0 and 1.0 < high / low < _SMALL_SPREAD:
             found.append(

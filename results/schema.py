@@ -152,6 +152,17 @@ for _link, _words in (("bp", "the UE position"), ("ms", "all sensed positions, s
         _DESIGN, "f8", "1", f"normalised estimation error squared of {_words}", "e^T C^-1 e / d", keep="errors"
     )
 
+# What a draw is.
+DRAW_VARIABLES = (
+    "phase_bistatic",
+    "phase_monostatic",
+    "ue_position",
+    "target_position",
+    "ue_orientation",
+    "target_rcs",
+    "ue_rcs",
+)
+
 _COORDINATES: Mapping[str, Mapping[str, str]] = {
     "scheme": {"long_name": "beamforming scheme"},
     "rho": {"long_name": "weight of positioning against sensing", "units": "1"},

@@ -140,6 +140,22 @@ def _counts(sample: Sample) -> dict[str, NDArray[Any]]:
     return {name: getattr(sample, name) for name in _COUNTS}
 
 
+def _levels(q: ArrayLike) -> Array:
+    levels = np.atleast_1d(np.asarray(q, np.float64))
+    if not ((levels >= 0.0) & (levels <= 1.0)).all():
+        raise ResultsError("quantiles lie in [0, 1]")
+    return levels
+
+
+def _quantiles(sample: Sample, levels: Array, confidence: float) -> dict[str, NDArray[Any]]:
+    """Value, lower and upper limit at every level, on a last axis."""
+    parts = [quantile_of_sorted(sample.values, sample.used, float(level), confidence) for level in levels]
+    return {
+        name: np.stack(part, axis=-1)
+        for name, part in zip(("value", "lower", "upper"), zip(*parts, strict=True), strict=True)
+    }
+
+
 def quantile(
     cube: xr.Dataset, metric: str, q: ArrayLike = 0.5, *, confidence: float = 0.95, root: bool = True
 ) -> xr.Dataset:
@@ -178,15 +194,11 @@ def quantile(
     H. A. David and H. N. Nagaraja, Order Statistics, 3rd ed., section 7.1.
     """
     _check(cube, metric, confidence)
-    levels = np.atleast_1d(np.asarray(q, np.float64))
-    if not ((levels >= 0.0) & (levels <= 1.0)).all():
-        raise ResultsError("quantiles lie in [0, 1]")
+    levels = _levels(q)
 
     def of_slab(slab: xr.Dataset) -> dict[str, NDArray[Any]]:
         sample = _sample(slab, metric, root)
-        parts = [quantile_of_sorted(sample.values, sample.used, float(level), confidence) for level in levels]
-        value, lower, upper = (np.stack(part, axis=-1) for part in zip(*parts, strict=True))
-        return {"value": value, "lower": lower, "upper": upper, **_counts(sample)}
+        return {**_quantiles(sample, levels, confidence), **_counts(sample)}
 
     out = _gather(cube[[metric, "status"]], metric, of_slab, ["quantile"]).assign_coords(quantile=levels)
     return _described(out, ("value", "lower", "upper"), metric, root, confidence)
@@ -371,7 +383,7 @@ def paired(
     schemes = [str(scheme) for scheme in cube["scheme"].values]
     if reference not in schemes:
         raise ResultsError(f"no scheme {reference!r}; there are {', '.join(schemes)}")
-    levels = np.atleast_1d(np.asarray(q, np.float64))
+    levels = _levels(q)
     both = cube[[metric, "status"]]
     base = both.sel(scheme=reference, drop=True)
 
@@ -386,11 +398,9 @@ def paired(
         status = slab["status"].where(good, other["status"]).transpose("rho", "draw").values
         status = status.reshape(status.shape[0], *(1,) * (ratio.ndim - 2), status.shape[1])
         sample = counted(ratio, np.broadcast_to(status, ratio.shape), root=False)
-        parts = [quantile_of_sorted(sample.values, sample.used, float(level), confidence) for level in levels]
-        value, lower, upper = (np.stack(part, axis=-1) for part in zip(*parts, strict=True))
         won = share_with_limits((sample.values < 1.0).sum(axis=-1), sample.used, confidence)
         shares = dict(zip(("better", "better_lower", "better_upper"), won, strict=True))
-        return {"value": value, "lower": lower, "upper": upper, **shares, **_counts(sample)}
+        return {**_quantiles(sample, levels, confidence), **shares, **_counts(sample)}
 
     out = _gather(both, metric, of_slab, ["quantile"]).assign_coords(quantile=levels)
     for name in ("value", "lower", "upper"):

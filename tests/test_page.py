@@ -121,6 +121,8 @@ def test_a_page_holds_no_more_than_it_can() -> None:
     kept = page._that_fits(cube.expand_dims(power_dbm=np.arange(500.0)))
     assert kept.sizes["power_dbm"] * kept.sizes["rho"] <= page._MOST_CELLS
     assert kept["power_dbm"].values[[0, -1]].tolist() == [0.0, 499.0]
+    words = page._left_out(cube.expand_dims(power_dbm=np.arange(500.0)), kept)
+    assert words[0].startswith(f"Of 500 values of power_dbm this page holds {kept.sizes['power_dbm']};")
 
 
 def test_the_command_names_the_page(
