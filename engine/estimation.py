@@ -16,6 +16,7 @@ from .channel import channel_of
 from .draws import Draws, noise_words
 from .fisher import position_fim
 from .kernels import estimation as kernels
+from .kernels.smallmat import times_adjoint
 from .links import Link, bistatic_link, monostatic_link
 from .scenario import Scenario
 
@@ -85,15 +86,16 @@ def estimate(scenario: Scenario, draws: Draws, factors: NDArray[np.complex128], 
     batch = len(draws)
     truth = _State(draws, np.full(batch, scenario.clock_bias_s), channel.gain_bistatic, channel.gain_monostatic)
     targets = draws.target_rcs.shape[1]
+    w = np.ascontiguousarray(factors)
+    v = covariance_of(w)
     errors, scaled = [], []
     links: tuple[tuple[_LinkOf, _Moved, int, Purpose], ...] = (
         (_bistatic, _moved_bistatic, 2, "bistatic"),
         (_monostatic, _moved_monostatic, 2 * targets + 2, "monostatic"),
     )
     for link, moved, keep, purpose in links:
-        found, converged = _maximum(scenario, truth, factors, (link, moved), (seed, start, purpose))
+        found, converged = _maximum(scenario, truth, w, v, (link, moved), (seed, start, purpose))
         error = _positions(found.draws, keep) - _positions(draws, keep)
-        v = _covariance(factors)
         fim = position_fim(link(scenario, truth), v)
         errors.append(np.where(converged, _squared(error), np.nan))
         scaled.append(np.where(converged, kernels.normalised_error(fim, error), np.nan))
@@ -103,21 +105,18 @@ def estimate(scenario: Scenario, draws: Draws, factors: NDArray[np.complex128], 
 def _maximum(
     scenario: Scenario,
     truth: _State,
-    factors: NDArray[np.complex128],
+    w: NDArray[np.complex128],
+    v: NDArray[np.complex128],
     model: tuple[_LinkOf, _Moved],
     address: tuple[int, int, Purpose],
 ) -> tuple[_State, NDArray[np.bool_]]:
     """Observe one link, and climb its likelihood from the truth; the estimates, and which of them converged."""
     link_of, moved = model
-    w = np.ascontiguousarray(factors)
     link = link_of(scenario, truth)
-    seen = _mean(link, w) + _noise(link, w, address)
-    v = _covariance(w)
-    batch = w.shape[0]
-    state, share = truth, np.ones(batch)
-    residual = seen - _mean(link, w)
-    height = kernels.squared_length(residual, link.scale)
-    converged = np.zeros(batch, bool)
+    noise = _noise(link, w, address)
+    seen = _mean(link, w) + noise
+    state, share, converged = truth, np.ones(len(w)), np.zeros(len(w), bool)
+    residual, height = noise, kernels.squared_length(noise, link.scale)
     for _ in range(_MOST_STEPS):
         gradient = kernels.score(
             link.pattern,
@@ -134,17 +133,19 @@ def _maximum(
         converged |= length2 < _CLOSE
         if (converged | np.isnan(length2) | (share < _SHORTEST)).all():
             break
-        trial = moved(state, np.where(converged | np.isnan(length2), 0.0, share)[:, None] * step)
-        trial_link = link_of(scenario, trial)
-        trial_residual = seen - _mean(trial_link, w)
-        fresh = kernels.squared_length(trial_residual, link.scale)
-        better = fresh <= height
-        # A step that made it worse is taken back by its negative, and tried again at half its length.
-        state = moved(trial, np.where(better, 0.0, -np.where(converged, 0.0, share))[:, None] * step)
-        share = np.where(better, 1.0, 0.5 * share)
+        length = np.where(converged, 0.0, share)[:, None]
+        state = moved(state, length * step)
         link = link_of(scenario, state)
         residual = seen - _mean(link, w)
-        height = kernels.squared_length(residual, link.scale)
+        fresh = kernels.squared_length(residual, link.scale)
+        better = fresh <= height
+        if not better.all():
+            # A step that made it worse is taken back by its negative, and tried again at half its length.
+            state = moved(state, np.where(better[:, None], 0.0, -length) * step)
+            link = link_of(scenario, state)
+            residual = seen - _mean(link, w)
+            fresh = kernels.squared_length(residual, link.scale)
+        share, height = np.where(better, 1.0, 0.5 * share), fresh
     return state, converged
 
 
@@ -167,18 +168,16 @@ def _noise(link: Link, w: NDArray[np.complex128], address: tuple[int, int, Purpo
     return noise
 
 
+def covariance_of(factors: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """V = W W^H of every factor."""
+    return np.stack([times_adjoint(w, w) for w in factors])
+
+
 def _squared(error: Array) -> Array:
     total = np.zeros(len(error))
     for i in range(error.shape[1]):
         total = total + error[:, i] ** 2
     return total
-
-
-def _covariance(factors: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    out = np.zeros((factors.shape[0], factors.shape[1], factors.shape[1]), complex)
-    for c in range(factors.shape[2]):
-        out += factors[:, :, None, c] * factors[:, None, :, c].conj()
-    return out
 
 
 def _positions(draws: Draws, keep: int) -> Array:

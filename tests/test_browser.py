@@ -102,9 +102,12 @@ def test_a_point_tells_its_numbers(window: Browser, folder: Path, cube: xr.Datas
 def test_it_reads_without_scripts(window: Browser, folder: Path) -> None:
     window.open(folder / "report" / "report.html", *PHONE, scripts=False)
     shown = window._devtools("DOMSnapshot.captureSnapshot", computedStyles=[])
-    words = " ".join(shown["strings"])
+    drawn = shown["documents"][0]["layout"]["text"]  # of what is laid out; hidden rows are not
+    words = " ".join(shown["strings"][i] for i in drawn if i >= 0)
     assert "The weights nearest to 0, 0.5 and 1 are shown" in words
     assert "95 % of draws" in words
+    assert "FDB-WCRB" in words
+    assert "Explore" not in words  # needs scripts
     window.open(folder / "report" / "report.html", *DESKTOP)
 
 

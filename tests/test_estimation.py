@@ -10,6 +10,7 @@ from engine import DrawModel, Draws, Scenario, channel_matrix, design, position_
 from engine import estimation as est
 from engine.draws import noise_words
 from engine.kernels import estimation as kernels
+from results.accessor import open_cube
 
 SCENARIO = Scenario(
     subcarriers=12,
@@ -50,7 +51,7 @@ def test_the_score_is_the_slope_of_the_likelihood(link_of, moved, keep) -> None:
     state = truth()
     link, mean = observed(link_of, state)
     seen = mean + est._noise(link, factors(), (1, 0, "bistatic"))
-    fim = position_fim(link, est._covariance(factors()))
+    fim = position_fim(link, est.covariance_of(factors()))
     found = kernels.score(
         link.pattern, link.coef, link.delay, link.spacing_hz, link.rx_columns, link.tx_columns, factors(), seen - mean,
         link.scale,
@@ -70,7 +71,7 @@ def test_the_score_is_the_slope_of_the_likelihood(link_of, moved, keep) -> None:
 
 @pytest.mark.parametrize(("link_of", "moved", "keep"), LINKS)
 def test_nees_is_in_the_metric_of_the_bound(link_of, moved, keep) -> None:  # type: ignore[no-untyped-def]
-    fim = position_fim(link_of(SCENARIO, truth()), est._covariance(factors()))
+    fim = position_fim(link_of(SCENARIO, truth()), est.covariance_of(factors()))
     error = np.random.default_rng(3).standard_normal((len(DRAWS), keep))
     scale = 1.0 / np.sqrt(np.einsum("bii->bi", fim))
     inverse = np.linalg.inv(fim * scale[:, :, None] * scale[:, None, :]) * scale[:, :, None] * scale[:, None, :]
@@ -122,3 +123,9 @@ def test_a_job_keeps_errors_whatever_its_chunks(tmp_path: Path) -> None:
     run_tiny(tmp_path / "a", job, chunk=6)
     run_tiny(tmp_path / "b", job, chunk=4)
     assert digests(tmp_path / "a")["cube.nc"] == digests(tmp_path / "b")["cube.nc"]
+    with open_cube(tmp_path / "a") as cube:
+        for link in ("bp", "ms"):
+            ratio = cube[f"error_{link}"] / cube[f"crb_{link}"]
+            assert (ratio > 0.0).all()
+            assert 0.05 < ratio.mean() < 5.0
+            assert (cube[f"nees_{link}"] > 0.0).all()

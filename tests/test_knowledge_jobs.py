@@ -9,6 +9,7 @@ from job_cases import crbatch, digests, run_tiny, tiny_job
 from pydantic import ValidationError
 
 import results.accessor  # noqa: F401  (registers cube.crb)
+from engine import average_designs, evaluate_shared, sample
 from jobs.check import verify
 from jobs.evaluate import evaluate
 from jobs.rundir import RunDirectory
@@ -67,10 +68,11 @@ def test_draws_do_not_depend_on_the_chunks(tmp_path: Path) -> None:
 
 def test_training_draws_are_no_draws_of_the_run() -> None:
     job = tiny_job(design=DESIGN | {"knowledge": "average", "schemes": ["fdb-wcrb"]}, draws={"ue_position": DISC})
-    more = tiny_job(
-        design=DESIGN | {"knowledge": "average", "schemes": ["fdb-wcrb"]}, draws={"ue_position": DISC, "count": 9}
-    )
-    np.testing.assert_array_equal(evaluate(job, 0, 2)["crb_bp"], evaluate(more, 0, 2)["crb_bp"])
+    assert job.draws.count < 2**62
+    draws, training = (sample(job.scenario, job.draws, job.draws.seed, i, i + n) for i, n in ((0, 2), (2**62, 8)))
+    shared = average_designs(job.scenario, training, ["fdb-wcrb"], job.design.rho)
+    found = evaluate_shared(job.scenario, draws, shared)
+    np.testing.assert_array_equal(evaluate(job, 0, 2)["crb_bp"], found.crb_bp)
 
 
 def test_the_page_compares_them(cube: xr.Dataset) -> None:

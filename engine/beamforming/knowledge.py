@@ -7,23 +7,22 @@ exist. Powers are allocated on the codebook of the scenario's own geometry in bo
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..draws import Draws, fixed_draw
 from ..errors import DesignError
-from ..kernels import average, bounds, certificate, mismatch, smallmat
+from ..kernels import average, bounds, certificate, mismatch, products, smallmat
 from ..scenario import Scenario
 from ..status import Solver, Status
 from . import schemes as per_draw
 from .designs import Designs
+from .mismatch import mix_covariances
 from .problem import Problem, build_problem
 from .schemes import WbfFactor
 from .weighted import CLEANING
 
-Knowledge = Literal["per-draw", "nominal", "average"]
 # With moving geometry the unknown covariance has M_T x M_T entries.
 LARGEST_MOVING = 128
 _MARGIN = 0.8
@@ -152,11 +151,11 @@ def average_designs(
                 f"{name}: the average design has rank {highest}, but there are only {scenario.slots} slots; "
                 f"use slots >= {highest}"
             )
-    v = scenario.power_per_subcarrier_w * _turned(mean.basis, y)
+    flat = products.expand(mean.basis[None], y.reshape(1, -1, *y.shape[2:]), scenario.power_per_subcarrier_w)
     return SharedDesigns(
         names,
         weights,
-        v,
+        flat.reshape(*y.shape[:2], *flat.shape[2:]),
         np.stack([part.gap for part in parts]),
         np.stack([part.status for part in parts]),
         rank,
@@ -188,11 +187,13 @@ def evaluate_shared(scenario: Scenario, draws: Draws, shared: SharedDesigns, *, 
     batch = len(draws)
     parts = []
     for s in range(len(shared.schemes)):
-        v = np.broadcast_to(shared.covariance[s], (batch, *shared.covariance.shape[1:]))
+        # Draw by draw: a copy of V for each of them could fill the memory.
+        v = shared.covariance[s : s + 1]
+        seen = [products.reduce(problem.basis[b : b + 1], v, problem.power) for b in range(batch)]
         good = np.isin(shared.status[s], (Status.CERTIFIED, Status.CLOSED_FORM))
         parts.append(
             per_draw.Part(
-                covariance=problem.reduce(np.ascontiguousarray(v)),
+                covariance=np.concatenate(seen),
                 gap=np.tile(shared.gap[s], (batch, 1)),
                 inherited=np.tile(good, (batch, 1)),
                 closed_form=bool((shared.status[s] == Status.CLOSED_FORM).any()),
@@ -258,7 +259,7 @@ class _Mean:
         if moving:
             basis = np.eye(scenario.tx_antennas, dtype=complex)
             turns = np.ascontiguousarray(problem.basis)
-            seen = _turned_each(turns, apa[:, 0])
+            seen = products.expand(turns, apa, 1.0)[:, 0]
         else:
             rank = int(problem.rank[0])
             basis = np.ascontiguousarray(problem.basis[0, :, :rank])
@@ -267,15 +268,14 @@ class _Mean:
         start = np.zeros(seen.shape[1:], complex)
         for one in seen:  # in order: a sum by NumPy may depend on the machine
             start += one / len(seen)
-        codewords = _product(basis.conj().T, nominal.codebook[0])
-        bp, ms = problem.bounds(apa)
+        codewords = smallmat.times(np.ascontiguousarray(basis.conj().T), nominal.codebook[0])
         return cls(
             problem,
             grid,
             basis,
             turns,
             codewords,
-            np.stack([_scales(problem, bp[:, 0], ms[:, 0], float(rho)) for rho in grid]),
+            _scales(per_draw.design(scenario, training, ["apa"], grid).objective[:, 0].T),
             start,
             nominal.apa[0],
         )
@@ -374,9 +374,9 @@ class _Mean:
             gap, spent = optima.gap[own], optima.evaluations[own]
             status = np.where(gap <= tolerance, Status.CERTIFIED, Status.UNCERTIFIED)
             return _Part(optima.y[own], gap, status, spent, np.where(spent >= 0, int(Solver.LBFGS), none))
-        bp, ms = optima.gap[-1], optima.gap[0]
-        fine = ((bp <= tolerance) | (rho == 0.0)) & ((ms <= tolerance) | (rho == 1.0))
-        gap = np.where(rho == 1.0, bp, np.where(rho == 0.0, ms, np.nan))
+        extremes = optima.gap[[-1, 0]][None]
+        fine = per_draw.extremes_certified(extremes, rho, tolerance)[0]
+        gap = per_draw.extreme_gap(extremes, rho)[0]
         status = np.where(fine, Status.CLOSED_FORM, Status.UNCERTIFIED)
         return _Part(self._mixed(name, optima, rho, wbf_factor), gap, status, nothing, none)
 
@@ -386,9 +386,7 @@ class _Mean:
         """The closed forms (16) and (19) between the extremes."""
         y_bp, y_ms = optima.y[-1], optima.y[0]
         if name.endswith("wvm"):
-            weight = rho[:, None, None]
-            mixed: NDArray[np.complex128] = weight * y_bp + (1.0 - weight) * y_ms
-            return mixed
+            return np.stack([mix_covariances(y_bp, y_ms, float(weight)) for weight in rho])
         slots, size = self.problem.scenario.slots, self.start.shape[0]
         if name == "cpa-wbf":
             amplitude = rho[:, None] * np.sqrt(optima.powers[-1]) + (1.0 - rho[:, None]) * np.sqrt(optima.powers[0])
@@ -407,36 +405,12 @@ class _Mean:
         return mismatch.covariances_of(factors)[0]  # type: ignore[no-any-return]
 
 
-def _scales(problem: Problem, bp: NDArray[np.float64], ms: NDArray[np.float64], rho: float) -> NDArray[np.float64]:
-    """1 / f_s(APA_s), over how many draws count; 0 for those that cannot be identified at this weight."""
-    value = np.zeros(len(bp))
-    fine = np.ones(len(bp), bool)
-    for weight, link, rows in ((rho, problem.bistatic, bp), (1.0 - rho, problem.monostatic, ms)):
-        if weight > 0.0:
-            fine &= link.identifiable
-            for i in range(link.bound_rows):
-                value = value + weight * rows[:, i]
-    counted = max(int(fine.sum()), 1)
-    return np.where(fine, 1.0 / (np.where(fine, value, 1.0) * counted), 0.0)
+def _scales(at_apa: NDArray[np.float64]) -> NDArray[np.float64]:
+    """w_s = 1 / f_s(APA_s) over how many draws count, (rho, draw); 0 for those that are unidentifiable."""
+    fine = np.isfinite(at_apa)
+    counted = np.maximum(fine.sum(axis=1, keepdims=True), 1)
+    return np.where(fine, 1.0 / (np.where(fine, at_apa, 1.0) * counted), 0.0)
 
 
 def _total(values: NDArray[np.float64]) -> float:
     return float(sum(values.tolist()))
-
-
-def _product(a: NDArray[np.complex128], b: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """A b without BLAS, whose bits change with the machine."""
-    return np.ascontiguousarray(smallmat.times(np.ascontiguousarray(a), np.ascontiguousarray(b)))
-
-
-def _turned(basis: NDArray[np.complex128], y: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """E y E^H of every y (scheme, rho, N, N)."""
-    out = np.zeros((*y.shape[:2], basis.shape[0], basis.shape[0]), complex)
-    for place in np.ndindex(y.shape[:2]):
-        out[place] = _product(_product(basis, y[place]), basis.conj().T)
-    return out
-
-
-def _turned_each(turns: NDArray[np.complex128], x: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """T_s x_s T_s^H of every draw."""
-    return np.stack([_product(_product(t, one), t.conj().T) for t, one in zip(turns, x, strict=True)])

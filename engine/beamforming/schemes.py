@@ -183,15 +183,15 @@ def _optimum(solution: Solution, tolerance: float) -> Part:
     )
 
 
-def _extreme_gap(extremes: Solution, rho: NDArray[np.float64]) -> NDArray[np.float64]:
+def extreme_gap(gap: NDArray[np.float64], rho: NDArray[np.float64]) -> NDArray[np.float64]:
     """Gap of a closed form: at rho = 1 and rho = 0 it is the extreme itself, elsewhere it optimises nothing."""
-    bp, ms = extremes.gap[:, :1], extremes.gap[:, 1:]
+    bp, ms = gap[:, :1], gap[:, 1:]
     return np.where(rho == 1.0, bp, np.where(rho == 0.0, ms, np.nan))
 
 
-def _extremes_certified(extremes: Solution, rho: NDArray[np.float64], tolerance: float) -> NDArray[np.bool_]:
+def extremes_certified(gap: NDArray[np.float64], rho: NDArray[np.float64], tolerance: float) -> NDArray[np.bool_]:
     """Whether the extremes of non-zero weight are certified, (draw, rho)."""
-    bp, ms = extremes.gap[:, :1] <= tolerance, extremes.gap[:, 1:] <= tolerance
+    bp, ms = gap[:, :1] <= tolerance, gap[:, 1:] <= tolerance
     certified: NDArray[np.bool_] = (bp | (rho == 0.0)) & (ms | (rho == 1.0))
     return certified
 
@@ -225,8 +225,8 @@ def _fdb_mismatch(
         covariance = mismatch.covariances_of(factor)
     return Part(
         covariance=np.where(_extremes_exist(extremes, rho)[..., None, None], covariance, 0.0),
-        gap=_extreme_gap(extremes, rho),
-        inherited=_extremes_certified(extremes, rho, tolerance),
+        gap=extreme_gap(extremes.gap, rho),
+        inherited=extremes_certified(extremes.gap, rho, tolerance),
         closed_form=True,
         factor=factor,
     )
@@ -250,8 +250,8 @@ def _cpa_mismatch(problem: Problem, name: str, extremes: Solution, rho: NDArray[
     powers = np.where(_extremes_exist(extremes, rho)[..., None], powers, 0.0)
     return Part(
         covariance=problem.covariance_of_powers(powers),
-        gap=_extreme_gap(extremes, rho),
-        inherited=_extremes_certified(extremes, rho, tolerance),
+        gap=extreme_gap(extremes.gap, rho),
+        inherited=extremes_certified(extremes.gap, rho, tolerance),
         closed_form=True,
         factor=factor,
         powers=powers,

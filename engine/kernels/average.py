@@ -15,6 +15,7 @@ import numpy as np
 from ..accelerate import kernel
 from ..lanes import LANES, everywhere, lane_zeros, put
 from .block import load_draw, new_block, reduced_gradient, transmit_covariance, weighted_crb
+from .products import expand, reduce
 from .smallmat import eigen_hermitian
 
 _MEMORY = 30
@@ -29,28 +30,26 @@ def mean_crb(draws, turns, weights, rho, y, slope):
     """F at y (N, N); slope (N, N) becomes G = -grad F. inf where a draw of non-zero weight has a singular FIM."""
     batch = weights.size
     wide, count = turns.shape[1], turns.shape[2]
+    whole = np.ascontiguousarray(y).reshape(1, 1, wide, wide)
     block = new_block(draws, 0)
     x = lane_zeros(2 * count, count)
-    half = np.zeros((wide, count), np.complex128)
-    own = np.zeros((count, count), np.complex128)
-    total = np.zeros((count, count), np.complex128)
+    own = np.zeros((1, 1, count, count), np.complex128)
     slope[:] = 0.0
     shared = turns.shape[0] == 1
     value = 0.0
     result = lane_zeros(1, 1)
-    if shared:
-        _seen(turns[0], y, half, own)
+    seen = reduce(turns[:1], whole, 1.0)
     for first in range(0, batch, LANES):
         used = min(LANES, batch - first)
         for lane in range(LANES):
             b = first + min(lane, used - 1)
             load_draw(block, draws, b, lane)
             if not shared:
-                _seen(turns[b], y, half, own)
+                seen = reduce(turns[b : b + 1], whole, 1.0)
             for i in range(count):
                 for k in range(count):
-                    x[i, k, lane] = own[i, k].real
-                    x[count + i, k, lane] = own[i, k].imag
+                    x[i, k, lane] = seen[0, 0, i, k].real
+                    x[count + i, k, lane] = seen[0, 0, i, k].imag
         transmit_covariance(block, x)
         put(result, weighted_crb(block, everywhere(rho)), 0, 0)
         reduced_gradient(block, block.tested)
@@ -59,58 +58,26 @@ def mean_crb(draws, turns, weights, rho, y, slope):
             if weights[b] == 0.0:
                 continue
             value += weights[b] * result[0, 0, lane]
-            for i in range(count):
-                for k in range(i + 1):
-                    entry = weights[b] * complex(block.tested[i, k, lane], block.tested[count + i, k, lane])
-                    if shared:
-                        total[i, k] += entry
-                    else:
-                        own[i, k] = entry
-                        own[k, i] = np.conj(entry)
             if not shared:
-                _add_pushed(turns[b], own, half, slope)
+                own[:] = 0.0
+            _add_lane(block.tested, lane, weights[b], own[0, 0])
+            if not shared:
+                slope += expand(turns[b : b + 1], own, 1.0)[0, 0]
     if shared:
-        for i in range(count):
-            for k in range(i):
-                total[k, i] = np.conj(total[i, k])
-        _add_pushed(turns[0], total, half, slope)
+        slope += expand(turns, own, 1.0)[0, 0]
     return value if value < math.inf else math.inf
 
 
 @kernel
-def _seen(turn, y, half, out):
-    """T^H Y T."""
-    wide, count = turn.shape
-    for i in range(wide):
-        for k in range(count):
-            entry = 0.0j
-            for j in range(wide):
-                entry += y[i, j] * turn[j, k]
-            half[i, k] = entry
+def _add_lane(lanes, lane, weight, out):
+    """Add weight times one lane's Hermitian matrix, of which the lower triangle is there."""
+    count = out.shape[0]
     for i in range(count):
-        for k in range(count):
-            entry = 0.0j
-            for j in range(wide):
-                entry += np.conj(turn[j, i]) * half[j, k]
-            out[i, k] = entry
-
-
-@kernel
-def _add_pushed(turn, inner, half, out):
-    """Add T inner T^H to out."""
-    wide, count = turn.shape
-    for i in range(wide):
-        for k in range(count):
-            entry = 0.0j
-            for j in range(count):
-                entry += turn[i, j] * inner[j, k]
-            half[i, k] = entry
-    for i in range(wide):
-        for k in range(wide):
-            entry = 0.0j
-            for j in range(count):
-                entry += half[i, j] * np.conj(turn[k, j])
+        for k in range(i + 1):
+            entry = weight * complex(lanes[i, k, lane], lanes[count + i, k, lane])
             out[i, k] += entry
+            if k < i:
+                out[k, i] += np.conj(entry)
 
 
 @kernel
@@ -279,12 +246,10 @@ def descend_mean(draws, turns, weights, rho, codewords, start, tolerance, most):
             kept = 0
             step = min(1.0, 0.3 / math.sqrt(length2))
             fall = -length2
-            for i in range(size):
-                search[i] = -gradient[i]
+            search[:] = -gradient
         moved = False
         for _ in range(_MAX_SHORTENED):
-            for i in range(size):
-                trial[i] = point[i] + step * search[i]
+            trial[:] = point + step * search
             new_height, value, power = _log_mean(draws, turns, weights, rho, trial, codewords, y, slope, fresh)
             spent += 1
             if new_height <= height + _ARMIJO * step * fall + _ROUNDING:
@@ -299,16 +264,21 @@ def descend_mean(draws, turns, weights, rho, codewords, start, tolerance, most):
             _, value, power = _log_mean(draws, turns, weights, rho, point, codewords, y, slope, gradient)
             continue
         place = (newest + 1) % _MEMORY
-        bend = 0.0
-        for i in range(size):
-            steps[place, i] = trial[i] - point[i]
-            changes[place, i] = fresh[i] - gradient[i]
-            bend += steps[place, i] * changes[place, i]
-            point[i] = trial[i]
-            gradient[i] = fresh[i]
-        height = new_height
-        if bend > 0.0:
-            inverse[place] = 1.0 / bend
+        if _remember(point, trial, gradient, fresh, steps[place], changes[place], inverse[place : place + 1]):
             newest = place
             kept = min(kept + 1, _MEMORY)
+        point[:] = trial
+        gradient[:] = fresh
+        height = new_height
     return point / math.sqrt(_inner(point, point)), spent
+
+
+@kernel
+def _remember(point, trial, gradient, fresh, step, change, inverse):
+    """Note a step and the change of the gradient along it; False, and nothing kept, where F bends down."""
+    step[:] = trial - point
+    change[:] = fresh - gradient
+    bend = _inner(step, change)
+    if bend > 0.0:
+        inverse[0] = 1.0 / bend
+    return bend > 0.0

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from ..accelerate import kernel
-from .smallmat import cholesky, solve_lower, solve_upper
+from .smallmat import cholesky, solve_lower, solve_upper, times
 
 
 @kernel
@@ -24,24 +24,13 @@ def normals(words):
 
 
 @kernel
-def _sent(columns, w):
-    """Columns^H W."""
-    out = np.zeros((columns.shape[1], w.shape[1]), np.complex128)
-    for i in range(columns.shape[0]):
-        for j in range(columns.shape[1]):
-            for c in range(w.shape[1]):
-                out[j, c] += np.conj(columns[i, j]) * w[i, c]
-    return out
-
-
-@kernel
 def observation_mean(gain, delay, spacing, subcarriers, rx, tx, w):
     """H_m W of every draw, (batch, subcarrier, receive, column); w is (batch, M_T, column)."""
     batch, paths = delay.shape
     out = np.zeros((batch, subcarriers, rx.shape[1], w.shape[2]), np.complex128)
     norm = math.sqrt(rx.shape[1] * tx.shape[1])
     for b in range(batch):
-        sent = _sent(tx[b], w[b])
+        sent = times(np.ascontiguousarray(np.conj(tx[b]).T), w[b])
         for k in range(paths):
             for m in range(subcarriers):
                 angle = -2.0 * math.pi * (m + 1) * spacing * delay[b, k]
@@ -63,7 +52,7 @@ def score(pattern, coef, delay, spacing, rx, tx, w, residual, scale):
     out = np.zeros((batch, parameters))
     folded = np.zeros((2, paths, receive, columns), np.complex128)
     for b in range(batch):
-        sent = _sent(tx[b], w[b])
+        sent = times(np.ascontiguousarray(np.conj(tx[b]).T), w[b])
         folded[:] = 0.0
         for k in range(paths):
             for m in range(subcarriers):
