@@ -7,6 +7,7 @@ exist. Powers are allocated on the codebook of the scenario's own geometry in bo
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -304,25 +305,25 @@ class _Mean:
         self, codewords: NDArray[np.complex128], w: int, before: NDArray[np.float64], tolerance: float
     ) -> tuple[NDArray[np.float64], float, int]:
         y = np.zeros_like(self.start)
-        spent = 0
+        best, spent = (before, np.inf), 0
         for _ in range(_ATTEMPTS):
             start = np.sqrt((1.0 - _SHARE) * before + _SHARE * self.equal)
             point, used = self._descend(w, codewords, start, tolerance)
             spent += used
-            before = point**2
-            before = np.where(before < CLEANING, 0.0, before)
+            before = np.where(point**2 < CLEANING, 0.0, point**2)
             before /= _total(before)
             average.covariance_at(np.sqrt(before), codewords, y)
-            _, gap = self._certify(w, y, codewords)
+            gap = self._gap(w, y, codewords)
+            best = min(best, (before, gap), key=_by_gap)
             if gap <= tolerance:
                 break
-        return before, gap, spent
+        return *best, spent
 
     def _covariance(
         self, w: int, before: NDArray[np.complex128], tolerance: float
     ) -> tuple[NDArray[np.complex128], float, int]:
         free = np.zeros((self.start.shape[0], 0), complex)
-        spent = 0
+        best, spent = (before, np.inf), 0
         for _ in range(_ATTEMPTS):
             mixed = (1.0 - _SHARE) * before + _SHARE * self.start
             root = mismatch.square_root(mixed, mixed.shape[0])
@@ -334,10 +335,11 @@ class _Mean:
             values, vectors = smallmat.eigen_hermitian(found, found.shape[0])
             for cut in _RANK_CUTS:  # the lowest rank that stays certified
                 before = certificate.leading_covariance(values, vectors, certificate.count_above(values, cut))
-                _, gap = self._certify(w, before, free)
+                gap = self._gap(w, before, free)
+                best = min(best, (before, gap), key=_by_gap)
                 if gap <= tolerance:
                     return before, gap, spent
-        return before, gap, spent
+        return *best, spent
 
     def _descend(
         self, w: int, codewords: NDArray[np.complex128], start: NDArray[np.float64], tolerance: float
@@ -353,10 +355,8 @@ class _Mean:
             _EVALUATIONS,
         )
 
-    def _certify(self, w: int, y: NDArray[np.complex128], codewords: NDArray[np.complex128]) -> tuple[float, float]:
-        return average.mean_gap(  # type: ignore[no-any-return]
-            self.problem.arrays, self.turns, self.weights[w], self.grid[w], y, codewords
-        )
+    def _gap(self, w: int, y: NDArray[np.complex128], codewords: NDArray[np.complex128]) -> float:
+        return float(average.mean_gap(self.problem.arrays, self.turns, self.weights[w], self.grid[w], y, codewords)[1])
 
     def scheme(
         self, name: str, optima: _Optima | None, own: NDArray[np.intp], tolerance: float, wbf_factor: WbfFactor
@@ -410,6 +410,10 @@ def _scales(at_apa: NDArray[np.float64]) -> NDArray[np.float64]:
     fine = np.isfinite(at_apa)
     counted = np.maximum(fine.sum(axis=1, keepdims=True), 1)
     return np.where(fine, 1.0 / (np.where(fine, at_apa, 1.0) * counted), 0.0)
+
+
+def _by_gap(found: tuple[NDArray[Any], float]) -> float:
+    return found[1]
 
 
 def _total(values: NDArray[np.float64]) -> float:

@@ -16,6 +16,7 @@ from ..accelerate import kernel
 from ..lanes import LANES, everywhere, lane_zeros, put
 from .block import load_draw, new_block, reduced_gradient, transmit_covariance, weighted_crb
 from .products import expand, reduce
+from .quasinewton import precondition
 from .smallmat import eigen_hermitian
 
 _MEMORY = 30
@@ -176,25 +177,38 @@ def _inner(a, b):
 
 
 @kernel
-def _direction(gradient, steps, changes, inverse, newest, kept, out):
+def _shape(point, columns, vector):
+    """Multiply a vector by the guess of the inverse Hessian of `quasinewton.precondition`; without columns, by 1."""
+    if columns == 0:
+        return
+    z = lane_zeros(point.size, 1)
+    v = lane_zeros(point.size, 1)
+    for i in range(point.size):
+        z[i, 0] = point[i]
+        v[i, 0] = vector[i]
+    precondition(z, columns, everywhere(1.0), v)
+    for i in range(point.size):
+        vector[i] = v[i, 0, 0]
+
+
+@kernel
+def _direction(gradient, point, columns, steps, changes, inverse, newest, kept, out):
     """L-BFGS two-loop recursion: out = -H gradient."""
     alphas = np.zeros(_MEMORY)
-    for i in range(gradient.size):
-        out[i] = -gradient[i]
+    out[:] = -gradient
     for age in range(kept):
         m = (newest - age) % _MEMORY
         alphas[m] = inverse[m] * _inner(steps[m], out)
-        for i in range(out.size):
-            out[i] -= alphas[m] * changes[m, i]
+        out -= alphas[m] * changes[m]
     if kept > 0:
-        scale = 1.0 / (inverse[newest] * _inner(changes[newest], changes[newest]))
-        for i in range(out.size):
-            out[i] *= scale
+        shaped = changes[newest].copy()
+        _shape(point, columns, shaped)
+        _shape(point, columns, out)
+        out /= inverse[newest] * _inner(changes[newest], shaped)
     for age in range(kept - 1, -1, -1):
         m = (newest - age) % _MEMORY
         beta = alphas[m] - inverse[m] * _inner(changes[m], out)
-        for i in range(out.size):
-            out[i] += beta * steps[m, i]
+        out += beta * steps[m]
 
 
 @kernel
@@ -233,13 +247,16 @@ def descend_mean(draws, turns, weights, rho, codewords, start, tolerance, most):
     search, trial = np.zeros(size), np.zeros(size)
     steps, changes, inverse = np.zeros((_MEMORY, size)), np.zeros((_MEMORY, size)), np.zeros(_MEMORY)
     newest, kept = -1, 0
+    # Where all draws share their directions, the stiff ones are those of a single draw.
+    shared = turns.shape[0] == 1 and wide == turns.shape[2] and codewords.shape[1] == 0
+    stiff = wide if shared else 0
     height, value, power = _log_mean(draws, turns, weights, rho, point, codewords, y, slope, gradient)
     spent = 1
     while spent < most and height < math.inf:
         length2 = _inner(gradient, gradient)
         if length2 * power < _NEAR * _NEAR and power * _steepest(slope, codewords) / value - 1.0 <= tolerance:
             break
-        _direction(gradient, steps, changes, inverse, newest, kept, search)
+        _direction(gradient, point, stiff, steps, changes, inverse, newest, kept, search)
         fall = _inner(gradient, search)
         step = 1.0
         if kept == 0 or not fall < 0.0:
