@@ -107,13 +107,13 @@ def _what(job: JobFile) -> list[tuple[str, str]]:
         "UE position": draws.ue_position.kind != "fixed",
         "target positions": draws.target_positions.kind != "fixed",
         "UE orientation": draws.ue_orientation != "fixed",
-        "RCS (Swerling 1)": draws.rcs != "fixed",
+        "RCS": draws.rcs != "fixed",
     }
     yes, no = ([name for name, drawn in varied.items() if drawn is wanted] for wanted in (True, False))
     s = job.scenario
     rows = [
         ("Draws", f"{draws.count} from seed {draws.seed}"),
-        ("Random", ", ".join(yes) or "nothing"),
+        ("Random", ", ".join("RCS (Swerling 1)" if name == "RCS" else name for name in yes) or "nothing"),
         ("Fixed", ", ".join(no) or "nothing"),
         *((f"Swept {key}", ", ".join(f"{value:g}" for value in values)) for key, values in job.sweep.items()),
         (
