@@ -15,7 +15,7 @@ from .errors import ScenarioError
 SPEED_OF_LIGHT = 299792458.0
 
 # Closer than this, two entities count as one point: the inverse square of the distance is still finite.
-_ONE_POINT_M = 1e-9
+ONE_POINT_M = 1e-9
 
 # Numbers must be numbers: no "16", no true, no NaN. The bounds refuse the impossible and, being far outside
 # any use, values in the wrong unit; they never stand in for judgement.
@@ -117,7 +117,7 @@ class Scenario(BaseModel):
         places = {"bs_position_m": self.bs_position_m, "ue_position_m": self.ue_position_m}
         places |= {f"target_positions_m.{k}": place for k, place in enumerate(self.target_positions_m)}
         for (one, first), (other, second) in combinations(places.items(), 2):
-            if math.dist(first, second) < _ONE_POINT_M:
+            if math.dist(first, second) < ONE_POINT_M:
                 raise ValueError(f"{one} and {other} are the same point {list(first)}; move one of them")
         return self
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from engine import Status, build_problem, certified_gap, sample
+from engine import Status, build_problem, certified_gap
 from engine.crb import bistatic_bounds, monostatic_bounds
 from engine.fisher import position_fim
 from engine.links import bistatic_link, monostatic_link
@@ -157,8 +157,7 @@ def _certify(folder: RunDirectory, draw: int) -> tuple[int, float]:
     job = folder.job()
     checked, largest = 0, 0.0
     for _, scenario in job.sweep_points():
-        _, designs = design_draws(job, scenario, draw, draw + 1, load_beams(job))
-        draws = sample(scenario, job.draws, job.draws.seed, draw, draw + 1)
+        draws, designs = design_draws(job, scenario, draw, draw + 1, load_beams(job))
         links = (bistatic_link(scenario, draws), monostatic_link(scenario, draws))
         problem = build_problem(scenario, draws)
         for rho in (designs.rho[0], designs.rho[len(designs.rho) // 2], designs.rho[-1]):

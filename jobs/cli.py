@@ -91,7 +91,8 @@ def run(
 ) -> None:
     """Compute a job: designs, certificates and bounds into DIR/cube.nc, figures into DIR/report.
 
-    Run it again to continue after an interruption, or after raising `draws.count`: finished draws are not redone.
+    Run it again to continue after an interruption, or after raising `draws.count` or changing `draws.until`:
+    finished draws are not redone.
     """
     from .progress import Progress
     from .run import check_job
@@ -116,6 +117,8 @@ def run(
 
 
 def _run_text(outcome: Any) -> str:
+    from .precise import precision_text
+
     s = outcome.summary
     head = "nothing was left to do" if outcome.nothing_left else f"done in {s['seconds']:.1f} s"
     certified = s["certified"] + s["closed_form"]
@@ -128,6 +131,8 @@ def _run_text(outcome: Any) -> str:
     ]
     if certified + s["unidentifiable"] < s["designs"]:
         lines.append("  look at `status` in the cube for those that are neither certified nor unidentifiable")
+    if "precision" in s:
+        lines.append(f"  {precision_text(s['precision'])}")
     if s["failed_draws"]:
         shown = ", ".join(map(str, s["failed_draws"][:20])) + (", ..." if len(s["failed_draws"]) > 20 else "")
         lines.append(f"  failed draws: {shown}; journal.jsonl has the reasons")
@@ -230,29 +235,20 @@ def plan(
     """Dry run: say how many designs and chunks a job has, and estimate core-hours and bytes."""
     from cluster.connect import usable_cores
 
-    from .plan import make_plan
+    from .plan import make_plan, text
     from .run import check_job
 
     checked = _load(job)
     check_job(checked, job)
     cores = workers or usable_cores()
     summary = make_plan(checked, chunk=chunk, workers=cores).summary()
-    hours = summary["core_hours"]
-    print_result(
-        summary | {"workers": cores},
-        as_json,
-        f"{checked.name}: {summary['designs']} designs ({summary['draws']} draws x {summary['sweep_points']} points of "
-        f"the sweep x {len(checked.labels)} schemes x {len(checked.design.rho)} weights)\n"
-        f"  {summary['chunks']} chunks of {summary['chunk_draws']} draws, about {hours * 3600:.0f} s of one core "
-        f"({hours:.3g} core-hours), {hours * 3600 / cores:.0f} s on {cores}\n"
-        f"  cube of about {summary['cube_bytes'] / 1e6:.1f} MB",
-    )
+    print_result(summary | {"workers": cores}, as_json, text(checked, summary, cores))
 
 
 @app.command()
 def jobs(as_json: JsonOption = False) -> None:
     """List the packaged jobs."""
-    from .jobfile import packaged_jobs
+    from .packaged import packaged_jobs
 
     found = packaged_jobs()
     width = max(map(len, found))
@@ -268,7 +264,7 @@ def init(
     ] = "template",
 ) -> None:
     """Write a commented job file to start from."""
-    from .jobfile import packaged_jobs, packaged_text
+    from .packaged import packaged_jobs, packaged_text
 
     names = ("template", *packaged_jobs())
     if template not in names:

@@ -7,13 +7,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from engine import Designs, Draws, Scenario, Status, sample
+from engine import Designs, Draws, Scenario, Status
 from engine.beamforming.recovery import eigen_beamformer, recover_all, recovery_losses
 from engine.estimation import estimate
 from engine.kernels import products
 from results.schema import DRAW_VARIABLES, VARIABLES, make_dataset
 
 from .beams import load_beams
+from .draws import draws_of
 from .jobfile import JobFile
 from .knowledge import designs_of
 
@@ -119,7 +120,7 @@ def design_draws(
     job: JobFile, scenario: Scenario, start: int, stop: int, custom: ArrayLike | None
 ) -> tuple[Draws, Designs]:
     """Draw and design draws start to stop - 1 of one point of the sweep."""
-    draws = sample(scenario, job.draws, job.draws.seed, start, stop)
+    draws = draws_of(job, scenario, start, stop)
     return draws, designs_of(job, scenario, draws, custom)
 
 

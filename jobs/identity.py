@@ -14,6 +14,9 @@ PACKAGES = ("engine", "jobs", "cluster", "results")
 # What a published number depends on, besides the engine's own sources.
 _LIBRARIES = ("numpy", "numba", "llvmlite", "cvxpy", "clarabel", "xarray", "netCDF4")
 
+# Modules of a chunk's own work.
+_WORK = ("draws", "drops", "evaluate", "knowledge")
+
 
 def check_one_place() -> None:
     """Refuse to run when a user's folder shadows one of our packages.
@@ -53,5 +56,5 @@ def code_key() -> str:
     from engine.accelerate import source_hash
 
     parts = [json.dumps(versions(), sort_keys=True), source_hash()]
-    parts.append((Path(__file__).parent / "evaluate.py").read_text(encoding="utf-8"))
+    parts += [(Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8") for name in _WORK]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -9,7 +9,6 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from importlib.resources import files
 from itertools import product
 from pathlib import Path
 from reprlib import repr as short
@@ -20,7 +19,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     ValidationError,
@@ -30,26 +28,24 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from engine.draws import BoxPosition, DiscPosition, DrawModel
+from engine.draws import BoxPosition, DiscPosition
 from engine.errors import EngineError
 from engine.scenario import Finite, Scenario
+
+from .drawssection import DrawsSection, Section, Until, at
+from .drops import read_drops
+from .packaged import packaged_jobs, packaged_text
 
 Scheme = Literal["fdb-wcrb", "fdb-wbf", "fdb-wvm", "cpa-wcrb", "cpa-wbf", "cpa-wvm", "apa", "fdb-wbf-aligned", "custom"]
 DEFAULT_SCHEMES: tuple[Scheme, ...] = get_args(Scheme)[:7]
 # What [sweep] may vary: the scenario's number-valued keys, and how many of its targets take part.
 SWEEPABLE = (*(n for n, f in Scenario.model_fields.items() if isinstance(f.default, (int, float))), "targets")
-_PACKAGED = ("antennas", "drops", "estimator", "knowledge", "narrowband", "paper", "phases", "power", "smoke")
 _MAX_POINTS = 10_000
 _MOST_SHARED_ANTENNAS = 256  # whose covariances are held for every scheme and weight
 
 
 class JobError(ValueError):
     """A job file cannot be used; the message is one line for the user."""
-
-
-def _at(key: str, reason: str) -> PydanticCustomError:
-    """Report a key below the place where its error is noticed."""
-    return PydanticCustomError("at_key", "{reason}", {"key": key, "reason": reason})
 
 
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -64,21 +60,10 @@ def _some(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return _distinct(values)
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DrawsSection(DrawModel):
-    """How many draws, from which seed, and what varies in them."""
-
-    count: Annotated[int, Field(strict=True, ge=1, le=10**8)] = 1000
-    seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 2025
-
-
 Unit = Annotated[Finite, Field(ge=0.0, le=1.0)]
 
 
-class RhoRange(_Section):
+class RhoRange(Section):
     """Evenly spaced weights from start to stop, both included."""
 
     start: Unit
@@ -107,7 +92,7 @@ def _rho(value: object) -> object:
         raise _relay(error, value, "design.rho") from None
 
 
-class DesignSection(_Section):
+class DesignSection(Section):
     """Which beams are designed, for which weights, and how tightly."""
 
     schemes: Annotated[tuple[Scheme, ...], AfterValidator(_some)] = DEFAULT_SCHEMES
@@ -133,7 +118,7 @@ class DesignSection(_Section):
         return data
 
 
-class OutputSection(_Section):
+class OutputSection(Section):
     """What the cube keeps beside the bounds."""
 
     keep: Annotated[tuple[Literal["covariance", "beamformers", "power", "errors"], ...], AfterValidator(_distinct)] = ()
@@ -145,7 +130,7 @@ def _safe_name(name: str) -> str:
     return name
 
 
-class JobFile(_Section):
+class JobFile(Section):
     """A checked job, every default filled in: one attribute for each section of the file."""
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -153,7 +138,7 @@ class JobFile(_Section):
     scenario: Scenario = Scenario()
     draws: DrawsSection = DrawsSection()
     design: DesignSection = DesignSection()
-    sweep: dict[str, tuple[int | float, ...]] = {}
+    sweep: dict[str, tuple[int | float, ...]] = Field(default_factory=dict)
     output: OutputSection = OutputSection()
     # Where relative paths start from.
     _folder: Path = PrivateAttr(default=Path())
@@ -167,9 +152,9 @@ class JobFile(_Section):
         size = 1
         for key, values in sweep.items():
             if key not in SWEEPABLE:
-                raise _at(key, _unknown("sweep", key))
+                raise at(key, _unknown("sweep", key))
             if not (isinstance(values, (list, tuple)) and values and all(type(v) in (int, float) for v in values)):
-                raise _at(key, f"{short(values)} is refused; it should be a list of numbers, not empty")
+                raise at(key, f"{short(values)} is refused; it should be a list of numbers, not empty")
             size *= len(values)
         if size > _MAX_POINTS:
             raise ValueError(f"{size} points are too many; {_MAX_POINTS} at most")
@@ -177,21 +162,21 @@ class JobFile(_Section):
         typed = {key: tuple(dict.fromkeys(getattr(s, key) for s in scenarios)) for key in sweep}
         for key, values in sweep.items():
             if len(typed[key]) < len(values):
-                raise _at(key, "a value is listed more than once; list it once")
+                raise at(key, "a value is listed more than once; list it once")
         return typed
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
         if "custom" in self.design.schemes and self.design.custom is None:
             reason = '"custom" has no beams; add custom = "beams.npy", the file of them'
-            raise _at("design.schemes", reason)
+            raise at("design.schemes", reason)
         paths = self.scenario.targets + 1
         self._check_knowledge()
         for name in ("phases_bistatic_rad", "phases_monostatic_rad"):
             phases = getattr(self.draws, name)
             if phases is not None and len(phases) != paths:
                 reason = f"{len(phases)} phases for {paths} paths; give {paths}, path 0 first"
-                raise _at(f"draws.{name}", reason)
+                raise at(f"draws.{name}", reason)
         for key, word, swept in (
             ("output.keep", "covariance", "tx_antennas"),
             ("output.keep", "beamformers", "tx_antennas"),
@@ -199,7 +184,7 @@ class JobFile(_Section):
             ("design.schemes", "custom", "tx_antennas"),
         ):
             if word in (*self.output.keep, *self.design.schemes) and swept in self.sweep:
-                raise _at(key, f'"{word}" has one size, which a sweep of {swept} changes; leave out one of them')
+                raise at(key, f'"{word}" has one size, which a sweep of {swept} changes; leave out one of them')
         return self
 
     def _check_knowledge(self) -> None:
@@ -208,13 +193,13 @@ class JobFile(_Section):
             return
         if self.output.keep:
             reason = f'"{self.output.keep[0]}" is kept of designs for each draw; leave it out, or knowledge'
-            raise _at("output.keep", reason)
+            raise at("output.keep", reason)
         if "custom" in self.design.schemes:
-            raise _at("design.knowledge", "custom beams know nothing; leave out one of them")
+            raise at("design.knowledge", "custom beams know nothing; leave out one of them")
         largest = max(self.sweep.get("tx_antennas", (self.scenario.tx_antennas,)))
         if largest > _MOST_SHARED_ANTENNAS:
             reason = f"one design for all draws takes tx_antennas <= {_MOST_SHARED_ANTENNAS}, and there are {largest}"
-            raise _at("design.knowledge", f'{reason}; use "per-draw"')
+            raise at("design.knowledge", f'{reason}; use "per-draw"')
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -235,20 +220,48 @@ class JobFile(_Section):
         """File of the custom beams, if any."""
         return None if self.design.custom is None else self._folder / self.design.custom
 
-    def with_custom(self, name: str) -> "JobFile":
-        """Return the same job with its custom beams under another name."""
-        return self.model_copy(update={"design": self.design.model_copy(update={"custom": name})})
+    @property
+    def drops_path(self) -> Path | None:
+        """File of the draws, if any."""
+        return None if self.draws.file is None else self._folder / self.draws.file
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Files that the job names, by their keys."""
+        named = {"design.custom": self.custom_path, "draws.file": self.drops_path}
+        return {key: path for key, path in named.items() if path is not None}
+
+    def beside(self) -> "JobFile":
+        """Return the same job with its files under the names that they have in a run's folder."""
+        custom, drops = self.custom_path, self.drops_path
+        return self.model_copy(
+            update={
+                "design": self.design.model_copy(update={"custom": custom and f"custom{custom.suffix}"}),
+                "draws": self.draws.model_copy(update={"file": drops and f"draws{drops.suffix}"}),
+            }
+        )
+
+    def with_count(self, count: int) -> "JobFile":
+        """Return the same job with another number of draws."""
+        return self.model_copy(update={"draws": self.draws.model_copy(update={"count": count})})
 
     def resolved(self) -> dict[str, Any]:
         """Return the job with every default, as plain values fit for JSON and TOML."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
-    def canonical(self) -> str:
+    def canonical(self, counted: bool = True) -> str:
         """Return the resolved job as compact JSON with sorted keys.
 
-        Only those of `sweep` keep their order, which is that of the cube's dimensions.
+        Only those of `sweep` keep their order, which is that of the cube's dimensions. `counted` is whether to say
+        the job's name and how many draws there are.
         """
-        return _canonical(self.resolved())
+        return _canonical(self.resolved() if counted else self._uncounted())
+
+    def _uncounted(self) -> dict[str, Any]:
+        job = self.resolved()
+        del job["name"], job["draws"]["count"]
+        job["draws"].pop("until", None)
+        return job
 
     def to_toml(self) -> str:
         """Return the resolved job as a job file that reads as the same job."""
@@ -260,13 +273,13 @@ class JobFile(_Section):
         Returns
         -------
         str
-            SHA-256 of the canonical job without its name and number of draws, and with the hash of the custom
-            beams' bytes in place of their path.
+            SHA-256 of the canonical job without its name and what says how many draws there are, and with the
+            hash of each file's bytes in place of its path.
         """
-        job = self.resolved()
-        del job["name"], job["draws"]["count"]
-        if self.custom_path is not None:
-            job["design"]["custom"] = hashlib.sha256(self.custom_path.read_bytes()).hexdigest()
+        job = self._uncounted()
+        for key, path in self.files.items():
+            table, _, word = key.partition(".")
+            job[table][word] = hashlib.sha256(path.read_bytes()).hexdigest()
         return hashlib.sha256(_canonical(job).encode()).hexdigest()
 
     def sweep_points(self) -> list[tuple[tuple[int, ...], Scenario]]:
@@ -277,17 +290,6 @@ class JobFile(_Section):
         indices = product(*(range(len(values)) for values in self.sweep.values()))
         scenarios = (_swept(self.scenario, point) for point in _points(self.sweep))
         return list(zip(indices, scenarios, strict=True))
-
-
-def packaged_jobs() -> dict[str, str]:
-    """List the jobs that come with crbatch: name and one line about each."""
-    texts = {name: packaged_text(name) for name in _PACKAGED}
-    return {name: text.splitlines()[0].removeprefix("# ") for name, text in texts.items()}
-
-
-def packaged_text(name: str) -> str:
-    """Return the text of a packaged job, or of "template", the commented job file to start from."""
-    return (files(__package__) / "specs" / f"{name}.toml").read_text(encoding="utf-8")
 
 
 def load_job(path_or_name: str | Path) -> JobFile:
@@ -325,10 +327,22 @@ def load_job(path_or_name: str | Path) -> JobFile:
         reason = _explain(error, document)
     else:
         job._folder = path.parent
-        if job.custom_path is None or job.custom_path.is_file():
-            return job
-        reason = f"design.custom: no file {job.custom_path}; the path starts at the job file's folder"
+        lost = next(((key, file) for key, file in job.files.items() if not file.is_file()), None)
+        if lost is None:
+            return _counted(job, source)
+        reason = f"{lost[0]}: no file {lost[1]}; the path starts at the job file's folder"
     raise JobError(" ".join(f"{source}: {reason}".split()))
+
+
+def _counted(job: JobFile, source: str) -> JobFile:
+    """Take all draws of a file where the job does not say how many."""
+    if job.drops_path is None or "count" in job.draws.model_fields_set or job.draws.until is not None:
+        return job
+    trained = job.design.training_draws if "average" in job.design.knowledge else 0
+    try:
+        return job.with_count(max(1, len(read_drops(job.drops_path)) - trained))
+    except ValueError as error:
+        raise JobError(f"{source}: draws.file: {error}") from None
 
 
 def _canonical(job: dict[str, Any]) -> str:
@@ -349,19 +363,20 @@ def _swept(scenario: Scenario, point: dict[str, float]) -> Scenario:
     changes = dict(point)
     targets = changes.pop("targets", scenario.targets)
     if not isinstance(targets, int):
-        raise _at("targets", f"{targets} is refused; it should be a whole number")
+        raise at("targets", f"{targets} is refused; it should be a whole number")
     try:
         return scenario.replace(**changes).with_targets(targets)
     except ValidationError as error:
         raise _relay(error, point, "scenario") from None
     except EngineError as error:
-        raise _at("targets", str(error)) from None
+        raise at("targets", str(error)) from None
 
 
 _TABLES: dict[str, list[type[BaseModel]]] = {
     "": [JobFile],
     "scenario": [Scenario],
     "draws": [DrawsSection],
+    "draws.until": [Until],
     "draws.ue_position": [BoxPosition, DiscPosition],
     "draws.target_positions": [BoxPosition, DiscPosition],
     "design": [DesignSection],
@@ -425,7 +440,7 @@ def _first(error: ValidationError) -> ErrorDetails:
 def _relay(error: ValidationError, document: object, table: str) -> PydanticCustomError:
     """Pass on the error of a value that was validated on its own."""
     place = _place(_first(error), document)
-    return _at(place, _reason(_first(error), f"{table}.{place}"))
+    return at(place, _reason(_first(error), f"{table}.{place}"))
 
 
 def _explain(error: ValidationError, document: object) -> str:

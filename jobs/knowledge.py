@@ -1,7 +1,8 @@
 """Designs by what the BS knows: of every draw (the genie), of none (nominal), or of training draws (average)."""
 
-from dataclasses import fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,11 @@ from engine import (
     design,
     evaluate_shared,
     nominal_designs,
-    sample,
 )
 
+from .draws import training_draws
 from .jobfile import JobFile
 
-# Training draws have indices that no run reaches: the designs are evaluated on fresh ones.
-_TRAINING = 2**62
 _SHARED_FIELDS = ("problem", "schemes", "rho")
 
 
@@ -40,7 +39,7 @@ def designs_of(job: JobFile, scenario: Scenario, draws: Draws, custom: ArrayLike
         if knowledge == "per-draw":
             parts.append(design(scenario, draws, job.design.schemes, job.design.rho, custom=custom, **settings))
         else:
-            shared = _shared(job.canonical(), scenario, knowledge)
+            shared = _shared(_Source.of(job), scenario, knowledge)
             parts.append(evaluate_shared(scenario, draws, shared, gap_tolerance=job.design.gap_tolerance))
     return parts[0] if len(parts) == 1 else _joined(parts, job.labels)
 
@@ -52,27 +51,41 @@ def covariance_of(job: JobFile, scenario: Scenario, designs: Designs, label: str
         knowledge = job.design.knowledge[0] if len(job.design.knowledge) == 1 else "per-draw"
     if knowledge == "per-draw":
         return designs.beam_covariance(label, rho)[:1]
-    shared = _shared(job.canonical(), scenario, knowledge)  # all of V, also what the links of this draw do not see
+    shared = _shared(_Source.of(job), scenario, knowledge)  # all of V, also what the links of this draw do not see
     s, r = shared.schemes.index(scheme), shared.rho.tolist().index(rho)
     return shared.covariance[s : s + 1, r]
 
 
+@dataclass(frozen=True)
+class _Source:
+    """A job as what shared designs depend on: the same for more draws."""
+
+    text: str
+    files: tuple[Path, ...]
+    job: JobFile = field(compare=False)
+
+    @classmethod
+    def of(cls, job: JobFile) -> "_Source":
+        """Name the job by its text and the places of its files, which are not read for that."""
+        return cls(job.canonical(counted=False), tuple(job.files.values()), job)
+
+
 @lru_cache(maxsize=16)
-def _shared(job_text: str, scenario: Scenario, knowledge: str) -> SharedDesigns:
+def _shared(source: _Source, scenario: Scenario, knowledge: str) -> SharedDesigns:
     """The one design of a point of the sweep: made once in a process, the same bits in each."""
-    job = JobFile.model_validate_json(job_text)
+    job = source.job
     settings: dict[str, Any] = {"gap_tolerance": job.design.gap_tolerance, "wbf_factor": job.design.wbf_factor}
     if knowledge == "nominal":
         return nominal_designs(scenario, job.design.schemes, job.design.rho, **settings)
-    training = sample(scenario, job.draws, job.draws.seed, _TRAINING, _TRAINING + job.design.training_draws)
+    training = training_draws(job, scenario)
     return average_designs(scenario, training, job.design.schemes, job.design.rho, **settings)
 
 
 def _joined(parts: list[Designs], labels: tuple[str, ...]) -> Designs:
     """Several designs of the same draws along the axis of schemes."""
     arrays: dict[str, Any] = {
-        field.name: np.concatenate([getattr(part, field.name) for part in parts], axis=1)
-        for field in fields(Designs)
-        if field.name not in _SHARED_FIELDS
+        one.name: np.concatenate([getattr(part, one.name) for part in parts], axis=1)
+        for one in fields(Designs)
+        if one.name not in _SHARED_FIELDS
     }
     return replace(parts[0], schemes=labels, **arrays)

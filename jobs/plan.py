@@ -123,3 +123,18 @@ def _draw_bytes(job: JobFile) -> int:
         if variable.keep is None or variable.keep in job.output.keep
     )
     return len(job.sweep_points()) * per_point
+
+
+def text(job: JobFile, summary: dict[str, Any], cores: int) -> str:
+    """What a plan says, for people."""
+    seconds, until = summary["core_hours"] * 3600.0, job.draws.until
+    lines = [
+        f"{job.name}: {summary['designs']} designs ({summary['draws']} draws x {summary['sweep_points']} points of "
+        f"the sweep x {len(job.labels)} schemes x {len(job.design.rho)} weights)",
+        f"  {summary['chunks']} chunks of {summary['chunk_draws']} draws, about {seconds:.0f} s of one core "
+        f"({summary['core_hours']:.3g} core-hours), {seconds / cores:.0f} s on {cores}",
+        f"  cube of about {summary['cube_bytes'] / 1e6:.1f} MB",
+    ]
+    if until is not None:
+        lines.append(f"  to be doubled, up to {until.max} draws, until {until}")
+    return "\n".join(lines)

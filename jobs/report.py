@@ -12,11 +12,13 @@ from results.accessor import write_csv
 from results.page import METRICS, Picture, render
 
 from .beams import load_beams
+from .drops import read_drops
 from .evaluate import design_draws
 from .identity import versions
 from .jobfile import JobFile
 from .knowledge import covariance_of
 from .machine import cpu_model
+from .precise import last_look, precision_text
 from .rundir import RunDirectory, replace_text
 
 _ANGLES_DEG = np.linspace(-90.0, 90.0, 721)
@@ -27,6 +29,15 @@ _KNOWLEDGE = {
     "per-draw": "every draw (the genie)",
     "nominal": "only the scenario's own geometry, with zero phases (@nominal)",
     "average": "training draws, of which they are best in the mean over APA (@average)",
+}
+_IN_FILE = {
+    "phase_bistatic": "phases",
+    "phase_monostatic": "phases",
+    "ue_position": "UE position",
+    "target_position": "target positions",
+    "ue_orientation": "UE orientation",
+    "target_rcs": "RCS",
+    "ue_rcs": "RCS",
 }
 _TABLE_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 PAGE = "report.html"
@@ -61,7 +72,7 @@ def write_report(folder: RunDirectory, job: JobFile) -> None:
             "Provenance": _provenance(folder, cube),
             "How to cite": _citation(cube),
         }
-        page = render(cube, what=_what(job), pictures=pictures, claims=text, tables=tables)
+        page = render(cube, what=_what(job) + _precision(folder, job), pictures=pictures, claims=text, tables=tables)
     replace_text(folder.report / PAGE, page)
 
 
@@ -109,10 +120,14 @@ def _what(job: JobFile) -> list[tuple[str, str]]:
         "UE orientation": draws.ue_orientation != "fixed",
         "RCS": draws.rcs != "fixed",
     }
-    yes, no = ([name for name, drawn in varied.items() if drawn is wanted] for wanted in (True, False))
+    filed = [_IN_FILE[name] for name in read_drops(job.drops_path).arrays] if job.drops_path else []
+    yes, no = (
+        [name for name, drawn in varied.items() if drawn is wanted and name not in filed] for wanted in (True, False)
+    )
     s = job.scenario
     rows = [
         ("Draws", f"{draws.count} from seed {draws.seed}"),
+        *([(f"From {draws.file}", ", ".join(dict.fromkeys(filed)))] if filed else []),
         ("Random", ", ".join("RCS (Swerling 1)" if name == "RCS" else name for name in yes) or "nothing"),
         ("Fixed", ", ".join(no) or "nothing"),
         *((f"Swept {key}", ", ".join(f"{value:g}" for value in values)) for key, values in job.sweep.items()),
@@ -125,6 +140,11 @@ def _what(job: JobFile) -> list[tuple[str, str]]:
         ("Designs", f"{len(job.labels)} schemes at {len(job.design.rho)} weights rho"),
     ]
     return rows
+
+
+def _precision(folder: RunDirectory, job: JobFile) -> list[tuple[str, str]]:
+    """Why there are as many draws as there are, with `[draws] until`."""
+    return [("Precision", precision_text(found)) for found in last_look(folder, job).values()]
 
 
 def _timings(folder: RunDirectory) -> list[tuple[str, str]]:

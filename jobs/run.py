@@ -23,12 +23,14 @@ from results.cube import write_cube
 from results.shards import Shard, commit_bytes, covering
 
 from .beams import load_beams
+from .draws import check_draws
 from .errors import CommandError, DamagedData, EnvironmentProblem, Exit, IncompleteRun, UsageProblem
 from .identity import check_one_place, code_key, versions
 from .interrupt import deferred, draining, stop_if_wished
 from .jobfile import JobFile
 from .lock import hold
 from .plan import Plan, make_plan
+from .precise import as_precise, last_look
 from .progress import Progress
 from .rundir import RunDirectory, write_plan
 from .task import Chunk, compute, flag_as_failed, halves, pilot, warm_up
@@ -81,6 +83,7 @@ def check_job(job: JobFile, source: str) -> None:
 
             scenario = job.sweep_points()[0][1]
             design(scenario, fixed_draw(scenario), ["apa"], job.design.rho, custom=load_beams(job))
+        check_draws(job)
     except DesignError as error:
         key = "design.custom" if "custom" in str(error) else "scenario.slots"
         raise UsageProblem(f"{source}: {key}: {error}") from None
@@ -144,6 +147,8 @@ def _run(
     progress.say("looking for finished draws")
     shards = folder.finished(job)
     folder.mend_journal(shards)
+    if not folder.cube_is_current(job):
+        job = as_precise(folder, job, shards)
     cover, missing = covering(shards, job.draws.count)
     made = bool(missing)
     if missing:
@@ -151,10 +156,14 @@ def _run(
         warm_up()  # once, before workers start: they then load what was compiled
         profile = _profile(cluster) if cluster is not None else None
         cores = workers or cores_of(profile)
-        plan = make_plan(job, missing, chunk, cores, pilot(job, missing))
-        place = Place(profile or _profile(_chosen(plan)), workers, insecure_tcp)
-        shards += _compute(job, folder, plan, place, progress)
-        cover, missing = covering(shards, job.draws.count)
+        draw_seconds = pilot(job, missing)
+        place = Place(profile or _profile(_chosen(job, missing, draw_seconds)), workers, insecure_tcp)
+        with _cluster(place, folder, job.name) as client:
+            while missing and not draining():
+                plan = make_plan(job, missing, chunk, cores, draw_seconds)
+                shards += _compute(job, folder, plan, place, client, progress)
+                job = as_precise(folder, job, shards)
+                cover, missing = covering(shards, job.draws.count)
         if missing:
             raise _told_to_drain(folder, missing)
     if made or not folder.cube_is_current(job):
@@ -172,6 +181,7 @@ def _run(
         "folder": str(folder.path),
         "seconds": round(time.perf_counter() - begun, 2),
         **tally(folder.cube),
+        **last_look(folder, job),
     }
     if made:
         folder.journal.write("end", **summary)
@@ -249,13 +259,17 @@ def cores_of(profile: Profile | None) -> int:
     return wanted or usable_cores()
 
 
-def _chosen(plan: Plan) -> str:
+def _chosen(job: JobFile, missing: list[tuple[int, int]], draw_seconds: float) -> str:
     """Without a wish: in this process if that takes seconds, else on all cores."""
-    share = sum(stop - start for start, stop in plan.chunks) / plan.draws
-    return "none" if plan.core_hours * share * 3600.0 < _IN_PROCESS_SECONDS else "local"
+    draws = sum(stop - start for start, stop in missing)
+    if job.draws.until is not None:  # at most
+        draws += job.draws.until.max - job.draws.count
+    return "none" if draws * draw_seconds < _IN_PROCESS_SECONDS else "local"
 
 
-def _compute(job: JobFile, folder: RunDirectory, plan: Plan, place: Place, progress: Progress) -> list[Shard]:
+def _compute(
+    job: JobFile, folder: RunDirectory, plan: Plan, place: Place, client: Any, progress: Progress
+) -> list[Shard]:
     """Dispatch the chunks that are missing; return their shards."""
     write_plan(folder.path / "plan.json", {**plan.summary(), "job_key": job.key(), "code_key": code_key()})
     folder.journal.write(
@@ -268,12 +282,13 @@ def _compute(job: JobFile, folder: RunDirectory, plan: Plan, place: Place, progr
         versions=versions(),
     )
     text = None if place.sees_folder else job.to_toml()
-    if text is not None and job.custom_path is not None:
-        raise UsageProblem("design.custom: its file has to be seen by the workers, which share no file system")
+    if text is not None and job.files:
+        key = next(iter(job.files))
+        raise UsageProblem(f"{key}: its file has to be seen by the workers, which share no file system")
     items = [Chunk(str(folder.path.resolve()), a, b, job.key(), code_key(), text) for a, b in plan.chunks]
     shards = []
     total = sum(b - a for a, b in plan.chunks)
-    with _cluster(place, folder, job.name) as client, progress.bar("draws", total) as advance, deferred():
+    with progress.bar("draws", total) as advance, deferred():
         poison = Poison(halves, fatal=(CommandError, OSError, MemoryError))
         finished = dispatch(client, compute, _until_draining(items), poison=poison, on_pause=_look_up)
         with closing(finished), suppress(_NoTimeLeft):  # on an error, what is out is cancelled at once

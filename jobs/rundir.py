@@ -72,7 +72,7 @@ class RunDirectory:
         try:
             if not self.path.exists() or not any(self.path.iterdir()):
                 self.path.mkdir(parents=True, exist_ok=True)
-                self._write_job(job)  # first: whatever ends this process, the folder can be told for the job's
+                self.write_job(job)  # first: whatever ends this process, the folder can be told for the job's
                 self.shards.mkdir(exist_ok=True)
                 return
         except NotADirectoryError:
@@ -85,23 +85,24 @@ class RunDirectory:
             raise DamagedData(f"{self.path}: not empty and not a folder of a run; choose another with -o")
         mine = self.job()
         if mine.key() != job.key():
-            differences = _difference(mine, _beside(job))
+            differences = _difference(mine, job.beside())
             raise DamagedData(
                 f"{self.path}: holds the run of another job ({differences}); choose another folder with -o"
             )
         if not os.access(self.path, os.W_OK):
             raise UsageProblem(f"{self.path}: cannot be written to; choose another with -o")
-        if mine.canonical() != _beside(job).canonical():  # another name, or more draws
-            self._write_job(job)
+        if not _grown(mine, job.beside()):  # another name, or another number of draws
+            self.write_job(job)
         self.shards.mkdir(exist_ok=True)
 
-    def _write_job(self, job: JobFile) -> None:
-        """Write the resolved job, with its custom beams beside it."""
-        own = _beside(job)
-        if job.custom_path is not None and own.design.custom is not None:
-            copy = self.path / own.design.custom
-            if job.custom_path.resolve() != copy.resolve():
-                shutil.copyfile(job.custom_path, copy)
+    def write_job(self, job: JobFile) -> None:
+        """Write the resolved job, with the files that it names beside it."""
+        own = job.beside()
+        for key, path in job.files.items():
+            table, _, word = key.partition(".")
+            copy = self.path / own.resolved()[table][word]
+            if path.resolve() != copy.resolve():
+                shutil.copyfile(path, copy)
         replace_text(self.path / JOB_FILE, own.to_toml())
 
     def finished(self, job: JobFile) -> list[Shard]:
@@ -163,6 +164,8 @@ class RunDirectory:
         if missing or not self.cube.is_file():
             left = sum(stop - start for start, stop in missing)
             raise IncompleteRun(f"{self.path}: not finished, {left} draws to go; run the job again to continue")
+        if self.journal.events("cube")[-1:] and self.journal.events("cube")[-1]["job"] != job.canonical():
+            raise IncompleteRun(f"{self.path}: the cube is of another number of draws; run the job again to continue")
         raise DamagedData(f"{self.cube}: its bytes are not those that the journal records; run the job again")
 
 
@@ -178,9 +181,11 @@ def write_plan(path: Path, summary: dict[str, Any]) -> None:
     replace_text(path, json.dumps(summary, indent=1, sort_keys=True) + "\n")
 
 
-def _beside(job: JobFile) -> JobFile:
-    """The job with its custom beams, if any, under the name they have in the run's folder."""
-    return job if job.custom_path is None else job.with_custom(f"custom{job.custom_path.suffix}")
+def _grown(mine: JobFile, given: JobFile) -> bool:
+    """Whether a folder's job is the one given, perhaps with the more draws that its precision took."""
+    if mine.draws.until is None:
+        return mine.canonical() == given.canonical()
+    return mine.with_count(given.draws.count).canonical() == given.canonical() and mine.draws.count >= given.draws.count
 
 
 def _difference(mine: JobFile, other: JobFile) -> str:
@@ -189,9 +194,9 @@ def _difference(mine: JobFile, other: JobFile) -> str:
     rows = [
         f"{key}: {left.get(key, 'unset')} there, {right.get(key, 'unset')} here"
         for key in sorted(left.keys() | right.keys())
-        if left.get(key) != right.get(key) and key not in ("name", "draws.count")
+        if left.get(key) != right.get(key) and key not in ("name", "draws.count") and not key.startswith("draws.until.")
     ]
-    return "; ".join(rows) or "other custom beams"
+    return "; ".join(rows) or "other bytes of a file that the job names"
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -18,6 +18,7 @@ from .errors import EnvironmentProblem
 from .jobfile import JobFile
 from .lock import Driver, driver_of
 from .plan import make_plan
+from .precise import last_look, precision_text
 from .rundir import RunDirectory
 
 #: Draws that the preview rests on at most; it is to be cheap.
@@ -38,7 +39,7 @@ def status(folder: RunDirectory) -> dict[str, Any]:
     dict
         state ("running", "incomplete", "done" or "failed"), chunks_done, chunks_total, draws_done, draws_total,
         uncertified (designs so far), failed_draws, workers, jobs (of a batch system, that are not over),
-        designs_per_second and seconds_left (None while nothing is known), preview, message.
+        designs_per_second and seconds_left (None if unknown), preview, message; with `[draws] until`, also precision.
     """
     job = folder.job()
     shards = list_shards(folder.shards)
@@ -67,6 +68,7 @@ def status(folder: RunDirectory) -> dict[str, Any]:
         "seconds_left": round(left / rate, 1) if rate and left and state == "running" else None,
         "preview": preview(cover, job),
         "message": message,
+        **last_look(folder, job),
     }
 
 
@@ -227,6 +229,8 @@ def text(folder: Path, found: dict[str, Any]) -> str:
         f"  {found['chunks_done']} of {found['chunks_total']} chunks, {found['draws_done']} of "
         f"{found['draws_total']} draws, {found['uncertified']} designs uncertified",
     ]
+    if "precision" in found:
+        lines.append(f"  {precision_text(found['precision'])}")
     if found["failed_draws"]:
         lines.append(f"  failed draws: {', '.join(map(str, found['failed_draws'][:20]))}")
     if found["state"] == "running":

@@ -72,6 +72,8 @@ def scripts(job: JobFile, folder: Path, profile: QueueProfile, *, array: bool, c
     """
     if not profile.shared_filesystem:
         raise UsageProblem("a driver in the queue has to see the run's folder; where none is shared, use run instead")
+    if array and job.draws.until is not None:
+        raise UsageProblem("draws.until: how many draws there are to be takes a driver; leave out --array")
     try:
         batch.check_folder(folder)
         python = [sys.executable, "-P", "-m", "jobs"]

@@ -16,7 +16,8 @@ from job_cases import DOCUMENT, ROOT, crbatch, digests, write_job
 
 from jobs import cli
 from jobs.errors import Exit
-from jobs.jobfile import load_job, packaged_jobs
+from jobs.jobfile import load_job
+from jobs.packaged import packaged_jobs
 
 Captured = pytest.CaptureFixture[str]
 SCRIPT = Path(sysconfig.get_path("scripts")) / "crbatch"

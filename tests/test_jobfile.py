@@ -15,9 +15,8 @@ from jobs.jobfile import (
     JobFile,
     RhoRange,
     load_job,
-    packaged_jobs,
-    packaged_text,
 )
+from jobs.packaged import packaged_jobs, packaged_text
 
 HEAD = 'schema = 1\nname = "a"\n'
 PHASES = "phases_bistatic_rad = [0, 1, 2, 3]\nphases_monostatic_rad = [4, 5, 6, 7]\n"
@@ -168,7 +167,7 @@ REFUSED = [
         'design.schemes: "custom" has one size, which a sweep of tx_antennas changes',
     ),
     ('[output]\nkeep = ["cov"]', "output.keep.0: 'cov' is refused; it should be 'covariance', "),
-    ("[output]\nuntil = 3", 'output.until: unknown key; did you mean "keep"?'),
+    ("[output]\nuntil = 3", 'output.until: unknown key; did you mean "draws.until"?'),
     ("[draws\n", "not TOML: Expected ']' at the end of a table declaration (at line 3, "),
     ("[draws]\nseed = 1\nseed = 2\n", "not TOML: Cannot overwrite a value (at line 5, "),
 ]
@@ -382,6 +381,7 @@ def test_template_spells_out_every_default(write):
 
 def test_commented_lines_of_the_template_are_valid(write, tmp_path):
     (tmp_path / "beams.npy").write_bytes(b"any")
+    (tmp_path / "drops.csv").write_text("ue_x_m,ue_y_m\n-5,20\n")
     text = packaged_text("template").replace('phases = "uniform"', 'phases = "fixed"')
     _, *lines = text.splitlines()
     switched_on = "\n".join(line.removeprefix("# ") if " = " in line else line for line in lines)
@@ -391,3 +391,5 @@ def test_commented_lines_of_the_template_are_valid(write, tmp_path):
     assert loaded.sweep == {"targets": (2, 3)}
     assert loaded.draws.phases_monostatic_rad == (0.0,) * 4
     assert loaded.design.schemes[-1] == "custom"
+    assert loaded.draws.until is not None
+    assert loaded.draws.file == "drops.csv"

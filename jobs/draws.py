@@ -1,0 +1,125 @@
+"""The draws of a job: sampled, or from its file."""
+
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+
+from engine import Draws, Scenario, sample
+from engine.scenario import ONE_POINT_M
+
+from .drops import Drops, read_drops
+from .errors import UsageProblem
+from .jobfile import JobFile
+
+# Training draws have indices that no run reaches: designs are evaluated on fresh ones.
+_TRAINING = 2**62
+# Keys of [draws] that say the same as a variable of the file, and the word that leaves it to the file.
+_RIVALS = {
+    "phase_bistatic": ("phases", "uniform"),
+    "phase_monostatic": ("phases", "uniform"),
+    "ue_position": ("ue_position", "fixed"),
+    "target_position": ("target_positions", "fixed"),
+    "ue_orientation": ("ue_orientation", "fixed"),
+    "target_rcs": ("rcs", "fixed"),
+    "ue_rcs": ("rcs", "fixed"),
+}
+_SWEPT = {"ue_orientation_deg": "ue_orientation", "ue_rcs_m2": "ue_rcs"}
+
+
+def draws_of(job: JobFile, scenario: Scenario, start: int, stop: int) -> Draws:
+    """Draws start to stop - 1 of one point of the sweep.
+
+    Parameters
+    ----------
+    job
+        A checked job.
+    scenario
+        The point.
+    start, stop
+        Range of draws.
+
+    Returns
+    -------
+    Draws
+        What a file of draws does not hold is sampled.
+    """
+    return _with_file(job, sample(scenario, job.draws, job.draws.seed, start, stop), start)
+
+
+def training_draws(job: JobFile, scenario: Scenario) -> Draws:
+    """Draws that designs are made for, none of which they are evaluated on: the last ones of a file."""
+    count = job.design.training_draws
+    drawn = sample(scenario, job.draws, job.draws.seed, _TRAINING, _TRAINING + count)
+    return drawn if job.drops_path is None else _with_file(job, drawn, len(_drops(job)) - count)
+
+
+def check_draws(job: JobFile) -> None:
+    """Refuse a file of draws that does not fit its job.
+
+    Raises
+    ------
+    UsageProblem
+        Naming the file and what is wrong in it.
+    """
+    if job.drops_path is None:
+        return
+    drops = _drops(job)
+    needed = job.draws.until.max if job.draws.until else job.draws.count
+    trained = job.design.training_draws if "average" in job.design.knowledge else 0
+    if len(drops) < needed + trained:
+        training = f" and {trained} training draws" if trained else ""
+        raise _problem(job, f"has {len(drops)} draws, and {needed}{training} are asked for; lower draws.count")
+    targets = job.scenario.targets
+    for name, values in drops.arrays.items():
+        entities = {"target": targets, "phase": targets + 1}.get(name.partition("_")[0])
+        if entities is not None and values.shape[1] != entities:
+            kind = "targets" if name.startswith("target") else "paths"
+            raise _problem(job, f"has {name} for {values.shape[1]} {kind}; the scenario has {entities}")
+        key, free = _RIVALS[name]
+        said = getattr(job.draws, key)
+        if getattr(said, "kind", said) != free:
+            raise _problem(job, f"has {name}, which draws.{key} says too; leave out one of them")
+    for key, name in _SWEPT.items():
+        if key in job.sweep and name in drops.arrays:
+            raise _problem(job, f"has {name}, which a sweep of {key} would not change; leave out one of them")
+    _check_places(job, drops)
+
+
+def _check_places(job: JobFile, drops: Drops) -> None:
+    """Refuse draws in which two of BS, UE and targets stand at the same point."""
+    one = draws_of(job, job.scenario, 0, len(drops))
+    bs = np.broadcast_to(np.array(job.scenario.bs_position_m), (len(drops), 1, 2))
+    places = np.concatenate((bs, one.ue_position[:, None], one.target_position), axis=1)
+    for first, second in combinations(range(places.shape[1]), 2):
+        near = np.hypot(*(places[:, first] - places[:, second]).T) < ONE_POINT_M
+        if near.any():
+            names = ["the BS", "the UE", *(f"target {k + 1}" for k in range(job.scenario.targets))]
+            row = int(np.flatnonzero(near)[0])
+            raise _problem(job, f"has {names[first]} and {names[second]} at the same point in draw {row}; move one")
+
+
+def _drops(job: JobFile) -> Drops:
+    path = job.drops_path
+    assert path is not None
+    try:
+        return read_drops(path)
+    except (ValueError, OSError) as error:
+        raise UsageProblem(f"draws.file: {error}") from None
+
+
+def _problem(job: JobFile, reason: str) -> UsageProblem:
+    return UsageProblem(f"draws.file: {job.drops_path} {reason}")
+
+
+def _with_file(job: JobFile, drawn: Draws, first: int) -> Draws:
+    """Put what the file holds, from its row `first` on, in the place of what was drawn."""
+    if job.drops_path is None:
+        return drawn
+    paths = drawn.phase_bistatic.shape[1]
+    given = {}
+    for name, values in _drops(job).arrays.items():
+        rows = values[first : first + len(drawn)]
+        kept = {"target": paths - 1, "phase": paths}.get(name.partition("_")[0])
+        given[name] = rows if kept is None else rows[:, :kept]
+    return replace(drawn, **given)
