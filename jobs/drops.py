@@ -157,7 +157,7 @@ def _from_csv(path: Path) -> dict[str, Array]:
 def _columns(path: Path, header: list[str]) -> list[_Column]:
     found = []
     for name in header:
-        pattern = re.sub(r"(?<=target|tatic)[0-9]{1,4}(?=_)", "{}", name)
+        pattern = re.sub(r"^(target|phase_\w+static)[0-9]{1,4}_", r"\1{}_", name)
         if pattern not in _COLUMNS or "{" in name:
             known = ", ".join(_COLUMNS).replace("target{}", "target1").replace("{}", "0")
             raise ValueError(f"{path}: unknown column {name!r}; there are {known} and so on")

@@ -61,13 +61,15 @@ class _Source:
     """A job as what shared designs depend on: the same for more draws."""
 
     text: str
-    files: tuple[Path, ...]
+    files: tuple[tuple[Path, int, int], ...]
     job: JobFile = field(compare=False)
 
     @classmethod
     def of(cls, job: JobFile) -> "_Source":
-        """Name the job by its text and the places of its files, which are not read for that."""
-        return cls(job.canonical(counted=False), tuple(job.files.values()), job)
+        """Name the job by its text and by place, time and size of its files, which are not read for that."""
+        stamps = {path: path.stat() for path in job.files.values()}
+        files = tuple((path, stamp.st_mtime_ns, stamp.st_size) for path, stamp in stamps.items())
+        return cls(job.canonical(counted=False), files, job)
 
 
 @lru_cache(maxsize=16)

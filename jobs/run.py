@@ -158,12 +158,15 @@ def _run(
         cores = workers or cores_of(profile)
         draw_seconds = pilot(job, missing)
         place = Place(profile or _profile(_chosen(job, missing, draw_seconds)), workers, insecure_tcp)
+        plan = _begin(job, folder, make_plan(job, missing, chunk, cores, draw_seconds), place)
         with _cluster(place, folder, job.name) as client:
-            while missing and not draining():
-                plan = make_plan(job, missing, chunk, cores, draw_seconds)
+            while True:
                 shards += _compute(job, folder, plan, place, client, progress)
                 job = as_precise(folder, job, shards)
                 cover, missing = covering(shards, job.draws.count)
+                if draining() or not missing:
+                    break
+                plan = _begin(job, folder, make_plan(job, missing, chunk, cores, draw_seconds), place)
         if missing:
             raise _told_to_drain(folder, missing)
     if made or not folder.cube_is_current(job):
@@ -267,10 +270,11 @@ def _chosen(job: JobFile, missing: list[tuple[int, int]], draw_seconds: float) -
     return "none" if draws * draw_seconds < _IN_PROCESS_SECONDS else "local"
 
 
-def _compute(
-    job: JobFile, folder: RunDirectory, plan: Plan, place: Place, client: Any, progress: Progress
-) -> list[Shard]:
-    """Dispatch the chunks that are missing; return their shards."""
+def _begin(job: JobFile, folder: RunDirectory, plan: Plan, place: Place) -> Plan:
+    """Note a plan that is about to be carried out."""
+    if job.files and not place.sees_folder:
+        key = next(iter(job.files))
+        raise UsageProblem(f"{key}: its file has to be seen by the workers, which share no file system")
     write_plan(folder.path / "plan.json", {**plan.summary(), "job_key": job.key(), "code_key": code_key()})
     folder.journal.write(
         "start",
@@ -281,10 +285,14 @@ def _compute(
         draw_seconds=round(plan.core_hours * 3600.0 / plan.draws, 9),
         versions=versions(),
     )
+    return plan
+
+
+def _compute(
+    job: JobFile, folder: RunDirectory, plan: Plan, place: Place, client: Any, progress: Progress
+) -> list[Shard]:
+    """Dispatch the chunks that are missing; return their shards."""
     text = None if place.sees_folder else job.to_toml()
-    if text is not None and job.files:
-        key = next(iter(job.files))
-        raise UsageProblem(f"{key}: its file has to be seen by the workers, which share no file system")
     items = [Chunk(str(folder.path.resolve()), a, b, job.key(), code_key(), text) for a, b in plan.chunks]
     shards = []
     total = sum(b - a for a, b in plan.chunks)
