@@ -4,7 +4,7 @@ Arrays in, arrays out, batch axis first, SI units, angles in rad. Start with `Sc
 `Designs` it returns; `bistatic_link`, `position_fim` and `bistatic_bounds` evaluate any covariance of one's own.
 """
 
-from .beamforming.certificate import certified_gap
+from .beamforming.certificate import certified_gap, certified_mean_gap
 from .beamforming.designs import Designs
 from .beamforming.knowledge import SharedDesigns, average_designs, evaluate_shared, nominal_designs
 from .beamforming.mismatch import mix_beamformers, mix_covariances
@@ -44,6 +44,7 @@ __all__ = [
     "bistatic_link",
     "build_problem",
     "certified_gap",
+    "certified_mean_gap",
     "channel_fim",
     "channel_matrix",
     "channel_of",

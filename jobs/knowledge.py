@@ -39,7 +39,7 @@ def designs_of(job: JobFile, scenario: Scenario, draws: Draws, custom: ArrayLike
         if knowledge == "per-draw":
             parts.append(design(scenario, draws, job.design.schemes, job.design.rho, custom=custom, **settings))
         else:
-            shared = _shared(_Source.of(job), scenario, knowledge)
+            shared = shared_designs(job, scenario, knowledge)
             parts.append(evaluate_shared(scenario, draws, shared, gap_tolerance=job.design.gap_tolerance))
     return parts[0] if len(parts) == 1 else _joined(parts, job.labels)
 
@@ -51,9 +51,14 @@ def covariance_of(job: JobFile, scenario: Scenario, designs: Designs, label: str
         knowledge = job.design.knowledge[0] if len(job.design.knowledge) == 1 else "per-draw"
     if knowledge == "per-draw":
         return designs.beam_covariance(label, rho)[:1]
-    shared = _shared(_Source.of(job), scenario, knowledge)  # all of V, also what the links of this draw do not see
+    shared = shared_designs(job, scenario, knowledge)  # all of V, also what the links of this draw do not see
     s, r = shared.schemes.index(scheme), shared.rho.tolist().index(rho)
     return shared.covariance[s : s + 1, r]
+
+
+def shared_designs(job: JobFile, scenario: Scenario, knowledge: str) -> SharedDesigns:
+    """The one design for all draws of a point of the sweep, "nominal" or "average"."""
+    return _shared(_Source.of(job), scenario, knowledge)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ from engine import (
     average_designs,
     bistatic_bounds,
     bistatic_link,
+    build_problem,
+    certified_gap,
+    certified_mean_gap,
     design,
     evaluate_shared,
     fixed_draw,
@@ -82,6 +85,23 @@ def test_the_bound_of_the_mean_is_below_every_beam() -> None:
     high, low = (mean_ratio(draws, found.covariance[0, 0], 0.4) for found in (loose, tight))
     assert loose.gap[0, 0] > 1e-4
     assert high / (1.0 + loose.gap[0, 0]) <= low <= high
+
+
+@pytest.mark.parametrize("model", [DrawModel(), MOVING], ids=["fixed", "moving"])
+def test_the_certificate_of_the_mean_holds_by_its_full_gradient_too(model: DrawModel) -> None:
+    draws = sample(SCENARIO, model, 6, 0, 7)
+    problem = build_problem(SCENARIO, draws)
+    for rho in RHO:
+        found = average_designs(SCENARIO, draws, ["fdb-wcrb"], rho, gap_tolerance=1e-2)
+        gap = certified_mean_gap(problem, found.covariance[0, 0], rho)
+        assert gap == pytest.approx(found.gap[0, 0], rel=1e-5, abs=1e-9)
+        # One draw's mean is its own bound, whatever the scale.
+        own = certified_gap(problem, found.covariance[0, 0], rho, "full")[0]
+        alone = build_problem(SCENARIO, draws[:1])
+        assert certified_mean_gap(alone, found.covariance[0, 0], rho) == pytest.approx(own, rel=1e-9)
+        # Less power is worse by just that.
+        half = certified_mean_gap(problem, 0.5 * found.covariance[0, 0], rho)
+        assert half == pytest.approx(2.0 * (1.0 + gap) - 1.0, rel=1e-9)
 
 
 def test_the_average_of_one_draw_is_that_draws_own_design() -> None:

@@ -10,7 +10,9 @@ from pydantic import ValidationError
 
 import results.accessor  # noqa: F401  (registers cube.crb)
 from engine import average_designs, evaluate_shared, sample
+from jobs import check
 from jobs.check import verify
+from jobs.errors import DamagedData
 from jobs.evaluate import evaluate
 from jobs.rundir import RunDirectory
 from results.page import answers, quantile, warnings
@@ -101,3 +103,15 @@ def test_what_cannot_be_is_refused(changes: dict, message: str) -> None:
 @pytest.mark.parametrize("name", ["antennas", "knowledge", "narrowband", "power"])
 def test_packaged_jobs_are_planned(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert crbatch(monkeypatch, "plan", name, "--workers", 1) == 0
+
+
+@pytest.mark.parametrize("name", ["certified_mean_gap", "certified_gap"])
+def test_verify_certifies_what_all_draws_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    job = JOB.model_copy(update={"design": JOB.design.model_copy(update={"knowledge": ("nominal", "average")})})
+    run_tiny(tmp_path / "x", job)
+    assert 0.0 < verify(RunDirectory(tmp_path / "x"))["largest_gap"] <= 1.01e-6
+    value = 2e-6 if name == "certified_mean_gap" else np.array([2e-6])
+    monkeypatch.setattr(check, name, lambda *_: value)
+    word = "average" if name == "certified_mean_gap" else "nominal"
+    with pytest.raises(DamagedData, match=f"{word} knowledge, rho = 0: the certificate does not hold"):
+        verify(RunDirectory(tmp_path / "x"))

@@ -43,6 +43,48 @@ def certified_gap(problem: Problem, covariance: ArrayLike, rho: float, cone: Con
         If V does not fit, is not finite, Hermitian, positive semidefinite and of power P_m or less, or rho is not
         a weight.
     """
+    x = _reduced(problem, covariance, rho)
+    return np.array([_gap(problem, b, x[b], rho, cone) for b in range(len(x))])
+
+
+def certified_mean_gap(problem: Problem, covariance: ArrayLike, rho: float) -> float:
+    """Bound on how far one V is from the best for the mean over draws of f_s(V) / f_s(APA_s).
+
+    The mean is convex and of degree -1 like each of its terms, so `certified_gap`'s bound holds for it.
+
+    Parameters
+    ----------
+    problem
+        The draws.
+    covariance
+        V, (M_T, M_T), W; of power P_m or less.
+    rho
+        Weight of BP, in [0, 1].
+
+    Returns
+    -------
+    float
+        From the full M_T x M_T gradient of the draws whose links of non-zero weight are identifiable; NaN if none is.
+
+    Raises
+    ------
+    DesignError
+        As `certified_gap` does.
+    """
+    x = _reduced(problem, covariance, rho)
+    equal = problem.covariance_of_powers(problem.apa[:, None])[:, 0]
+    value, slope = 0.0, np.zeros((problem.basis.shape[1],) * 2, np.complex128)
+    for draw in range(len(x)):
+        if _identifiable(problem, draw, rho):
+            at_apa, _ = _slope(problem, draw, equal[draw], rho)
+            own, own_slope = _slope(problem, draw, x[draw], rho)
+            value += own / at_apa
+            slope += own_slope / at_apa
+    return float(np.linalg.eigvalsh(slope)[-1] / value - 1.0) if value > 0.0 else float("nan")
+
+
+def _reduced(problem: Problem, covariance: ArrayLike, rho: float) -> NDArray[np.complex128]:
+    """Check V and take the part of it that each draw sees, (batch, N, N), of unit trace at full power."""
     if not 0.0 <= rho <= 1.0:
         raise DesignError(f"rho is a weight in [0, 1]; got {rho:g}")
     batch, antennas, _ = problem.basis.shape
@@ -58,26 +100,35 @@ def certified_gap(problem: Problem, covariance: ArrayLike, rho: float, cone: Con
         raise DesignError(f"the covariance has more than the power of {problem.power:.6g} W per subcarrier; scale it")
     if np.linalg.eigvalsh(v).min() < -_FEASIBLE * problem.power:
         raise DesignError("the covariance is not positive semidefinite")
-    x = problem.reduce(np.broadcast_to(v, (batch, antennas, antennas))[:, None].copy())
-    return np.array([_gap(problem, b, x[b, 0], rho, cone) for b in range(batch)])
+    return problem.reduce(np.broadcast_to(v, (batch, antennas, antennas))[:, None].copy())[:, 0]
+
+
+def _identifiable(problem: Problem, draw: int, rho: float) -> bool:
+    """Whether the links of non-zero weight are."""
+    bp, ms = bool(problem.bistatic.identifiable[draw]), bool(problem.monostatic.identifiable[draw])
+    return (bp or rho == 0.0) and (ms or rho == 1.0)
 
 
 def _gap(problem: Problem, draw: int, x: NDArray[np.complex128], rho: float, cone: Cone) -> float:
     """The gap of one draw, from its dense maps: another way than the solvers' own."""
-    if (rho > 0.0 and not problem.bistatic.identifiable[draw]) or (
-        rho < 1.0 and not problem.monostatic.identifiable[draw]
-    ):
+    if not _identifiable(problem, draw, rho):
         return float("nan")
+    if cone == "full":
+        value, slope = _slope(problem, draw, x, rho)
+        return float(np.linalg.eigvalsh(slope)[-1] / value - 1.0)
     bp, ms = (link.over_covariances() for link in problem.dense(draw))
-    work = work_space(bp, ms)
     mix, rank = problem.mix[draw], int(problem.rank[draw])
-    if cone == "reduced":
-        return float(kernels.covariance_gap(bp, ms, rho, x, mix, rank, work)[1])
-    # The gradient written out as an M_T x M_T matrix, B Gamma B^H.
+    return float(kernels.covariance_gap(bp, ms, rho, x, mix, rank, work_space(bp, ms))[1])
+
+
+def _slope(problem: Problem, draw: int, x: NDArray[np.complex128], rho: float) -> tuple[float, NDArray[np.complex128]]:
+    """Weighted CRB of one draw, and its negative gradient written out as an M_T x M_T matrix, -B Gamma B^H."""
+    bp, ms = (link.over_covariances() for link in problem.dense(draw))
+    mix, rank = problem.mix[draw], int(problem.rank[draw])
     coordinates = np.zeros(mix.size)
     slopes = np.zeros(mix.size)
     coordinates_of(x, mix, rank, coordinates)
-    value = weighted_crb(bp, ms, rho, coordinates, slopes, work)
+    value = weighted_crb(bp, ms, rho, coordinates, slopes, work_space(bp, ms))
     columns = problem.codebook[draw]
     inner = hermitian_gradient(slopes, np.eye(columns.shape[1]), columns.shape[1])
-    return float(np.linalg.eigvalsh(-columns @ inner @ columns.conj().T)[-1] / value - 1.0)
+    return float(value), -columns @ inner @ columns.conj().T
