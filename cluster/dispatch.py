@@ -153,6 +153,7 @@ def _on_cluster(
     window: int | None,
     on_pause: Callable[[], None] | None,
 ) -> Generator[tuple[Item, Receipt | Failure], None, None]:
+    from dask.utils import key_split
     from distributed import KilledWorker
     from distributed.client import FutureCancelledError
 
@@ -194,8 +195,11 @@ def _on_cluster(
                 future.release()
             yield task.item, receipt
             until_look -= 1
-            if window is None and until_look <= 0:  # workers come and go; asking costs a millisecond
-                room = until_look = _room(client)
+            if until_look <= 0:
+                key_split.cache_clear()  # it keeps the keys of 100,000 finished tasks: 60 MB
+                if window is None:  # workers come and go; asking costs a millisecond
+                    room = _room(client)
+                until_look = room
     finally:
         if out and client.status == "running":  # the caller left early, and perhaps closed the cluster first
             client.cancel(list(out))

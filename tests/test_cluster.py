@@ -17,6 +17,7 @@ from pathlib import Path
 import cloudpickle
 import psutil
 import pytest
+from dask.utils import key_split
 
 from cluster.connect import THREAD_VARIABLES, WORKER_ENVIRONMENT, connect, usable_cores
 from cluster.dispatch import _Queue, dispatch
@@ -248,6 +249,13 @@ def test_the_window_is_never_exceeded(client, window):
         returned += 1
     assert returned == 20
     assert most == (window or 4)  # two for each of the two threads
+
+
+@pytest.mark.parametrize("window", [2, None])
+def test_no_keys_of_finished_tasks_pile_up(client, window):
+    for _ in dispatch(client, square, range(60), window=window):
+        pass
+    assert key_split.cache_info().currsize <= 12
 
 
 def test_equal_items_are_separate_tasks(client, tmp_path):
