@@ -149,7 +149,7 @@ def lose_descent(monkeypatch: pytest.MonkeyPatch, draws: int) -> None:
         if len(start) != draws:
             return native(arrays, columns, start, rho, *rest)
         points = np.repeat(start[:, None], rho.size, axis=1)
-        return points, np.ones(points.shape[:2], np.int64)
+        return points / np.linalg.norm(points, axis=2, keepdims=True), np.ones(points.shape[:2], np.int64)
 
     monkeypatch.setattr(descent, "descend", stuck)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels import cleaning, descent, ladder, polar
+from ..kernels import cleaning, descent, ladder
 from ..status import Solver
 from .problem import Problem
 
@@ -163,17 +163,16 @@ def _factor_of(problem: Problem, powers: NDArray[np.float64]) -> NDArray[np.floa
 def _descend(
     problem: Problem, columns: int, start: NDArray[np.float64], rho: NDArray[np.float64], tolerance: float
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Factors of so many columns, or with 0 roots of powers, from a start of the same kind; and the evaluations."""
     points, evaluations = descent.descend(
         problem.arrays,
         columns,
-        polar.polar_of_factors(start, columns) if columns else start,
+        start,
         rho,
         problem.bistatic.identifiable,
         problem.monostatic.identifiable,
         _MARGIN * tolerance,
     )
-    return polar.factors_of_polar(points, columns) if columns else points, evaluations
+    return points, evaluations
 
 
 def _fdb_by_barrier(problem: Problem, draw: int, rho: float, tolerance: float) -> _Found:

@@ -15,9 +15,8 @@ import numpy as np
 from ..accelerate import kernel
 from ..lanes import LANES, everywhere, lane_zeros, put
 from .block import load_draw, new_block, reduced_gradient, transmit_covariance, weighted_crb
-from .polar import fold, new_polar, polar_of_factors, unfold
 from .products import expand, reduce
-from .quasinewton import SOFT, TINY, head_of, precondition
+from .quasinewton import precondition
 from .smallmat import eigen_hermitian
 
 _MEMORY = 30
@@ -178,43 +177,22 @@ def _inner(a, b):
 
 
 @kernel
-def _in_lanes(vector):
-    """The same vector in every lane."""
-    out = lane_zeros(vector.size, 1)
-    for i in range(vector.size):
-        out[i, 0] = vector[i]
-    return out
-
-
-@kernel
-def _log_mean_at(draws, turns, weights, rho, x, columns, polar, codewords, y, slope, gradient):
-    """The same at unknowns x: a factor in polar form, or where there are no columns the point itself."""
+def _shape(point, columns, vector):
+    """Multiply a vector by the guess of the inverse Hessian of `quasinewton.precondition`; without columns, by 1."""
     if columns == 0:
-        return _log_mean(draws, turns, weights, rho, x, codewords, y, slope, gradient)
-    lanes, turned = _in_lanes(x), lane_zeros(x.size, 1)
-    unfold(lanes, columns, polar)
-    point = polar.factor[:, 0, 0].copy()
-    inner_gradient = np.zeros(point.size)
-    found = _log_mean(draws, turns, weights, rho, point, codewords, y, slope, inner_gradient)
+        return
+    z = lane_zeros(point.size, 1)
+    v = lane_zeros(point.size, 1)
     for i in range(point.size):
-        polar.slope[i, 0] = inner_gradient[i]
-    fold(lanes, columns, polar, turned)
-    for i in range(x.size):
-        gradient[i] = turned[i, 0, 0]
-    return found
-
-
-@kernel
-def _shape(x, columns, soft, vector):
-    """Multiply a vector by the guess of the inverse Hessian of `quasinewton.precondition`."""
-    v = _in_lanes(vector)
-    precondition(_in_lanes(x), columns, everywhere(soft), v)
-    for i in range(x.size):
+        z[i, 0] = point[i]
+        v[i, 0] = vector[i]
+    precondition(z, columns, everywhere(1.0), v)
+    for i in range(point.size):
         vector[i] = v[i, 0, 0]
 
 
 @kernel
-def _direction(gradient, x, columns, steps, changes, inverse, newest, kept, out):
+def _direction(gradient, point, columns, steps, changes, inverse, newest, kept, out):
     """L-BFGS two-loop recursion: out = -H gradient."""
     alphas = np.zeros(_MEMORY)
     out[:] = -gradient
@@ -223,14 +201,10 @@ def _direction(gradient, x, columns, steps, changes, inverse, newest, kept, out)
         alphas[m] = inverse[m] * _inner(steps[m], out)
         out -= alphas[m] * changes[m]
     if kept > 0:
-        head = head_of(x, columns)
-        change = changes[newest]
-        shaped = change.copy()
-        _shape(x, columns, 1.0, shaped)
-        soft = _inner(steps[newest, head:], change[head:]) / (_inner(change[head:], shaped[head:]) + TINY)
-        if columns > 0:
-            soft = min(max(soft, SOFT[0]), SOFT[1])
-        _shape(x, columns, soft, out)
+        shaped = changes[newest].copy()
+        _shape(point, columns, shaped)
+        _shape(point, columns, out)
+        out /= inverse[newest] * _inner(changes[newest], shaped)
     for age in range(kept - 1, -1, -1):
         m = (newest - age) % _MEMORY
         beta = alphas[m] - inverse[m] * _inner(changes[m], out)
@@ -265,30 +239,24 @@ def descend_mean(draws, turns, weights, rho, codewords, start, tolerance, most):
     tuple
         The point, of unit length, and the number of evaluations.
     """
-    wide = turns.shape[1]
+    size, wide = start.size, turns.shape[1]
     y = np.zeros((wide, wide), np.complex128)
     slope = np.zeros((wide, wide), np.complex128)
-    # Where all draws share their directions, a factor's rows are those of a single draw.
-    shared = turns.shape[0] == 1 and wide == turns.shape[2] and codewords.shape[1] == 0
-    columns = wide if shared else 0
-    polar = new_polar(wide, columns)
     point = start / math.sqrt(_inner(start, start))
-    if shared:
-        point = polar_of_factors(point.reshape(1, -1), columns)[0].copy()
-    size = point.size
     gradient, fresh = np.zeros(size), np.zeros(size)
     search, trial = np.zeros(size), np.zeros(size)
     steps, changes, inverse = np.zeros((_MEMORY, size)), np.zeros((_MEMORY, size)), np.zeros(_MEMORY)
     newest, kept = -1, 0
-    height, value, power = _log_mean_at(
-        draws, turns, weights, rho, point, columns, polar, codewords, y, slope, gradient
-    )
+    # Where all draws share their directions, the stiff ones are those of a single draw.
+    shared = turns.shape[0] == 1 and wide == turns.shape[2] and codewords.shape[1] == 0
+    stiff = wide if shared else 0
+    height, value, power = _log_mean(draws, turns, weights, rho, point, codewords, y, slope, gradient)
     spent = 1
     while spent < most and height < math.inf:
         length2 = _inner(gradient, gradient)
         if length2 * power < _NEAR * _NEAR and power * _steepest(slope, codewords) / value - 1.0 <= tolerance:
             break
-        _direction(gradient, point, columns, steps, changes, inverse, newest, kept, search)
+        _direction(gradient, point, stiff, steps, changes, inverse, newest, kept, search)
         fall = _inner(gradient, search)
         step = 1.0
         if kept == 0 or not fall < 0.0:
@@ -299,9 +267,7 @@ def descend_mean(draws, turns, weights, rho, codewords, start, tolerance, most):
         moved = False
         for _ in range(_MAX_SHORTENED):
             trial[:] = point + step * search
-            new_height, value, power = _log_mean_at(
-                draws, turns, weights, rho, trial, columns, polar, codewords, y, slope, fresh
-            )
+            new_height, value, power = _log_mean(draws, turns, weights, rho, trial, codewords, y, slope, fresh)
             spent += 1
             if new_height <= height + _ARMIJO * step * fall + _ROUNDING:
                 moved = True
@@ -312,9 +278,7 @@ def descend_mean(draws, turns, weights, rho, codewords, start, tolerance, most):
             if kept == 0:
                 break
             kept = 0
-            _, value, power = _log_mean_at(
-                draws, turns, weights, rho, point, columns, polar, codewords, y, slope, gradient
-            )
+            _, value, power = _log_mean(draws, turns, weights, rho, point, codewords, y, slope, gradient)
             continue
         place = (newest + 1) % _MEMORY
         if _remember(point, trial, gradient, fresh, steps[place], changes[place], inverse[place : place + 1]):
@@ -323,9 +287,6 @@ def descend_mean(draws, turns, weights, rho, codewords, start, tolerance, most):
         point[:] = trial
         gradient[:] = fresh
         height = new_height
-    if shared:
-        unfold(_in_lanes(point), columns, polar)
-        point = polar.factor[:, 0, 0].copy()
     return point / math.sqrt(_inner(point, point)), spent
 
 

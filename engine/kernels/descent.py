@@ -1,7 +1,7 @@
 """First rung: L-BFGS on factors or roots of powers, eight draws in step, each along its own trade-off curve.
 
-F = log f + log power does not change with the power (f has degree -1), so no constraint is left, and a square factor
-has no spurious minima. The iteration ends by the certificate, never by a step or gradient size.
+F(z) = log f + log |z|^2 does not change with the length of z (f has degree -1), so no constraint is left, and a
+square Z has no spurious minima. The iteration ends by the certificate, never by a step or gradient size.
 
 A draw stays in its lane for its whole grid of weights: from the weight next to 1/2 down to 0, then up to 1, each
 point extrapolated from the three solved next to it, with the memory of curvature carried along. When it is
@@ -25,9 +25,8 @@ from .block import (
     transmit_powers,
     weighted_crb,
 )
-from .packs import inner
-from .polar import new_polar, orthonormalise, polar_objective, rows_of
-from .quasinewton import MEMORY, fitting_scale, quasi_newton
+from .packs import inner, inner_row
+from .quasinewton import MEMORY, precondition, quasi_newton
 
 _ARMIJO = 1e-4
 _ROUNDING = 1e-14  # of F, which is of order one
@@ -123,9 +122,9 @@ def balanced_powers(draws, powers, rho, bistatic_fine, monostatic_fine, rounds):
 
 
 class _Vectors(NamedTuple):
-    """What L-BFGS keeps of eight draws; x to turn are (unknowns, 1, lane)."""
+    """What L-BFGS keeps of eight draws; z to turn are (unknowns, 1, lane)."""
 
-    x: np.ndarray
+    z: np.ndarray
     gradient: np.ndarray
     trial: np.ndarray
     fresh: np.ndarray  # gradient at the trial point
@@ -245,26 +244,29 @@ def _take_step(value, power, vectors, newest, state):
     bend = everywhere(0.0)
     change2 = everywhere(0.0)
     step2 = everywhere(0.0)
-    for i in range(vectors.x.shape[0]):
-        s = where_less(0.0, keep, get(vectors.trial, i, 0) - get(vectors.x, i, 0), 0.0)
+    for i in range(vectors.z.shape[0]):
+        s = where_less(0.0, keep, get(vectors.trial, i, 0) - get(vectors.z, i, 0), 0.0)
         y = where_less(0.0, keep, get(vectors.fresh, i, 0) - get(vectors.gradient, i, 0), 0.0)
         put(vectors.steps, s, newest, i)
         put(vectors.changes, y, newest, i)
         bend += s * y
         change2 += y * y
         step2 += s * s
-        put(vectors.x, where_less(0.0, accept, get(vectors.trial, i, 0), get(vectors.x, i, 0)), i, 0)
+        put(vectors.z, where_less(0.0, accept, get(vectors.trial, i, 0), get(vectors.z, i, 0)), i, 0)
         put(vectors.gradient, where_less(0.0, accept, get(vectors.fresh, i, 0), get(vectors.gradient, i, 0)), i, 0)
     put(state, inner(vectors.gradient, vectors.gradient), _LENGTH2, 0)
     good = where_less(1e-14 * root(step2 * change2), bend, keep, 0.0)
     put(vectors.inverse, where_less(0.0, good, 1.0 / bend, 0.0), newest, 0)
-    return good
+    return good, bend
 
 
 @kernel
-def _rescale(good, vectors, columns, newest, state):
-    """Scale of the preconditioner, from the newest pair."""
-    scale = fitting_scale(vectors.x, columns, vectors.steps, vectors.changes, newest, vectors.turn)
+def _rescale(good, bend, vectors, columns, newest, state):
+    """Size of the preconditioner, from the newest pair."""
+    for i in range(vectors.z.shape[0]):
+        put(vectors.turn, get(vectors.changes, newest, i), i, 0)
+    precondition(vectors.z, columns, everywhere(1.0), vectors.turn)
+    scale = bend / inner_row(vectors.changes, newest, vectors.turn)
     put(state, where_less(0.0, good, scale, get(state, _SCALE, 0)), _SCALE, 0)
 
 
@@ -292,7 +294,7 @@ def _aim(vectors, columns, newest, state):
     scale = where_less(0.0, get(state, _SCALE, 0), get(state, _SCALE, 0), cautious)
     quasi_newton(
         vectors.gradient,
-        vectors.x,
+        vectors.z,
         columns,
         vectors.steps,
         vectors.changes,
@@ -312,11 +314,11 @@ def _aim(vectors, columns, newest, state):
     shrink = where_less(0.1, shrink, shrink, 0.1)
     shrink = where_less(shrink, 0.5, shrink, 0.5)
     step = where_less(0.0, accept, 1.0, step * shrink)
-    for i in range(vectors.x.shape[0]):
+    for i in range(vectors.z.shape[0]):
         way = where_less(0.0, downhill, get(vectors.turn, i, 0), -cautious * get(vectors.gradient, i, 0))
         way = where_less(0.0, accept, way, get(vectors.search, i, 0))
         put(vectors.search, way, i, 0)
-        put(vectors.trial, get(vectors.x, i, 0) + step * way, i, 0)
+        put(vectors.trial, get(vectors.z, i, 0) + step * way, i, 0)
     put(state, step, _STEP, 0)
     put(state, where_less(0.0, accept, slope, get(state, _SLOPE, 0)), _SLOPE, 0)
     put(state, where_less(0.0, accept, get(state, _HEIGHT, 0), get(state, _VALUE, 0)), _VALUE, 0)
@@ -329,15 +331,15 @@ def _from_the_gradient(lane, vectors, state):
     _forget(lane, vectors, state)
     length = math.sqrt(state[_LENGTH2, 0, lane])
     step = min(1.0, 0.3 / length)
-    for i in range(vectors.x.shape[0]):
+    for i in range(vectors.z.shape[0]):
         vectors.search[i, 0, lane] = -step * vectors.gradient[i, 0, lane]
-        vectors.trial[i, 0, lane] = vectors.x[i, 0, lane] + vectors.search[i, 0, lane]
+        vectors.trial[i, 0, lane] = vectors.z[i, 0, lane] + vectors.search[i, 0, lane]
     state[_SLOPE, 0, lane] = -step * length * length
     state[_STEP, 0, lane] = 1.0
 
 
 @kernel
-def _account(places, vectors, columns, state, points, evaluations):
+def _account(places, vectors, state, points, evaluations):
     """Count the evaluation in every lane, and keep the points of those that are through with their weight."""
     for lane in range(LANES):
         b = places.draw[lane]
@@ -353,7 +355,7 @@ def _account(places, vectors, columns, state, points, evaluations):
                 _from_the_gradient(lane, vectors, state)
         given_up = places.spent[lane] >= _MAX_EVALUATIONS or places.shortened[lane] >= _MAX_SHORTENED
         if state[_PASSED, 0, lane] > 0.0 or given_up:
-            _store(vectors.x, columns, lane, points[b, w])
+            _store(vectors.z, lane, points[b, w])
             evaluations[b, w] = places.spent[lane]
             places.low[lane] = min(places.low[lane], w)
             places.high[lane] = max(places.high[lane], w)
@@ -361,20 +363,14 @@ def _account(places, vectors, columns, state, points, evaluations):
 
 
 @kernel
-def _store(x, columns, lane, out):
-    """Keep a lane's point, scaled to unit power, with orthonormal rows where it is a factor."""
-    for i in range(out.size):
-        out[i] = x[i, 0, lane]
-    if columns > 0:
-        count = rows_of(out.size, columns)
-        orthonormalise(out[2 * count :], count, columns, np.zeros(2 * count))
-        out = out[: 2 * count]
+def _store(z, lane, out):
+    """Keep a lane's point, scaled to unit length."""
     total = 0.0
     for i in range(out.size):
-        total += out[i] ** 2
+        total += z[i, 0, lane] ** 2
     scale = 1.0 / math.sqrt(total) if total > 0.0 else 0.0
     for i in range(out.size):
-        out[i] *= scale
+        out[i] = scale * z[i, 0, lane]
 
 
 @kernel
@@ -388,7 +384,7 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
     columns
         Columns of the factors, an even number; 0 for codeword powers.
     start
-        Where every draw begins, (batch, unknowns): factors in polar form, or roots of powers.
+        Where every draw begins, (batch, unknowns).
     rho
         Weights, ascending.
     bistatic_fine, monostatic_fine
@@ -398,7 +394,7 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
 
     Returns
     -------
-    points (batch, rho, unknowns) of unit power, evaluations (batch, rho; -1 where there was nothing to do).
+    points (batch, rho, unknowns) of unit length, evaluations (batch, rho; -1 where there was nothing to do).
     """
     batch, size = start.shape
     points = np.zeros((batch, rho.size, size))
@@ -408,7 +404,6 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
     for w in range(rho.size):
         parameter[w] = math.asin(math.sqrt(rho[w]))
     block = new_block(draws, columns)
-    polar = new_polar(draws.mix.shape[1], columns)
     vectors = _new_vectors(size)
     places = _new_places()
     state = lane_zeros(10, 1)
@@ -436,12 +431,9 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
         if places.draw.max() < 0:
             return points, evaluations
         newest = (newest + 1) % MEMORY
-        if columns == 0:
-            value, power = objective(block, get(state, _RHO, 0), vectors.trial, 0, vectors.fresh)
-        else:
-            value, power = polar_objective(block, get(state, _RHO, 0), vectors.trial, columns, polar, vectors.fresh)
-        good = _take_step(value, power, vectors, newest, state)
-        _rescale(good, vectors, columns, newest, state)
+        value, power = objective(block, get(state, _RHO, 0), vectors.trial, columns, vectors.fresh)
+        good, bend = _take_step(value, power, vectors, newest, state)
+        _rescale(good, bend, vectors, columns, newest, state)
         _certify(block, value, power, columns, tolerance, places, state)
         _aim(vectors, columns, newest, state)
-        _account(places, vectors, columns, state, points, evaluations)
+        _account(places, vectors, state, points, evaluations)

@@ -1,21 +1,17 @@
-"""The direction of a quasi-Newton step, for eight draws in step: L-BFGS, with two scales for factors in polar form."""
+"""The direction of a quasi-Newton step, for eight draws in step: L-BFGS with a preconditioner for factors."""
 
 from ..accelerate import kernel
-from ..lanes import everywhere, get, put, where_less
+from ..lanes import everywhere, get, put
 from .packs import inner_row
-from .polar import rows_of
 
 MEMORY = 8
-# For the T_k: log f + log power of f = sum_i c_i / t_i^2 has the curvature 8 at its optimum, but for scaling all t
-# the same way; off-diagonal entries and paths whose share hardly matters have 2 and less.
-STIFF = 0.25
-SOFT = (0.5, 1e3)  # bounds of the scale for the Y_k
-_NEARLY_PARALLEL = 1e-12  # share of a path's power that both of its rows have at least, for the scale of turns
-TINY = 1e-150  # keeps paths without power finite
+_SHORTER = 0.75  # by how much steps along stiff directions are shortened
+_NEARLY_PARALLEL = 1e-9
+_TINY = 1e-200  # keeps rows of zeros (fewer antennas than columns) finite
 
 
 @kernel
-def quasi_newton(gradient, x, columns, steps, changes, inverse, alphas, newest, soft, out):
+def quasi_newton(gradient, z, columns, steps, changes, inverse, alphas, newest, scale, out):
     """Two-loop recursion: out = -H gradient; pairs with inverse curvature 0 do nothing."""
     size = gradient.shape[0]
     for i in range(size):
@@ -26,7 +22,7 @@ def quasi_newton(gradient, x, columns, steps, changes, inverse, alphas, newest, 
         put(alphas, alpha, m, 0)
         for i in range(size):
             put(out, get(out, i, 0) - alpha * get(changes, m, i), i, 0)
-    precondition(x, columns, soft, out)
+    precondition(z, columns, scale, out)
     for age in range(MEMORY - 1, -1, -1):
         m = (newest - age) % MEMORY
         beta = get(alphas, m, 0) - get(inverse, m, 0) * inner_row(changes, m, out)
@@ -35,61 +31,67 @@ def quasi_newton(gradient, x, columns, steps, changes, inverse, alphas, newest, 
 
 
 @kernel
-def precondition(x, columns, soft, vector):
-    """Multiply a vector by a guess of the inverse Hessian at x.
+def precondition(z, columns, scale, vector):
+    """Multiply a vector by scale times a guess of the inverse Hessian at z.
 
-    For factors in polar form it is STIFF for the T_k, and `soft` (T_k^H T_k)^-1 for the Y_k: turning a path's beams
-    moves V the less the less power they have. For roots of powers it is `soft` alone.
+    The power and the correlation of a path's own two rows of Z, a and d, matter most: those directions, B Z_k with
+    a Hermitian 2 x 2 matrix B for each path, are stiffer than all others, the more so the more antennas there are.
+    They are projected out of the vector and shortened. B solves S B + B S = C, S = Z_k Z_k^H.
     """
-    head = head_of(x, columns)
-    for i in range(head):
-        put(vector, STIFF * get(vector, i, 0), i, 0)
-    if columns == 0:
+    if columns == 0:  # powers
         for i in range(vector.shape[0]):
-            put(vector, soft * get(vector, i, 0), i, 0)
+            put(vector, scale * get(vector, i, 0), i, 0)
         return
-    n = head // 4
-    imag = 2 * n * columns
+    count = z.shape[0] // (2 * columns)
+    n = count // 2
     for k in range(n):
-        t0, t1 = get(x, 4 * k, 0), get(x, 4 * k + 1, 0)
-        tr, ti = get(x, 4 * k + 2, 0), get(x, 4 * k + 3, 0)
-        p = t0 * t0 + tr * tr + ti * ti
-        q = t1 * t1
-        least = _NEARLY_PARALLEL * (p + q) + TINY
-        p += least
-        q += least
-        re = t1 * tr
-        im = t1 * ti
-        scale = soft / (p * q - re * re - im * im)
+        saa = everywhere(_TINY)
+        sdd = everywhere(_TINY)
+        sr = everywhere(0.0)
+        si = everywhere(0.0)
+        caa = everywhere(0.0)
+        cdd = everywhere(0.0)
+        cr = everywhere(0.0)
+        ci = everywhere(0.0)
         for c in range(columns):
-            a = head + k * columns + c
-            d = head + (n + k) * columns + c
-            ar, ai, dr, di = get(vector, a, 0), get(vector, imag + a, 0), get(vector, d, 0), get(vector, imag + d, 0)
-            put(vector, scale * (q * ar - re * dr - im * di), a, 0)
-            put(vector, scale * (q * ai - re * di + im * dr), imag + a, 0)
-            put(vector, scale * (p * dr - re * ar + im * ai), d, 0)
-            put(vector, scale * (p * di - re * ai - im * ar), imag + d, 0)
+            ar, ai, dr, di = _path_entries(z, k, c, n, columns)
+            pr, pi, qr, qi = _path_entries(vector, k, c, n, columns)
+            saa += ar * ar + ai * ai
+            sdd += dr * dr + di * di
+            sr += ar * dr + ai * di
+            si += ai * dr - ar * di
+            caa += pr * ar + pi * ai
+            cdd += qr * dr + qi * di
+            cr += pr * dr + pi * di + ar * qr + ai * qi
+            ci += pi * dr - pr * di + ai * qr - ar * qi
+        caa += caa
+        cdd += cdd
+        s2 = sr * sr + si * si
+        both = saa * sdd
+        det = both - s2 + _NEARLY_PARALLEL * both
+        cross = 2.0 * (sr * cr + si * ci)
+        weight = 0.5 / ((saa + sdd) * det)
+        baa = _SHORTER * weight * (det * caa + sdd * sdd * caa - sdd * cross + s2 * cdd)
+        bdd = _SHORTER * weight * (det * cdd + saa * saa * cdd - saa * cross + s2 * caa)
+        # s^2 conj(c) and c
+        tr = sr * sr - si * si
+        ti = 2.0 * sr * si
+        own = sdd * caa + saa * cdd
+        br = _SHORTER * weight * ((det + both) * cr + tr * cr + ti * ci - own * sr)
+        bi = _SHORTER * weight * ((det + both) * ci + ti * cr - tr * ci - own * si)
+        for c in range(columns):
+            ar, ai, dr, di = _path_entries(z, k, c, n, columns)
+            pr, pi, qr, qi = _path_entries(vector, k, c, n, columns)
+            put(vector, scale * (pr - baa * ar - br * dr + bi * di), k * columns + c, 0)
+            put(vector, scale * (pi - baa * ai - br * di - bi * dr), (count + k) * columns + c, 0)
+            put(vector, scale * (qr - bdd * dr - br * ar - bi * ai), (n + k) * columns + c, 0)
+            put(vector, scale * (qi - bdd * di - br * ai + bi * ar), (count + n + k) * columns + c, 0)
 
 
 @kernel
-def head_of(x, columns):
-    """How many unknowns are entries of the T_k."""
-    return 2 * rows_of(x.shape[0], columns) if columns > 0 else 0
-
-
-@kernel
-def fitting_scale(x, columns, steps, changes, newest, turn):
-    """The scale `soft` that fits the newest pair."""
-    head = head_of(x, columns)
-    bend = everywhere(0.0)
-    for i in range(head):
-        put(turn, 0.0, i, 0)
-    for i in range(head, x.shape[0]):
-        bend += get(steps, newest, i) * get(changes, newest, i)
-        put(turn, get(changes, newest, i), i, 0)
-    precondition(x, columns, everywhere(1.0), turn)
-    soft = bend / (inner_row(changes, newest, turn) + TINY)
-    if columns == 0:
-        return soft
-    soft = where_less(soft, SOFT[1], soft, SOFT[1])
-    return where_less(SOFT[0], soft, soft, SOFT[0])
+def _path_entries(z, k, c, n, columns):
+    """Real and imaginary parts of column c of the rows a and d of path k."""
+    a = k * columns + c
+    d = (n + k) * columns + c
+    imag = 2 * n * columns
+    return get(z, a, 0), get(z, imag + a, 0), get(z, d, 0), get(z, imag + d, 0)
