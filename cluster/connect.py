@@ -113,6 +113,8 @@ def _local_client(profile: LocalProfile, workers: int | None) -> Iterator[Client
     from distributed import Client, LocalCluster
     from distributed.system import MEMORY_LIMIT
 
+    from cluster.scheduler import scheduler_options
+
     count = workers or profile.workers or usable_cores()
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="crbatch-cluster-", ignore_cleanup_errors=True))
@@ -128,8 +130,8 @@ def _local_client(profile: LocalProfile, workers: int | None) -> Iterator[Client
                 threads_per_worker=1,
                 host="127.0.0.1",
                 dashboard_address=None,
-                # A lost worker is `dispatch`'s to answer, at once. A free port instead of Dask's fixed one.
-                scheduler_kwargs={"allowed_failures": 0, "dashboard_address": "127.0.0.1:0"},
+                # A free port instead of Dask's fixed one.
+                scheduler_kwargs={**scheduler_options(), "dashboard_address": "127.0.0.1:0"},
                 memory_limit=MEMORY_LIMIT // count,
                 silence_logs=logging.CRITICAL,
             )

@@ -60,6 +60,8 @@ def slurm_client(
     import dask
     from distributed import Client
 
+    from cluster.scheduler import scheduler_options
+
     check_folder(folder)
     (folder / "logs").mkdir(exist_ok=True)
     count = workers or profile.workers
@@ -75,7 +77,7 @@ def slurm_client(
                     security=keys.security(),
                     protocol="tls://",
                     interface=profile.interface or None,
-                    scheduler_options={"dashboard_address": _LOCAL, "dashboard": False, "allowed_failures": 0},
+                    scheduler_options={**scheduler_options(), "dashboard_address": _LOCAL, "dashboard": False},
                     worker_extra_args=["--dashboard-address", _LOCAL, "--no-dashboard"],
                     silence_logs=logging.CRITICAL,
                 )

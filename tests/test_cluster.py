@@ -258,6 +258,16 @@ def test_no_keys_of_finished_tasks_pile_up(client, window):
     assert key_split.cache_info().currsize <= 12
 
 
+def test_the_scheduler_keeps_no_note_of_submissions(client):
+    for _ in dispatch(client, square, range(60)):
+        pass
+    notes = client.run_on_scheduler(
+        lambda dask_scheduler: [span._metadata for span in dask_scheduler.extensions["spans"].spans.values()]
+    )
+    assert notes
+    assert all(note == {"collections": []} for note in notes)
+
+
 def test_equal_items_are_separate_tasks(client, tmp_path):
     assert len(list(dispatch(client, partial(recorded, str(tmp_path)), [5, 5, 5]))) == 3
     assert executions(tmp_path) == {5: 3}

@@ -3,7 +3,7 @@
 The certificate of DESIGN fact 3: f is convex and of degree -1, so for any V of full power
 f* >= f(V)^2 / (P lambda_max(-grad f(V))), and the relative gap P lambda_max(-grad f(V)) / f(V) - 1 is at least
 f(V)/f* - 1. With power on fixed codewords, lambda_max becomes max_i -df/dp_i. No solver is trusted: everything is
-computed anew from the cleaned design.
+computed from the cleaned design.
 """
 
 import math
@@ -30,11 +30,9 @@ _TARGET = 0.98  # of the tolerance: what the test of a cut admits may differ fro
 
 
 @kernel
-def covariance_gap(block, rho, x, embedded, v, p):
-    """Objective and certified gap of a covariance x of unit trace, real part above, imaginary part below."""
+def _gap(block, value, embedded, v, p):
+    """Certified gap of the covariance of unit trace that was evaluated last."""
     count = block.mix.shape[0]
-    transmit_covariance(block, x)
-    value = weighted_crb(block, rho)
     reduced_gradient(block, block.tested)
     # The Hermitian matrix A + jB has the eigenvalues of [[A, -B], [B, A]], each of them twice there.
     for i in range(count):
@@ -47,7 +45,7 @@ def covariance_gap(block, rho, x, embedded, v, p):
             put(embedded, -b, count + k, i)
     gap = largest_eigenvalue(embedded, 2 * count, v, p) / value - 1.0
     gap = where_less(gap, 0.0, 0.0, gap)  # below 0 is rounding
-    return value, where_less(value, np.inf, gap, np.inf)
+    return where_less(value, np.inf, gap, np.inf)
 
 
 @kernel
@@ -79,7 +77,10 @@ def _leading(values, vectors, cut, total, out):
 
 @kernel
 def _clean(block, rho, x, eigen, vectors, slim, tolerance, threshold):
-    """Replace x by the cleaned covariance of lowest rank that keeps the certificate."""
+    """Replace x by the cleaned covariance of lowest rank that keeps the certificate.
+
+    Returns the objective, and whether it is the cleaned x that was evaluated last, in all lanes.
+    """
     count = block.mix.shape[0]
     for i in range(2 * count):
         for k in range(count):
@@ -90,7 +91,8 @@ def _clean(block, rho, x, eigen, vectors, slim, tolerance, threshold):
         total += get(eigen, i, i)
     values = eigen[:count]
     pending = everywhere(1.0)
-    for cut in _RANK_CUTS:
+    value = everywhere(np.inf)
+    for place, cut in enumerate(_RANK_CUTS):
         _leading(values, vectors, cut, total, slim)
         transmit_covariance(block, slim)
         value = weighted_crb(block, rho)
@@ -102,11 +104,12 @@ def _clean(block, rho, x, eigen, vectors, slim, tolerance, threshold):
                 put(x, where_less(0.0, fine, get(slim, i, k), get(x, i, k)), i, k)
         pending = where_less(0.0, fine, 0.0, pending)
         if largest_lane(pending) == 0.0:
-            return
+            return value, place == 0
     _leading(values, vectors, threshold, total, slim)
     for i in range(2 * count):
         for k in range(count):
             put(x, where_less(0.0, pending, get(slim, i, k), get(x, i, k)), i, k)
+    return value, False
 
 
 @kernel
@@ -139,10 +142,14 @@ def certified_covariances(draws, rho, x, wanted, clean, tolerance, threshold):
                 for k in range(count):
                     work[i, k, lane] = x[b, w, i, k].real
                     work[count + i, k, lane] = x[b, w, i, k].imag
+        evaluated = False
+        value = everywhere(np.inf)
         if clean:
-            _clean(block, get(weight, 0, 0), work, eigen, vectors, slim, tolerance, threshold)
-        _, gap = covariance_gap(block, get(weight, 0, 0), work, embedded, v, p)
-        put(weight, gap, 1, 0)
+            value, evaluated = _clean(block, get(weight, 0, 0), work, eigen, vectors, slim, tolerance, threshold)
+        if not evaluated:
+            transmit_covariance(block, work)
+            value = weighted_crb(block, get(weight, 0, 0))
+        put(weight, _gap(block, value, embedded, v, p), 1, 0)
         for lane in range(used):
             b, w = items[first + lane]
             gaps[b, w] = weight[1, 0, lane]

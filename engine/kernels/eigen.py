@@ -7,7 +7,7 @@ from ..lanes import everywhere, get, lane_zeros, largest_lane, put, root, where_
 
 _HALVINGS = 54
 _SWEEPS = 20
-_CONVERGED = 1e-22  # squared size of what is off the diagonal; what follows is computed from the result anyway
+_CONVERGED = 1e-17  # squared size of what is off the diagonal; what follows is computed from the result anyway
 _NEGLIGIBLE = 1e-20  # of a matrix of unit trace
 
 
