@@ -1,4 +1,4 @@
-"""What the schedulers that this process starts itself keep in memory."""
+"""Options of the schedulers that run in this process, so that its memory does not grow with the number of tasks."""
 
 from collections.abc import Iterable
 from typing import Any
