@@ -11,8 +11,22 @@ from engine_cases import case_at, case_of, drop_case, drops, lose_descent, rando
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import DesignError, Designs, Draws, Problem, Scenario, Solver, Status, build_problem, certified_gap, design
+from engine import (
+    DesignError,
+    Designs,
+    DrawModel,
+    Draws,
+    Problem,
+    Scenario,
+    Solver,
+    Status,
+    build_problem,
+    certified_gap,
+    design,
+    sample,
+)
 from engine.beamforming import weighted
+from engine.kernels import cleaning
 
 SEEDS = st.integers(0, 2**31)
 RHO = [0.0, 0.25, 0.5, 0.75, 1.0]
@@ -187,3 +201,27 @@ def test_an_open_gap_is_called_uncertified(monkeypatch: pytest.MonkeyPatch) -> N
     found = design(scenario, draws, ["fdb-wcrb", "fdb-wvm", "fdb-wbf", "cpa-wcrb"], [0.0, 0.5, 1.0])
     assert found.status[0].tolist() == [[0, 0, 1], [4, 1, 1], [4, 1, 1], [0, 0, 0]]
     np.testing.assert_array_equal(found.gap[:, 0, 2], 1e-3)
+
+
+def test_a_cleaned_design_has_its_own_gap_whatever_its_neighbours_needed() -> None:
+    """Side by side: one that bears the roughest cut in rank, and one that would lose a target by it."""
+    scenario = Scenario(subcarriers=64, tx_antennas=256)
+    problem = build_problem(scenario, sample(scenario, DrawModel(), 4, 0, 2))
+    powers = np.ones((2, 1, 8))
+    powers[0, 0, 7] = powers[1, 0, [1, 5]] = 3e-5  # between the first two cuts
+    x = problem.covariance_of_powers(powers / powers.sum(axis=2, keepdims=True))
+    lost = np.where(powers < 1e-3, 0.0, powers)
+    without = problem.covariance_of_powers(lost / lost.sum(axis=2, keepdims=True))
+
+    def gaps(at: np.ndarray, clean: bool, tolerance: float) -> np.ndarray:
+        wanted = np.ones((2, 1), bool)
+        return cleaning.certified_covariances(
+            problem.arrays, np.array([0.5]), at, wanted, clean, tolerance, weighted.CLEANING
+        )
+
+    kept, dropped = gaps(x, False, 0.0)[1, 0], gaps(without, False, 0.0)[1, 0]
+    tolerance = min(np.sqrt(kept * dropped), 10 * kept)
+    assert gaps(without, False, 0.0)[0, 0] < tolerance < dropped
+    cleaned = gaps(x, True, tolerance)
+    assert (np.linalg.eigvalsh(x[:, 0]) > 1e-9).sum(axis=1).tolist() == [7, 8]
+    assert cleaned.tobytes() == gaps(x, False, 0.0).tobytes()
