@@ -21,3 +21,4 @@ class Solver(IntEnum):
     LBFGS = 1
     BARRIER = 2
     CLARABEL = 3
+    INTERIOR = 4

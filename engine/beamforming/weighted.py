@@ -1,7 +1,7 @@
 """The weighted-CRB designs fdb-wcrb (12) and cpa-wcrb: a ladder of solvers, judged by the certificate alone.
 
-Rungs: L-BFGS along each draw's trade-off curve, many draws side by side; where its certificate fails, a barrier
-method on the draw's dense maps; last, Clarabel on the reduced cone.
+Rungs: L-BFGS along each draw's trade-off curve, many draws side by side; an interior-point method where that gives up,
+or would take long; a barrier method on the draw's dense maps; last, Clarabel on the reduced cone.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels import cleaning, descent, ladder
+from ..kernels import cleaning, descent, interior, ladder
 from ..status import Solver
 from .problem import Problem
 
@@ -19,8 +19,18 @@ from .problem import Problem
 CLEANING = 1e-9
 # A design has to be better than asked for before it is cleaned, since cleaning moves it a little.
 _MARGIN = 0.8
-_BALANCING_ROUNDS = 2
+# From how many transmit antennas on L-BFGS takes longer than the interior-point method: where beams hardly overlap it
+# takes more evaluations. Along a curve it has its neighbours' designs to start from, which the other has not.
+_MANY_ANTENNAS = 48
+_MANY_ALONG_A_CURVE = 128
+_CURVE = 4  # weights
 _POLISH_SHARE = 1e-4  # of the APA point in Clarabel's, to make it positive definite for the descent
+
+
+# Designs, gap, iterations and solver of a batch, all (batch, rho, ...).
+_Found = tuple[NDArray[Any], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]
+# A design of one draw and weight, its gap, the steps it took, and who made it; None where there is none.
+_One = tuple[NDArray[Any], float, int, Solver] | None
 
 
 @dataclass(frozen=True)
@@ -78,13 +88,55 @@ def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
     """
     weights, places = np.unique(rho, return_inverse=True)
     count = problem.mix.shape[1]
-    start = _factor_of(problem, _balanced(problem, weights))
-    points, iterations = _descend(problem, count, start, weights, tolerance)
-    x = cleaning.covariances_of_factors(points, count, count)
-    gap = cleaning.certified_covariances(problem.arrays, weights, x, iterations >= 0, True, tolerance, CLEANING)
-    solver = np.where(iterations >= 0, int(Solver.LBFGS), int(Solver.NONE))
-    _climb(problem, weights, tolerance, (_fdb_by_barrier, _fdb_by_clarabel), (x, gap, iterations, solver))
+    wanted = _identifiable(problem, weights)
+    found = _nothing(wanted, count)
+    bold = problem.scenario.tx_antennas >= (_MANY_ALONG_A_CURVE if weights.size >= _CURVE else _MANY_ANTENNAS)
+    if not bold:
+        start = _factor_of(problem, _balanced(problem, weights))
+        points, evaluations = _descend(problem, count, start, weights, tolerance)
+        x = cleaning.covariances_of_factors(points, count, count)
+        _judge(problem, weights, tolerance, wanted, x, evaluations, Solver.LBFGS, found)
+    for careful in (False, True) if bold else (True,):
+        left = wanted & ~(found[1] <= tolerance)
+        if left.any():
+            x, evaluations = interior.interior_designs(
+                problem.arrays, problem.apa, weights, left, careful, _MARGIN * tolerance
+            )
+            _judge(problem, weights, tolerance, left, x, evaluations, Solver.INTERIOR, found)
+    _climb(problem, weights, tolerance, (_fdb_by_barrier, _fdb_by_clarabel), found)
+    x, gap, iterations, solver = found
     return Solution(x, None, gap, iterations, solver).at(places)
+
+
+def _identifiable(problem: Problem, rho: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Where a design exists, (batch, rho): links without weight do not count."""
+    bistatic, monostatic = problem.bistatic.identifiable[:, None], problem.monostatic.identifiable[:, None]
+    wanted: NDArray[np.bool_] = (bistatic | (rho == 0.0)) & (monostatic | (rho == 1.0))
+    return wanted
+
+
+def _nothing(wanted: NDArray[np.bool_], count: int) -> _Found:
+    x = np.zeros((*wanted.shape, count, count), np.complex128)
+    return x, np.full(wanted.shape, np.nan), np.where(wanted, 0, -1), np.full(wanted.shape, int(Solver.NONE))
+
+
+def _judge(
+    problem: Problem,
+    rho: NDArray[np.float64],
+    tolerance: float,
+    wanted: NDArray[np.bool_],
+    x: NDArray[np.complex128],
+    evaluations: NDArray[np.int64],
+    solver: Solver,
+    found: _Found,
+) -> None:
+    """Clean and certify a rung's designs; the better certificate wins, in place."""
+    designs, gap, iterations, solvers = found
+    iterations[wanted] += evaluations[wanted]
+    made = wanted & (x != 0.0).any(axis=(2, 3))
+    own = cleaning.certified_covariances(problem.arrays, rho, x, made, True, tolerance, CLEANING)
+    better = made & ~(gap <= own)
+    designs[better], gap[better], solvers[better] = x[better], own[better], int(solver)
 
 
 def solve_cpa(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> Solution:
@@ -113,21 +165,14 @@ def solve_cpa(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
     return Solution(problem.covariance_of_powers(powers), powers, gap, iterations, solver).at(places)
 
 
-# A design of one draw and weight, its gap, the steps it took, and who made it; None where there is none.
-_Found = tuple[NDArray[Any], float, int, Solver] | None
-
-
 def _climb(
     problem: Problem,
     rho: NDArray[np.float64],
     tolerance: float,
-    rungs: Sequence[Callable[[Problem, int, float, float], _Found]],
-    found: tuple[NDArray[Any], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]],
+    rungs: Sequence[Callable[[Problem, int, float, float], _One]],
+    found: _Found,
 ) -> None:
-    """Take each design whose certificate does not hold up the ladder, in place; the better certificate wins.
-
-    found is (designs, gap, iterations, solver), all (batch, rho, ...).
-    """
+    """Take each design whose certificate does not hold up the ladder, in place; the better certificate wins."""
     designs, gap, iterations, solver = found
     for b, w in np.argwhere((iterations >= 0) & ~(gap <= tolerance)):
         for rung in rungs:
@@ -149,7 +194,6 @@ def _balanced(problem: Problem, rho: NDArray[np.float64]) -> NDArray[np.float64]
         rho,
         problem.bistatic.identifiable,
         problem.monostatic.identifiable,
-        _BALANCING_ROUNDS,
     )
 
 
@@ -175,7 +219,7 @@ def _descend(
     return points, evaluations
 
 
-def _fdb_by_barrier(problem: Problem, draw: int, rho: float, tolerance: float) -> _Found:
+def _fdb_by_barrier(problem: Problem, draw: int, rho: float, tolerance: float) -> _One:
     bp, ms = (link.over_covariances() for link in problem.dense(draw))
     x, gap, steps = ladder.design_covariance(
         bp, ms, rho, problem.mix[draw], int(problem.rank[draw]), tolerance, CLEANING
@@ -183,13 +227,13 @@ def _fdb_by_barrier(problem: Problem, draw: int, rho: float, tolerance: float) -
     return x, gap, steps, Solver.BARRIER
 
 
-def _cpa_by_barrier(problem: Problem, draw: int, rho: float, tolerance: float) -> _Found:
+def _cpa_by_barrier(problem: Problem, draw: int, rho: float, tolerance: float) -> _One:
     bp, ms = (link.over_powers() for link in problem.dense(draw))
     powers, gap, steps = ladder.design_powers(bp, ms, rho, problem.apa[draw], tolerance, CLEANING)
     return powers, gap, steps, Solver.BARRIER
 
 
-def _fdb_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) -> _Found:
+def _fdb_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) -> _One:
     from . import conic  # CVXPY takes longer to import than most designs to make; few need it
 
     guess = conic.reduced_weighted_crb(problem, draw, rho)
@@ -207,7 +251,7 @@ def _fdb_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) 
     return x[0, 0], float(gap[0, 0]), int(evaluations[0, 0]), Solver.CLARABEL
 
 
-def _cpa_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) -> _Found:
+def _cpa_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) -> _One:
     from . import conic
 
     guess = conic.power_weighted_crb(problem, draw, rho)

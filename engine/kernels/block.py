@@ -9,9 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..accelerate import kernel
-from ..lanes import everywhere, get, lane_zeros, put, where_less
+from ..lanes import everywhere, get, lane_zeros, put, root, where_less
 from .efim import LinkLanes, link_crb, link_work
 from .packs import hermitian_cholesky, inner
+
+_BALANCING_ROUNDS = 2
 
 
 class LinkArrays(NamedTuple):
@@ -290,6 +292,29 @@ def power_slope(block, i):
             x += get(block.gr, r, s) * get(block.gram, s, i)
         total += x * get(block.gram, r, i)
     return total
+
+
+@kernel
+def balance(block, rho):
+    """Make block.powers such that no codeword is far too strong or too weak: a start for the solvers.
+
+    Were f = sum_i c_i / p_i, its optimum would be p_i sqrt(-df/dp_i), up to a factor: the multiplicative rule of
+    optimal designs, applied twice. Powers with which f does not exist are left alone.
+    """
+    count = block.mix.shape[0]
+    for _ in range(_BALANCING_ROUNDS):
+        transmit_powers(block, block.powers)
+        value = weighted_crb(block, rho)
+        total = everywhere(0.0)
+        for i in range(count):
+            steep = -power_slope(block, i)
+            steep = where_less(0.0, steep, steep, 0.0)
+            p = get(block.powers, i, 0) * root(steep)
+            p = where_less(value, np.inf, p, get(block.powers, i, 0))
+            put(block.half, p, i, 0)
+            total += p
+        for i in range(count):
+            put(block.powers, get(block.half, i, 0) / total, i, 0)
 
 
 @kernel

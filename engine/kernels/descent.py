@@ -17,20 +17,18 @@ import numpy as np
 from ..accelerate import kernel
 from ..lanes import LANES, everywhere, get, lane_zeros, put, root, where_less
 from .block import (
+    balance,
     certified,
     load_draw,
     new_block,
     objective,
-    power_slope,
-    transmit_powers,
-    weighted_crb,
 )
 from .packs import inner, inner_row
 from .quasinewton import MEMORY, precondition, quasi_newton
 
 _ARMIJO = 1e-4
 _ROUNDING = 1e-14  # of F, which is of order one
-_MAX_EVALUATIONS = 200
+_MAX_EVALUATIONS = 60
 _MAX_SHORTENED = 20
 _NEAR = 1e-2  # gradient size from which on the certificate is tried
 
@@ -83,38 +81,22 @@ def _start(points, parameter, w, low, high, begin, lane, trial):
 
 
 @kernel
-def balanced_powers(draws, powers, rho, bistatic_fine, monostatic_fine, rounds):
-    """Codeword powers of unit sum with which no codeword is far too strong or too weak for a draw's first weight.
-
-    Were f = sum_i c_i / p_i, its optimum would be p_i sqrt(-df/dp_i), up to a factor: the multiplicative rule of
-    optimal designs, applied a few times.
-    """
+def balanced_powers(draws, powers, rho, bistatic_fine, monostatic_fine):
+    """Codeword powers (batch, codeword) of unit sum to begin with, from others: `balance` at a draw's first weight."""
     batch, count = powers.shape
     out = powers.copy()
     block = new_block(draws, count)
-    state = lane_zeros(2, 1)
+    weight = lane_zeros(1, 1)
     for first in range(0, batch, LANES):
         used = min(LANES, batch - first)
         for lane in range(LANES):
             b = first + min(lane, used - 1)
             load_draw(block, draws, b, lane)
             w, _, _ = _first_weight(rho, bistatic_fine[b], monostatic_fine[b])
-            state[0, 0, lane] = rho[max(w, 0)]
+            weight[0, 0, lane] = rho[max(w, 0)]
             for i in range(count):
                 block.powers[i, 0, lane] = powers[b, i]
-        for _ in range(rounds):
-            transmit_powers(block, block.powers)
-            value = weighted_crb(block, get(state, 0, 0))
-            total = everywhere(0.0)
-            for i in range(count):
-                steep = -power_slope(block, i)
-                steep = where_less(0.0, steep, steep, 0.0)
-                p = get(block.powers, i, 0) * root(steep)
-                p = where_less(value, np.inf, p, get(block.powers, i, 0))
-                put(block.half, p, i, 0)
-                total += p
-            for i in range(count):
-                put(block.powers, get(block.half, i, 0) / total, i, 0)
+        balance(block, get(weight, 0, 0))
         for lane in range(used):
             for i in range(count):
                 out[first + lane, i] = block.powers[i, 0, lane]

@@ -72,7 +72,7 @@ def link_work(link, rows):
 
 
 @kernel
-def _relative_phase(phasor, k, h):
+def relative_phase(phasor, k, h):
     """Real and imaginary part of the phase of path k against path h."""
     a = get(phasor, k, 0)
     b = get(phasor, k, 1)
@@ -87,7 +87,7 @@ def turn(link, sr, si, turned):
     n = link.phasor.shape[0]
     for k in range(n):
         for h in range(k + 1):
-            real, imag = _relative_phase(link.phasor, k, h)
+            real, imag = relative_phase(link.phasor, k, h)
             for r in (k, n + k):
                 for s in (h, n + h):
                     x = get(sr, r, s)
@@ -316,7 +316,7 @@ def _add_gradient(link, outer, weight, gr, gi):
     size = outer.shape[1]
     for k in range(n):
         for h in range(k + 1):
-            real, imag = _relative_phase(link.phasor, k, h)
+            real, imag = relative_phase(link.phasor, k, h)
             for u in range(2):
                 for v in range(2):
                     x = everywhere(0.0)

@@ -1,0 +1,508 @@
+"""An interior-point method for designs of full dimension, eight draws in step: about ten steps, whatever the antennas.
+
+F(x) = log f(x) + tr x is convex over positive definite x (f is convex and of degree -1), and tr x = 1 at its minimum.
+With a slack s for the bound of the certificate, the optimum is where
+
+    s = I - N(x), N = -grad f / f,    x s = mu I,    mu -> 0,
+
+and each step solves the linearised equations in the direction of Helmberg, Rendl, Vanderbei and Wolkowicz (HRVW/KSH/M,
+taken in the slack), with Mehrotra's predictor and corrector: with y = x^-1,
+
+    B d + (s d y + y d s) / 2 = sigma mu y - (I - N) - correction.
+
+B, the second derivative of log f, is computed where a curve begins or a step came out short, and kept up to date from
+the changes of N in between (BFGS): f is so nearly quadratic along the way that this costs hardly any steps.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..accelerate import kernel
+from ..lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
+from .block import balance, load_draw, new_block, reduced_gradient, transmit_covariance, weighted_crb
+from .curvature import add_curvature, coordinates, curvature_work, matrix_of
+from .packs import hermitian_cholesky, inner
+from .tiles import solve, symmetric_times, tiled_cholesky
+
+_EQUAL = 1e-3  # share of equal eigenvalues that keeps the start inside
+_FIRST_MU = 0.8  # times the spread of N at the start, which is about the gap there
+_LEAST_SIGMA, _LARGEST_SIGMA = 1e-4, 0.5
+_LEAST_MU = 1e-4
+_BISECTIONS = 5
+# A bold step may go to 1/1.05 of the way to the boundary, and curvature is computed anew only after a step of less than
+# 0.8. A careful one goes to 2/3, with the curvature computed at every step: some optima lie on the edge of where f
+# exists (a path without power), and close to it no model of f holds for long.
+_BOLD, _CAREFUL = 1.05, 1.5
+_SHORT = 0.8
+_MOST_BOLD, _MOST_CAREFUL = 16, 40  # evaluations
+
+
+class _Space(NamedTuple):
+    """State and buffers; matrices are (2 n, n, lane), real part above, vectors of coordinates (n^2, 1, lane)."""
+
+    x: np.ndarray
+    s: np.ndarray
+    y: np.ndarray  # x^-1
+    normal: np.ndarray  # N
+    d: np.ndarray  # step of x
+    ds: np.ndarray  # step of s
+    product: np.ndarray
+    half: np.ndarray
+    trial: np.ndarray
+    target: np.ndarray  # right hand side as a matrix
+    correction: np.ndarray
+    slopes: np.ndarray  # coordinates of N
+    before: np.ndarray  # the same at the point before
+    step: np.ndarray
+    image: np.ndarray  # B times the step
+    unknown: np.ndarray
+    bend: np.ndarray  # B, (n^2, n^2 + 1)
+    system: np.ndarray
+    through: np.ndarray  # 1 where a lane's point is certified
+    spent: np.ndarray  # evaluations
+
+
+@kernel
+def _new_space(n):
+    size = n * n
+    return _Space(
+        lane_zeros(2 * n, n),
+        lane_zeros(2 * n, n),
+        lane_zeros(2 * n, n),
+        lane_zeros(2 * n, n),
+        lane_zeros(2 * n, n),
+        lane_zeros(2 * n, n),
+        lane_zeros(2 * n, n),
+        lane_zeros(2 * n, n),
+        lane_zeros(2 * n, n),
+        lane_zeros(2 * n, n),
+        lane_zeros(2 * n, n),
+        lane_zeros(size, 1),
+        lane_zeros(size, 1),
+        lane_zeros(size, 1),
+        lane_zeros(size, 1),
+        lane_zeros(size, 1),
+        lane_zeros(size, size + 1),
+        lane_zeros(size, size + 1),
+        lane_zeros(1, 1),
+        lane_zeros(1, 1),
+    )
+
+
+@kernel
+def _trace(a, n):
+    total = everywhere(0.0)
+    for i in range(n):
+        total += get(a, i, i)
+    return total
+
+
+@kernel
+def _trace_of_product(a, b, n):
+    """Tr a b of two Hermitian matrices."""
+    total = everywhere(0.0)
+    for i in range(n):
+        for k in range(n):
+            total += get(a, i, k) * get(b, i, k) + get(a, n + i, k) * get(b, n + i, k)
+    return total
+
+
+@kernel
+def _times(a, b, n, out):
+    """Product a b of complex matrices; n is even."""
+    for i in range(n):
+        for k in range(0, n, 2):
+            p = everywhere(0.0)
+            q = everywhere(0.0)
+            r = everywhere(0.0)
+            s = everywhere(0.0)
+            for j in range(n):
+                u = get(a, i, j)
+                v = get(a, n + i, j)
+                x = get(b, j, k)
+                y = get(b, n + j, k)
+                p += u * x - v * y
+                q += u * y + v * x
+                x = get(b, j, k + 1)
+                y = get(b, n + j, k + 1)
+                r += u * x - v * y
+                s += u * y + v * x
+            put(out, p, i, k)
+            put(out, q, n + i, k)
+            put(out, r, i, k + 1)
+            put(out, s, n + i, k + 1)
+
+
+@kernel
+def _hermitian_part(a, n, out):
+    for i in range(n):
+        for k in range(i + 1):
+            x = 0.5 * (get(a, i, k) + get(a, k, i))
+            y = 0.5 * (get(a, n + i, k) - get(a, n + k, i))
+            put(out, x, i, k)
+            put(out, x, k, i)
+            put(out, y, n + i, k)
+            put(out, -y, n + k, i)
+
+
+@kernel
+def _symmetric_product(a, b, c, n, space, out):
+    """Hermitian part of a b c."""
+    _times(a, b, n, space.half)
+    _times(space.half, c, n, space.product)
+    _hermitian_part(space.product, n, out)
+
+
+@kernel
+def _inverse(a, n, factor, out):
+    """Inverse of a positive definite Hermitian matrix; 0 in the lanes in which it is none."""
+    for i in range(2 * n):
+        for k in range(n):
+            put(factor, get(a, i, k), i, k)
+    fine = hermitian_cholesky(factor, n, n)
+    for c in range(n):  # column c of L^-1 into row c of the lower triangle's mirror
+        for i in range(c, n):
+            x = everywhere(0.0)
+            y = everywhere(0.0)
+            if i == c:
+                x = everywhere(1.0)
+            for k in range(c, i):
+                p = get(factor, i, k)
+                q = get(factor, n + i, k)
+                u = get(out, k, c)
+                v = get(out, n + k, c)
+                x -= p * u - q * v
+                y -= p * v + q * u
+            scale = get(factor, i, i)
+            put(out, x * scale, i, c)
+            put(out, y * scale, n + i, c)
+    for i in range(n):
+        for k in range(i + 1):
+            x = everywhere(0.0)
+            y = everywhere(0.0)
+            for j in range(i, n):
+                p = get(out, j, i)
+                q = -get(out, n + j, i)
+                u = get(out, j, k)
+                v = get(out, n + j, k)
+                x += p * u - q * v
+                y += p * v + q * u
+            put(factor, x, i, k)
+            put(factor, y, n + i, k)
+    for i in range(n):
+        for k in range(i + 1):
+            x = get(factor, i, k)
+            y = get(factor, n + i, k)
+            put(out, x, i, k)
+            put(out, x, k, i)
+            put(out, y, n + i, k)
+            put(out, -y, n + k, i)
+        put(out, 0.0, n + i, i)
+    return fine
+
+
+@kernel
+def _add_scaling(s, y, n, out):
+    """Lower triangle of out += D -> (s D y + y D s) / 2 in coordinates: Re tr E s E' y."""
+    half = 0.5
+    root_half = 0.7071067811865476
+    for i in range(n):
+        for j in range(i + 1):
+            row = i * i + 2 * j
+            for k in range(i + 1):
+                for h in range(k + 1 if k < i else j + 1):
+                    column = k * k + 2 * h
+                    # s_jk y_hi, s_jh y_ki, s_ik y_hj, s_ih y_kj
+                    pr, pi = _product(s, j, k, y, h, i, n)
+                    if h == k and j == i:
+                        put(out, get(out, row, column) + pr, row, column)
+                        continue
+                    if h == k:
+                        rr, ri = _product(s, i, k, y, k, j, n)
+                        put(out, get(out, row, column) + root_half * (pr + rr), row, column)
+                        put(out, get(out, row + 1, column) - root_half * (pi - ri), row + 1, column)
+                        continue
+                    qr, qi = _product(s, j, h, y, k, i, n)
+                    if i == j:
+                        put(out, get(out, row, column) + root_half * (pr + qr), row, column)
+                        put(out, get(out, row, column + 1) - root_half * (pi - qi), row, column + 1)
+                        continue
+                    rr, ri = _product(s, i, k, y, h, j, n)
+                    tr, ti = _product(s, i, h, y, k, j, n)
+                    put(out, get(out, row, column) + half * (pr + qr + rr + tr), row, column)
+                    put(out, get(out, row, column + 1) - half * (pi - qi + ri - ti), row, column + 1)
+                    put(out, get(out, row + 1, column) - half * (pi + qi - ri - ti), row + 1, column)
+                    put(out, get(out, row + 1, column + 1) - half * (pr - qr - rr + tr), row + 1, column + 1)
+
+
+@kernel
+def _product(s, a, b, y, c, d, n):
+    """Real and imaginary part of s_ab y_cd."""
+    p = get(s, a, b)
+    q = get(s, n + a, b)
+    u = get(y, c, d)
+    v = get(y, n + c, d)
+    return p * u - q * v, p * v + q * u
+
+
+@kernel
+def _room(a, d, n, clearance, trial):
+    """How far along d the positive definite a may go: at most 1, and 1 / clearance of the way to the boundary."""
+    low = everywhere(0.0)
+    high = everywhere(clearance)
+    length = high
+    for _ in range(_BISECTIONS + 1):
+        for i in range(n):
+            for k in range(i + 1):
+                put(trial, get(a, i, k) + length * get(d, i, k), i, k)
+                put(trial, get(a, n + i, k) + length * get(d, n + i, k), n + i, k)
+        inside = hermitian_cholesky(trial, n, n)
+        low = where_less(0.0, inside, length, low)
+        high = where_less(0.0, inside, high, length)
+        length = 0.5 * (low + high)
+    return low / clearance
+
+
+@kernel
+def _evaluate(block, rho, space):
+    """Value of f at x; N and its coordinates."""
+    n = block.mix.shape[0]
+    transmit_covariance(block, space.x)
+    value = weighted_crb(block, rho)
+    reduced_gradient(block, space.normal)
+    share = 1.0 / value
+    for i in range(n):
+        for k in range(i + 1):
+            put(space.normal, share * get(space.normal, i, k), i, k)
+            put(space.normal, share * get(space.normal, n + i, k), n + i, k)
+    coordinates(space.normal, n, space.slopes)
+    return value
+
+
+@kernel
+def _update_curvature(size, space, renew):
+    """Bring B up to date from the last step and the change of N; in the lanes to renew, it is what `system` holds.
+
+    Afterwards `system` holds a copy of it.
+    """
+    symmetric_times(space.bend, size, space.step, space.image)
+    for i in range(size):  # the gradient of log f is -N
+        put(space.before, get(space.before, i, 0) - get(space.slopes, i, 0), i, 0)
+    along = inner(space.step, space.before)
+    curved = inner(space.step, space.image)
+    good = where_less(1e-3 * curved, along, 1.0, 0.0)
+    good = where_less(0.0, curved, good, 0.0)
+    gain = where_less(0.0, good, 1.0 / along, 0.0)
+    loss = where_less(0.0, good, 1.0 / curved, 0.0)
+    for i in range(size):
+        u = gain * get(space.before, i, 0)
+        v = loss * get(space.image, i, 0)
+        g = get(space.slopes, i, 0)
+        for k in range(i + 1):
+            b = get(space.bend, i, k) + u * get(space.before, k, 0) - v * get(space.image, k, 0)
+            fresh = get(space.system, i, k) - g * get(space.slopes, k, 0)
+            b = where_less(0.0, renew, fresh, b)
+            put(space.bend, b, i, k)
+            put(space.system, b, i, k)
+
+
+@kernel
+def _solve_for_step(n, sigma_mu, corrected, space):
+    """Steps d and ds for a target x s = sigma mu I."""
+    for i in range(n):
+        for k in range(i + 1):
+            for part in range(2):
+                r = part * n + i
+                t = sigma_mu * get(space.y, r, k) + get(space.normal, r, k)
+                if i == k and part == 0:
+                    t -= 1.0
+                if corrected:
+                    t -= get(space.correction, r, k)
+                put(space.target, t, r, k)
+    coordinates(space.target, n, space.unknown)
+    solve(space.system, n * n, space.unknown)
+    matrix_of(space.unknown, n, space.d)
+    _symmetric_product(space.s, space.d, space.y, n, space, space.ds)
+    for i in range(2 * n):
+        for k in range(n):
+            t = sigma_mu * get(space.y, i, k) - get(space.s, i, k) - get(space.ds, i, k)
+            if corrected:
+                t -= get(space.correction, i, k)
+            put(space.ds, t, i, k)
+
+
+@kernel
+def _move(a, length, d, n):
+    for i in range(2 * n):
+        for k in range(n):
+            put(a, get(a, i, k) + length * get(d, i, k), i, k)
+
+
+@kernel
+def _advance(n, clearance, going, space):
+    """One step of the lanes that go on, B and y being up to date; the shorter of its two lengths."""
+    size = n * n
+    _add_scaling(space.s, space.y, n, space.system)
+    fine = where_less(0.0, tiled_cholesky(space.system, size), going, 0.0)
+    mu = _trace_of_product(space.x, space.s, n) / (1.0 * n)
+    _solve_for_step(n, everywhere(0.0), False, space)
+    p = _room(space.x, space.d, n, clearance, space.trial)
+    q = _room(space.s, space.ds, n, clearance, space.trial)
+    ahead = _trace_of_product(space.x, space.s, n)
+    ahead += p * _trace_of_product(space.d, space.s, n) + q * _trace_of_product(space.x, space.ds, n)
+    ahead += p * q * _trace_of_product(space.d, space.ds, n)
+    share = where_less(0.0, ahead, ahead / (mu * n), 0.0)
+    sigma = share * share * share
+    sigma = where_less(sigma, _LARGEST_SIGMA, sigma, _LARGEST_SIGMA)
+    sigma = where_less(_LEAST_SIGMA, sigma, sigma, _LEAST_SIGMA)
+    _symmetric_product(space.ds, space.d, space.y, n, space, space.correction)
+    _solve_for_step(n, sigma * mu, True, space)
+    p = where_less(0.0, fine, _room(space.x, space.d, n, clearance, space.trial), 0.0)
+    q = where_less(0.0, fine, _room(space.s, space.ds, n, clearance, space.trial), 0.0)
+    for i in range(size):
+        put(space.step, p * get(space.unknown, i, 0), i, 0)
+    _move(space.x, p, space.d, n)
+    _move(space.s, q, space.ds, n)
+    return where_less(p, q, p, q)
+
+
+@kernel
+def _start(block, rho, n, space):
+    """Begin at balanced codeword powers: x = (1 - share) R diag(p) R^T + share I / n."""
+    balance(block, rho)
+    for i in range(n):
+        for k in range(i + 1):
+            x = everywhere(0.0)
+            for j in range(i, n):  # mix is upper triangular
+                x += get(block.mix, i, j) * get(block.powers, j, 0) * get(block.mix, k, j)
+            x *= 1.0 - _EQUAL
+            if i == k:
+                x += _EQUAL / n
+            put(space.x, x, i, k)
+            put(space.x, x, k, i)
+            put(space.x, 0.0, n + i, k)
+            put(space.x, 0.0, n + k, i)
+
+
+@kernel
+def _first_slack(n, space):
+    """Slack mu x^-1, with mu from the spread of N, sqrt(tr x N^2 - 1): at an optimum N is the identity where x is.
+
+    tr x N is 1 at any x.
+    """
+    for i in range(n):
+        for k in range(i):
+            put(space.normal, get(space.normal, i, k), k, i)
+            put(space.normal, -get(space.normal, n + i, k), n + k, i)
+    _times(space.x, space.normal, n, space.half)
+    spread = _trace_of_product(space.half, space.normal, n) - 1.0
+    mu = (_FIRST_MU / n) * root(where_less(0.0, spread, spread, 0.0))
+    mu = where_less(_LEAST_MU, mu, mu, _LEAST_MU)
+    for i in range(2 * n):
+        for k in range(n):
+            put(space.s, mu * get(space.y, i, k), i, k)
+
+
+@kernel
+def _certified(n, tolerance, space):
+    """1 in the lanes in which the gap is below the tolerance: (1 + tolerance) / tr x - N is positive definite."""
+    level = (1.0 + tolerance) / _trace(space.x, n)
+    for i in range(n):
+        for k in range(i + 1):
+            put(space.trial, -get(space.normal, i, k), i, k)
+            put(space.trial, -get(space.normal, n + i, k), n + i, k)
+        put(space.trial, level - get(space.normal, i, i), i, i)
+    return hermitian_cholesky(space.trial, n, n)
+
+
+@kernel
+def interior_designs(draws, powers, rho, wanted, careful, tolerance):
+    """Designs where they are wanted, each from where its draw begins.
+
+    Parameters
+    ----------
+    draws
+        `block.Draws` of the batch.
+    powers
+        Codeword powers to begin with, (batch, n), of unit sum.
+    rho
+        Weights.
+    wanted
+        Of which draws and weights, (batch, rho).
+    careful
+        Whether to go the slower way that does not fail.
+    tolerance
+        Certified gap at which to stop.
+
+    Returns
+    -------
+    x (batch, rho, n, n) of unit trace, 0 where nothing was found; evaluations (batch, rho), 0 where nothing was wanted.
+    """
+    batch, n, _ = draws.mix.shape
+    x = np.zeros((batch, rho.size, n, n), np.complex128)
+    evaluations = np.zeros((batch, rho.size), np.int64)
+    items = np.argwhere(wanted.T)  # weight by weight: designs for one weight take about the same time
+    block = new_block(draws, n)
+    space = _new_space(n)
+    bending = curvature_work(block)
+    weight = lane_zeros(1, 1)
+    for first in range(0, len(items), LANES):
+        used = min(LANES, len(items) - first)
+        for lane in range(LANES):
+            w, b = items[first + min(lane, used - 1)]  # lanes without an item repeat the last one
+            load_draw(block, draws, b, lane)
+            weight[0, 0, lane] = rho[w]
+            for i in range(n):
+                block.powers[i, 0, lane] = powers[b, i]
+        _start(block, get(weight, 0, 0), n, space)
+        _follow(block, get(weight, 0, 0), careful, tolerance, space, bending)
+        for lane in range(used):
+            w, b = items[first + lane]
+            evaluations[b, w] = int(space.spent[0, 0, lane])
+            if space.through[0, 0, lane] > 0.0:
+                _keep(space.x, n, lane, x[b, w])
+    return x, evaluations
+
+
+@kernel
+def _follow(block, rho, careful, tolerance, space, bending):
+    """Take steps in every lane until all are certified or broken down; a lane that is through stays where it is."""
+    n = block.mix.shape[0]
+    clearance = _CAREFUL if careful else _BOLD
+    renew_below = np.inf if careful else _SHORT
+    put(space.through, 0.0, 0, 0)
+    put(space.spent, 0.0, 0, 0)
+    going = everywhere(1.0)
+    length = everywhere(0.0)
+    for turn in range(_MOST_CAREFUL if careful else _MOST_BOLD):
+        value = _evaluate(block, rho, space)
+        going = where_less(value, np.inf, going, 0.0)
+        put(space.spent, get(space.spent, 0, 0) + going, 0, 0)
+        passed = where_less(0.0, _certified(n, tolerance, space), going, 0.0)
+        put(space.through, get(space.through, 0, 0) + passed, 0, 0)
+        going -= passed
+        going = where_less(0.0, _inverse(space.x, n, space.trial, space.y), going, 0.0)
+        if largest_lane(going) == 0.0:
+            return
+        if turn == 0:
+            _first_slack(n, space)
+        renew = where_less(length, renew_below, going, 0.0)
+        if largest_lane(renew) > 0.0:
+            space.system[:] = 0.0
+            add_curvature(block, rho, value, bending, space.system)
+        _update_curvature(n * n, space, renew)
+        for i in range(n * n):
+            put(space.before, get(space.slopes, i, 0), i, 0)
+        length = _advance(n, clearance, going, space)
+
+
+@kernel
+def _keep(x, n, lane, out):
+    """Keep a lane's covariance, scaled to unit trace."""
+    total = 0.0
+    for i in range(n):
+        total += x[i, i, lane]
+    for i in range(n):
+        for k in range(n):
+            out[i, k] = complex(x[i, k, lane] / total, x[n + i, k, lane] / total)
