@@ -5,8 +5,9 @@ with J = L L^T and the responses v_r = J^-1 F_r that the gradient needs as well.
 products m^T D c of a column m of the mixing matrix with a vector c; L is what `efim` leaves behind: the factor of the
 gains' block, then that of the whitened equivalent FIM.
 
-A Hermitian D has real coordinates in an orthonormal basis: row i of its lower triangle takes the places i^2 to
-i^2 + 2 i, real and imaginary parts of D_i0, D_i1, ... times sqrt 2, then D_ii.
+A Hermitian D has real coordinates in an orthonormal basis, column by column of its lower triangle: D_kk, then real and
+imaginary parts of D_k+1,k, D_k+2,k, ... times sqrt 2. As the mixing matrix is upper triangular, the entry of the gain
+of path h sees columns up to h only, and so does its row of L^-1 J(D) v: half of the work falls away.
 """
 
 import math
@@ -17,10 +18,17 @@ import numpy as np
 from ..accelerate import kernel
 from ..lanes import everywhere, get, lane_zeros, put, root, where_less
 from .efim import KINDS, relative_phase
-from .tiles import add_products
+from .tiles import TILE, add_products
 
 ROOT2 = math.sqrt(2.0)
 _HALF = math.sqrt(0.5)
+
+
+@kernel
+def coordinate(i, k, n):
+    """Place of D_kk, i = k, or of the real part of D_ik, i > k; the imaginary part follows."""
+    first = k * (2 * n - k)
+    return first if i == k else first + 2 * (i - k) - 1
 
 
 @kernel
@@ -28,30 +36,33 @@ def coordinates(matrix, n, out):
     """Coordinates of a Hermitian matrix (2 n, n, lane), of which the lower triangle is read: (n^2, 1, lane)."""
     for i in range(n):
         for k in range(i):
-            put(out, ROOT2 * get(matrix, i, k), i * i + 2 * k, 0)
-            put(out, ROOT2 * get(matrix, n + i, k), i * i + 2 * k + 1, 0)
-        put(out, get(matrix, i, i), i * i + 2 * i, 0)
+            e = coordinate(i, k, n)
+            put(out, ROOT2 * get(matrix, i, k), e, 0)
+            put(out, ROOT2 * get(matrix, n + i, k), e + 1, 0)
+        put(out, get(matrix, i, i), coordinate(i, i, n), 0)
 
 
 @kernel
 def matrix_of(vector, n, out):
-    """The Hermitian matrix with these coordinates: both triangles."""
+    """Matrix with these coordinates: both triangles."""
     for i in range(n):
         for k in range(i):
-            x = _HALF * get(vector, i * i + 2 * k, 0)
-            y = _HALF * get(vector, i * i + 2 * k + 1, 0)
+            e = coordinate(i, k, n)
+            x = _HALF * get(vector, e, 0)
+            y = _HALF * get(vector, e + 1, 0)
             put(out, x, i, k)
             put(out, x, k, i)
             put(out, y, n + i, k)
             put(out, -y, n + k, i)
-        put(out, get(vector, i * i + 2 * i, 0), i, i)
+        put(out, get(vector, coordinate(i, i, n), 0), i, i)
         put(out, 0.0, n + i, i)
 
 
 class CurvatureWork(NamedTuple):
-    """Buffers of `add_curvature`. An odd number of columns keeps rows of forms out of each other's way in the cache."""
+    """Buffers of `add_curvature`. An odd number of columns keeps rows out of each other's way in the cache."""
 
-    forms: np.ndarray  # (n^2, columns)
+    forms: np.ndarray  # L^-1 J(D) v: (n^2, columns), gain by gain all responses, then theirs of angles and delays
+    raw: np.ndarray  # entries of angles and delays of J(D) v: (n^2, 3 * n + 1)
     driven: np.ndarray  # weights and phases times a response, by transmit column: (2 * n, 1)
     seen: np.ndarray  # c of every entry of J(D) v: (kinds * n, 2 * n)
     rest: np.ndarray  # entries of angles and delays for four D
@@ -61,14 +72,16 @@ class CurvatureWork(NamedTuple):
 def curvature_work(block):
     """Buffers for a block."""
     count = block.mix.shape[0]
-    columns = block.bistatic_work.efim.shape[0]  # more entries before they are solved than after
+    columns = 0
     for work in (block.bistatic_work, block.monostatic_work):
         columns += work.vectors.shape[1] * (count + work.triangle.shape[0])
+    inner = block.bistatic_work.efim.shape[0]
     return CurvatureWork(
         lane_zeros(count * count, columns + 1 - columns % 2),
+        lane_zeros(count * count, inner + 1 - inner % 2),
         lane_zeros(2 * count, 1),
         lane_zeros(KINDS * count // 2, 2 * count),
-        lane_zeros(block.bistatic_work.efim.shape[0], 4),
+        lane_zeros(inner, 4),
     )
 
 
@@ -76,16 +89,30 @@ def curvature_work(block):
 def add_curvature(block, rho, value, space, out):
     """Lower triangle of out += second derivatives of f / value at the S that was evaluated last, f = value there."""
     count = block.mix.shape[0]
-    used = _link_forms(block.mix, block.bistatic, block.bistatic_work, rho / value, space, 0)
-    used = _link_forms(block.mix, block.monostatic, block.monostatic_work, (1.0 - rho) / value, space, used)
-    add_products(space.forms, count * count, used, out)
+    n = count // 2
+    bistatic = block.bistatic_work.vectors.shape[1]
+    each = 2 * (bistatic + block.monostatic_work.vectors.shape[1])  # columns for a gain: real and imaginary parts
+    last = n * each
+    last = _link_forms(block.mix, block.bistatic, block.bistatic_work, rho / value, 0, each, last, space)
+    last = _link_forms(
+        block.mix, block.monostatic, block.monostatic_work, (1.0 - rho) / value, 2 * bistatic, each, last, space
+    )
+    for h in range(n):
+        add_products(space.forms, _seen_by_gain(h, count), h * each, (h + 1) * each, out)
+    add_products(space.forms, count * count, n * each, last, out)
 
 
 @kernel
-def _link_forms(mix, link, work, weight, space, used):
-    """L^-1 J(D) v_r of a link, times sqrt(2 weight), over all coordinates of D; the number of the next column.
+def _seen_by_gain(h, count):
+    """How many coordinates, in whole tiles, the gain of path h may see: columns up to h."""
+    return -(-(h + 1) * (2 * count - h - 1) // TILE) * TILE
 
-    For every response: gains (real parts, imaginary parts), then positions.
+
+@kernel
+def _link_forms(mix, link, work, weight, first, each, last, space):
+    """Columns of a link, times sqrt(2 weight): of gain h from h * each + first on, of the rest from `last` on.
+
+    Returns where the next rest goes.
     """
     count = mix.shape[0]
     n = link.phasor.shape[0]
@@ -94,14 +121,16 @@ def _link_forms(mix, link, work, weight, space, used):
         for s in range(KINDS):
             for k in range(n):
                 _look(mix, link, work.vectors, row, s, k, scale, space)
-        for i in range(count):
-            for k in range(i):
-                _form_pair(mix, link, i, k, space, used)
-            _form_single(mix, link, i, space, used)
+        for k in range(count):
+            _form_single(mix, link.fold, k, space, first, each)
+            for i in range(k + 1, count):
+                _form_pair(mix, link.fold, i, k, space, first, each)
         for e in range(0, count * count, 4):
-            _half_solve(link, work, weight, e, space.forms, used, space.rest)
-        used += count + work.triangle.shape[0]
-    return used
+            _half_solve_gains(work, weight, e, first, each, space)
+            _half_solve_rest(link, work, weight, e, last, space)
+        first += 2
+        last += work.triangle.shape[0]
+    return last
 
 
 @kernel
@@ -135,16 +164,14 @@ def _look(mix, link, vectors, row, s, k, scale, space):
 
 
 @kernel
-def _form_pair(mix, link, i, k, space, used):
+def _form_pair(mix, fold, i, k, space, first, each):
     """Re and Im m^T D c for the real and the imaginary coordinate of D_ik, k < i."""
     count = mix.shape[0]
     n = count // 2
-    forms = space.forms
-    e = i * i + 2 * k
-    rest = used + count
-    for r in range(rest, rest + link.fold[KINDS - 1] * n):
-        put(forms, 0.0, e, r)
-        put(forms, 0.0, e + 1, r)
+    e = coordinate(i, k, count)
+    for r in range(fold[KINDS - 1] * n):
+        put(space.raw, 0.0, e, r)
+        put(space.raw, 0.0, e + 1, r)
     for s in range(KINDS):
         for h in range(n):
             column = n + h if s == 1 else h
@@ -156,85 +183,100 @@ def _form_pair(mix, link, i, k, space, used):
             x = q * get(space.seen, a, i)
             y = q * get(space.seen, a, count + i)
             if s == 0:
-                put(forms, u + x, e, used + h)
-                put(forms, v + y, e, used + n + h)
-                put(forms, y - v, e + 1, used + h)
-                put(forms, u - x, e + 1, used + n + h)
+                place = h * each + first
+                put(space.forms, u + x, e, place)
+                put(space.forms, v + y, e, place + 1)
+                put(space.forms, y - v, e + 1, place)
+                put(space.forms, u - x, e + 1, place + 1)
             else:
-                r = rest + (link.fold[s] - 1) * n + h
-                put(forms, get(forms, e, r) + (u + x), e, r)
-                put(forms, get(forms, e + 1, r) + (y - v), e + 1, r)
+                r = (fold[s] - 1) * n + h
+                put(space.raw, get(space.raw, e, r) + (u + x), e, r)
+                put(space.raw, get(space.raw, e + 1, r) + (y - v), e + 1, r)
 
 
 @kernel
-def _form_single(mix, link, i, space, used):
-    """The same for the coordinate D_ii."""
+def _form_single(mix, fold, k, space, first, each):
+    """The same for the coordinate D_kk."""
     count = mix.shape[0]
     n = count // 2
-    forms = space.forms
-    e = i * i + 2 * i
-    rest = used + count
-    for r in range(rest, rest + link.fold[KINDS - 1] * n):
-        put(forms, 0.0, e, r)
+    e = coordinate(k, k, count)
+    for r in range(fold[KINDS - 1] * n):
+        put(space.raw, 0.0, e, r)
     for s in range(KINDS):
         for h in range(n):
-            p = get(mix, i, n + h if s == 1 else h)
-            x = p * get(space.seen, s * n + h, i)
+            p = get(mix, k, n + h if s == 1 else h)
+            x = p * get(space.seen, s * n + h, k)
             if s == 0:
-                put(forms, x, e, used + h)
-                put(forms, p * get(space.seen, h, count + i), e, used + n + h)
+                put(space.forms, x, e, h * each + first)
+                put(space.forms, p * get(space.seen, h, count + k), e, h * each + first + 1)
             else:
-                r = rest + (link.fold[s] - 1) * n + h
-                put(forms, get(forms, e, r) + x, e, r)
+                r = (fold[s] - 1) * n + h
+                put(space.raw, get(space.raw, e, r) + x, e, r)
 
 
 @kernel
-def _half_solve(link, work, weight, e, forms, used, rest):
-    """Multiply rows e..e+3 of forms, from column `used` on, by L^-1 in place; 0 in the lanes without weight."""
-    n = link.phasor.shape[0]
-    inner = work.efim.shape[0]
-    m = work.triangle.shape[0]
-    size = n + inner
+def _half_solve_gains(work, weight, e, first, each, space):
+    """L^-1 in the gains' columns of rows e..e+3 of forms, in place; 0 in the lanes without weight."""
+    n = work.gains.shape[1]
+    count = 2 * n
+    size = n + work.efim.shape[0]
+    forms = space.forms
     for k in range(n):
+        if e >= _seen_by_gain(k, count):
+            continue
+        place = k * each + first
         for r in range(e, e + 4, 2):
-            x = get(forms, r, used + k)
-            y = get(forms, r, used + n + k)
-            z = get(forms, r + 1, used + k)
-            w = get(forms, r + 1, used + n + k)
+            x = get(forms, r, place)
+            y = get(forms, r, place + 1)
+            z = get(forms, r + 1, place)
+            w = get(forms, r + 1, place + 1)
             for h in range(k):
+                if e >= _seen_by_gain(h, count):
+                    continue
                 p = get(work.gains, k, h)
                 q = get(work.gains, size + k, h)
-                a = get(forms, r, used + h)
-                b = get(forms, r, used + n + h)
-                c = get(forms, r + 1, used + h)
-                d = get(forms, r + 1, used + n + h)
+                other = h * each + first
+                a = get(forms, r, other)
+                b = get(forms, r, other + 1)
+                c = get(forms, r + 1, other)
+                d = get(forms, r + 1, other + 1)
                 x -= p * a - q * b
                 y -= p * b + q * a
                 z -= p * c - q * d
                 w -= p * d + q * c
             scale = where_less(0.0, weight, get(work.gains, k, k), 0.0)
-            put(forms, x * scale, r, used + k)
-            put(forms, y * scale, r, used + n + k)
-            put(forms, z * scale, r + 1, used + k)
-            put(forms, w * scale, r + 1, used + n + k)
-    first = used + 2 * n
-    for i in range(inner):
-        x = get(forms, e, first + i)
-        y = get(forms, e + 1, first + i)
-        z = get(forms, e + 2, first + i)
-        w = get(forms, e + 3, first + i)
+            put(forms, x * scale, r, place)
+            put(forms, y * scale, r, place + 1)
+            put(forms, z * scale, r + 1, place)
+            put(forms, w * scale, r + 1, place + 1)
+    for i in range(work.efim.shape[0]):
+        x = get(space.raw, e, i)
+        y = get(space.raw, e + 1, i)
+        z = get(space.raw, e + 2, i)
+        w = get(space.raw, e + 3, i)
         for h in range(n):
+            if e >= _seen_by_gain(h, count):
+                continue
             p = get(work.gains, n + i, h)
             q = get(work.gains, size + n + i, h)
-            x -= p * get(forms, e, used + h) - q * get(forms, e, used + n + h)
-            y -= p * get(forms, e + 1, used + h) - q * get(forms, e + 1, used + n + h)
-            z -= p * get(forms, e + 2, used + h) - q * get(forms, e + 2, used + n + h)
-            w -= p * get(forms, e + 3, used + h) - q * get(forms, e + 3, used + n + h)
-        put(rest, x, i, 0)
-        put(rest, y, i, 1)
-        put(rest, z, i, 2)
-        put(rest, w, i, 3)
-    for a in range(m):
+            place = h * each + first
+            x -= p * get(forms, e, place) - q * get(forms, e, place + 1)
+            y -= p * get(forms, e + 1, place) - q * get(forms, e + 1, place + 1)
+            z -= p * get(forms, e + 2, place) - q * get(forms, e + 2, place + 1)
+            w -= p * get(forms, e + 3, place) - q * get(forms, e + 3, place + 1)
+        put(space.rest, x, i, 0)
+        put(space.rest, y, i, 1)
+        put(space.rest, z, i, 2)
+        put(space.rest, w, i, 3)
+
+
+@kernel
+def _half_solve_rest(link, work, weight, e, last, space):
+    """L^-1 of what the gains leave of angles and delays into rows e..e+3 of forms, from column `last` on."""
+    inner = work.efim.shape[0]
+    forms = space.forms
+    rest = space.rest
+    for a in range(work.triangle.shape[0]):
         x = get(rest, a, 0)
         y = get(rest, a, 1)
         z = get(rest, a, 2)
@@ -252,12 +294,12 @@ def _half_solve(link, work, weight, e, forms, used, rest):
                 w += p * get(rest, i, 3)
         for b in range(a):
             p = get(work.triangle, a, b)
-            x -= p * get(forms, e, first + b)
-            y -= p * get(forms, e + 1, first + b)
-            z -= p * get(forms, e + 2, first + b)
-            w -= p * get(forms, e + 3, first + b)
+            x -= p * get(forms, e, last + b)
+            y -= p * get(forms, e + 1, last + b)
+            z -= p * get(forms, e + 2, last + b)
+            w -= p * get(forms, e + 3, last + b)
         scale = where_less(0.0, weight, get(work.triangle, a, a), 0.0)
-        put(forms, x * scale, e, first + a)
-        put(forms, y * scale, e + 1, first + a)
-        put(forms, z * scale, e + 2, first + a)
-        put(forms, w * scale, e + 3, first + a)
+        put(forms, x * scale, e, last + a)
+        put(forms, y * scale, e + 1, last + a)
+        put(forms, z * scale, e + 2, last + a)
+        put(forms, w * scale, e + 3, last + a)

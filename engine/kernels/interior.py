@@ -21,7 +21,7 @@ import numpy as np
 from ..accelerate import kernel
 from ..lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
 from .block import balance, load_draw, new_block, reduced_gradient, transmit_covariance, weighted_crb
-from .curvature import add_curvature, coordinates, curvature_work, matrix_of
+from .curvature import add_curvature, coordinate, coordinates, curvature_work, matrix_of
 from .packs import hermitian_cholesky, inner
 from .tiles import solve, symmetric_times, tiled_cholesky
 
@@ -31,10 +31,10 @@ _LEAST_SIGMA, _LARGEST_SIGMA = 1e-4, 0.5
 _LEAST_MU = 1e-4
 _BISECTIONS = 5
 # A bold step may go to 1/1.05 of the way to the boundary, and curvature is computed anew only after a step of less than
-# 0.8. A careful one goes to 2/3, with the curvature computed at every step: some optima lie on the edge of where f
+# 0.6. A careful one goes to 2/3, with the curvature computed at every step: some optima lie on the edge of where f
 # exists (a path without power), and close to it no model of f holds for long.
 _BOLD, _CAREFUL = 1.05, 1.5
-_SHORT = 0.8
+_SHORT = 0.6
 _MOST_BOLD, _MOST_CAREFUL = 16, 40  # evaluations
 
 
@@ -207,12 +207,12 @@ def _add_scaling(s, y, n, out):
     """Lower triangle of out += D -> (s D y + y D s) / 2 in coordinates: Re tr E s E' y."""
     half = 0.5
     root_half = 0.7071067811865476
-    for i in range(n):
-        for j in range(i + 1):
-            row = i * i + 2 * j
-            for k in range(i + 1):
-                for h in range(k + 1 if k < i else j + 1):
-                    column = k * k + 2 * h
+    for j in range(n):
+        for i in range(j, n):
+            row = coordinate(i, j, n)
+            for h in range(j + 1):
+                for k in range(h, n if h < j else i + 1):
+                    column = coordinate(k, h, n)
                     # s_jk y_hi, s_jh y_ki, s_ik y_hj, s_ih y_kj
                     pr, pi = _product(s, j, k, y, h, i, n)
                     if h == k and j == i:

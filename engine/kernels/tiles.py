@@ -65,11 +65,11 @@ def _add_row(out, i, j, sums, sign):
 
 
 @kernel
-def add_products(rows, n, columns, out):
-    """Lower triangle of out += a a^T, a the first n rows and `columns` columns of rows; corners above it change."""
+def add_products(rows, n, first, end, out):
+    """Lower triangle of out += a a^T, a the first n rows of `rows` in columns first..end; corners above it change."""
     for i in range(0, n, TILE):
         for j in range(0, i + 1, TILE):
-            p, q, r, s = _row_products(rows, i, j, 0, columns)
+            p, q, r, s = _row_products(rows, i, j, first, end)
             _add_row(out, i, j, p, 1.0)
             _add_row(out, i + 1, j, q, 1.0)
             _add_row(out, i + 2, j, r, 1.0)
