@@ -11,7 +11,7 @@ import pytest
 from naive import Case
 
 from engine import DrawModel, Draws, Link, Scenario, bistatic_link, monostatic_link, sample
-from engine.kernels import descent, ladder
+from engine.kernels import descent, interior, interiorpowers
 
 Array = np.ndarray
 
@@ -154,8 +154,8 @@ def lose_descent(monkeypatch: pytest.MonkeyPatch, draws: int) -> None:
     monkeypatch.setattr(descent, "descend", stuck)
 
 
-def lose_barrier(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the barrier method leave a gap of 0.1."""
-    for name in ("design_covariance", "design_powers"):
-        native = getattr(ladder, name)
-        monkeypatch.setattr(ladder, name, lambda *args, native=native: (native(*args)[0], 0.1, 1))
+def lose_interior(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the interior-point methods find nothing."""
+    for module, name in ((interior, "interior_designs"), (interiorpowers, "interior_powers")):
+        native = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *args, native=native: tuple(0 * found for found in native(*args)))

@@ -5,7 +5,7 @@ from typing import Any
 import naive
 import numpy as np
 import pytest
-from engine_cases import case_at, case_of, drops, lose_barrier, lose_descent, random_covariance, setup
+from engine_cases import case_at, case_of, drops, lose_descent, lose_interior, random_covariance, setup
 
 from engine import DesignError, Solver, build_problem, certified_gap, design, mix_beamformers, mix_covariances
 from engine.beamforming import conic, weighted
@@ -90,7 +90,7 @@ def test_the_last_rung_refines_clarabels_point(monkeypatch: pytest.MonkeyPatch, 
     solve = {"covariances": weighted.solve_fdb, "powers": weighted.solve_cpa}[family]
     expected = solve(problem, rho, 1e-6)
     lose_descent(monkeypatch, 2)
-    lose_barrier(monkeypatch)
+    lose_interior(monkeypatch)
     found = solve(problem, rho, 1e-6)
     assert (found.solver == Solver.CLARABEL).all()
     assert found.gap.max() <= 1e-6
@@ -106,11 +106,11 @@ def test_clarabel_without_a_point_leaves_the_best_native_design(monkeypatch: pyt
     problem, rho = build_problem(*drops(2)), np.array([0.5])
     monkeypatch.setattr(conic, "_solve", lambda *_, **__: False)
     lose_descent(monkeypatch, 2)
-    lose_barrier(monkeypatch)
+    lose_interior(monkeypatch)
     for solve in (weighted.solve_fdb, weighted.solve_cpa):
         found = solve(problem, rho, 1e-6)
-        assert (found.gap == 0.1).all()
-        assert (found.solver == Solver.BARRIER).all()
+        assert ((found.gap > 0.01) & (found.gap < 10.0)).all()
+        assert (found.solver == Solver.LBFGS).all()
     with pytest.raises(DesignError, match=r"no point for \(15\) of draw 1 at rho = 0.5"):
         conic.weighted_crb(problem, 1, 0.5)
     for program in (conic.beamformer_mismatch, conic.covariance_mismatch):
@@ -124,7 +124,7 @@ def test_a_worse_point_replaces_nothing(monkeypatch: pytest.MonkeyPatch, family:
     problem, rho = build_problem(*drops(2)), np.array([0.5])
     solve = {"fdb": weighted.solve_fdb, "cpa": weighted.solve_cpa}[family]
     kept = solve(problem, rho, 1e-6)
-    lose_barrier(monkeypatch)
+    lose_interior(monkeypatch)
     monkeypatch.setattr(weighted, f"_{family}_by_clarabel", lambda *_: None)
     found = solve(problem, rho, 1e-12)
     assert (found.gap <= 1e-6).all()

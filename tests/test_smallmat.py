@@ -54,15 +54,6 @@ def test_cholesky_and_its_solves(seed: int, n: int) -> None:
 @pytest.mark.parametrize("a", [np.zeros((2, 2)), np.array([[1.0, 2.0], [2.0, 1.0]]), np.array([[np.nan]]), -np.eye(3)])
 def test_cholesky_refuses_what_is_not_positive(a: Array) -> None:
     assert not smallmat.cholesky(a.copy(), len(a))
-    assert not smallmat.hermitian_cholesky(a.astype(complex), len(a))
-
-
-@given(seed=SEEDS, n=SIZES)
-def test_hermitian_cholesky(seed: int, n: int) -> None:
-    a = hermitian(seed, np.random.default_rng(seed).uniform(0.01, 1.0, n))
-    low = a.copy()
-    assert smallmat.hermitian_cholesky(low, n)
-    np.testing.assert_allclose(low, np.linalg.cholesky(a), rtol=0, atol=1e-12)
 
 
 @given(seed=SEEDS, n=SIZES, rank=st.integers(0, 18))

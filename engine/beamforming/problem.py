@@ -82,10 +82,6 @@ class DenseLink:
         """What `kernels.objective` takes of a link for covariances."""
         return self.covariance_map, self.factor, self.bound_rows
 
-    def over_powers(self) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-        """What `kernels.objective` takes of a link for codeword powers."""
-        return self.power_map, self.factor, self.bound_rows
-
 
 @dataclass(frozen=True)
 class Problem:

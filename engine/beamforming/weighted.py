@@ -1,17 +1,17 @@
 """The weighted-CRB designs fdb-wcrb (12) and cpa-wcrb: a ladder of solvers, judged by the certificate alone.
 
 Rungs: L-BFGS along each draw's trade-off curve, many draws side by side; an interior-point method where that gives up,
-or would take long; a barrier method on the draw's dense maps; last, Clarabel on the reduced cone.
+or would take long; last, Clarabel on the reduced cone.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels import cleaning, descent, interior, ladder
+from ..kernels import cleaning, descent, interior, interiorpowers
 from ..status import Solver
 from .problem import Problem
 
@@ -89,7 +89,7 @@ def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
     weights, places = np.unique(rho, return_inverse=True)
     count = problem.mix.shape[1]
     wanted = _identifiable(problem, weights)
-    found = _nothing(wanted, count)
+    found = _nothing(wanted, np.zeros((count, count), np.complex128))
     bold = problem.scenario.tx_antennas >= (_MANY_ALONG_A_CURVE if weights.size >= _CURVE else _MANY_ANTENNAS)
     if not bold:
         start = _factor_of(problem, _balanced(problem, weights))
@@ -103,7 +103,7 @@ def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
                 problem.arrays, problem.apa, weights, left, careful, _MARGIN * tolerance
             )
             _judge(problem, weights, tolerance, left, x, evaluations, Solver.INTERIOR, found)
-    _climb(problem, weights, tolerance, (_fdb_by_barrier, _fdb_by_clarabel), found)
+    _climb(problem, weights, tolerance, _fdb_by_clarabel, found)
     x, gap, iterations, solver = found
     return Solution(x, None, gap, iterations, solver).at(places)
 
@@ -115,9 +115,10 @@ def _identifiable(problem: Problem, rho: NDArray[np.float64]) -> NDArray[np.bool
     return wanted
 
 
-def _nothing(wanted: NDArray[np.bool_], count: int) -> _Found:
-    x = np.zeros((*wanted.shape, count, count), np.complex128)
-    return x, np.full(wanted.shape, np.nan), np.where(wanted, 0, -1), np.full(wanted.shape, int(Solver.NONE))
+def _nothing(wanted: NDArray[np.bool_], empty: NDArray[Any]) -> _Found:
+    """No design anywhere yet; an empty one is kept where none exists."""
+    designs = np.zeros((*wanted.shape, *empty.shape), empty.dtype)
+    return designs, np.full(wanted.shape, np.nan), np.where(wanted, 0, -1), np.full(wanted.shape, int(Solver.NONE))
 
 
 def _judge(
@@ -125,18 +126,30 @@ def _judge(
     rho: NDArray[np.float64],
     tolerance: float,
     wanted: NDArray[np.bool_],
-    x: NDArray[np.complex128],
+    made: NDArray[Any],
     evaluations: NDArray[np.int64],
     solver: Solver,
     found: _Found,
 ) -> None:
-    """Clean and certify a rung's designs; the better certificate wins, in place."""
+    """Clean and certify what a rung made, covariances or powers; the better certificate wins, in place."""
     designs, gap, iterations, solvers = found
     iterations[wanted] += evaluations[wanted]
-    made = wanted & (x != 0.0).any(axis=(2, 3))
-    own = cleaning.certified_covariances(problem.arrays, rho, x, made, True, tolerance, CLEANING)
-    better = made & ~(gap <= own)
-    designs[better], gap[better], solvers[better] = x[better], own[better], int(solver)
+    there = wanted & (made != 0.0).any(axis=tuple(range(2, made.ndim)))
+    own = _certify(problem, rho, tolerance, there, made)
+    better = there & ~(gap <= own)
+    designs[better], gap[better], solvers[better] = made[better], own[better], int(solver)
+
+
+def _certify(
+    problem: Problem, rho: NDArray[np.float64], tolerance: float, wanted: NDArray[np.bool_], made: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Gaps of covariances or powers, which are cleaned in place."""
+    if made.ndim == 4:
+        gaps = cleaning.certified_covariances(problem.arrays, rho, made, wanted, True, tolerance, CLEANING)
+    else:
+        made[wanted] = cleaning.clean_rows(made[wanted], CLEANING)
+        gaps = cleaning.certified_powers(problem.arrays, rho, made, wanted)
+    return gaps  # type: ignore[no-any-return]
 
 
 def solve_cpa(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> Solution:
@@ -157,11 +170,18 @@ def solve_cpa(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
         With `powers`.
     """
     weights, places = np.unique(rho, return_inverse=True)
-    points, iterations = _descend(problem, 0, np.sqrt(_balanced(problem, weights)), weights, tolerance)
-    powers = cleaning.clean_roots(points, CLEANING)
-    gap = cleaning.certified_powers(problem.arrays, weights, powers, iterations >= 0)
-    solver = np.where(iterations >= 0, int(Solver.LBFGS), int(Solver.NONE))
-    _climb(problem, weights, tolerance, (_cpa_by_barrier, _cpa_by_clarabel), (powers, gap, iterations, solver))
+    wanted = _identifiable(problem, weights)
+    found = _nothing(wanted, np.zeros(problem.apa.shape[1]))
+    points, evaluations = _descend(problem, 0, np.sqrt(_balanced(problem, weights)), weights, tolerance)
+    _judge(problem, weights, tolerance, wanted, points**2, evaluations, Solver.LBFGS, found)
+    left = wanted & ~(found[1] <= tolerance)
+    if left.any():
+        powers, evaluations = interiorpowers.interior_powers(
+            problem.arrays, problem.apa, weights, left, _MARGIN * tolerance
+        )
+        _judge(problem, weights, tolerance, left, powers, evaluations, Solver.INTERIOR, found)
+    _climb(problem, weights, tolerance, _cpa_by_clarabel, found)
+    powers, gap, iterations, solver = found
     return Solution(problem.covariance_of_powers(powers), powers, gap, iterations, solver).at(places)
 
 
@@ -169,21 +189,18 @@ def _climb(
     problem: Problem,
     rho: NDArray[np.float64],
     tolerance: float,
-    rungs: Sequence[Callable[[Problem, int, float, float], _One]],
+    rung: Callable[[Problem, int, float, float], _One],
     found: _Found,
 ) -> None:
-    """Take each design whose certificate does not hold up the ladder, in place; the better certificate wins."""
+    """Take each design whose certificate does not hold to the last rung, in place; the better certificate wins."""
     designs, gap, iterations, solver = found
     for b, w in np.argwhere((iterations >= 0) & ~(gap <= tolerance)):
-        for rung in rungs:
-            other = rung(problem, int(b), float(rho[w]), tolerance)
-            if other is None:
-                continue
-            iterations[b, w] += other[2]
-            if not gap[b, w] <= other[1]:
-                designs[b, w], gap[b, w], _, solver[b, w] = other
-            if gap[b, w] <= tolerance:
-                break
+        other = rung(problem, int(b), float(rho[w]), tolerance)
+        if other is None:
+            continue
+        iterations[b, w] += other[2]
+        if not gap[b, w] <= other[1]:
+            designs[b, w], gap[b, w], _, solver[b, w] = other
 
 
 def _balanced(problem: Problem, rho: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -219,20 +236,6 @@ def _descend(
     return points, evaluations
 
 
-def _fdb_by_barrier(problem: Problem, draw: int, rho: float, tolerance: float) -> _One:
-    bp, ms = (link.over_covariances() for link in problem.dense(draw))
-    x, gap, steps = ladder.design_covariance(
-        bp, ms, rho, problem.mix[draw], int(problem.rank[draw]), tolerance, CLEANING
-    )
-    return x, gap, steps, Solver.BARRIER
-
-
-def _cpa_by_barrier(problem: Problem, draw: int, rho: float, tolerance: float) -> _One:
-    bp, ms = (link.over_powers() for link in problem.dense(draw))
-    powers, gap, steps = ladder.design_powers(bp, ms, rho, problem.apa[draw], tolerance, CLEANING)
-    return powers, gap, steps, Solver.BARRIER
-
-
 def _fdb_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) -> _One:
     from . import conic  # CVXPY takes longer to import than most designs to make; few need it
 
@@ -247,7 +250,7 @@ def _fdb_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) 
     one, weight = problem.draw(draw), np.array([rho])
     points, evaluations = _descend(one, z.shape[1], start, weight, tolerance)
     x = cleaning.covariances_of_factors(points, z.shape[0], z.shape[1])
-    gap = cleaning.certified_covariances(one.arrays, weight, x, evaluations >= 0, True, tolerance, CLEANING)
+    gap = _certify(one, weight, tolerance, evaluations >= 0, x)
     return x[0, 0], float(gap[0, 0]), int(evaluations[0, 0]), Solver.CLARABEL
 
 
@@ -260,6 +263,6 @@ def _cpa_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) 
     mixed = (1.0 - _POLISH_SHARE) * guess + _POLISH_SHARE * problem.apa[draw]
     one, weight = problem.draw(draw), np.array([rho])
     points, evaluations = _descend(one, 0, np.sqrt(mixed)[None], weight, tolerance)
-    powers = cleaning.clean_roots(points, CLEANING)
-    gap = cleaning.certified_powers(one.arrays, weight, powers, evaluations >= 0)
+    powers = points**2
+    gap = _certify(one, weight, tolerance, evaluations >= 0, powers)
     return powers[0, 0], float(gap[0, 0]), int(evaluations[0, 0]), Solver.CLARABEL

@@ -1,4 +1,4 @@
-"""The certificate of `cleaning` once more, from the dense maps of one draw: for the barrier method and as a check."""
+"""The certificate of `cleaning` once more, from the dense maps of one draw: as a check, and for shared designs."""
 
 import math
 
@@ -21,16 +21,6 @@ def covariance_gap(bp, ms, rho, x, mix, rank, work):
         return math.inf, math.inf
     values, _ = eigen_hermitian(-hermitian_gradient(slopes, mix, rank), rank)
     return value, max(values[0] / value - 1.0, 0.0)  # below 0 is rounding
-
-
-@kernel
-def power_gap(bp, ms, rho, powers, work):
-    """Objective and certified gap of codeword powers of unit sum; (inf, inf) where the FIM is singular."""
-    slopes = np.zeros(powers.size)
-    value = weighted_crb(bp, ms, rho, powers, slopes, work)
-    if not value < math.inf:
-        return math.inf, math.inf
-    return value, max(-slopes.min() / value - 1.0, 0.0)
 
 
 @kernel

@@ -161,28 +161,19 @@ def certified_covariances(draws, rho, x, wanted, clean, tolerance, threshold):
 
 
 @kernel
-def clean_powers(powers, threshold):
-    """Powers without those below threshold of their sum, at unit sum."""
-    total = 0.0
-    for i in range(powers.size):
-        total += powers[i]
+def clean_rows(powers, threshold):
+    """Rows of powers without those below threshold of their sum, at unit sum."""
     out = np.zeros_like(powers)
-    kept = 0.0
-    for i in range(powers.size):
-        if powers[i] >= threshold * total:
-            out[i] = powers[i]
-            kept += powers[i]
-    return out / kept
-
-
-@kernel
-def clean_roots(points, threshold):
-    """Cleaned codeword powers (batch, rho, n) of unit sum from their roots; 0 where the point is."""
-    out = np.zeros_like(points)
-    for b in range(points.shape[0]):
-        for w in range(points.shape[1]):
-            if np.any(points[b, w] != 0.0):
-                out[b, w] = clean_powers(points[b, w] ** 2, threshold)
+    for b in range(powers.shape[0]):
+        total = 0.0
+        for i in range(powers.shape[1]):
+            total += powers[b, i]
+        kept = 0.0
+        for i in range(powers.shape[1]):
+            if powers[b, i] >= threshold * total:
+                out[b, i] = powers[b, i]
+                kept += powers[b, i]
+        out[b] /= kept
     return out
 
 

@@ -2,8 +2,8 @@
 
 A bound is sum_r F_r^T J^-1 F_r with J linear in x, so its second derivative along D is 2 sum_r |L^-1 J(D) v_r|^2,
 with J = L L^T and the responses v_r = J^-1 F_r that the gradient needs as well. Every entry of J(D) v_r is a sum of
-products m^T D c of a column m of the mixing matrix with a vector c; L is what `efim` leaves behind: the factor of the
-gains' block, then that of the whitened equivalent FIM.
+products m^T D c of a column m of the mixing matrix with a vector c, or of (m^T u)(u^T c) for power on a codeword u. L
+is what `efim` leaves behind: the factor of the gains' block, then that of the whitened equivalent FIM.
 
 A Hermitian D has real coordinates in an orthonormal basis, column by column of its lower triangle: D_kk, then real and
 imaginary parts of D_k+1,k, D_k+2,k, ... times sqrt 2. As the mixing matrix is upper triangular, the entry of the gain
@@ -66,66 +66,77 @@ class CurvatureWork(NamedTuple):
     driven: np.ndarray  # weights and phases times a response, by transmit column: (2 * n, 1)
     seen: np.ndarray  # c of every entry of J(D) v: (kinds * n, 2 * n)
     rest: np.ndarray  # entries of angles and delays for four D
+    reach: np.ndarray  # how many rows of forms, in whole tiles, the gain of each path may see
 
 
 @kernel
-def curvature_work(block):
-    """Buffers for a block."""
+def curvature_work(block, powers):
+    """Buffers for a block, over all coordinates of the reduced covariance, or over codeword powers."""
     count = block.mix.shape[0]
+    size = _whole_tiles(count if powers else count * count)
+    reach = np.full(count // 2, size)
+    if not powers:
+        for h in range(count // 2):
+            reach[h] = _whole_tiles(coordinate(h + 1, h + 1, count))
     columns = 0
     for work in (block.bistatic_work, block.monostatic_work):
         columns += work.vectors.shape[1] * (count + work.triangle.shape[0])
     inner = block.bistatic_work.efim.shape[0]
     return CurvatureWork(
-        lane_zeros(count * count, columns + 1 - columns % 2),
-        lane_zeros(count * count, inner + 1 - inner % 2),
+        lane_zeros(size, columns + 1 - columns % 2),
+        lane_zeros(size, inner + 1 - inner % 2),
         lane_zeros(2 * count, 1),
         lane_zeros(KINDS * count // 2, 2 * count),
         lane_zeros(inner, 4),
+        reach,
     )
 
 
 @kernel
-def add_curvature(block, rho, value, space, out):
-    """Lower triangle of out += second derivatives of f / value at the S that was evaluated last, f = value there."""
-    count = block.mix.shape[0]
-    n = count // 2
+def _whole_tiles(count):
+    return -(-count // TILE) * TILE
+
+
+@kernel
+def add_curvature(block, rho, value, powers, space, out):
+    """Lower triangle of out += second derivatives of f / value at the S that was evaluated last, f = value there.
+
+    Along coordinates of the reduced covariance, or along codeword powers.
+    """
+    n = block.mix.shape[0] // 2
     bistatic = block.bistatic_work.vectors.shape[1]
     each = 2 * (bistatic + block.monostatic_work.vectors.shape[1])  # columns for a gain: real and imaginary parts
-    last = n * each
-    last = _link_forms(block.mix, block.bistatic, block.bistatic_work, rho / value, 0, each, last, space)
+    last = _link_forms(block, block.bistatic, block.bistatic_work, rho / value, powers, 0, each, n * each, space)
     last = _link_forms(
-        block.mix, block.monostatic, block.monostatic_work, (1.0 - rho) / value, 2 * bistatic, each, last, space
+        block, block.monostatic, block.monostatic_work, (1.0 - rho) / value, powers, 2 * bistatic, each, last, space
     )
     for h in range(n):
-        add_products(space.forms, _seen_by_gain(h, count), h * each, (h + 1) * each, out)
-    add_products(space.forms, count * count, n * each, last, out)
+        add_products(space.forms, space.reach[h], h * each, (h + 1) * each, out)
+    add_products(space.forms, space.forms.shape[0], n * each, last, out)
 
 
 @kernel
-def _seen_by_gain(h, count):
-    """How many coordinates, in whole tiles, the gain of path h may see: columns up to h."""
-    return -(-(h + 1) * (2 * count - h - 1) // TILE) * TILE
-
-
-@kernel
-def _link_forms(mix, link, work, weight, first, each, last, space):
+def _link_forms(block, link, work, weight, powers, first, each, last, space):
     """Columns of a link, times sqrt(2 weight): of gain h from h * each + first on, of the rest from `last` on.
 
     Returns where the next rest goes.
     """
-    count = mix.shape[0]
+    count = block.mix.shape[0]
     n = link.phasor.shape[0]
     scale = root(where_less(0.0, weight, 2.0 * weight, 0.0))
     for row in range(work.vectors.shape[1]):
         for s in range(KINDS):
             for k in range(n):
-                _look(mix, link, work.vectors, row, s, k, scale, space)
+                _drive(link, work.vectors, row, s, k, scale, space.driven)
+                _see(block.gram if powers else block.mix, powers, s * n + k, space)
         for k in range(count):
-            _form_single(mix, link.fold, k, space, first, each)
+            if powers:
+                _power_form(block.gram, link.fold, k, space, first, each)
+                continue
+            _diagonal_form(block.mix, link.fold, k, space, first, each)
             for i in range(k + 1, count):
-                _form_pair(mix, link.fold, i, k, space, first, each)
-        for e in range(0, count * count, 4):
+                _form_pair(block.mix, link.fold, i, k, space, first, each)
+        for e in range(0, space.forms.shape[0], TILE):
             _half_solve_gains(work, weight, e, first, each, space)
             _half_solve_rest(link, work, weight, e, last, space)
         first += 2
@@ -134,10 +145,9 @@ def _link_forms(mix, link, work, weight, first, each, last, space):
 
 
 @kernel
-def _look(mix, link, vectors, row, s, k, scale, space):
-    """Vector c of the entry of kind s and path k of J(D) v_row, times scale."""
-    count = mix.shape[0]
-    n = count // 2
+def _drive(link, vectors, row, s, k, scale, driven):
+    """Weights and phases of the entry of kind s and path k of J v_row, by transmit column, times scale."""
+    n = link.phasor.shape[0]
     size = vectors.shape[0] // 2
     for h in range(n):
         real, imag = relative_phase(link.phasor, k, h)
@@ -150,17 +160,23 @@ def _look(mix, link, vectors, row, s, k, scale, space):
                     i = link.fold[t] * n + h
                     x += w * get(vectors, i, row)
                     y += w * get(vectors, size + i, row)
-            put(space.driven, scale * (x * real - y * imag), v * n + h, 0)
-            put(space.driven, scale * (x * imag + y * real), count + v * n + h, 0)
+            put(driven, scale * (x * real - y * imag), v * n + h, 0)
+            put(driven, scale * (x * imag + y * real), 2 * n + v * n + h, 0)
+
+
+@kernel
+def _see(columns, powers, place, space):
+    """Vector c = columns * driven; the mixing matrix is upper triangular."""
+    count = columns.shape[0]
     for i in range(count):
         x = everywhere(0.0)
         y = everywhere(0.0)
-        for h in range(i, count):  # mix is upper triangular
-            w = get(mix, i, h)
+        for h in range(0 if powers else i, count):
+            w = get(columns, i, h)
             x += w * get(space.driven, h, 0)
             y += w * get(space.driven, count + h, 0)
-        put(space.seen, x, s * n + k, i)
-        put(space.seen, y, s * n + k, count + i)
+        put(space.seen, x, place, i)
+        put(space.seen, y, place, count + i)
 
 
 @kernel
@@ -195,20 +211,30 @@ def _form_pair(mix, fold, i, k, space, first, each):
 
 
 @kernel
-def _form_single(mix, fold, k, space, first, each):
+def _diagonal_form(mix, fold, k, space, first, each):
     """The same for the coordinate D_kk."""
-    count = mix.shape[0]
-    n = count // 2
-    e = coordinate(k, k, count)
+    _single_form(mix, fold, k, coordinate(k, k, mix.shape[0]), space, first, each)
+
+
+@kernel
+def _power_form(gram, fold, k, space, first, each):
+    """The same for power on codeword k."""
+    _single_form(gram, fold, k, k, space, first, each)
+
+
+@kernel
+def _single_form(columns, fold, k, e, space, first, each):
+    """Re and Im of the entries columns[k, m] c_k into row e."""
+    n = columns.shape[0] // 2
     for r in range(fold[KINDS - 1] * n):
         put(space.raw, 0.0, e, r)
     for s in range(KINDS):
         for h in range(n):
-            p = get(mix, k, n + h if s == 1 else h)
+            p = get(columns, k, n + h if s == 1 else h)
             x = p * get(space.seen, s * n + h, k)
             if s == 0:
                 put(space.forms, x, e, h * each + first)
-                put(space.forms, p * get(space.seen, h, count + k), e, h * each + first + 1)
+                put(space.forms, p * get(space.seen, h, 2 * n + k), e, h * each + first + 1)
             else:
                 r = (fold[s] - 1) * n + h
                 put(space.raw, get(space.raw, e, r) + x, e, r)
@@ -218,11 +244,10 @@ def _form_single(mix, fold, k, space, first, each):
 def _half_solve_gains(work, weight, e, first, each, space):
     """L^-1 in the gains' columns of rows e..e+3 of forms, in place; 0 in the lanes without weight."""
     n = work.gains.shape[1]
-    count = 2 * n
     size = n + work.efim.shape[0]
     forms = space.forms
     for k in range(n):
-        if e >= _seen_by_gain(k, count):
+        if e >= space.reach[k]:
             continue
         place = k * each + first
         for r in range(e, e + 4, 2):
@@ -231,7 +256,7 @@ def _half_solve_gains(work, weight, e, first, each, space):
             z = get(forms, r + 1, place)
             w = get(forms, r + 1, place + 1)
             for h in range(k):
-                if e >= _seen_by_gain(h, count):
+                if e >= space.reach[h]:
                     continue
                 p = get(work.gains, k, h)
                 q = get(work.gains, size + k, h)
@@ -255,7 +280,7 @@ def _half_solve_gains(work, weight, e, first, each, space):
         z = get(space.raw, e + 2, i)
         w = get(space.raw, e + 3, i)
         for h in range(n):
-            if e >= _seen_by_gain(h, count):
+            if e >= space.reach[h]:
                 continue
             p = get(work.gains, n + i, h)
             q = get(work.gains, size + n + i, h)

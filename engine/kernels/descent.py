@@ -28,7 +28,7 @@ from .quasinewton import MEMORY, precondition, quasi_newton
 
 _ARMIJO = 1e-4
 _ROUNDING = 1e-14  # of F, which is of order one
-_MAX_EVALUATIONS, _MAX_FOR_POWERS = 60, 200  # the next rung is fast for factors, slow for powers
+_MAX_EVALUATIONS = 60  # the next rung takes as long
 _MAX_SHORTENED = 20
 _NEAR = 1e-2  # gradient size from which on the certificate is tried
 
@@ -321,7 +321,7 @@ def _from_the_gradient(lane, vectors, state):
 
 
 @kernel
-def _account(places, most, vectors, state, points, evaluations):
+def _account(places, vectors, state, points, evaluations):
     """Count the evaluation in every lane, and keep the points of those that are through with their weight."""
     for lane in range(LANES):
         b = places.draw[lane]
@@ -335,7 +335,7 @@ def _account(places, most, vectors, state, points, evaluations):
             places.shortened[lane] += 1
             if places.shortened[lane] == _MAX_SHORTENED // 2:
                 _from_the_gradient(lane, vectors, state)
-        given_up = places.spent[lane] >= most or places.shortened[lane] >= _MAX_SHORTENED
+        given_up = places.spent[lane] >= _MAX_EVALUATIONS or places.shortened[lane] >= _MAX_SHORTENED
         if state[_PASSED, 0, lane] > 0.0 or given_up:
             _store(vectors.z, lane, points[b, w])
             evaluations[b, w] = places.spent[lane]
@@ -389,7 +389,6 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
     vectors = _new_vectors(size)
     places = _new_places()
     state = lane_zeros(10, 1)
-    most = _MAX_EVALUATIONS if columns > 0 else _MAX_FOR_POWERS
     upcoming = np.int64(0)
     newest = np.int64(-1)
     while True:
@@ -419,4 +418,4 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
         _rescale(good, bend, vectors, columns, newest, state)
         _certify(block, value, power, columns, tolerance, places, state)
         _aim(vectors, columns, newest, state)
-        _account(places, most, vectors, state, points, evaluations)
+        _account(places, vectors, state, points, evaluations)

@@ -22,13 +22,21 @@ from ..accelerate import kernel
 from ..lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
 from .block import balance, load_draw, new_block, reduced_gradient, transmit_covariance, weighted_crb
 from .curvature import add_curvature, coordinate, coordinates, curvature_work, matrix_of
-from .packs import hermitian_cholesky, inner
+from .packs import (
+    hermitian_cholesky,
+    hermitian_inverse,
+    hermitian_part,
+    inner,
+    times,
+    trace,
+    trace_of_product,
+)
 from .tiles import solve, symmetric_times, tiled_cholesky
 
 _EQUAL = 1e-3  # share of equal eigenvalues that keeps the start inside
-_FIRST_MU = 0.8  # times the spread of N at the start, which is about the gap there
-_LEAST_SIGMA, _LARGEST_SIGMA = 1e-4, 0.5
-_LEAST_MU = 1e-4
+FIRST_MU = 0.8  # times the spread of N at the start, which is about the gap there
+LEAST_SIGMA, LARGEST_SIGMA = 1e-4, 0.5
+LEAST_MU = 1e-4
 _BISECTIONS = 5
 # A bold step may go to 1/1.05 of the way to the boundary, and curvature is computed anew only after a step of less than
 # 0.6. A careful one goes to 2/3, with the curvature computed at every step: some optima lie on the edge of where f
@@ -91,115 +99,11 @@ def _new_space(n):
 
 
 @kernel
-def _trace(a, n):
-    total = everywhere(0.0)
-    for i in range(n):
-        total += get(a, i, i)
-    return total
-
-
-@kernel
-def _trace_of_product(a, b, n):
-    """Tr a b of two Hermitian matrices."""
-    total = everywhere(0.0)
-    for i in range(n):
-        for k in range(n):
-            total += get(a, i, k) * get(b, i, k) + get(a, n + i, k) * get(b, n + i, k)
-    return total
-
-
-@kernel
-def _times(a, b, n, out):
-    """Product a b of complex matrices; n is even."""
-    for i in range(n):
-        for k in range(0, n, 2):
-            p = everywhere(0.0)
-            q = everywhere(0.0)
-            r = everywhere(0.0)
-            s = everywhere(0.0)
-            for j in range(n):
-                u = get(a, i, j)
-                v = get(a, n + i, j)
-                x = get(b, j, k)
-                y = get(b, n + j, k)
-                p += u * x - v * y
-                q += u * y + v * x
-                x = get(b, j, k + 1)
-                y = get(b, n + j, k + 1)
-                r += u * x - v * y
-                s += u * y + v * x
-            put(out, p, i, k)
-            put(out, q, n + i, k)
-            put(out, r, i, k + 1)
-            put(out, s, n + i, k + 1)
-
-
-@kernel
-def _hermitian_part(a, n, out):
-    for i in range(n):
-        for k in range(i + 1):
-            x = 0.5 * (get(a, i, k) + get(a, k, i))
-            y = 0.5 * (get(a, n + i, k) - get(a, n + k, i))
-            put(out, x, i, k)
-            put(out, x, k, i)
-            put(out, y, n + i, k)
-            put(out, -y, n + k, i)
-
-
-@kernel
 def _symmetric_product(a, b, c, n, space, out):
     """Hermitian part of a b c."""
-    _times(a, b, n, space.half)
-    _times(space.half, c, n, space.product)
-    _hermitian_part(space.product, n, out)
-
-
-@kernel
-def _inverse(a, n, factor, out):
-    """Inverse of a positive definite Hermitian matrix; 0 in the lanes in which it is none."""
-    for i in range(2 * n):
-        for k in range(n):
-            put(factor, get(a, i, k), i, k)
-    fine = hermitian_cholesky(factor, n, n)
-    for c in range(n):  # column c of L^-1 into row c of the lower triangle's mirror
-        for i in range(c, n):
-            x = everywhere(0.0)
-            y = everywhere(0.0)
-            if i == c:
-                x = everywhere(1.0)
-            for k in range(c, i):
-                p = get(factor, i, k)
-                q = get(factor, n + i, k)
-                u = get(out, k, c)
-                v = get(out, n + k, c)
-                x -= p * u - q * v
-                y -= p * v + q * u
-            scale = get(factor, i, i)
-            put(out, x * scale, i, c)
-            put(out, y * scale, n + i, c)
-    for i in range(n):
-        for k in range(i + 1):
-            x = everywhere(0.0)
-            y = everywhere(0.0)
-            for j in range(i, n):
-                p = get(out, j, i)
-                q = -get(out, n + j, i)
-                u = get(out, j, k)
-                v = get(out, n + j, k)
-                x += p * u - q * v
-                y += p * v + q * u
-            put(factor, x, i, k)
-            put(factor, y, n + i, k)
-    for i in range(n):
-        for k in range(i + 1):
-            x = get(factor, i, k)
-            y = get(factor, n + i, k)
-            put(out, x, i, k)
-            put(out, x, k, i)
-            put(out, y, n + i, k)
-            put(out, -y, n + k, i)
-        put(out, 0.0, n + i, i)
-    return fine
+    times(a, b, n, space.half)
+    times(space.half, c, n, space.product)
+    hermitian_part(space.product, n, out)
 
 
 @kernel
@@ -345,17 +249,17 @@ def _advance(n, clearance, going, space):
     size = n * n
     _add_scaling(space.s, space.y, n, space.system)
     fine = where_less(0.0, tiled_cholesky(space.system, size), going, 0.0)
-    mu = _trace_of_product(space.x, space.s, n) / (1.0 * n)
+    mu = trace_of_product(space.x, space.s, n) / (1.0 * n)
     _solve_for_step(n, everywhere(0.0), False, space)
     p = _room(space.x, space.d, n, clearance, space.trial)
     q = _room(space.s, space.ds, n, clearance, space.trial)
-    ahead = _trace_of_product(space.x, space.s, n)
-    ahead += p * _trace_of_product(space.d, space.s, n) + q * _trace_of_product(space.x, space.ds, n)
-    ahead += p * q * _trace_of_product(space.d, space.ds, n)
+    ahead = trace_of_product(space.x, space.s, n)
+    ahead += p * trace_of_product(space.d, space.s, n) + q * trace_of_product(space.x, space.ds, n)
+    ahead += p * q * trace_of_product(space.d, space.ds, n)
     share = where_less(0.0, ahead, ahead / (mu * n), 0.0)
     sigma = share * share * share
-    sigma = where_less(sigma, _LARGEST_SIGMA, sigma, _LARGEST_SIGMA)
-    sigma = where_less(_LEAST_SIGMA, sigma, sigma, _LEAST_SIGMA)
+    sigma = where_less(sigma, LARGEST_SIGMA, sigma, LARGEST_SIGMA)
+    sigma = where_less(LEAST_SIGMA, sigma, sigma, LEAST_SIGMA)
     _symmetric_product(space.ds, space.d, space.y, n, space, space.correction)
     _solve_for_step(n, sigma * mu, True, space)
     p = where_less(0.0, fine, _room(space.x, space.d, n, clearance, space.trial), 0.0)
@@ -395,10 +299,10 @@ def _first_slack(n, space):
         for k in range(i):
             put(space.normal, get(space.normal, i, k), k, i)
             put(space.normal, -get(space.normal, n + i, k), n + k, i)
-    _times(space.x, space.normal, n, space.half)
-    spread = _trace_of_product(space.half, space.normal, n) - 1.0
-    mu = (_FIRST_MU / n) * root(where_less(0.0, spread, spread, 0.0))
-    mu = where_less(_LEAST_MU, mu, mu, _LEAST_MU)
+    times(space.x, space.normal, n, space.half)
+    spread = trace_of_product(space.half, space.normal, n) - 1.0
+    mu = (FIRST_MU / n) * root(where_less(0.0, spread, spread, 0.0))
+    mu = where_less(LEAST_MU, mu, mu, LEAST_MU)
     for i in range(2 * n):
         for k in range(n):
             put(space.s, mu * get(space.y, i, k), i, k)
@@ -407,7 +311,7 @@ def _first_slack(n, space):
 @kernel
 def _certified(n, tolerance, space):
     """1 in the lanes in which the gap is below the tolerance: (1 + tolerance) / tr x - N is positive definite."""
-    level = (1.0 + tolerance) / _trace(space.x, n)
+    level = (1.0 + tolerance) / trace(space.x, n)
     for i in range(n):
         for k in range(i + 1):
             put(space.trial, -get(space.normal, i, k), i, k)
@@ -445,7 +349,7 @@ def interior_designs(draws, powers, rho, wanted, careful, tolerance):
     items = np.argwhere(wanted.T)  # weight by weight: designs for one weight take about the same time
     block = new_block(draws, n)
     space = _new_space(n)
-    bending = curvature_work(block)
+    bending = curvature_work(block, False)
     weight = lane_zeros(1, 1)
     for first in range(0, len(items), LANES):
         used = min(LANES, len(items) - first)
@@ -482,7 +386,7 @@ def _follow(block, rho, careful, tolerance, space, bending):
         passed = where_less(0.0, _certified(n, tolerance, space), going, 0.0)
         put(space.through, get(space.through, 0, 0) + passed, 0, 0)
         going -= passed
-        going = where_less(0.0, _inverse(space.x, n, space.trial, space.y), going, 0.0)
+        going = where_less(0.0, hermitian_inverse(space.x, n, space.trial, space.y), going, 0.0)
         if largest_lane(going) == 0.0:
             return
         if turn == 0:
@@ -490,7 +394,7 @@ def _follow(block, rho, careful, tolerance, space, bending):
         renew = where_less(length, renew_below, going, 0.0)
         if largest_lane(renew) > 0.0:
             space.system[:] = 0.0
-            add_curvature(block, rho, value, bending, space.system)
+            add_curvature(block, rho, value, False, bending, space.system)
         _update_curvature(n * n, space, renew)
         for i in range(n * n):
             put(space.before, get(space.slopes, i, 0), i, 0)

@@ -1,4 +1,4 @@
-"""The design problem of one draw as dense linear maps: for the barrier method, CVXPY and independent checks.
+"""The design problem of one draw as dense linear maps: for CVXPY and independent checks.
 
 Per draw and link, with S = B^H V B / P_m (B: unit-norm steering and derivative columns), the position FIM is
 linear in the real coordinates of S. It is whitened by congruence at the APA point, J_w(S) = F^T J(S) F with

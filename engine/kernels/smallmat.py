@@ -90,27 +90,6 @@ def times_adjoint(a, b):
 
 
 @kernel
-def hermitian_cholesky(a, n):
-    """Lower factor of a Hermitian positive definite matrix, in place; False if not positive."""
-    for j in range(n):
-        d = a[j, j].real
-        for k in range(j):
-            d -= a[j, k].real ** 2 + a[j, k].imag ** 2
-        if not d > 0.0:
-            return False
-        root = math.sqrt(d)
-        a[j, j] = root
-        for i in range(j + 1, n):
-            s = a[i, j]
-            for k in range(j):
-                s -= a[i, k] * np.conj(a[j, k])
-            a[i, j] = s / root
-        for i in range(j):
-            a[i, j] = 0.0
-    return True
-
-
-@kernel
 def pivoted_cholesky(a, n, tolerance):
     """Rows g with g^T g = a for a positive semidefinite a, and how many; pivots under `tolerance` end it."""
     rest = a[:n, :n].copy()

@@ -1,0 +1,254 @@
+"""The interior-point methods: their second derivatives, their designs, and their bits."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from engine_cases import DROPS, drops
+
+from engine import DrawModel, Problem, Scenario, build_problem, sample
+from engine.accelerate import kernel
+from engine.beamforming import weighted
+from engine.beamforming.recovery import objective_at
+from engine.kernels import block, cleaning, curvature, interior, interiorpowers, packs, tiles
+from engine.lanes import LANES, everywhere, put
+from engine.status import Solver
+
+TOLERANCE = 1e-6
+RHO = np.array([0.0, 0.3, 1.0])
+
+
+@kernel
+def _solved(a, b, work, out):
+    n = a.shape[0]
+    put(out, tiles.tiled_cholesky(work, n), 0, 0)
+    tiles.symmetric_times(a, n, b, out[1:])
+    tiles.solve(work, n, b)
+
+
+@pytest.mark.parametrize("n", [4, 16, 36])
+def test_large_systems(n: int) -> None:
+    """Whatever stands above the diagonal."""
+    normal = np.random.default_rng(n).standard_normal((n, n + 2, LANES))
+    full = np.einsum("ikl,jkl->ijl", normal, normal)
+    a = np.where(np.tri(n)[:, :, None] > 0, full, np.nan)
+    b = np.random.default_rng(0).standard_normal((n, 1, LANES))
+    x, out = b.copy(), np.zeros((n + 1, 1, LANES))
+    padded = np.full((n, n + 1, LANES), np.nan)
+    padded[:, :n] = a
+    _solved(a, x, padded, out)
+    assert (out[0] == 1.0).all()
+    for lane in range(LANES):
+        np.testing.assert_allclose(x[:, 0, lane], np.linalg.solve(full[..., lane], b[:, 0, lane]), rtol=1e-6)
+        np.testing.assert_allclose(out[1:, 0, lane], full[..., lane] @ b[:, 0, lane], rtol=1e-10, atol=1e-10)
+
+
+@kernel
+def _inverted(a, work, out, fine):
+    put(fine, packs.hermitian_inverse(a, a.shape[1], work, out), 0)
+
+
+def test_inverses_of_eight_matrices() -> None:
+    normal = np.random.default_rng(3).standard_normal((2, 6, 6, LANES))
+    z = normal[0] + 1j * normal[1]
+    a = np.einsum("ikl,jkl->ijl", z, z.conj())
+    a[..., 5] = -a[..., 5]
+    stacked = np.concatenate((a.real, a.imag))
+    out, fine = np.zeros_like(stacked), np.zeros((1, LANES))
+    _inverted(stacked, np.zeros_like(stacked), out, fine)
+    assert fine[0].tolist() == [1.0] * 5 + [0.0] + [1.0] * 2
+    for lane in (0, 7):
+        inverse = out[:6, :, lane] + 1j * out[6:, :, lane]
+        np.testing.assert_allclose(inverse @ a[..., lane], np.eye(6), atol=1e-10)
+
+
+@kernel
+def _value_and_slopes(draws, x, rho, coordinates, normal, value):
+    n = draws.mix.shape[1]
+    eight = block.new_block(draws, n)
+    for lane in range(LANES):
+        block.load_draw(eight, draws, lane, lane)
+    block.transmit_covariance(eight, x)
+    put(value, block.weighted_crb(eight, everywhere(rho)), 0)
+    block.reduced_gradient(eight, normal)
+    curvature.coordinates(normal, n, coordinates)
+
+
+@kernel
+def _curvature_of_covariances(draws, x, rho, bend):
+    n = draws.mix.shape[1]
+    eight = block.new_block(draws, n)
+    space = curvature.curvature_work(eight, False)
+    for lane in range(LANES):
+        block.load_draw(eight, draws, lane, lane)
+    block.transmit_covariance(eight, x)
+    block.weighted_crb(eight, everywhere(rho))
+    curvature.add_curvature(eight, everywhere(rho), everywhere(1.0), False, space, bend)
+
+
+@kernel
+def _matrix(vector, n, out):
+    curvature.matrix_of(vector, n, out)
+
+
+@kernel
+def _curvature_of_powers(draws, powers, rho, bend, slopes):
+    n = draws.mix.shape[1]
+    eight = block.new_block(draws, n)
+    space = curvature.curvature_work(eight, True)
+    for lane in range(LANES):
+        block.load_draw(eight, draws, lane, lane)
+    block.transmit_powers(eight, powers)
+    block.weighted_crb(eight, everywhere(rho))
+    for i in range(n):
+        put(slopes, block.power_slope(eight, i), i)
+    curvature.add_curvature(eight, everywhere(rho), everywhere(1.0), True, space, bend)
+
+
+def _problem(targets: int, model: DrawModel = DROPS, antennas: int = 16, draws: int = LANES) -> Problem:
+    scenario = Scenario(tx_antennas=antennas, subcarriers=64).with_targets(targets)
+    return build_problem(scenario, sample(scenario, model, 11, 0, draws))
+
+
+@pytest.mark.parametrize("targets", [1, 2, 3])
+@pytest.mark.parametrize("rho", RHO)
+def test_curvature_is_the_slope_of_the_gradient(targets: int, rho: float) -> None:
+    """Central differences along random directions, in every lane; symmetric, and 2 f along x itself."""
+    problem = _problem(targets)
+    n = 2 * targets + 2
+    random = np.random.default_rng(1)
+    z = random.standard_normal((2, n, n, LANES)) / n
+    x = np.einsum("ikl,jkl->ijl", z[0] + 1j * z[1], (z[0] - 1j * z[1])) + np.eye(n)[:, :, None]
+    point = np.concatenate((x.real, x.imag))
+    size = n * n
+    bend = np.zeros((size, size + 1, LANES))
+    _curvature_of_covariances(problem.arrays, point, rho, bend)
+    lower = np.where(np.tri(size)[:, :, None] > 0, bend[:, :size], 0.0)
+    full = lower + lower.swapaxes(0, 1) - np.einsum("iil,ij->ijl", lower, np.eye(size))
+
+    def slopes(at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        out, value = np.zeros((size, 1, LANES)), np.zeros((1, LANES))
+        _value_and_slopes(problem.arrays, at, rho, out, np.zeros_like(at), value)
+        return -out[:, 0], value[0]
+
+    for _ in range(3):
+        direction = random.standard_normal((size, 1, LANES))
+        along = np.zeros_like(point)
+        _matrix(direction, n, along)
+        step = 1e-5
+        change = (slopes(point + step * along)[0] - slopes(point - step * along)[0]) / (2 * step)
+        expected = np.einsum("ijl,jl->il", full, direction[:, 0])
+        scale = np.abs(expected).max(axis=0)
+        assert (np.abs(change - expected) / scale).max() < 1e-5
+    own = np.zeros((size, 1, LANES))
+    _coordinates(point, n, own)
+    _, value = slopes(point)
+    np.testing.assert_allclose(np.einsum("il,ijl,jl->l", own[:, 0], full, own[:, 0]), 2 * value, rtol=1e-9)
+
+
+@kernel
+def _coordinates(matrix, n, out):
+    curvature.coordinates(matrix, n, out)
+
+
+@pytest.mark.parametrize("targets", [1, 2])
+@pytest.mark.parametrize("rho", RHO)
+def test_curvature_along_powers_is_the_slope_of_the_gradient(targets: int, rho: float) -> None:
+    problem = _problem(targets)
+    n = 2 * targets + 2
+    size = -(-n // 4) * 4
+    powers = np.random.default_rng(2).uniform(0.5, 1.5, (n, 1, LANES))
+    bend = np.zeros((size, size, LANES))
+    _curvature_of_powers(problem.arrays, powers, rho, bend, np.zeros((n, LANES)))
+    for k in range(n):
+        ends = np.zeros((2, n, LANES))
+        for end, sign in enumerate((-1.0, 1.0)):
+            moved = powers.copy()
+            moved[k] += sign * 1e-5
+            _curvature_of_powers(problem.arrays, moved, rho, np.zeros_like(bend), ends[end])
+        change = (ends[1] - ends[0]) / 2e-5
+        column = np.where(np.arange(n)[:, None] >= k, bend[:n, k], bend[k, :n])
+        np.testing.assert_allclose(column, change, rtol=1e-4, atol=1e-6 * np.abs(change).max())
+
+
+def _interior(problem: Problem, wanted: np.ndarray, careful: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    x, evaluations = interior.interior_designs(problem.arrays, problem.apa, RHO, wanted, careful, 0.8 * TOLERANCE)
+    gap = cleaning.certified_covariances(problem.arrays, RHO, x.copy(), wanted, True, TOLERANCE, weighted.CLEANING)
+    return x, evaluations, gap
+
+
+@pytest.mark.parametrize("careful", [False, True])
+def test_interior_designs_are_those_of_the_descent(careful: bool) -> None:
+    problem = _problem(3, draws=11)
+    x, evaluations, gap = _interior(problem, np.ones((11, 3), bool), careful)
+    found = gap <= TOLERANCE
+    assert found.all() if careful else found[:, :2].all()
+    assert evaluations.max() <= 40
+    expected = weighted.solve_fdb(problem, RHO, TOLERANCE)
+    assert (expected.solver == Solver.LBFGS).mean() > 0.9
+    for b, w in np.argwhere(found):
+        one, other = (objective_at(problem, b, y[b, [w]], RHO[w])[0] for y in (x, expected.covariance))
+        assert one == pytest.approx(other, rel=2e-6)
+    powers, evaluations = interiorpowers.interior_powers(
+        problem.arrays, problem.apa, RHO, np.ones((11, 3), bool), 0.8 * TOLERANCE
+    )
+    assert evaluations.max() <= 40
+    np.testing.assert_allclose(powers.sum(axis=2), 1.0)
+    x = problem.covariance_of_powers(powers)
+    expected = weighted.solve_cpa(problem, RHO, TOLERANCE)
+    for b, w in np.ndindex(11, 3):
+        one, other = (objective_at(problem, b, y[b, [w]], RHO[w])[0] for y in (x, expected.covariance))
+        assert one == pytest.approx(other, rel=2e-6)
+
+
+def test_an_interior_design_has_the_same_bits_in_any_company() -> None:
+    problem = _problem(2, draws=11)
+    wanted = np.ones((11, 3), bool)
+    x, evaluations, _ = _interior(problem, wanted)
+    powers, counts = interiorpowers.interior_powers(problem.arrays, problem.apa, RHO, wanted, TOLERANCE)
+    for b in (0, 10):
+        alone = problem.draw(b)
+        y, own, _ = _interior(alone, wanted[:1])
+        assert y.tobytes() == x[b].tobytes()
+        assert own[0].tolist() == evaluations[b].tolist()
+        p, own = interiorpowers.interior_powers(alone.arrays, alone.apa, RHO, wanted[:1], TOLERANCE)
+        assert p.tobytes() == powers[b].tobytes()
+        assert own[0].tolist() == counts[b].tolist()
+    some = wanted & (np.arange(11)[:, None] % 3 == 1)
+    y, _, _ = _interior(problem, some)
+    assert y[some].tobytes() == x[some].tobytes()
+    assert not y[~some].any()
+
+
+@pytest.mark.parametrize("antennas", [64, 1024])
+def test_optima_at_the_edge_are_certified(antennas: int) -> None:
+    """For positioning alone, some paths get no power at many antennas: close to where the FIM is singular."""
+    problem = _problem(3, DrawModel(), antennas, 16)
+    _, evaluations, gap = _interior(problem, np.tile(RHO == 1.0, (16, 1)))
+    assert (gap[:, 2] <= TOLERANCE).mean() > 0.9
+    assert evaluations[:, 2].max() < 30
+    solution = weighted.solve_fdb(problem, RHO, TOLERANCE)
+    assert (solution.gap <= TOLERANCE).all()
+
+
+@pytest.mark.parametrize("antennas", [2, 3, 5])
+def test_fewer_antennas_than_columns(antennas: int) -> None:
+    """The dimensions that span(B) lacks stay without power."""
+    problem = _problem(2, antennas=antennas)
+    wanted = (
+        np.ones((LANES, 3), bool) & problem.bistatic.identifiable[:, None] & problem.monostatic.identifiable[:, None]
+    )
+    assert wanted.any()
+    x, _, gap = _interior(problem, wanted)
+    assert (gap[wanted] <= TOLERANCE).all()
+    beyond = x[:, :, antennas:, antennas:]
+    assert np.abs(beyond).max(initial=0.0) < 1e-6
+
+
+def test_at_many_antennas_the_interior_point_method_comes_first() -> None:
+    scenario, draws = drops(9)
+    for antennas, weights, solver in ((32, 1, Solver.LBFGS), (48, 1, Solver.INTERIOR), (128, 5, Solver.INTERIOR)):
+        problem = build_problem(scenario.replace(tx_antennas=antennas), draws)
+        found: Any = weighted.solve_fdb(problem, np.linspace(0.5, 0.6, weights), TOLERANCE)
+        assert (found.gap <= TOLERANCE).all()
+        assert (found.solver == solver).mean() > 0.8
