@@ -19,10 +19,9 @@ from .problem import Problem
 CLEANING = 1e-9
 # A design has to be better than asked for before it is cleaned, since cleaning moves it a little.
 _MARGIN = 0.8
-# From how many transmit antennas on L-BFGS takes longer than the interior-point method: where beams hardly overlap it
-# takes more evaluations. Along a curve it has its neighbours' designs to start from, which the other has not.
-_MANY_ANTENNAS = 48
-_MANY_ALONG_A_CURVE = 128
+# Beams of many antennas hardly overlap, and weakly coupled ones cost L-BFGS evaluations: from so many antennas on the
+# interior-point method takes less time. Along a curve of weights it does not: L-BFGS begins near the optimum there.
+_MANY_ANTENNAS = 96
 _CURVE = 4  # weights
 _POLISH_SHARE = 1e-4  # of the APA point in Clarabel's, to make it positive definite for the descent
 
@@ -90,14 +89,14 @@ def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
     count = problem.mix.shape[1]
     wanted = _identifiable(problem, weights)
     found = _nothing(wanted, np.zeros((count, count), np.complex128))
-    bold = problem.scenario.tx_antennas >= (_MANY_ALONG_A_CURVE if weights.size >= _CURVE else _MANY_ANTENNAS)
-    if not bold:
+    if problem.scenario.tx_antennas < _MANY_ANTENNAS or weights.size >= _CURVE:
         start = _factor_of(problem, _balanced(problem, weights))
         points, evaluations = _descend(problem, count, start, weights, tolerance)
         x = cleaning.covariances_of_factors(points, count, count)
         _judge(problem, weights, tolerance, wanted, x, evaluations, Solver.LBFGS, found)
-    for careful in (False, True) if bold else (True,):
-        left = wanted & ~(found[1] <= tolerance)
+    for careful in (False, True):
+        # For BP alone many optima lie on the edge of where f exists: too bold a step leaves it.
+        left = wanted & ~(found[1] <= tolerance) & (careful | (weights < 1.0))
         if left.any():
             x, evaluations = interior.interior_designs(
                 problem.arrays, problem.apa, weights, left, careful, _MARGIN * tolerance

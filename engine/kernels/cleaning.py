@@ -106,6 +106,11 @@ def _clean(block, rho, x, eigen, vectors, slim, tolerance, threshold):
         if largest_lane(pending) == 0.0:
             return value, place == 0
     _leading(values, vectors, threshold, total, slim)
+    lowest = everywhere(np.inf)
+    for i in range(count):
+        lowest = where_less(get(values, i, i), lowest, get(values, i, i), lowest)
+    # Where nothing falls below the threshold x stays as it is: eigenvectors are not exact enough close to an edge.
+    pending = where_less(lowest, threshold * total, pending, 0.0)
     for i in range(2 * count):
         for k in range(count):
             put(x, where_less(0.0, pending, get(slim, i, k), get(x, i, k)), i, k)

@@ -191,6 +191,13 @@ def _form_pair(mix, fold, i, k, space, first, each):
     for s in range(KINDS):
         for h in range(n):
             column = n + h if s == 1 else h
+            if column < k:  # the column of mix ends above
+                if s == 0:
+                    place = h * each + first
+                    for r in range(e, e + 2):
+                        put(space.forms, 0.0, r, place)
+                        put(space.forms, 0.0, r, place + 1)
+                continue
             p = _HALF * get(mix, i, column)
             q = _HALF * get(mix, k, column)
             a = s * n + h

@@ -39,9 +39,9 @@ LEAST_SIGMA, LARGEST_SIGMA = 1e-4, 0.5
 LEAST_MU = 1e-4
 _BISECTIONS = 5
 # A bold step may go to 1/1.05 of the way to the boundary, and curvature is computed anew only after a step of less than
-# 0.6. A careful one goes to 2/3, with the curvature computed at every step: some optima lie on the edge of where f
+# 0.6. A careful one goes half of it, with the curvature computed at every step: some optima lie on the edge of where f
 # exists (a path without power), and close to it no model of f holds for long.
-_BOLD, _CAREFUL = 1.05, 1.5
+_BOLD, _CAREFUL = 1.05, 2.0
 _SHORT = 0.6
 _MOST_BOLD, _MOST_CAREFUL = 16, 40  # evaluations
 
@@ -185,11 +185,8 @@ def _evaluate(block, rho, space):
 
 
 @kernel
-def _update_curvature(size, space, renew):
-    """Bring B up to date from the last step and the change of N; in the lanes to renew, it is what `system` holds.
-
-    Afterwards `system` holds a copy of it.
-    """
+def _update_curvature(size, space):
+    """Bring B up to date from the last step and the change of N; a copy goes to the system."""
     symmetric_times(space.bend, size, space.step, space.image)
     for i in range(size):  # the gradient of log f is -N
         put(space.before, get(space.before, i, 0) - get(space.slopes, i, 0), i, 0)
@@ -202,11 +199,22 @@ def _update_curvature(size, space, renew):
     for i in range(size):
         u = gain * get(space.before, i, 0)
         v = loss * get(space.image, i, 0)
-        g = get(space.slopes, i, 0)
         for k in range(i + 1):
             b = get(space.bend, i, k) + u * get(space.before, k, 0) - v * get(space.image, k, 0)
+            put(space.bend, b, i, k)
+            put(space.system, b, i, k)
+
+
+@kernel
+def _renew_curvature(block, rho, value, renew, space, bending):
+    """Compute B anew in the lanes to renew; a copy goes to the system."""
+    space.system[:] = 0.0
+    add_curvature(block, rho, value, False, bending, space.system)
+    for i in range(space.slopes.shape[0]):
+        g = get(space.slopes, i, 0)
+        for k in range(i + 1):
             fresh = get(space.system, i, k) - g * get(space.slopes, k, 0)
-            b = where_less(0.0, renew, fresh, b)
+            b = where_less(0.0, renew, fresh, get(space.bend, i, k))
             put(space.bend, b, i, k)
             put(space.system, b, i, k)
 
@@ -391,11 +399,10 @@ def _follow(block, rho, careful, tolerance, space, bending):
             return
         if turn == 0:
             _first_slack(n, space)
+        _update_curvature(n * n, space)
         renew = where_less(length, renew_below, going, 0.0)
         if largest_lane(renew) > 0.0:
-            space.system[:] = 0.0
-            add_curvature(block, rho, value, False, bending, space.system)
-        _update_curvature(n * n, space, renew)
+            _renew_curvature(block, rho, value, renew, space, bending)
         for i in range(n * n):
             put(space.before, get(space.slopes, i, 0), i, 0)
         length = _advance(n, clearance, going, space)
