@@ -40,9 +40,10 @@ _STYLE: dict[str, Any] = {
     "legend.frameon": False,
     "legend.handlelength": 2.4,
     "legend.columnspacing": 1.3,
+    **dict.fromkeys(("figure.autolayout", "figure.constrained_layout.use"), False),
     "figure.constrained_layout.h_pad": 0.03,
     "figure.constrained_layout.w_pad": 0.03,
-    "savefig.dpi": 300,
+    **dict.fromkeys(("figure.dpi", "savefig.dpi"), 300),  # widths of text, and so the layout, hang on it
     "pdf.fonttype": 42,
     "svg.hashsalt": "crbatch",
 }
@@ -83,6 +84,7 @@ def styled(function: Callable[P, Figure]) -> Callable[P, Figure]:
         with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
             figure = function(*args, **kwargs)
             figure.draw_without_rendering()
+            figure.set_layout_engine(None)  # or it would be laid out again for each file
             return figure
 
     return wrapped
