@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +158,10 @@ def _run(
         cores = workers or cores_of(profile)
         draw_seconds = pilot(job, missing)
         place = Place(profile or _profile(_chosen(job, missing, draw_seconds)), workers, insecure_tcp)
-        plan = _begin(job, folder, make_plan(job, missing, chunk, cores, draw_seconds), place)
+        plan = make_plan(job, missing, chunk, cores, draw_seconds)
+        if place.profile.kind == "local" and job.draws.until is None:  # later plans may have more chunks
+            place = replace(place, workers=workers or min(cores, len(plan.chunks)))
+        plan = _begin(job, folder, plan, place)
         with _cluster(place, folder, job.name) as client:
             while True:
                 shards += _compute(job, folder, plan, place, client, progress)
