@@ -77,14 +77,18 @@ _SHOWN_STATUS = [v for v, word in STATUS_FLAGS.items() if word in ("certified", 
 
 
 def styled(function: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Make a figure in our style; it is laid out before the style ends, for ticks are born at drawing."""
+    """Make a figure in our style; it is laid out before the style ends, for ticks are born then."""
 
     @wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
             figure = function(*args, **kwargs)
-            figure.draw_without_rendering()
-            figure.set_layout_engine(None)  # or it would be laid out again for each file
+            engine = figure.get_layout_engine()
+            if engine is None:
+                figure.draw_without_rendering()
+            else:
+                engine.execute(figure)
+                figure.set_layout_engine(None)  # or it would be laid out again for each file
             return figure
 
     return wrapped
