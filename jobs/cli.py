@@ -122,6 +122,7 @@ def run(
 
 def _run_text(outcome: Any) -> str:
     from .precise import precision_text
+    from .timings import timings_text
 
     s = outcome.summary
     head = "nothing was left to do" if outcome.nothing_left else f"done in {s['seconds']:.1f} s"
@@ -140,6 +141,8 @@ def _run_text(outcome: Any) -> str:
     if s["failed_draws"]:
         shown = ", ".join(map(str, s["failed_draws"][:20])) + (", ..." if len(s["failed_draws"]) > 20 else "")
         lines.append(f"  failed draws: {shown}; journal.jsonl has the reasons")
+    if s["timings"]:
+        lines.append(f"  {timings_text(s['timings'])}")
     lines.append(f"  cube: {Path(s['folder']) / 'cube.nc'}")
     return "\n".join(lines)
 

@@ -34,6 +34,7 @@ from .precise import as_precise, last_look
 from .progress import Progress
 from .rundir import RunDirectory, write_plan
 from .task import Chunk, compute, flag_as_failed, halves, pilot, warm_up
+from .timings import timings
 
 _IN_PROCESS_SECONDS = 5.0
 _LAST_SECONDS = 8.0  # before walltime, for ending in order
@@ -143,7 +144,7 @@ def _run(
     progress: Progress,
     insecure_tcp: bool,
 ) -> Outcome:
-    begun = time.perf_counter()
+    begun, since = time.perf_counter(), time.time()
     progress.say("looking for finished draws")
     shards = folder.finished(job)
     folder.mend_journal(shards)
@@ -187,6 +188,7 @@ def _run(
         "folder": str(folder.path),
         "seconds": round(time.perf_counter() - begun, 2),
         **tally(folder.cube),
+        "timings": timings(folder.journal.all(), since),
         **last_look(folder, job),
     }
     if made:
