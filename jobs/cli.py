@@ -101,6 +101,7 @@ def run(
     from .progress import Progress
     from .run import check_job
     from .run import run as run_job
+    from .summary import run_text
 
     profile = None if cluster is None else _profile(cluster)
     checked = _load(job)
@@ -116,35 +117,8 @@ def run(
         progress=Progress(quiet=as_json),
         insecure_tcp=insecure_tcp,
     )
-    print_result(outcome.summary | {"nothing_left": outcome.nothing_left}, as_json, _run_text(outcome))
+    print_result(outcome.summary | {"nothing_left": outcome.nothing_left}, as_json, run_text(outcome))
     raise typer.Exit(int(outcome.exit))
-
-
-def _run_text(outcome: Any) -> str:
-    from .precise import precision_text
-    from .timings import timings_text
-
-    s = outcome.summary
-    head = "nothing was left to do" if outcome.nothing_left else f"done in {s['seconds']:.1f} s"
-    certified = s["certified"] + s["closed_form"]
-    lines = [
-        f"{s['folder']}: {head}",
-        f"  {s['designs']} designs: {s['certified']} certified (largest gap {s['largest_gap']:.2e}), "
-        f"{s['closed_form']} closed form, {s['uncertified']} uncertified, {s['unidentifiable']} unidentifiable, "
-        f"{s['failed']} failed",
-        "  optimised by " + ", ".join(f"{name} {count}" for name, count in s["solvers"].items()),
-    ]
-    if certified + s["unidentifiable"] < s["designs"]:
-        lines.append("  look at `status` in the cube for those that are neither certified nor unidentifiable")
-    if "precision" in s:
-        lines.append(f"  {precision_text(s['precision'])}")
-    if s["failed_draws"]:
-        shown = ", ".join(map(str, s["failed_draws"][:20])) + (", ..." if len(s["failed_draws"]) > 20 else "")
-        lines.append(f"  failed draws: {shown}; journal.jsonl has the reasons")
-    if s["timings"]:
-        lines.append(f"  {timings_text(s['timings'])}")
-    lines.append(f"  cube: {Path(s['folder']) / 'cube.nc'}")
-    return "\n".join(lines)
 
 
 @app.command()
