@@ -1,5 +1,6 @@
 """The command line. Data on stdout, progress on stderr; heavy imports only where a command needs them."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -17,6 +18,9 @@ _EXITS = (
     "Exit codes: 0 done, 1 bug, 2 usage or job file, 3 incomplete and resumable, 4 done but some draws failed or "
     "are uncertified, 5 environment, 6 damaged or foreign data, 130 interrupted."
 )
+
+# New objects between two collections: modules and figures are made of many, and hardly any of them is garbage.
+_GC_THRESHOLD = 20_000
 
 app = typer.Typer(
     name="crbatch",
@@ -97,6 +101,7 @@ def run(
     from .progress import Progress
     from .run import check_job
     from .run import run as run_job
+    from .summary import run_text
 
     profile = None if cluster is None else _profile(cluster)
     checked = _load(job)
@@ -112,32 +117,8 @@ def run(
         progress=Progress(quiet=as_json),
         insecure_tcp=insecure_tcp,
     )
-    print_result(outcome.summary | {"nothing_left": outcome.nothing_left}, as_json, _run_text(outcome))
+    print_result(outcome.summary | {"nothing_left": outcome.nothing_left}, as_json, run_text(outcome))
     raise typer.Exit(int(outcome.exit))
-
-
-def _run_text(outcome: Any) -> str:
-    from .precise import precision_text
-
-    s = outcome.summary
-    head = "nothing was left to do" if outcome.nothing_left else f"done in {s['seconds']:.1f} s"
-    certified = s["certified"] + s["closed_form"]
-    lines = [
-        f"{s['folder']}: {head}",
-        f"  {s['designs']} designs: {s['certified']} certified (largest gap {s['largest_gap']:.2e}), "
-        f"{s['closed_form']} closed form, {s['uncertified']} uncertified, {s['unidentifiable']} unidentifiable, "
-        f"{s['failed']} failed",
-        "  optimised by " + ", ".join(f"{name} {count}" for name, count in s["solvers"].items()),
-    ]
-    if certified + s["unidentifiable"] < s["designs"]:
-        lines.append("  look at `status` in the cube for those that are neither certified nor unidentifiable")
-    if "precision" in s:
-        lines.append(f"  {precision_text(s['precision'])}")
-    if s["failed_draws"]:
-        shown = ", ".join(map(str, s["failed_draws"][:20])) + (", ..." if len(s["failed_draws"]) > 20 else "")
-        lines.append(f"  failed draws: {shown}; journal.jsonl has the reasons")
-    lines.append(f"  cube: {Path(s['folder']) / 'cube.nc'}")
-    return "\n".join(lines)
 
 
 @app.command()
@@ -419,6 +400,7 @@ def _is_interrupt(error: BaseException) -> bool:
 
 def main() -> None:
     """Run the command line; every expected problem ends in one line on stderr and its exit code."""
+    gc.set_threshold(_GC_THRESHOLD)
     try:
         listen()
         check_one_place()  # before anything is imported from what could be another's package
@@ -439,3 +421,5 @@ def main() -> None:
     except OSError as error:
         sys.stderr.write(f"crbatch: {error}\n")
         sys.exit(int(Exit.ENVIRONMENT))
+    finally:
+        gc.freeze()  # what is left at the end is not looked through again, which would take 0.5 s

@@ -20,6 +20,7 @@ from .knowledge import covariance_of
 from .machine import cpu_model
 from .precise import last_look, precision_text
 from .rundir import RunDirectory, replace_text
+from .timings import overhead_text, timings
 
 _ANGLES_DEG = np.linspace(-90.0, 90.0, 721)
 _PATTERN_DRAW = 0
@@ -150,15 +151,18 @@ def _precision(folder: RunDirectory, job: JobFile) -> list[tuple[str, str]]:
 def _timings(folder: RunDirectory) -> list[tuple[str, str]]:
     """Where the time of the run went, as its journal has it."""
     chunks = folder.journal.events("chunk")
-    evaluated = sum(event.get("evaluate_seconds", 0.0) for event in chunks)
     committed = sum(event.get("commit_seconds", 0.0) for event in chunks)
-    connected = sum(event["seconds"] for event in folder.journal.events("connected"))
-    consolidated = folder.journal.events("cube")[-1:]
+    found = timings(folder.journal.all())
+    overhead = overhead_text(found)
+    rows = {
+        "start_up": ("Starting workers", ""),
+        "evaluation": ("Evaluating draws and designs", f" of one core, in {len(chunks)} chunks"),
+        "computing": ("First chunk sent to last shard written", overhead and f", {overhead}"),
+        "consolidation": ("Consolidating the cube", ""),
+    }
     return [
-        ("Draws and designs", f"{evaluated:.2f} s of one core, in {len(chunks)} chunks"),
+        *((title, f"{found[part]:.2f} s{more}") for part, (title, more) in rows.items() if part in found),
         ("Writing shards", f"{committed:.2f} s"),
-        ("Starting workers", f"{connected:.2f} s"),
-        *(("Consolidating the cube", f"{event['seconds']:.2f} s") for event in consolidated if "seconds" in event),
         ("Page made on", cpu_model()),
     ]
 

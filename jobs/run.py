@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from .precise import as_precise, last_look
 from .progress import Progress
 from .rundir import RunDirectory, write_plan
 from .task import Chunk, compute, flag_as_failed, halves, pilot, warm_up
+from .timings import timings
 
 _IN_PROCESS_SECONDS = 5.0
 _LAST_SECONDS = 8.0  # before walltime, for ending in order
@@ -143,7 +144,7 @@ def _run(
     progress: Progress,
     insecure_tcp: bool,
 ) -> Outcome:
-    begun = time.perf_counter()
+    begun, since = time.perf_counter(), time.time()
     progress.say("looking for finished draws")
     shards = folder.finished(job)
     folder.mend_journal(shards)
@@ -158,7 +159,10 @@ def _run(
         cores = workers or cores_of(profile)
         draw_seconds = pilot(job, missing)
         place = Place(profile or _profile(_chosen(job, missing, draw_seconds)), workers, insecure_tcp)
-        plan = _begin(job, folder, make_plan(job, missing, chunk, cores, draw_seconds), place)
+        plan = make_plan(job, missing, chunk, cores, draw_seconds)
+        if place.profile.kind == "local" and job.draws.until is None:  # later plans may have more chunks
+            place = replace(place, workers=workers or min(cores, len(plan.chunks)))
+        plan = _begin(job, folder, plan, place)
         with _cluster(place, folder, job.name) as client:
             while True:
                 shards += _compute(job, folder, plan, place, client, progress)
@@ -184,6 +188,7 @@ def _run(
         "folder": str(folder.path),
         "seconds": round(time.perf_counter() - begun, 2),
         **tally(folder.cube),
+        "timings": timings(folder.journal.all(), since),
         **last_look(folder, job),
     }
     if made:

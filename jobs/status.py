@@ -3,7 +3,6 @@
 import os
 import signal
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,6 @@ def status(folder: RunDirectory) -> dict[str, Any]:
     jobs = jobs_alive(events)
     left = sum(stop - start for start, stop in missing)
     rate = _draws_per_second(events)
-    chunk = next((event["chunk"] for event in reversed(events) if event["event"] == "start"), make_plan(job).chunk)
     state, message = _state(folder, job, events, running=driver is not None or bool(jobs))
     receipts = {
         (event["start"], event["stop"], event["sha256"]): event for event in events if event["event"] == "chunk"
@@ -57,7 +55,7 @@ def status(folder: RunDirectory) -> dict[str, Any]:
     return {
         "state": state,
         "chunks_done": len(cover),
-        "chunks_total": len(cover) + sum(ceil((stop - start) / chunk) for start, stop in missing),
+        "chunks_total": len(cover) + _chunks_left(job, events, missing),
         "draws_done": job.draws.count - left,
         "draws_total": job.draws.count,
         "uncertified": sum(_uncertified(shard, receipts) for shard, _, _ in cover),
@@ -70,6 +68,17 @@ def status(folder: RunDirectory) -> dict[str, Any]:
         "message": message,
         **last_look(folder, job),
     }
+
+
+def _chunks_left(job: JobFile, events: list[dict[str, Any]], missing: list[tuple[int, int]]) -> int:
+    """Chunks of the last driver's plan that are not finished; what a new one would plan if there was none."""
+    left = None
+    for event in events:
+        if event["event"] == "start":
+            left = event["chunks"]
+        elif event["event"] == "chunk" and left is not None:
+            left -= 1
+    return len(make_plan(job, missing).chunks) if left is None else max(left, len(missing))
 
 
 def _state(folder: RunDirectory, job: JobFile, events: list[dict[str, Any]], running: bool) -> tuple[str, str | None]:

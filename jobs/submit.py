@@ -130,7 +130,7 @@ def submit(
     (folder.path / "logs").mkdir(exist_ok=True)
     replace_text(folder.path / PROFILE_FILE, profile_toml(profile))
     if array:
-        plan = make_plan(job, chunk=chunk, workers=profile.workers)
+        plan = make_plan(job, chunk=chunk, workers=profile.workers, even=True)
         write_plan(folder.path / "plan.json", {**plan.summary(), "job_key": job.key(), "code_key": code_key()})
     ids = []
     try:
@@ -203,7 +203,7 @@ def work(folder: RunDirectory, share: int, of: int, progress: Progress, chunk: i
     cover = [(low, high) for _, low, high in covering(list_shards(folder.shards), job.draws.count)[0]]
     todo = [
         Chunk(str(folder.path.resolve()), start, stop, job.key(), code_key())
-        for start, stop in make_plan(job, chunk=chunk, workers=of).chunks[share::of]
+        for start, stop in make_plan(job, chunk=chunk, workers=of, even=True).chunks[share::of]
         if not any(low <= start and stop <= high for low, high in cover)
     ]
     done = 0

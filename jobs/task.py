@@ -1,5 +1,6 @@
 """What a worker does with a chunk: evaluate it, commit the shard, and return a small receipt."""
 
+import gc
 import json
 import subprocess
 import sys
@@ -185,3 +186,4 @@ def warm_up(_: object = None) -> None:
     finally:
         if helper is not None:
             helper.kill()
+    gc.freeze()  # what is loaded now stays: a worker need not look through it when it ends

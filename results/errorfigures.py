@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from scipy.stats import chi2, norm
+from scipy.special import chdtri, ndtri
 
 from .claims import label_of, nearest_weights
 from .errors import ResultsError
@@ -36,7 +36,7 @@ def estimator_table(cube: xr.Dataset, scheme: str, link: str) -> xr.Dataset:
     used = error.notnull()
     count = used.sum("draw")
     square, spread = error.mean("draw"), error.std("draw", ddof=1)
-    reach = norm.ppf(0.5 + 0.5 * _CONFIDENCE) * spread / np.sqrt(count)
+    reach = ndtri(0.5 + 0.5 * _CONFIDENCE) * spread / np.sqrt(count)
     size = 2 if link == "bp" else 2 * (1 + _targets(one))
     freedom = np.maximum(count * size, 1)
     half = 0.5 * (1.0 - _CONFIDENCE)
@@ -47,8 +47,8 @@ def estimator_table(cube: xr.Dataset, scheme: str, link: str) -> xr.Dataset:
             "lower": np.sqrt(np.maximum(square - reach, 0.0)),
             "upper": np.sqrt(square + reach),
             "nees": one[f"nees_{link}"].mean("draw"),
-            "nees_lower": xr.apply_ufunc(lambda n: chi2.ppf(half, n) / n, freedom),
-            "nees_upper": xr.apply_ufunc(lambda n: chi2.isf(half, n) / n, freedom),
+            "nees_lower": xr.apply_ufunc(lambda n: chdtri(n, 1.0 - half) / n, freedom),
+            "nees_upper": xr.apply_ufunc(lambda n: chdtri(n, half) / n, freedom),
             "used": count,
             "left_out": (~used).sum("draw"),
         }

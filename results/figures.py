@@ -40,9 +40,10 @@ _STYLE: dict[str, Any] = {
     "legend.frameon": False,
     "legend.handlelength": 2.4,
     "legend.columnspacing": 1.3,
+    **dict.fromkeys(("figure.autolayout", "figure.constrained_layout.use"), False),
     "figure.constrained_layout.h_pad": 0.03,
     "figure.constrained_layout.w_pad": 0.03,
-    "savefig.dpi": 300,
+    **dict.fromkeys(("figure.dpi", "savefig.dpi"), 300),  # widths of text, and so the layout, hang on it
     "pdf.fonttype": 42,
     "svg.hashsalt": "crbatch",
 }
@@ -76,13 +77,18 @@ _SHOWN_STATUS = [v for v, word in STATUS_FLAGS.items() if word in ("certified", 
 
 
 def styled(function: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Make a figure in our style; it is laid out before the style ends, for ticks are born at drawing."""
+    """Make a figure in our style; it is laid out before the style ends, for ticks are born then."""
 
     @wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
             figure = function(*args, **kwargs)
-            figure.draw_without_rendering()
+            engine = figure.get_layout_engine()
+            if engine is None:
+                figure.draw_without_rendering()
+            else:
+                engine.execute(figure)
+                figure.set_layout_engine(None)  # or it would be laid out again for each file
             return figure
 
     return wrapped

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from .errors import ResultsError
 from .estimates import Array, quantile_of_sorted, share_with_limits, tail_index
@@ -231,7 +231,7 @@ def mean(cube: xr.Dataset, metric: str, *, confidence: float = 0.95, root: bool 
     the 95 % interval of B. M. Hill's estimator (Ann. Statist. 3, 1163, 1975) on the largest 2 % of the draws.
     """
     _check(cube, metric, confidence)
-    width = norm.ppf(0.5 + 0.5 * confidence)
+    width = float(ndtri(0.5 + 0.5 * confidence))
 
     def of_slab(slab: xr.Dataset) -> dict[str, NDArray[Any]]:
         sample = _sample(slab, metric, root)

@@ -54,6 +54,7 @@ def test_every_command_in_json_and_text(tmp_path: Path, monkeypatch: pytest.Monk
     assert not out.exists()
     first = answer(monkeypatch, capsys, *run)
     assert first["nothing_left"] is False
+    assert first["timings"].keys() == {"start_up", "computing", "evaluation", "overhead", "consolidation"}
     assert first["designs"] == 72 == sum(first[key] for key in ("certified", "closed_form", "unidentifiable"))
     before = digests(out)
     assert answer(monkeypatch, capsys, *run)["nothing_left"] is True

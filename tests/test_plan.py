@@ -36,11 +36,27 @@ def test_without_missing_ranges_all_draws_are_planned() -> None:
     assert make_plan(tiny_job(draws={"count": 20}), chunk=7).chunks == ((0, 7), (7, 14), (14, 20))
 
 
+@pytest.mark.parametrize("workers", [1, 2, 16, 300])
+@pytest.mark.parametrize("count", [1, 1000, 100_000])
+def test_chunks_are_worth_their_overhead_and_end_together(count: int, workers: int) -> None:
+    """From 0.5 to 4 s, not more than half of what each worker has left; longer where many workers ask for them."""
+    seconds = 0.01
+    plan = make_plan(tiny_job(draws={"count": count}), workers=workers, draw_seconds=seconds)
+    left = count
+    for start, stop in plan.chunks:
+        least = max(0.5, min(0.012 * workers, seconds * count / workers))
+        assert seconds * (stop - start) <= min(4.0, max(least, seconds * left / (2 * workers))) + seconds
+        assert seconds * (stop - start) >= min(0.5, seconds * left)
+        left -= stop - start
+    assert left == 0
+
+
 @pytest.mark.parametrize("workers", [1, 2, 16])
 @pytest.mark.parametrize("count", [1, 100, 100_000])
-def test_every_worker_gets_several_chunks_of_some_seconds(count: int, workers: int) -> None:
-    plan = make_plan(tiny_job(draws={"count": count}), workers=workers)
-    assert len(plan.chunks) >= min(count, 4 * workers) / 2
+def test_chunks_that_are_shared_out_beforehand_are_even(count: int, workers: int) -> None:
+    plan = make_plan(tiny_job(draws={"count": count}), workers=workers, even=True)
+    assert len(plan.chunks) >= min(count, 4 * workers)
+    assert {stop - start for start, stop in plan.chunks[:-1]} <= {plan.chunk}
     assert plan.core_hours * 3600 * plan.chunk / count < 5
 
 
@@ -81,8 +97,7 @@ def test_a_job_without_targets_has_a_plan() -> None:
 def test_chunks_follow_from_what_a_draw_takes() -> None:
     job = tiny_job(draws={"count": 10_000})
     assert make_plan(job, draw_seconds=2.0).chunk == 2  # four seconds' work
-    assert make_plan(job, draw_seconds=1e-9).chunk == 2500  # four chunks for the worker
-    assert make_plan(job, draw_seconds=1e-9, workers=5).chunk == 500
+    assert make_plan(job, draw_seconds=1e-9, workers=5).chunks == ((0, 4096), (4096, 8192), (8192, 10_000))
     assert make_plan(job, draw_seconds=2.0).core_hours == pytest.approx(20_000 / 3600)
 
 

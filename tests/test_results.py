@@ -244,4 +244,18 @@ def test_commit_takes_no_lock_and_writes_what_xarray_would(tmp_path: Path, monke
     with pytest.raises(AssertionError, match="a lock for"):
         data.to_netcdf(tmp_path / "locked.nc", engine="netcdf4", format="NETCDF4")
     shard = commit_shard(data, tmp_path, 0, 9)
-    assert shard.path.read_bytes() == (tmp_path / "plain.nc").read_bytes()
+    with xr.open_dataset(shard.path) as ours, xr.open_dataset(tmp_path / "plain.nc") as plain:
+        xr.testing.assert_identical(ours, plain)
+
+
+def test_making_and_committing_draws_loads_none_of_dasks_arrays() -> None:
+    """It would take each worker 0.3 s."""
+    script = (
+        "import sys; sys.path.insert(0, 'tests')\n"
+        "from pathlib import Path; from tempfile import TemporaryDirectory; from test_results import dataset\n"
+        "from results.shards import commit_shard\n"
+        "with TemporaryDirectory() as folder: commit_shard(dataset(0, 9), Path(folder), 0, 9)\n"
+        "sys.exit('dask.array' in sys.modules)"
+    )
+    root = Path(__file__).parents[1]
+    assert subprocess.run([sys.executable, "-c", script], cwd=root, check=False).returncode == 0

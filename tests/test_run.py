@@ -298,3 +298,12 @@ def test_uncertified_designs_show_in_the_exit_code(tmp_path: Path) -> None:
     again = run_tiny(tmp_path / "run", job)
     assert again.nothing_left
     assert again.exit is Exit.SOME_UNCERTIFIED
+
+
+@pytest.mark.parametrize(("words", "workers"), [({}, 1), ({"workers": 2}, 2), ({"chunk": 1}, 2)], ids=str)
+def test_no_more_local_workers_than_chunks_unless_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: dict[str, int], workers: int
+) -> None:
+    monkeypatch.setattr("jobs.run.usable_cores", lambda: 2)
+    run_tiny(tmp_path / "run", cluster="local", **words)
+    assert [event["workers"] for event in Journal(tmp_path / "run" / "journal.jsonl").events("connected")] == [workers]

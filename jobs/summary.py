@@ -1,0 +1,32 @@
+"""What a run says at its end, for people."""
+
+from pathlib import Path
+
+from .precise import precision_text
+from .run import Outcome
+from .timings import timings_text
+
+
+def run_text(outcome: Outcome) -> str:
+    """The summary of a run in lines."""
+    s = outcome.summary
+    head = "nothing was left to do" if outcome.nothing_left else f"done in {s['seconds']:.1f} s"
+    certified = s["certified"] + s["closed_form"]
+    lines = [
+        f"{s['folder']}: {head}",
+        f"  {s['designs']} designs: {s['certified']} certified (largest gap {s['largest_gap']:.2e}), "
+        f"{s['closed_form']} closed form, {s['uncertified']} uncertified, {s['unidentifiable']} unidentifiable, "
+        f"{s['failed']} failed",
+        "  optimised by " + ", ".join(f"{name} {count}" for name, count in s["solvers"].items()),
+    ]
+    if certified + s["unidentifiable"] < s["designs"]:
+        lines.append("  look at `status` in the cube for those that are neither certified nor unidentifiable")
+    if "precision" in s:
+        lines.append(f"  {precision_text(s['precision'])}")
+    if s["failed_draws"]:
+        shown = ", ".join(map(str, s["failed_draws"][:20])) + (", ..." if len(s["failed_draws"]) > 20 else "")
+        lines.append(f"  failed draws: {shown}; journal.jsonl has the reasons")
+    if s["timings"]:
+        lines.append(f"  {timings_text(s['timings'])}")
+    lines.append(f"  cube: {Path(s['folder']) / 'cube.nc'}")
+    return "\n".join(lines)
