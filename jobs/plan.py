@@ -95,7 +95,6 @@ def make_plan(
     points = job.sweep_points()
     seconds = draw_seconds or sum(_draw_seconds(job, scenario.targets + 1) for _, scenario in points)
     ranges = [(0, count)] if missing is None else missing
-    ranges = [(0, count)] if missing is None else missing
     least = chunk or _least(count, workers, seconds)
     if chunk is None:
         chunk = max(1, min(int(_CHUNK_SECONDS / seconds), _LARGEST_CHUNK, count))

@@ -48,7 +48,6 @@ class LinkWork(NamedTuple):
     half: np.ndarray
     triangle: np.ndarray  # Cholesky factor of E_w
     vectors: np.ndarray  # v_r: (2 * size, rows)
-    outer: np.ndarray  # sum_r v_r v_r^H: (2 * size, size)
     column: np.ndarray
 
 
@@ -66,7 +65,6 @@ def link_work(link, rows):
         lane_zeros(inner, m),
         lane_zeros(m, m),
         lane_zeros(2 * size, rows),
-        lane_zeros(2 * size, size),
         lane_zeros(m, 2),
     )
 
@@ -280,64 +278,75 @@ def response(link, work, row):
 
 
 @kernel
-def _outer(vectors, rows, n, outer):
-    """Sum of v_r v_r^H over the rows; only the gains' entries of v are complex."""
-    size = outer.shape[1]
-    for i in range(size):
-        for j in range(i + 1):
-            x = everywhere(0.0)
-            y = everywhere(0.0)
-            if j >= n:
-                for r in range(rows):
-                    x += get(vectors, i, r) * get(vectors, j, r)
-            elif i >= n:
-                for r in range(rows):
-                    a = get(vectors, i, r)
-                    x += a * get(vectors, j, r)
-                    y -= a * get(vectors, size + j, r)
-            else:
-                for r in range(rows):
-                    a = get(vectors, i, r)
-                    b = get(vectors, size + i, r)
-                    c = get(vectors, j, r)
-                    d = get(vectors, size + j, r)
-                    x += a * c + b * d
-                    y += b * c - a * d
-            put(outer, x, i, j)
-            put(outer, y, size + i, j)
-            put(outer, x, j, i)
-            put(outer, -y, size + j, i)
+def _add_gradient(link, vectors, rows, weight, gr, gi):
+    """Gamma -= weight sum_r Phi^H (weights o v_r v_r^H) Phi, gathered by transmit columns.
+
+    Rows of path k and columns of h <= k; only the gains' entries of v are complex.
+    """
+    n = link.phasor.shape[0]
+    for k in range(n):
+        for h in range(k + 1):
+            aa, ad, da, dd = _pair_sums(link, vectors, rows, k, h)
+            real, imag = relative_phase(link.phasor, k, h)
+            _take(gr, gi, k, h, weight, real, imag, aa)
+            _take(gr, gi, k, n + h, weight, real, imag, ad)
+            _take(gr, gi, n + k, h, weight, real, imag, da)
+            _take(gr, gi, n + k, n + h, weight, real, imag, dd)
 
 
 @kernel
-def _add_gradient(link, outer, weight, gr, gi):
-    """Gamma -= weight Phi^H (weights o outer) Phi, gathered by transmit columns; rows of k, columns of h <= k."""
+def _pair_sums(link, vectors, rows, k, h):
+    """Sum over responses of v_k v_h^H with the weights of paths k and h, for each pair of their transmit columns."""
     n = link.phasor.shape[0]
-    size = outer.shape[1]
-    for k in range(n):
-        for h in range(k + 1):
-            real, imag = relative_phase(link.phasor, k, h)
-            for u in range(2):
-                for v in range(2):
-                    x = everywhere(0.0)
-                    y = everywhere(0.0)
-                    for s in range(KINDS):
-                        if (s == 1) != (u == 1):
-                            continue
-                        for t in range(KINDS):
-                            if (t == 1) != (v == 1):
-                                continue
-                            w = get(link.weights, s * n + k, t * n + h)
-                            i = link.fold[s] * n + k
-                            j = link.fold[t] * n + h
-                            x += w * get(outer, i, j)
-                            y += w * get(outer, size + i, j)
-                    p = x * real + y * imag
-                    q = y * real - x * imag
-                    r = u * n + k
-                    s = v * n + h
-                    put(gr, get(gr, r, s) - where_less(0.0, weight, weight * p, 0.0), r, s)
-                    put(gi, get(gi, r, s) - where_less(0.0, weight, weight * q, 0.0), r, s)
+    size = vectors.shape[0] // 2
+    zero = everywhere(0.0)
+    aar, aai, adr, adi, dar, dai, ddr = zero, zero, zero, zero, zero, zero, zero
+    ki, kj, kl = link.fold[1] * n + k, link.fold[2] * n + k, link.fold[3] * n + k
+    hi, hj, hl = link.fold[1] * n + h, link.fold[2] * n + h, link.fold[3] * n + h
+    for r in range(rows):
+        x = get(vectors, h, r)
+        y = get(vectors, size + h, r)
+        departure = get(vectors, hi, r)
+        arrival = get(vectors, hj, r)
+        delay = get(vectors, hl, r)
+        # Rows of the gain of path k, which is complex.
+        p = get(vectors, k, r)
+        q = get(vectors, size + k, r)
+        w = get(link.weights, k, h)
+        u = w * x + get(link.weights, k, 2 * n + h) * arrival + get(link.weights, k, 3 * n + h) * delay
+        v = w * y
+        aar += p * u + q * v
+        aai += q * u - p * v
+        u = get(link.weights, k, n + h) * departure
+        adr += p * u
+        adi += q * u
+        # Rows of arrival and delay: transmit column a, like the gain.
+        p = get(vectors, kj, r)
+        q = get(vectors, kl, r)
+        s = p * get(link.weights, 2 * n + k, h) + q * get(link.weights, 3 * n + k, h)
+        u = p * get(link.weights, 2 * n + k, 2 * n + h) + q * get(link.weights, 3 * n + k, 2 * n + h)
+        v = p * get(link.weights, 2 * n + k, 3 * n + h) + q * get(link.weights, 3 * n + k, 3 * n + h)
+        aar += s * x + u * arrival + v * delay
+        aai -= s * y
+        adr += (p * get(link.weights, 2 * n + k, n + h) + q * get(link.weights, 3 * n + k, n + h)) * departure
+        # The row of departure.
+        p = get(vectors, ki, r)
+        s = p * get(link.weights, n + k, h)
+        u = get(link.weights, n + k, 2 * n + h) * arrival + get(link.weights, n + k, 3 * n + h) * delay
+        dar += s * x + p * u
+        dai -= s * y
+        ddr += p * get(link.weights, n + k, n + h) * departure
+    return (aar, aai), (adr, adi), (dar, dai), (ddr, zero)
+
+
+@kernel
+def _take(gr, gi, r, s, weight, real, imag, sums):
+    """Gamma_rs -= weight sums, turned back by the phase between the paths; nothing where there is no weight."""
+    x, y = sums
+    p = x * real + y * imag
+    q = y * real - x * imag
+    put(gr, get(gr, r, s) - where_less(0.0, weight, weight * p, 0.0), r, s)
+    put(gi, get(gi, r, s) - where_less(0.0, weight, weight * q, 0.0), r, s)
 
 
 @kernel
@@ -352,7 +361,6 @@ def link_crb(link, bound_rows, weight, sr, si, gr, gi, work):
     for row in range(bound_rows):
         total += half_solved(link, work, row)
         response(link, work, row)
-    _outer(work.vectors, bound_rows, link.phasor.shape[0], work.outer)
-    _add_gradient(link, work.outer, weight, gr, gi)
+    _add_gradient(link, work.vectors, bound_rows, weight, gr, gi)
     total = where_less(0.0, fine, weight * total, np.inf)
     return where_less(0.0, weight, total, 0.0)
