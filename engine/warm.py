@@ -27,7 +27,7 @@ def compile_solvers() -> None:
     x = np.zeros((1, 1, 2, 2), np.complex128)
     cleaning.certified_covariances(draws, rho, x, np.zeros((1, 1), np.bool_), True, 1e-6, weighted.CLEANING)
     cleaning.certified_powers(draws, rho, powers[:, None].copy(), np.zeros((1, 1), np.bool_))
-    descent.balanced_powers(draws, powers, rho, nobody, nobody, 1)
+    descent.balanced_powers(draws, powers, rho, nobody, nobody)
     bounds.design_bounds(draws, x, np.ones((2, 1, 4)), 1.0)
     bounds.ranks_of(x, weighted.CLEANING)
 

@@ -276,11 +276,11 @@ def _half_solve_gains(work, weight, e, first, each, space):
                 y -= p * b + q * a
                 z -= p * c - q * d
                 w -= p * d + q * c
-            scale = where_less(0.0, weight, get(work.gains, k, k), 0.0)
-            put(forms, x * scale, r, place)
-            put(forms, y * scale, r, place + 1)
-            put(forms, z * scale, r + 1, place)
-            put(forms, w * scale, r + 1, place + 1)
+            scale = get(work.gains, k, k)
+            put(forms, where_less(0.0, weight, x * scale, 0.0), r, place)
+            put(forms, where_less(0.0, weight, y * scale, 0.0), r, place + 1)
+            put(forms, where_less(0.0, weight, z * scale, 0.0), r + 1, place)
+            put(forms, where_less(0.0, weight, w * scale, 0.0), r + 1, place + 1)
     for i in range(work.efim.shape[0]):
         x = get(space.raw, e, i)
         y = get(space.raw, e + 1, i)
@@ -330,8 +330,8 @@ def _half_solve_rest(link, work, weight, e, last, space):
             y -= p * get(forms, e + 1, last + b)
             z -= p * get(forms, e + 2, last + b)
             w -= p * get(forms, e + 3, last + b)
-        scale = where_less(0.0, weight, get(work.triangle, a, a), 0.0)
-        put(forms, x * scale, e, last + a)
-        put(forms, y * scale, e + 1, last + a)
-        put(forms, z * scale, e + 2, last + a)
-        put(forms, w * scale, e + 3, last + a)
+        scale = get(work.triangle, a, a)
+        put(forms, where_less(0.0, weight, x * scale, 0.0), e, last + a)
+        put(forms, where_less(0.0, weight, y * scale, 0.0), e + 1, last + a)
+        put(forms, where_less(0.0, weight, z * scale, 0.0), e + 2, last + a)
+        put(forms, where_less(0.0, weight, w * scale, 0.0), e + 3, last + a)

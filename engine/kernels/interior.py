@@ -246,9 +246,10 @@ def _solve_for_step(n, sigma_mu, corrected, space):
 
 @kernel
 def _move(a, length, d, n):
+    """Go along d where there is a length; where there is none, d may be no number."""
     for i in range(2 * n):
         for k in range(n):
-            put(a, get(a, i, k) + length * get(d, i, k), i, k)
+            put(a, get(a, i, k) + where_less(0.0, length, length * get(d, i, k), 0.0), i, k)
 
 
 @kernel
@@ -273,7 +274,7 @@ def _advance(n, clearance, going, space):
     p = where_less(0.0, fine, _room(space.x, space.d, n, clearance, space.trial), 0.0)
     q = where_less(0.0, fine, _room(space.s, space.ds, n, clearance, space.trial), 0.0)
     for i in range(size):
-        put(space.step, p * get(space.unknown, i, 0), i, 0)
+        put(space.step, where_less(0.0, p, p * get(space.unknown, i, 0), 0.0), i, 0)
     _move(space.x, p, space.d, n)
     _move(space.s, q, space.ds, n)
     return where_less(p, q, p, q)
