@@ -35,7 +35,7 @@ class _Compiling(event.Listener):
 
 
 _compiling = _Compiling()
-event.register("numba:compile", _compiling)
+event.register("numba:compile", _compiling)  # type: ignore[no-untyped-call]
 
 
 class KernelFiles:
