@@ -5,7 +5,7 @@ import numpy as np
 from .beamforming import weighted
 from .beamforming.problem import build_problem
 from .draws import fixed_draw
-from .kernels import bounds, cleaning, descent, mismatch
+from .kernels import bounds, cleaning, descent, interior, interiorpowers, mismatch
 from .kernels.block import Draws, LinkArrays
 from .scenario import Scenario
 
@@ -38,6 +38,14 @@ def compile_setup() -> None:
     x = problem.covariance_of_powers(problem.apa[:, None])[:, 0]
     for kind in (mismatch.SQRT, mismatch.ALIGNED):
         mismatch.covariances_of(mismatch.mix_factors(x, x, problem.basis, problem.rank, np.array([0.5]), kind))
+
+
+def compile_second_rung() -> None:
+    """What takes over where the descent gives up: compiled beforehand, so that all processes run the same code."""
+    problem = build_problem(Scenario(subcarriers=8), fixed_draw(Scenario()))
+    rho, nobody = np.array([0.5]), np.zeros((1, 1), np.bool_)
+    interior.interior_designs(problem.arrays, problem.apa, rho, nobody, True, 1e-6)
+    interiorpowers.interior_powers(problem.arrays, problem.apa, rho, nobody, 1e-6)
 
 
 if __name__ == "__main__":
