@@ -60,7 +60,12 @@ numba.config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]
 # Division by zero gives inf or nan as IEEE says, which the callers test; an exception would end a whole batch.
 # No fastmath, not even reordering of sums: LLVM guards vector loops by the distance of the arrays' addresses, so
 # a reordered sum would come out differently from one memory layout to the next.
-_jit = numba.njit(nogil=True, cache=True, error_model="numpy")
+_flags = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+_jit = numba.njit(cache=True, **_flags)
+
+# For what a loop calls, where LLVM would not inline it by itself and it pays; never called from Python.
+inlined = numba.njit(forceinline=True, **_flags)
+part = numba.njit(inline="always", **_flags)
 
 
 def kernel(function: Callable[..., Any]) -> Any:

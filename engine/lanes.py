@@ -4,13 +4,16 @@ Kernels written with it read like scalar ones, and each arithmetic operation doe
 No operation mixes lanes, so a draw's bits do not depend on the lane or on the company it is in. Compilers turn
 loops over the last axis of an array into vector code only when they feel like it; this type leaves no choice.
 
-Arrays hold packs along a last axis of length `LANES`: ``get(a, i, j)`` is the pack a[i, j, :]. Multiplications
-followed by an addition are fused where the CPU can (LLVM's flag "contract"), in the same way for every lane.
+Arrays hold packs along a last axis of length `LANES`: ``get(a, i, j)`` is the pack a[i, j, :]. A product that is added
+to something within one expression is fused with the addition. That is decided here, from the source: LLVM (its flag
+"contract") would also fuse across calls that it has inlined, and what it inlines hangs on what was compiled before.
 """
 
 import operator
+import platform
 from typing import Any
 
+import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import extending
@@ -23,7 +26,7 @@ from .accelerate import kernel
 LANES = 8
 intrinsic: Any = extending.intrinsic
 _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
-_FLAGS = ("contract",)
+_HAS_FMA = platform.machine() not in ("x86_64", "AMD64") or bool(llvm.get_host_cpu_features().get("fma"))
 
 
 class PackType(types.Type):
@@ -53,7 +56,7 @@ def _as_vector(builder: Any, kind: Any, value: Any) -> Any:
     return value if isinstance(kind, PackType) else _spread(builder, value)
 
 
-def _define(symbol: Any, in_place: Any, instruction: str) -> None:
+def _define(symbol: Any, in_place: Any, build: Any) -> None:
     """Teach Numba a binary operation between packs, or a pack and a number."""
     cases = [
         signature(pack, pack, pack),
@@ -63,7 +66,7 @@ def _define(symbol: Any, in_place: Any, instruction: str) -> None:
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         left, right = (_as_vector(builder, kind, value) for kind, value in zip(sig.args, args, strict=True))
-        return getattr(builder, instruction)(left, right, flags=_FLAGS)
+        return build(builder, left, right)
 
     for name in (symbol, in_place):
         infer_global(name)(type(f"Pack_{name.__name__}", (ConcreteTemplate,), {"cases": cases}))
@@ -71,10 +74,37 @@ def _define(symbol: Any, in_place: Any, instruction: str) -> None:
             lower_builtin(name, *case.args)(lower)
 
 
-_define(operator.add, operator.iadd, "fadd")
-_define(operator.sub, operator.isub, "fsub")
-_define(operator.mul, operator.imul, "fmul")
-_define(operator.truediv, operator.itruediv, "fdiv")
+def _is_product(value: Any) -> bool:
+    return _HAS_FMA and getattr(value, "opname", "") == "fmul"
+
+
+def _call(builder: Any, name: str, *values: Any) -> Any:
+    """LLVM's function of packs, lane by lane."""
+    kind = ir.FunctionType(_VECTOR, [_VECTOR] * len(values))
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}f64"), values)
+
+
+def _add(builder: Any, left: Any, right: Any) -> Any:
+    if _is_product(left):
+        return _call(builder, "fma", *left.operands, right)
+    if _is_product(right):
+        return _call(builder, "fma", *right.operands, left)
+    return builder.fadd(left, right)
+
+
+def _subtract(builder: Any, left: Any, right: Any) -> Any:
+    if _is_product(right):
+        a, b = right.operands
+        return _call(builder, "fma", builder.fneg(a), b, left)
+    if _is_product(left):
+        return _call(builder, "fma", *left.operands, builder.fneg(right))
+    return builder.fsub(left, right)
+
+
+_define(operator.add, operator.iadd, _add)
+_define(operator.sub, operator.isub, _subtract)
+_define(operator.mul, operator.imul, lambda builder, left, right: builder.fmul(left, right))
+_define(operator.truediv, operator.itruediv, lambda builder, left, right: builder.fdiv(left, right))
 
 
 @infer_global(operator.neg)
@@ -143,9 +173,7 @@ def root(typing: Any, value: Any) -> Any:
     """Square root, lane by lane."""
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        kind = ir.FunctionType(_VECTOR, [_VECTOR])
-        function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.sqrt.v{LANES}f64")
-        return builder.call(function, args)
+        return _call(builder, "sqrt", *args)
 
     return pack(pack), lower
 

@@ -118,32 +118,3 @@ def test_changed_source_is_compiled_again(home: Path) -> None:
     use(home)
     (home / "tiny_kernel.py").write_text(KERNEL.replace("2.0 * x", "3.0 * x  # changed"))
     assert use(home)[0] == 135.0
-
-
-CALL_INNER = "import tiny_kernel; tiny_kernel.twice(1.0)"
-CALL_OUTER = """
-import numpy as np
-import tiny_kernel
-tiny_kernel.run(np.arange(10.0))
-print(sum(tiny_kernel.twice.stats.cache_hits.values()), sum(tiny_kernel.run.stats.cache_hits.values()))
-"""
-
-
-def test_a_kernel_is_compiled_whole_whatever_was_compiled_before(home: Path) -> None:
-    """Its callees are not taken from the disk: calls of them could not be inlined, and bits would change."""
-
-    def python(code: str) -> str:
-        environment = {"NUMBA_CACHE_DIR": str(home / "cache"), "PYTHONPATH": f"{home}:{Path(__file__).parent.parent}"}
-        return subprocess.run(
-            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-        ).stdout
-
-    python(CALL_INNER)
-    assert [path.name.split("-")[0] for path in files(home)] == ["tiny_kernel.twice"]
-    assert python(CALL_OUTER).split() == ["0", "0"]
-    assert python(CALL_OUTER).split() == ["0", "1"]
-    kept = {path: path.read_bytes() for path in files(home)}
-    for path in kept:
-        path.unlink()
-    assert python(CALL_OUTER).split() == ["0", "0"]
-    assert [path.name.split("-")[0] for path in files(home)] == ["tiny_kernel.run"]
