@@ -60,12 +60,13 @@ numba.config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]
 # Division by zero gives inf or nan as IEEE says, which the callers test; an exception would end a whole batch.
 # No fastmath, not even reordering of sums: LLVM guards vector loops by the distance of the arrays' addresses, so
 # a reordered sum would come out differently from one memory layout to the next.
-_flags = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
-_jit = numba.njit(cache=True, **_flags)
+_flags: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+_njit: Any = numba.njit
+_jit = _njit(cache=True, **_flags)
 
-# For what a loop calls, where LLVM would not inline it by itself and it pays; never called from Python.
-inlined = numba.njit(forceinline=True, **_flags)
-part = numba.njit(inline="always", **_flags)
+# A loop that is written apart for the reader, but compiled as a piece of its caller: Numba compiles a callee of its
+# own with all that it calls, as often as there are callers above it. Not to be called from Python.
+piece = _njit(inline="always", **_flags)
 
 
 def kernel(function: Callable[..., Any]) -> Any:

@@ -26,7 +26,7 @@ from .accelerate import kernel
 LANES = 8
 intrinsic: Any = extending.intrinsic
 _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
-_HAS_FMA = platform.machine() not in ("x86_64", "AMD64") or bool(llvm.get_host_cpu_features().get("fma"))
+HAS_FMA = platform.machine() not in ("x86_64", "AMD64") or bool(llvm.get_host_cpu_features().get("fma"))
 
 
 class PackType(types.Type):
@@ -75,7 +75,7 @@ def _define(symbol: Any, in_place: Any, build: Any) -> None:
 
 
 def _is_product(value: Any) -> bool:
-    return _HAS_FMA and getattr(value, "opname", "") == "fmul"
+    return HAS_FMA and getattr(value, "opname", "") == "fmul"
 
 
 def _call(builder: Any, name: str, *values: Any) -> Any:

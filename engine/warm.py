@@ -30,22 +30,16 @@ def compile_solvers() -> None:
     descent.balanced_powers(draws, powers, rho, nobody, nobody)
     bounds.design_bounds(draws, x, np.ones((2, 1, 4)), 1.0)
     bounds.ranks_of(x, weighted.CLEANING)
+    interiorpowers.interior_powers(draws, powers, rho, nobody[:, None], 1e-6)
 
 
 def compile_setup() -> None:
-    """What sets a problem up and mixes designs."""
+    """What sets a problem up and mixes designs, and the interior-point method for them."""
     problem = build_problem(Scenario(subcarriers=8), fixed_draw(Scenario()))
+    interior.interior_designs(problem.arrays, problem.apa, np.array([0.5]), np.zeros((1, 1), np.bool_), True, 1e-6)
     x = problem.covariance_of_powers(problem.apa[:, None])[:, 0]
     for kind in (mismatch.SQRT, mismatch.ALIGNED):
         mismatch.covariances_of(mismatch.mix_factors(x, x, problem.basis, problem.rank, np.array([0.5]), kind))
-
-
-def compile_second_rung() -> None:
-    """What takes over where the descent gives up: compiled beforehand, so that all processes run the same code."""
-    problem = build_problem(Scenario(subcarriers=8), fixed_draw(Scenario()))
-    rho, nobody = np.array([0.5]), np.zeros((1, 1), np.bool_)
-    interior.interior_designs(problem.arrays, problem.apa, rho, nobody, True, 1e-6)
-    interiorpowers.interior_powers(problem.arrays, problem.apa, rho, nobody, 1e-6)
 
 
 if __name__ == "__main__":

@@ -173,7 +173,7 @@ def warm_up(_: object = None) -> None:
     """Compile or load every kernel by a tiny run through all of them; on two cores where they are not yet compiled."""
     from engine import SCHEMES, Scenario, design
     from engine.accelerate import is_compiled
-    from engine.warm import compile_second_rung, compile_setup
+    from engine.warm import compile_setup
 
     helper = None
     if not is_compiled():
@@ -181,7 +181,6 @@ def warm_up(_: object = None) -> None:
     try:
         if helper is not None:
             compile_setup()
-            compile_second_rung()
             helper.wait()  # whatever became of it: what it did not compile is compiled here
         design(Scenario(subcarriers=8), None, SCHEMES, [0.0, 0.5, 1.0])
     finally:

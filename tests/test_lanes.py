@@ -1,16 +1,19 @@
 """Eight draws in a register: the machine code has them, and no lane feels the others."""
 
+from fractions import Fraction
+
 import llvmlite.binding as llvm
 import numpy as np
 import pytest
 from engine_cases import drops
+from numba import njit
 from scipy.linalg import eigh
 
 from engine import SCHEMES, build_problem, design
 from engine.accelerate import kernel
 from engine.beamforming import weighted
 from engine.kernels import eigen
-from engine.lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
+from engine.lanes import HAS_FMA, LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
 
 
 @kernel
@@ -33,6 +36,38 @@ def test_arithmetic_is_that_of_numpy_lane_by_lane() -> None:
     _polynomial(a, b, out)
     np.testing.assert_allclose(out, np.where(a < b, np.sqrt(a * a + 2 * b * b) / 3, -a - 1), rtol=1e-15)
     assert _largest(np.arange(LANES, dtype=float)[None]) == LANES
+
+
+@njit(forceinline=True)
+def _product(a, b):
+    return get(a, 0) * get(b, 0)
+
+
+@kernel
+def _sums(a, b, c, out):
+    put(out, get(a, 0) * get(b, 0) + get(c, 0), 0)
+    put(out, get(c, 0) + get(a, 0) * get(b, 0), 1)
+    put(out, get(a, 0) * get(b, 0) - get(c, 0), 2)
+    put(out, get(c, 0) - get(a, 0) * get(b, 0), 3)
+    put(out, _product(a, b) + get(c, 0), 4)
+
+
+def test_a_product_is_fused_with_a_sum_where_the_source_says_so_and_nowhere_else() -> None:
+    """What LLVM inlines hangs on what was compiled before, and must not change a bit."""
+    if not HAS_FMA:
+        pytest.skip("this CPU cannot fuse")
+    a, b = 1.0 + np.random.default_rng(3).random((2, 1, LANES))
+    c = -a * b  # what is left by exact arithmetic is the rounding of the product
+    exact = np.array([float(Fraction(x) * Fraction(y) + Fraction(z)) for x, y, z in zip(a[0], b[0], c[0], strict=True)])
+    assert np.count_nonzero(exact) > LANES // 2
+    out = np.zeros((5, LANES))
+    _sums(a, b, c, out)
+    np.testing.assert_array_equal(out[0], exact)
+    np.testing.assert_array_equal(out[1], exact)
+    np.testing.assert_array_equal(out[4], 0.0)
+    _sums(a, b, -c, out)
+    np.testing.assert_array_equal(out[2], exact)
+    np.testing.assert_array_equal(out[3], -exact)
 
 
 def test_machine_code_uses_whole_registers() -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..accelerate import kernel, part
+from ..accelerate import kernel, piece
 from ..lanes import everywhere, get, lane_zeros, put, root, where_less
 from .efim import LinkLanes, link_crb, link_work
 from .packs import hermitian_cholesky, inner
@@ -138,7 +138,7 @@ def weighted_crb(block, rho):
     return value
 
 
-@part
+@piece
 def _transmit(block, z, columns):
     """C = mix^T Z and S = C C^H."""
     count = block.mix.shape[0]
@@ -180,7 +180,7 @@ def _transmit(block, z, columns):
                 put(block.si, y, r, n + h)
 
 
-@part
+@piece
 def _push(block, columns):
     """Gamma C."""
     count = block.mix.shape[0]
@@ -208,7 +208,7 @@ def _push(block, columns):
             put(block.pushed, y, count + r, k + 1)
 
 
-@part
+@piece
 def _factor_crb(block, rho, z, columns, gradient, power):
     """f(Z Z^H), and the gradient of log f(Z Z^H) + log |Z|^2."""
     count = block.mix.shape[0]
@@ -317,7 +317,7 @@ def balance(block, rho):
             put(block.powers, get(block.half, i, 0) / total, i, 0)
 
 
-@part
+@piece
 def _root_crb(block, rho, z, gradient, power):
     """f(diag(z^2)), and the gradient of log f + log |z|^2; slopes of f stay in block.half[:, 0]."""
     count = block.mix.shape[0]

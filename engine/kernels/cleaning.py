@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from ..accelerate import kernel, part
+from ..accelerate import kernel, piece
 from ..lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, where_less
 from .block import (
     certified,
@@ -29,7 +29,7 @@ _RANK_CUTS = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
 _TARGET = 0.98  # of the tolerance: what the test of a cut admits may differ from the gap by rounding
 
 
-@part
+@piece
 def _gap(block, value, embedded, v, p):
     """Certified gap of the covariance of unit trace that was evaluated last."""
     count = block.mix.shape[0]
@@ -75,7 +75,7 @@ def _leading(values, vectors, cut, total, out):
         put(out, 0.0, n + r, r)
 
 
-@part
+@piece
 def _clean(block, rho, x, eigen, vectors, slim, tolerance, threshold):
     """Replace x by the cleaned covariance of lowest rank that keeps the certificate.
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..accelerate import kernel, part
+from ..accelerate import kernel, piece
 from ..lanes import LANES, everywhere, get, lane_zeros, put, root, where_less
 from .block import (
     balance,
@@ -33,7 +33,7 @@ _MAX_SHORTENED = 20
 _NEAR = 1e-2  # gradient size from which on the certificate is tried
 
 
-@part
+@piece
 def _middle(rho):
     """Index of the weight next to 1/2."""
     best = 0
@@ -56,7 +56,7 @@ def _first_weight(rho, bistatic_fine, monostatic_fine):
     return -1, 0, -1
 
 
-@part
+@piece
 def _start(points, parameter, w, low, high, begin, lane, trial):
     """Starting point of weight w in a lane, from the solved weights low..high of its draw, by extrapolation."""
     solved = high - low + 1
@@ -136,7 +136,7 @@ class _Places(NamedTuple):
 _RHO, _VALUE, _SLOPE, _STEP, _IS_FIRST, _SCALE, _LENGTH2, _HEIGHT, _PASSED, _ACCEPTED = range(10)
 
 
-@part
+@piece
 def _new_vectors(size):
     return _Vectors(
         lane_zeros(size, 1),
@@ -152,7 +152,7 @@ def _new_vectors(size):
     )
 
 
-@part
+@piece
 def _new_places():
     return _Places(
         np.full(LANES, -1, np.int64),
@@ -174,7 +174,7 @@ def _forget(lane, vectors, state):
     state[_SCALE, 0, lane] = 0.0
 
 
-@part
+@piece
 def _next_weight(places, lane, vectors, state):
     """Move a lane to its draw's next weight, down to the lowest, then up; False if there is none."""
     if places.draw[lane] < 0:
@@ -192,7 +192,7 @@ def _next_weight(places, lane, vectors, state):
     return True
 
 
-@part
+@piece
 def _next_draw(upcoming, rho, fine, places, lane, vectors, state):
     """Give a lane the next draw with something to design, from `upcoming` on; the number of the one after it."""
     places.draw[lane] = -1
@@ -210,7 +210,7 @@ def _next_draw(upcoming, rho, fine, places, lane, vectors, state):
     return upcoming
 
 
-@part
+@piece
 def _take_step(value, power, vectors, newest, state):
     """Accept the trial point in the lanes in which F fell enough, and note the pair of step and change there."""
     put(state, value * power, _HEIGHT, 0)
@@ -242,7 +242,7 @@ def _take_step(value, power, vectors, newest, state):
     return good, bend
 
 
-@part
+@piece
 def _rescale(good, bend, vectors, columns, newest, state):
     """Size of the preconditioner, from the newest pair."""
     for i in range(vectors.z.shape[0]):
@@ -252,7 +252,7 @@ def _rescale(good, bend, vectors, columns, newest, state):
     put(state, where_less(0.0, good, scale, get(state, _SCALE, 0)), _SCALE, 0)
 
 
-@part
+@piece
 def _certify(block, value, power, columns, tolerance, places, state):
     """Mark the lanes whose point is certified; only looked at where one has come near."""
     near = False
@@ -266,7 +266,7 @@ def _certify(block, value, power, columns, tolerance, places, state):
     put(state, where_less(0.0, passed, get(state, _ACCEPTED, 0), 0.0), _PASSED, 0)
 
 
-@part
+@piece
 def _aim(vectors, columns, newest, state):
     """The next trial point: along a new direction where the last step was taken, nearer where it was too long."""
     accept = get(state, _ACCEPTED, 0)
@@ -307,7 +307,7 @@ def _aim(vectors, columns, newest, state):
     put(state, where_less(0.0, accept, 0.0, get(state, _IS_FIRST, 0)), _IS_FIRST, 0)
 
 
-@part
+@piece
 def _from_the_gradient(lane, vectors, state):
     """Where the memory went bad: drop it and try a short step along the gradient."""
     _forget(lane, vectors, state)
@@ -320,7 +320,7 @@ def _from_the_gradient(lane, vectors, state):
     state[_STEP, 0, lane] = 1.0
 
 
-@part
+@piece
 def _account(places, vectors, state, points, evaluations):
     """Count the evaluation in every lane, and keep the points of those that are through with their weight."""
     for lane in range(LANES):
@@ -344,7 +344,7 @@ def _account(places, vectors, state, points, evaluations):
             places.finished[lane] = True
 
 
-@part
+@piece
 def _store(z, lane, out):
     """Keep a lane's point, scaled to unit length."""
     total = 0.0

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..accelerate import kernel, part
+from ..accelerate import kernel, piece
 from ..lanes import everywhere, get, lane_zeros, put, where_less
 from .packs import cholesky, hermitian_cholesky
 
@@ -139,7 +139,7 @@ def gram_of_rest(link, turned, efim):
                     put(efim, get(efim, i, j) + x, i, j)
 
 
-@part
+@piece
 def _eliminate_gains(gains, efim, n):
     """Factor the gains' block of G in place and take their share off E; 0 where a pivot is not positive."""
     size = n + efim.shape[0]
@@ -277,7 +277,7 @@ def response(link, work, row):
         put(work.vectors, y * scale, size + k, row)
 
 
-@part
+@piece
 def _add_gradient(link, vectors, rows, weight, gr, gi):
     """Gamma -= weight sum_r Phi^H (weights o v_r v_r^H) Phi, gathered by transmit columns.
 
@@ -294,7 +294,7 @@ def _add_gradient(link, vectors, rows, weight, gr, gi):
             _take(gr, gi, n + k, n + h, weight, real, imag, dd)
 
 
-@part
+@piece
 def _pair_sums(link, vectors, rows, k, h):
     """Sum over responses of v_k v_h^H with the weights of paths k and h, for each pair of their transmit columns."""
     n = link.phasor.shape[0]

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..accelerate import kernel, part
+from ..accelerate import kernel, piece
 from ..lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
 from .block import balance, load_draw, new_block, reduced_gradient, transmit_covariance, weighted_crb
 from .curvature import add_curvature, coordinate, coordinates, curvature_work, matrix_of
@@ -71,7 +71,7 @@ class _Space(NamedTuple):
     spent: np.ndarray  # evaluations
 
 
-@part
+@piece
 def _new_space(n):
     size = n * n
     return _Space(
@@ -106,7 +106,7 @@ def _symmetric_product(a, b, c, n, space, out):
     hermitian_part(space.product, n, out)
 
 
-@part
+@kernel
 def _add_scaling(s, y, n, out):
     """Lower triangle of out += D -> (s D y + y D s) / 2 in coordinates: Re tr E s E' y."""
     half = 0.5
@@ -168,7 +168,7 @@ def _room(a, d, n, clearance, trial):
     return low / clearance
 
 
-@part
+@piece
 def _evaluate(block, rho, space):
     """Value of f at x; N and its coordinates."""
     n = block.mix.shape[0]
@@ -184,7 +184,7 @@ def _evaluate(block, rho, space):
     return value
 
 
-@part
+@kernel
 def _update_curvature(size, space):
     """Bring B up to date from the last step and the change of N; a copy goes to the system."""
     symmetric_times(space.bend, size, space.step, space.image)
@@ -205,7 +205,7 @@ def _update_curvature(size, space):
             put(space.system, b, i, k)
 
 
-@part
+@piece
 def _renew_curvature(block, rho, value, renew, space, bending):
     """Compute B anew in the lanes to renew; a copy goes to the system."""
     space.system[:] = 0.0
@@ -252,7 +252,7 @@ def _move(a, length, d, n):
             put(a, get(a, i, k) + where_less(0.0, length, length * get(d, i, k), 0.0), i, k)
 
 
-@part
+@kernel
 def _advance(n, clearance, going, space):
     """One step of the lanes that go on, B and y being up to date; the shorter of its two lengths."""
     size = n * n
@@ -280,7 +280,7 @@ def _advance(n, clearance, going, space):
     return where_less(p, q, p, q)
 
 
-@part
+@piece
 def _start(block, rho, n, space):
     """Begin at balanced codeword powers: x = (1 - share) R diag(p) R^T + share I / n."""
     balance(block, rho)
@@ -298,7 +298,7 @@ def _start(block, rho, n, space):
             put(space.x, 0.0, n + k, i)
 
 
-@part
+@piece
 def _first_slack(n, space):
     """Slack mu x^-1, with mu from the spread of N, sqrt(tr x N^2 - 1): at an optimum N is the identity where x is.
 
@@ -317,7 +317,7 @@ def _first_slack(n, space):
             put(space.s, mu * get(space.y, i, k), i, k)
 
 
-@part
+@piece
 def _certified(n, tolerance, space):
     """1 in the lanes in which the gap is below the tolerance: (1 + tolerance) / tr x - N is positive definite."""
     level = (1.0 + tolerance) / trace(space.x, n)
@@ -378,7 +378,7 @@ def interior_designs(draws, powers, rho, wanted, careful, tolerance):
     return x, evaluations
 
 
-@part
+@piece
 def _follow(block, rho, careful, tolerance, space, bending):
     """Take steps in every lane until all are certified or broken down; a lane that is through stays where it is."""
     n = block.mix.shape[0]
@@ -409,7 +409,7 @@ def _follow(block, rho, careful, tolerance, space, bending):
         length = _advance(n, clearance, going, space)
 
 
-@part
+@piece
 def _keep(x, n, lane, out):
     """Keep a lane's covariance, scaled to unit trace."""
     total = 0.0

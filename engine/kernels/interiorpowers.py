@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..accelerate import kernel, part
+from ..accelerate import kernel, piece
 from ..lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
 from .block import balance, load_draw, new_block, power_slope, transmit_powers, weighted_crb
 from .curvature import add_curvature, curvature_work
@@ -34,7 +34,7 @@ class _Space(NamedTuple):
     spent: np.ndarray  # evaluations
 
 
-@part
+@piece
 def _new_space(n, size):
     return _Space(
         lane_zeros(n, 1),
@@ -49,7 +49,7 @@ def _new_space(n, size):
     )
 
 
-@part
+@piece
 def _evaluate(block, rho, space):
     """Value of f, N, and 1 + the gap, the largest N times the power."""
     transmit_powers(block, space.p)
@@ -98,7 +98,7 @@ def _room(a, d):
     return length
 
 
-@part
+@piece
 def _advance(n, going, space):
     """One step with predictor and corrector of the lanes that go on; B is in the system."""
     product = everywhere(0.0)
@@ -129,7 +129,7 @@ def _advance(n, going, space):
         put(space.s, get(space.s, i, 0) + where_less(0.0, b, b * get(space.ds, i, 0), 0.0), i, 0)
 
 
-@part
+@piece
 def _start(block, rho, n, space):
     """Balanced codeword powers and a slack of mu / p (see `interior`)."""
     balance(block, rho)
@@ -137,7 +137,7 @@ def _start(block, rho, n, space):
         put(space.p, (1.0 - _EQUAL) * get(block.powers, i, 0) + _EQUAL / n, i, 0)
 
 
-@part
+@piece
 def _first_slack(n, space):
     spread = everywhere(-1.0)
     for i in range(n):
@@ -148,7 +148,7 @@ def _first_slack(n, space):
         put(space.s, mu / get(space.p, i, 0), i, 0)
 
 
-@part
+@piece
 def _follow(block, rho, tolerance, space, bending):
     """Take steps in every lane until all are certified or broken down; a lane that is through stays where it is."""
     n = block.mix.shape[0]
