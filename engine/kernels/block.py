@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..accelerate import kernel, piece
-from ..lanes import everywhere, get, lane_zeros, put, root, where_less
+from ..lanes import LANES, everywhere, get, lane_zeros, put, root, where_less
 from .efim import LinkLanes, link_crb, link_work
 from .packs import hermitian_cholesky, inner
 
@@ -117,6 +117,17 @@ def load_draw(block, draws, b, lane):
     _fill(block.monostatic.phasor, draws.monostatic.phasor[b], lane)
     _fill(block.mix, draws.mix[b], lane)
     _fill(block.gram, draws.gram[b], lane)
+
+
+@kernel
+def load_items(block, draws, items, rho, powers, weight):
+    """Put items (weight, draw) into the lanes, with codeword powers to begin with; lanes left over repeat the last."""
+    for lane in range(LANES):
+        w, b = items[min(lane, len(items) - 1)]
+        load_draw(block, draws, b, lane)
+        weight[0, 0, lane] = rho[w]
+        for i in range(powers.shape[1]):
+            block.powers[i, 0, lane] = powers[b, i]
 
 
 @kernel

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..accelerate import kernel, piece
 from ..lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
-from .block import balance, load_draw, new_block, reduced_gradient, transmit_covariance, weighted_crb
+from .block import balance, load_items, new_block, reduced_gradient, transmit_covariance, weighted_crb
 from .curvature import add_curvature, coordinate, coordinates, curvature_work, matrix_of
 from .packs import (
     hermitian_cholesky,
@@ -362,12 +362,7 @@ def interior_designs(draws, powers, rho, wanted, careful, tolerance):
     weight = lane_zeros(1, 1)
     for first in range(0, len(items), LANES):
         used = min(LANES, len(items) - first)
-        for lane in range(LANES):
-            w, b = items[first + min(lane, used - 1)]  # lanes without an item repeat the last one
-            load_draw(block, draws, b, lane)
-            weight[0, 0, lane] = rho[w]
-            for i in range(n):
-                block.powers[i, 0, lane] = powers[b, i]
+        load_items(block, draws, items[first : first + used], rho, powers, weight)
         _start(block, get(weight, 0, 0), n, space)
         _follow(block, get(weight, 0, 0), careful, tolerance, space, bending)
         for lane in range(used):

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..accelerate import kernel, piece
 from ..lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
-from .block import balance, load_draw, new_block, power_slope, transmit_powers, weighted_crb
+from .block import balance, load_items, new_block, power_slope, transmit_powers, weighted_crb
 from .curvature import add_curvature, curvature_work
 from .interior import FIRST_MU, LARGEST_SIGMA, LEAST_MU, LEAST_SIGMA
 from .packs import cholesky
@@ -189,12 +189,7 @@ def interior_powers(draws, powers, rho, wanted, tolerance):
     weight = lane_zeros(1, 1)
     for first in range(0, len(items), LANES):
         used = min(LANES, len(items) - first)
-        for lane in range(LANES):
-            w, b = items[first + min(lane, used - 1)]  # lanes without an item repeat the last one
-            load_draw(block, draws, b, lane)
-            weight[0, 0, lane] = rho[w]
-            for i in range(n):
-                block.powers[i, 0, lane] = powers[b, i]
+        load_items(block, draws, items[first : first + used], rho, powers, weight)
         _start(block, get(weight, 0, 0), n, space)
         _follow(block, get(weight, 0, 0), tolerance, space, bending)
         for lane in range(used):
