@@ -36,7 +36,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
 def running(tmp_path: Path) -> Iterator[tuple[RunDirectory, "subprocess.Popen[str]"]]:
     job, folder = write_job(tmp_path, draws={"count": COUNT}), RunDirectory(tmp_path / "run")
     words = [*COMMAND, job, "-o", folder.path, "--no-report", "--chunk", "1", "--cluster", "none"]
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup a child would inherit that it is ignored
     process = subprocess.Popen([str(word) for word in words], stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGHUP, before)
     wait_for(lambda: len(list_shards(folder.shards)) > 3)
     yield folder, process
     process.kill()
