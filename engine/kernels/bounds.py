@@ -107,7 +107,7 @@ def ranks_of(x, empty):
     """Number of eigenvalues above `empty` times the trace, (batch, design); -1 where x is 0 or not finite."""
     batch, designs, count, _ = x.shape
     out = np.full((batch, designs), -1, np.int64)
-    embedded = lane_zeros(2 * count, 2 * count)
+    work = lane_zeros(2 * count, count)
     trace = lane_zeros(2, 1)
     v, p = eigen_space(2 * count)
     flat = np.ascontiguousarray(x).reshape(batch * designs, count, count)
@@ -119,12 +119,9 @@ def ranks_of(x, empty):
             for i in range(count):
                 trace[0, 0, lane] += flat[first + lane, i, i].real
                 for k in range(count):
-                    # The Hermitian matrix A + jB has the eigenvalues of [[A, -B], [B, A]], each of them twice there.
-                    a = flat[first + lane, i, k]
-                    embedded[i, k, lane] = a.real
-                    embedded[count + i, count + k, lane] = a.real
-                    embedded[count + i, k, lane] = a.imag
-        put(trace, 0.5 * count_above(embedded, 2 * count, empty * get(trace, 0, 0), v, p), 1, 0)
+                    work[i, k, lane] = flat[first + lane, i, k].real
+                    work[count + i, k, lane] = flat[first + lane, i, k].imag
+        put(trace, count_above(work, count, empty * get(trace, 0, 0), v, p), 1, 0)
         for lane in range(used):
             if trace[0, 0, lane] > 0.0 and trace[0, 0, lane] < math.inf:
                 place[first + lane] = round(trace[1, 0, lane])

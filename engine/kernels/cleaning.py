@@ -22,28 +22,24 @@ from .block import (
     transmit_powers,
     weighted_crb,
 )
-from .eigen import eigen_hermitian, eigen_space, largest_eigenvalue
+from .eigen import eigen_hermitian, eigen_space, largest_hermitian
 
 # Directions that an optimum leaves empty keep a trace of power; the lowest rank that stays certified is taken.
 _RANK_CUTS = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
+_CLOSE = 1.0 + 2e-6  # where the largest eigenvalue is to be expected, at most
 _TARGET = 0.98  # of the tolerance: what the test of a cut admits may differ from the gap by rounding
 
 
 @piece
-def _gap(block, value, embedded, v, p):
+def _gap(block, value, v, p):
     """Certified gap of the covariance of unit trace that was evaluated last."""
     count = block.mix.shape[0]
     reduced_gradient(block, block.tested)
-    # The Hermitian matrix A + jB has the eigenvalues of [[A, -B], [B, A]], each of them twice there.
-    for i in range(count):
-        for k in range(i + 1):
-            a = get(block.tested, i, k)
-            b = get(block.tested, count + i, k)
-            put(embedded, a, i, k)
-            put(embedded, a, count + i, count + k)
-            put(embedded, b, count + i, k)
-            put(embedded, -b, count + k, i)
-    gap = largest_eigenvalue(embedded, 2 * count, v, p) / value - 1.0
+    scale = 1.0 / value
+    for i in range(2 * count):
+        for k in range(count):
+            put(block.tested, scale * get(block.tested, i, k), i, k)
+    gap = largest_hermitian(block.tested, count, 1.0, _CLOSE, v, p) - 1.0
     gap = where_less(gap, 0.0, 0.0, gap)  # below 0 is rounding
     return where_less(value, np.inf, gap, np.inf)
 
@@ -130,7 +126,6 @@ def certified_covariances(draws, rho, x, wanted, clean, tolerance, threshold):
     vectors = lane_zeros(2 * count, count)
     slim = lane_zeros(2 * count, count)
     work = lane_zeros(2 * count, count)
-    embedded = lane_zeros(2 * count, 2 * count)
     v, p = eigen_space(2 * count)
     weight = lane_zeros(2, 1)
     loaded = np.full(LANES, -1, np.int64)
@@ -154,7 +149,7 @@ def certified_covariances(draws, rho, x, wanted, clean, tolerance, threshold):
         if not evaluated:
             transmit_covariance(block, work)
             value = weighted_crb(block, get(weight, 0, 0))
-        put(weight, _gap(block, value, embedded, v, p), 1, 0)
+        put(weight, _gap(block, value, v, p), 1, 0)
         for lane in range(used):
             b, w = items[first + lane]
             gaps[b, w] = weight[1, 0, lane]

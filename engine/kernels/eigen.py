@@ -49,12 +49,82 @@ def _tridiagonal(a, n, v, p):
 
 
 @kernel
-def largest_eigenvalue(a, n, v, p):
-    """Largest eigenvalue of the symmetric matrix in the lower triangle of a, which is overwritten.
+def _hermitian_tridiagonal(a, n, v, p):
+    """Reduce the lower triangle of a Hermitian a (2 n, n, lane) like `_tridiagonal`; v and p are (2 n, 1) buffers.
 
-    Bisection keeps the half-line on which a - x has only negative pivots (Sturm); its start is Gershgorin's.
+    Below the diagonal come the sizes of the entries: their phases do not matter to the eigenvalues.
     """
-    _tridiagonal(a, n, v, p)
+    for k in range(n - 1):
+        tail = everywhere(0.0)
+        for i in range(k + 2, n):
+            x = get(a, i, k)
+            y = get(a, n + i, k)
+            put(v, x, i, 0)
+            put(v, y, n + i, 0)
+            tail += x * x + y * y
+        x = get(a, k + 1, k)
+        y = get(a, n + k + 1, k)
+        head2 = x * x + y * y
+        head = root(head2)
+        length = root(tail + head2)
+        put(a, length, k + 1, k)
+        # v = column + its length times the phase of its head: no cancellation.
+        stretch = where_less(0.0, head, (head + length) / head, 0.0)
+        put(v, where_less(0.0, head, stretch * x, length), k + 1, 0)
+        put(v, stretch * y, n + k + 1, 0)
+        weight = where_less(0.0, tail, 1.0 / (length * (length + head)), 0.0)  # 0: nothing to do in this lane
+        share = everywhere(0.0)
+        for i in range(k + 1, n):
+            s = get(a, i, i) * get(v, i, 0)
+            t = get(a, i, i) * get(v, n + i, 0)
+            for j in range(k + 1, i):
+                s += get(a, i, j) * get(v, j, 0) - get(a, n + i, j) * get(v, n + j, 0)
+                t += get(a, i, j) * get(v, n + j, 0) + get(a, n + i, j) * get(v, j, 0)
+            for j in range(i + 1, n):
+                s += get(a, j, i) * get(v, j, 0) + get(a, n + j, i) * get(v, n + j, 0)
+                t += get(a, j, i) * get(v, n + j, 0) - get(a, n + j, i) * get(v, j, 0)
+            s *= weight
+            t *= weight
+            put(p, s, i, 0)
+            put(p, t, n + i, 0)
+            share += s * get(v, i, 0) + t * get(v, n + i, 0)
+        share *= 0.5 * weight
+        for i in range(k + 1, n):
+            x = get(v, i, 0)
+            y = get(v, n + i, 0)
+            s = get(p, i, 0) - share * x
+            t = get(p, n + i, 0) - share * y
+            put(p, s, i, 0)
+            put(p, t, n + i, 0)
+            put(a, get(a, i, i) - 2.0 * (x * s + y * t), i, i)
+            for j in range(k + 1, i):
+                # v_i conj(p_j) + p_i conj(v_j)
+                q = get(p, j, 0)
+                r = get(p, n + j, 0)
+                c = get(v, j, 0)
+                d = get(v, n + j, 0)
+                put(a, get(a, i, j) - (x * q + y * r) - (s * c + t * d), i, j)
+                put(a, get(a, n + i, j) - (y * q - x * r) - (t * c - s * d), n + i, j)
+
+
+@kernel
+def _none_above(a, n, level):
+    """1 in the lanes in which no eigenvalue of a tridiagonal matrix exceeds a level: all minors are positive."""
+    before = everywhere(1.0)
+    minor = level - get(a, 0, 0)
+    fine = where_less(0.0, minor, 1.0, 0.0)
+    for i in range(1, n):
+        b = get(a, i, i - 1)
+        after = (level - get(a, i, i)) * minor - b * b * before
+        fine = where_less(0.0, after, fine, 0.0)
+        before = minor
+        minor = after
+    return fine
+
+
+@kernel
+def _enclosure(a, n):
+    """Interval that holds the largest eigenvalue of a tridiagonal matrix: above is the end of Gershgorin's discs."""
     low = get(a, 0, 0)
     high = everywhere(-np.inf)
     for i in range(n):
@@ -65,25 +135,48 @@ def largest_eigenvalue(a, n, v, p):
             b = get(a, k + 1, k)
             reach += where_less(b, 0.0, -b, b)
         high = where_less(high, reach, reach, high)
-    for i in range(1, n):
-        b = get(a, i, i - 1)
-        put(p, b * b, i, 0)
+    return low, high
+
+
+@kernel
+def _bisect(a, n, low, high):
+    """Largest eigenvalue of a tridiagonal matrix, which is between low and high."""
     for _ in range(_HALVINGS):
         x = 0.5 * (low + high)
-        pivot = get(a, 0, 0) - x
-        above = where_less(pivot, 0.0, 1.0, 0.0)
-        for i in range(1, n):
-            pivot = get(a, i, i) - x - get(p, i, 0) / pivot
-            above = where_less(pivot, 0.0, above, 0.0)
-        high = where_less(0.0, above, x, high)
-        low = where_less(0.0, above, low, x)
+        inside = where_less(low, x, where_less(x, high, 1.0, 0.0), 0.0)  # 0: there is no number between the two
+        if largest_lane(inside) == 0.0:
+            break
+        fine = where_less(0.0, inside, _none_above(a, n, x), 2.0)
+        high = where_less(fine, 2.0, where_less(0.0, fine, x, high), high)
+        low = where_less(0.0, fine, low, x)
     return high
 
 
 @kernel
-def count_above(a, n, level, v, p):
-    """How many eigenvalues of the symmetric matrix in the lower triangle of a, overwritten, exceed `level`."""
+def largest_eigenvalue(a, n, v, p):
+    """Largest eigenvalue of the symmetric matrix in the lower triangle of a, which is overwritten."""
     _tridiagonal(a, n, v, p)
+    low, high = _enclosure(a, n)
+    return _bisect(a, n, low, high)
+
+
+@kernel
+def largest_hermitian(a, n, low, high, v, p):
+    """Largest eigenvalue of the Hermitian matrix in the lower triangle of a (2 n, n, lane), which is overwritten.
+
+    It is found faster where it is between the numbers low and high.
+    """
+    _hermitian_tridiagonal(a, n, v, p)
+    bottom, top = _enclosure(a, n)
+    bottom = where_less(0.0, _none_above(a, n, everywhere(low)), bottom, low)
+    top = where_less(0.0, _none_above(a, n, everywhere(high)), high, top)
+    return _bisect(a, n, bottom, top)
+
+
+@kernel
+def count_above(a, n, level, v, p):
+    """How many eigenvalues of the Hermitian matrix in the lower triangle of a, overwritten, exceed `level`."""
+    _hermitian_tridiagonal(a, n, v, p)
     pivot = get(a, 0, 0) - level
     total = where_less(0.0, pivot, 1.0, 0.0)
     for i in range(1, n):
@@ -161,5 +254,5 @@ def eigen_hermitian(a, vectors, n):
 
 @kernel
 def eigen_space(n):
-    """Buffers (v, p) of `largest_eigenvalue`."""
+    """Buffers (v, p) for a symmetric matrix of this size; a Hermitian one needs those of twice its size."""
     return lane_zeros(n, 1), lane_zeros(n, 1)

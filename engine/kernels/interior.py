@@ -41,9 +41,9 @@ _BISECTIONS = 5
 # A bold step may go to 1/1.05 of the way to the boundary, and curvature is computed anew only after a step of less than
 # 0.6. A careful one goes half of it, with the curvature computed at every step: some optima lie on the edge of where f
 # exists (a path without power), and close to it no model of f holds for long.
-_BOLD, _CAREFUL = 1.05, 2.0
+_BOLD, _CAREFUL = 1.05, 1.6
 _SHORT = 0.6
-_MOST_BOLD, _MOST_CAREFUL = 16, 40  # evaluations
+_MOST_BOLD, _MOST_CAREFUL = 30, 40  # evaluations
 
 
 class _Space(NamedTuple):
