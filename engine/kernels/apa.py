@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..accelerate import kernel
+from ..accelerate import bare, kernel
 from ..lanes import LANES, everywhere, get, lane_zeros, put, root, where_less
 from .block import load_draw, new_block, transmit_powers
 from .efim import (
@@ -21,7 +21,7 @@ from .reduced import whiten
 _UNIT_ROUNDOFF = 2.0**-53
 
 
-@kernel
+@bare
 def _from_band_edge(gains, efim, n, middle):
     """Count frequencies from the band's edge again, as (6) does: D_delay -= j middle D_gain, in E and in G."""
     inner = efim.shape[0]
@@ -48,7 +48,7 @@ def _from_band_edge(gains, efim, n, middle):
             put(gains, get(gains, size + row, h) - middle * real, size + row, h)
 
 
-@kernel
+@bare
 def position_fim(link, jacobian, middle, sr, si, work, out):
     """Lower triangle of the position FIM, gains included, from S: parameters [positions, Re gains, Im gains].
 
@@ -88,7 +88,7 @@ def position_fim(link, jacobian, middle, sr, si, work, out):
                 put(out, -y, m + n + k, m + h)
 
 
-@kernel
+@bare
 def _smallest_unit_eigenvalue(fim, p, v, q):
     """Smallest eigenvalue after scaling to unit diagonal, 0 where a parameter has no information."""
     informed = everywhere(1.0)
@@ -104,7 +104,7 @@ def _smallest_unit_eigenvalue(fim, p, v, q):
     return where_less(0.0, informed, smallest, 0.0)
 
 
-@kernel
+@bare
 def _rounding(link, diagonal, work):
     """Relative rounding error to expect of bounds and gaps.
 
@@ -129,7 +129,7 @@ def _rounding(link, diagonal, work):
     return _UNIT_ROUNDOFF * total
 
 
-@kernel
+@bare
 def _link_at_apa(link, rows, block, work, diagonal, out):
     """Rounding and the bounds at the APA point, out = [rounding, bound of each parameter]."""
     n = link.phasor.shape[0]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..accelerate import kernel, piece
+from ..accelerate import bare, kernel, piece
 from ..lanes import LANES, everywhere, get, lane_zeros, put, root, where_less
 from .efim import LinkLanes, link_crb, link_work
 from .packs import hermitian_cholesky, inner
@@ -99,14 +99,14 @@ def new_block(draws, columns):
     )
 
 
-@kernel
+@bare
 def _fill(lanes, values, lane):
     for i in range(values.shape[0]):
         for j in range(values.shape[1]):
             lanes[i, j, lane] = values[i, j]
 
 
-@kernel
+@bare
 def load_draw(block, draws, b, lane):
     """Put draw b into a lane."""
     _fill(block.bistatic.weights, draws.bistatic.weights[b], lane)
@@ -119,7 +119,7 @@ def load_draw(block, draws, b, lane):
     _fill(block.gram, draws.gram[b], lane)
 
 
-@kernel
+@bare
 def load_items(block, draws, items, rho, powers, weight):
     """Put items (weight, draw) into the lanes, with codeword powers to begin with; lanes left over repeat the last."""
     for lane in range(LANES):
@@ -130,7 +130,7 @@ def load_items(block, draws, items, rho, powers, weight):
             block.powers[i, 0, lane] = powers[b, i]
 
 
-@kernel
+@bare
 def weighted_crb(block, rho):
     """Rho CRB_BP + (1 - rho) CRB_MS at S; Gamma is its gradient, both triangles."""
     count = block.mix.shape[0]
@@ -243,7 +243,7 @@ def _factor_crb(block, rho, z, columns, gradient, power):
     return value
 
 
-@kernel
+@bare
 def transmit_covariance(block, x):
     """S = mix^T x mix of a Hermitian x: real part above, imaginary part below, (2 * 2n, 2n)."""
     count = block.mix.shape[0]
@@ -272,7 +272,7 @@ def transmit_covariance(block, x):
                     put(block.si, v, r, s)
 
 
-@kernel
+@bare
 def transmit_powers(block, powers):
     """S = N diag(powers) N, N = B^H B."""
     count = block.mix.shape[0]
@@ -292,7 +292,7 @@ def transmit_powers(block, powers):
                 put(block.si, 0.0, r, n + h)
 
 
-@kernel
+@bare
 def power_slope(block, i):
     """Derivative of f with respect to the power of codeword i, from Gamma."""
     count = block.mix.shape[0]
@@ -305,7 +305,7 @@ def power_slope(block, i):
     return total
 
 
-@kernel
+@bare
 def balance(block, rho):
     """Make block.powers such that no codeword is far too strong or too weak: a start for the solvers.
 
@@ -343,7 +343,7 @@ def _root_crb(block, rho, z, gradient, power):
     return value
 
 
-@kernel
+@bare
 def objective(block, rho, z, columns, gradient):
     """F at a vector of unknowns, its power, and the gradient of log f + log power."""
     power = inner(z, z)
@@ -352,7 +352,7 @@ def objective(block, rho, z, columns, gradient):
     return _factor_crb(block, rho, z, columns, gradient, power), power
 
 
-@kernel
+@bare
 def reduced_gradient(block, out):
     """-mix Gamma mix^T, the negative gradient with respect to the reduced covariance, lower triangle."""
     count = block.mix.shape[0]
@@ -378,7 +378,7 @@ def reduced_gradient(block, out):
             put(out, y, count + i, k)
 
 
-@kernel
+@bare
 def certified(block, value, power, columns, tolerance):
     """1 where the certified gap at the point of the last evaluation is below the tolerance, else 0.
 

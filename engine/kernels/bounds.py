@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..accelerate import kernel
+from ..accelerate import bare, kernel
 from ..lanes import LANES, get, lane_zeros, put, where_less
 from .block import load_draw, new_block, transmit_covariance
 from .efim import factor_positions, half_solved
@@ -48,7 +48,7 @@ def inverse_diagonal(fim, limit):
     return out, smallest
 
 
-@kernel
+@bare
 def _link_bounds(link, rows, block, work, out):
     """Bounds of the leading parameters at S into out (parameter, 1, lane); inf where the FIM is singular."""
     fine = factor_positions(link, block.sr, block.si, work)
@@ -56,7 +56,7 @@ def _link_bounds(link, rows, block, work, out):
         put(out, where_less(0.0, fine, half_solved(link, work, row), np.inf), row, 0)
 
 
-@kernel
+@bare
 def _keep_bounds(found, reference, lane, limit, out):
     """Bounds of one design, unless one of them is `limit` times that at the APA point: then the FIM is singular."""
     for row in range(out.size):

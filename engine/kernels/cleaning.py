@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from ..accelerate import kernel, piece
+from ..accelerate import bare, kernel, piece
 from ..lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, where_less
 from .block import (
     certified,
@@ -44,7 +44,7 @@ def _gap(block, value, v, p):
     return where_less(value, np.inf, gap, np.inf)
 
 
-@kernel
+@bare
 def _leading(values, vectors, cut, total, out):
     """Covariance of unit trace from the eigenvectors whose eigenvalues exceed cut * total."""
     n = values.shape[0]

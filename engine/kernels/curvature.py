@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..accelerate import kernel
+from ..accelerate import bare, kernel
 from ..lanes import everywhere, get, lane_zeros, put, root, where_less
 from .efim import KINDS, relative_phase
 from .tiles import TILE, add_products
@@ -24,14 +24,14 @@ ROOT2 = math.sqrt(2.0)
 _HALF = math.sqrt(0.5)
 
 
-@kernel
+@bare
 def coordinate(i, k, n):
     """Place of D_kk, i = k, or of the real part of D_ik, i > k; the imaginary part follows."""
     first = k * (2 * n - k)
     return first if i == k else first + 2 * (i - k) - 1
 
 
-@kernel
+@bare
 def coordinates(matrix, n, out):
     """Coordinates of a Hermitian matrix (2 n, n, lane), of which the lower triangle is read: (n^2, 1, lane)."""
     for i in range(n):
@@ -42,7 +42,7 @@ def coordinates(matrix, n, out):
         put(out, get(matrix, i, i), coordinate(i, i, n), 0)
 
 
-@kernel
+@bare
 def matrix_of(vector, n, out):
     """Matrix with these coordinates: both triangles."""
     for i in range(n):
@@ -92,12 +92,12 @@ def curvature_work(block, powers):
     )
 
 
-@kernel
+@bare
 def _whole_tiles(count):
     return -(-count // TILE) * TILE
 
 
-@kernel
+@bare
 def add_curvature(block, rho, value, powers, space, out):
     """Lower triangle of out += second derivatives of f / value at the S that was evaluated last, f = value there.
 
@@ -115,7 +115,7 @@ def add_curvature(block, rho, value, powers, space, out):
     add_products(space.forms, space.forms.shape[0], n * each, last, out)
 
 
-@kernel
+@bare
 def _link_forms(block, link, work, weight, powers, first, each, last, space):
     """Columns of a link, times sqrt(2 weight): of gain h from h * each + first on, of the rest from `last` on.
 
@@ -144,7 +144,7 @@ def _link_forms(block, link, work, weight, powers, first, each, last, space):
     return last
 
 
-@kernel
+@bare
 def _drive(link, vectors, row, s, k, scale, driven):
     """Weights and phases of the entry of kind s and path k of J v_row, by transmit column, times scale."""
     n = link.phasor.shape[0]
@@ -164,7 +164,7 @@ def _drive(link, vectors, row, s, k, scale, driven):
             put(driven, scale * (x * imag + y * real), 2 * n + v * n + h, 0)
 
 
-@kernel
+@bare
 def _see(columns, powers, place, space):
     """Vector c = columns * driven; the mixing matrix is upper triangular."""
     count = columns.shape[0]
@@ -179,7 +179,7 @@ def _see(columns, powers, place, space):
         put(space.seen, y, place, count + i)
 
 
-@kernel
+@bare
 def _form_pair(mix, fold, i, k, space, first, each):
     """Re and Im m^T D c for the real and the imaginary coordinate of D_ik, k < i."""
     count = mix.shape[0]
@@ -217,19 +217,19 @@ def _form_pair(mix, fold, i, k, space, first, each):
                 put(space.raw, get(space.raw, e + 1, r) + (y - v), e + 1, r)
 
 
-@kernel
+@bare
 def _diagonal_form(mix, fold, k, space, first, each):
     """The same for the coordinate D_kk."""
     _single_form(mix, fold, k, coordinate(k, k, mix.shape[0]), space, first, each)
 
 
-@kernel
+@bare
 def _power_form(gram, fold, k, space, first, each):
     """The same for power on codeword k."""
     _single_form(gram, fold, k, k, space, first, each)
 
 
-@kernel
+@bare
 def _single_form(columns, fold, k, e, space, first, each):
     """Re and Im of the entries columns[k, m] c_k into row e."""
     n = columns.shape[0] // 2
@@ -247,7 +247,7 @@ def _single_form(columns, fold, k, e, space, first, each):
                 put(space.raw, get(space.raw, e, r) + x, e, r)
 
 
-@kernel
+@bare
 def _half_solve_gains(work, weight, e, first, each, space):
     """L^-1 in the gains' columns of rows e..e+3 of forms, in place; 0 in the lanes without weight."""
     n = work.gains.shape[1]
@@ -302,7 +302,7 @@ def _half_solve_gains(work, weight, e, first, each, space):
         put(space.rest, w, i, 3)
 
 
-@kernel
+@bare
 def _half_solve_rest(link, work, weight, e, last, space):
     """L^-1 of what the gains leave of angles and delays into rows e..e+3 of forms, from column `last` on."""
     inner = work.efim.shape[0]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..accelerate import kernel, piece
+from ..accelerate import bare, kernel, piece
 from ..lanes import LANES, everywhere, get, lane_zeros, put, root, where_less
 from .block import (
     balance,
@@ -43,7 +43,7 @@ def _middle(rho):
     return best
 
 
-@kernel
+@bare
 def _first_weight(rho, bistatic_fine, monostatic_fine):
     """Where a draw begins, and between which indices it goes: (first, low, high); first is -1 if there is nothing."""
     last = rho.size - 1
@@ -167,7 +167,7 @@ def _new_places():
     )
 
 
-@kernel
+@bare
 def _forget(lane, vectors, state):
     """Drop what a lane knows of the curvature."""
     vectors.inverse[:, 0, lane] = 0.0

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..accelerate import kernel, piece
+from ..accelerate import bare, kernel, piece
 from ..lanes import everywhere, get, lane_zeros, put, where_less
 from .packs import cholesky, hermitian_cholesky
 
@@ -69,7 +69,7 @@ def link_work(link, rows):
     )
 
 
-@kernel
+@bare
 def relative_phase(phasor, k, h):
     """Real and imaginary part of the phase of path k against path h."""
     a = get(phasor, k, 0)
@@ -79,7 +79,7 @@ def relative_phase(phasor, k, h):
     return a * c + b * d, b * c - a * d
 
 
-@kernel
+@bare
 def turn(link, sr, si, turned):
     """T = Phi S Phi^H for rows of a path k and columns of a path h <= k."""
     n = link.phasor.shape[0]
@@ -98,7 +98,7 @@ def turn(link, sr, si, turned):
                     put(turned, -v, 2 * n + s, r)
 
 
-@kernel
+@bare
 def gram_of_gains(link, turned, gains):
     """Columns of the gains in G, of all parameters: real parts above, imaginary parts below."""
     n = link.phasor.shape[0]
@@ -115,7 +115,7 @@ def gram_of_gains(link, turned, gains):
                 put(gains, get(gains, i, h) + w * get(turned, 2 * n + tx + k, h), i, h)
 
 
-@kernel
+@bare
 def gram_of_rest(link, turned, efim):
     """Re G of angles and delays: lower triangle."""
     n = link.phasor.shape[0]
@@ -155,7 +155,7 @@ def _eliminate_gains(gains, efim, n):
     return fine
 
 
-@kernel
+@bare
 def equivalent_fim(link, sr, si, work):
     """E of angles and delays into work.efim; 1 in the lanes in which the gains are identifiable, else 0."""
     turn(link, sr, si, work.turned)
@@ -164,7 +164,7 @@ def equivalent_fim(link, sr, si, work):
     return _eliminate_gains(work.gains, work.efim, link.phasor.shape[0])
 
 
-@kernel
+@bare
 def to_positions(transform, efim, half, out):
     """Lower triangle of T^T E T; its size is even."""
     inner, m = transform.shape[:2]
@@ -200,7 +200,7 @@ def to_positions(transform, efim, half, out):
                 put(out, q, a, b + 1)
 
 
-@kernel
+@bare
 def factor_positions(link, sr, si, work):
     """Cholesky factor of the whitened position EFIM into work.triangle; 0 in the lanes without one."""
     fine = equivalent_fim(link, sr, si, work)
@@ -214,7 +214,7 @@ def factor_positions(link, sr, si, work):
     return where_less(0.0, cholesky(work.triangle, m), fine, 0.0)
 
 
-@kernel
+@bare
 def half_solved(link, work, row):
     """L^-1 F_row into work.column, and its squared length, the bound of parameter `row`."""
     m = work.triangle.shape[0]
@@ -238,7 +238,7 @@ def half_solved(link, work, row):
     return total
 
 
-@kernel
+@bare
 def response(link, work, row):
     """v_row: the response of all channel parameters to parameter `row`."""
     m = work.triangle.shape[0]
@@ -339,7 +339,7 @@ def _pair_sums(link, vectors, rows, k, h):
     return (aar, aai), (adr, adi), (dar, dai), (ddr, zero)
 
 
-@kernel
+@bare
 def _take(gr, gi, r, s, weight, real, imag, sums):
     """Gamma_rs -= weight sums, turned back by the phase between the paths; nothing where there is no weight."""
     x, y = sums
@@ -349,7 +349,7 @@ def _take(gr, gi, r, s, weight, real, imag, sums):
     put(gi, get(gi, r, s) - where_less(0.0, weight, weight * q, 0.0), r, s)
 
 
-@kernel
+@bare
 def link_crb(link, bound_rows, weight, sr, si, gr, gi, work):
     """Weighted bound of one link, inf where it does not exist; its gradient is added to Gamma = gr + j gi.
 

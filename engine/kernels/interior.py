@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..accelerate import kernel, piece
+from ..accelerate import bare, kernel, piece
 from ..lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
 from .block import balance, load_items, new_block, reduced_gradient, transmit_covariance, weighted_crb
 from .curvature import add_curvature, coordinate, coordinates, curvature_work, matrix_of
@@ -98,7 +98,7 @@ def _new_space(n):
     )
 
 
-@kernel
+@bare
 def _symmetric_product(a, b, c, n, space, out):
     """Hermitian part of a b c."""
     times(a, b, n, space.half)
@@ -106,7 +106,7 @@ def _symmetric_product(a, b, c, n, space, out):
     hermitian_part(space.product, n, out)
 
 
-@kernel
+@bare
 def _add_scaling(s, y, n, out):
     """Lower triangle of out += D -> (s D y + y D s) / 2 in coordinates: Re tr E s E' y."""
     half = 0.5
@@ -140,7 +140,7 @@ def _add_scaling(s, y, n, out):
                     put(out, get(out, row + 1, column + 1) - half * (pr - qr - rr + tr), row + 1, column + 1)
 
 
-@kernel
+@bare
 def _product(s, a, b, y, c, d, n):
     """Real and imaginary part of s_ab y_cd."""
     p = get(s, a, b)
@@ -150,7 +150,7 @@ def _product(s, a, b, y, c, d, n):
     return p * u - q * v, p * v + q * u
 
 
-@kernel
+@bare
 def _room(a, d, n, clearance, trial):
     """How far along d the positive definite a may go: at most 1, and 1 / clearance of the way to the boundary."""
     low = everywhere(0.0)
@@ -184,7 +184,7 @@ def _evaluate(block, rho, space):
     return value
 
 
-@kernel
+@bare
 def _update_curvature(size, space):
     """Bring B up to date from the last step and the change of N; a copy goes to the system."""
     symmetric_times(space.bend, size, space.step, space.image)
@@ -219,7 +219,7 @@ def _renew_curvature(block, rho, value, renew, space, bending):
             put(space.system, b, i, k)
 
 
-@kernel
+@bare
 def _solve_for_step(n, sigma_mu, corrected, space):
     """Steps d and ds for a target x s = sigma mu I."""
     for i in range(n):
@@ -244,7 +244,7 @@ def _solve_for_step(n, sigma_mu, corrected, space):
             put(space.ds, t, i, k)
 
 
-@kernel
+@bare
 def _move(a, length, d, n):
     """Go along d where there is a length; where there is none, d may be no number."""
     for i in range(2 * n):
@@ -252,7 +252,7 @@ def _move(a, length, d, n):
             put(a, get(a, i, k) + where_less(0.0, length, length * get(d, i, k), 0.0), i, k)
 
 
-@kernel
+@bare
 def _advance(n, clearance, going, space):
     """One step of the lanes that go on, B and y being up to date; the shorter of its two lengths."""
     size = n * n

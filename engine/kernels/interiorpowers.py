@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..accelerate import kernel, piece
+from ..accelerate import bare, kernel, piece
 from ..lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
 from .block import balance, load_items, new_block, power_slope, transmit_powers, weighted_crb
 from .curvature import add_curvature, curvature_work
@@ -64,7 +64,7 @@ def _evaluate(block, rho, space):
     return value, total * steepest
 
 
-@kernel
+@bare
 def _solve_for_step(n, sigma_mu, corrected, space):
     """Steps d and ds for a target p s = sigma mu."""
     for i in range(n):
@@ -87,7 +87,7 @@ def _solve_for_step(n, sigma_mu, corrected, space):
         put(space.ds, get(space.ds, i, 0) - ratio * get(space.d, i, 0), i, 0)
 
 
-@kernel
+@bare
 def _room(a, d):
     """How far along d the positive a may go: at most 1, and 1 / clearance of the way to the boundary."""
     length = everywhere(1.0)

@@ -1,6 +1,6 @@
 """The direction of a quasi-Newton step, for eight draws in step: L-BFGS with a preconditioner for factors."""
 
-from ..accelerate import kernel
+from ..accelerate import bare
 from ..lanes import everywhere, get, put
 from .packs import inner_row
 
@@ -10,7 +10,7 @@ _NEARLY_PARALLEL = 1e-9
 _TINY = 1e-200  # keeps rows of zeros (fewer antennas than columns) finite
 
 
-@kernel
+@bare
 def quasi_newton(gradient, z, columns, steps, changes, inverse, alphas, newest, scale, out):
     """Two-loop recursion: out = -H gradient; pairs with inverse curvature 0 do nothing."""
     size = gradient.shape[0]
@@ -30,7 +30,7 @@ def quasi_newton(gradient, z, columns, steps, changes, inverse, alphas, newest, 
             put(out, get(out, i, 0) + beta * get(steps, m, i), i, 0)
 
 
-@kernel
+@bare
 def precondition(z, columns, scale, vector):
     """Multiply a vector by scale times a guess of the inverse Hessian at z.
 
@@ -88,7 +88,7 @@ def precondition(z, columns, scale, vector):
             put(vector, scale * (qi - bdd * di - br * ai + bi * ar), (count + n + k) * columns + c, 0)
 
 
-@kernel
+@bare
 def _path_entries(z, k, c, n, columns):
     """Real and imaginary parts of column c of the rows a and d of path k."""
     a = k * columns + c
