@@ -118,13 +118,15 @@ def _lower_negative(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 
 
 def _pointer(context: Any, builder: Any, kind: Any, array: Any, index: Any, index_types: Any) -> Any:
-    """Address of the pack array[index, :] of a C-contiguous array."""
+    """Address of the pack array[index, :] of a C-contiguous array whose last axis has `LANES` entries."""
     view = context.make_array(kind)(context, builder, array)
-    places = [
-        context.cast(builder, value, source, types.intp) for value, source in zip(index, index_types, strict=True)
-    ]
-    places.append(context.get_constant(types.intp, 0))
-    return cgutils.get_item_pointer(context, builder, kind, view, places, wraparound=False, boundscheck=False)
+    shape = cgutils.unpack_tuple(builder, view.shape, kind.ndim)
+    place = context.get_constant(types.intp, 0)
+    for value, source, size in zip(index, index_types, shape, strict=False):
+        step = context.cast(builder, value, source, types.intp)
+        place = builder.add(builder.mul(place, size, flags=("nsw",)), step, flags=("nsw",))
+    packs = builder.bitcast(view.data, _VECTOR.as_pointer())
+    return builder.gep(packs, [place], inbounds=True)
 
 
 def _check(array: Any, index: Any) -> None:
@@ -139,7 +141,7 @@ def get(typing: Any, array: Any, *index: Any) -> Any:
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         where = _pointer(context, builder, sig.args[0], args[0], cgutils.unpack_tuple(builder, args[1]), index)
-        return builder.load(builder.bitcast(where, _VECTOR.as_pointer()), align=8)
+        return builder.load(where, align=8)
 
     return pack(array, types.StarArgTuple(index)), lower
 
@@ -152,7 +154,7 @@ def put(typing: Any, array: Any, value: Any, *index: Any) -> Any:
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         where = _pointer(context, builder, sig.args[0], args[0], cgutils.unpack_tuple(builder, args[2]), index)
         vector = _as_vector(builder, sig.args[1], args[1])
-        builder.store(vector, builder.bitcast(where, _VECTOR.as_pointer()), align=8)
+        builder.store(vector, where, align=8)
         return context.get_dummy_value()
 
     return types.none(array, value, types.StarArgTuple(index)), lower

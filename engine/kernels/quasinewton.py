@@ -4,7 +4,7 @@ from ..accelerate import bare
 from ..lanes import everywhere, get, put
 from .packs import inner_row
 
-MEMORY = 8
+MEMORY = 7
 _SHORTER = 0.75  # by how much steps along stiff directions are shortened
 _NEARLY_PARALLEL = 1e-9
 _TINY = 1e-200  # keeps rows of zeros (fewer antennas than columns) finite
