@@ -103,23 +103,24 @@ def gram_of_gains(link, turned, gains):
     """Columns of the gains in G, of all parameters: real parts above, imaginary parts below."""
     n = link.phasor.shape[0]
     size = (1 + link.fold[3]) * n
-    gains[:] = 0.0
     for s in range(KINDS):
         first = link.fold[s] * n
+        more = s > 0 and link.fold[s] == link.fold[s - 1]
         tx = n if s == 1 else 0
         for k in range(n):
             for h in range(k + 1 if s == 0 else n):
                 w = get(link.weights, s * n + k, h)
-                put(gains, get(gains, first + k, h) + w * get(turned, tx + k, h), first + k, h)
-                i = size + first + k
-                put(gains, get(gains, i, h) + w * get(turned, 2 * n + tx + k, h), i, h)
+                x = w * get(turned, tx + k, h)
+                y = w * get(turned, 2 * n + tx + k, h)
+                i = first + k
+                put(gains, get(gains, i, h) + x if more else x, i, h)
+                put(gains, get(gains, size + i, h) + y if more else y, size + i, h)
 
 
 @bare
 def gram_of_rest(link, turned, efim):
     """Re G of angles and delays: lower triangle."""
     n = link.phasor.shape[0]
-    efim[:] = 0.0
     for s in range(1, KINDS):
         row = (link.fold[s] - 1) * n
         tx = n if s == 1 else 0
@@ -127,6 +128,7 @@ def gram_of_rest(link, turned, efim):
             column = (link.fold[t] - 1) * n
             ty = n if t == 1 else 0
             folded = row == column and s != t
+            more = link.fold[s] == link.fold[s - 1] or link.fold[t] == link.fold[t - 1]
             for k in range(n):
                 for h in range(k + 1 if s == t else n):
                     x = get(link.weights, s * n + k, t * n + h) * get(turned, tx + k, ty + h)
@@ -136,7 +138,7 @@ def gram_of_rest(link, turned, efim):
                         x += x
                     if j > i:
                         i, j = j, i
-                    put(efim, get(efim, i, j) + x, i, j)
+                    put(efim, get(efim, i, j) + x if more else x, i, j)
 
 
 @piece
