@@ -8,7 +8,7 @@ from ..lanes import everywhere, get, lane_zeros, largest_lane, put, root, where_
 _HALVINGS = 54
 _SWEEPS = 20
 _CONVERGED = 1e-17  # squared size of what is off the diagonal; what follows is computed from the result anyway
-_NEGLIGIBLE = 1e-20  # of a matrix of unit trace
+_NEGLIGIBLE = 1e-20  # squared entry of a matrix of unit trace
 
 
 @bare
@@ -191,8 +191,11 @@ def _rotate(a, vectors, p, q, n, busy):
     """Jacobi rotation that makes a[p, q] vanish, in the lanes that are busy."""
     x = get(a, p, q)
     y = get(a, n + p, q)
-    size = root(x * x + y * y)
-    busy = where_less(_NEGLIGIBLE, size, busy, 0.0)
+    size2 = x * x + y * y
+    busy = where_less(_NEGLIGIBLE, size2, busy, 0.0)
+    if largest_lane(busy) == 0.0:  # between directions without power there is nothing to do, mostly
+        return
+    size = root(size2)
     size = where_less(0.0, busy, size, 1.0)
     x = where_less(0.0, busy, x / size, 1.0)  # the phase of a[p, q]
     y = where_less(0.0, busy, y / size, 0.0)
