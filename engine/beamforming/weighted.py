@@ -133,10 +133,12 @@ def _judge(
     """Clean and certify what a rung made, covariances or powers; the better certificate wins, in place."""
     designs, gap, iterations, solvers = found
     iterations[wanted] += evaluations[wanted]
-    there = wanted & (made != 0.0).any(axis=tuple(range(2, made.ndim)))
+    powers = made if made.ndim == 3 else np.diagonal(made, axis1=2, axis2=3)
+    there = wanted & (powers != 0.0).any(axis=-1)
     own = _certify(problem, rho, tolerance, there, made)
     better = there & ~(gap <= own)
-    designs[better], gap[better], solvers[better] = made[better], own[better], int(solver)
+    np.copyto(designs, made, where=better.reshape(better.shape + (1,) * (made.ndim - 2)))
+    gap[better], solvers[better] = own[better], int(solver)
 
 
 def _certify(
