@@ -21,7 +21,7 @@ CLEANING = 1e-9
 _MARGIN = 0.8
 # Beams of many antennas hardly overlap, and weakly coupled ones cost L-BFGS evaluations: from so many antennas on the
 # interior-point method takes less time. Along a curve of weights it does not: L-BFGS begins near the optimum there.
-_MANY_ANTENNAS = 96
+_MANY_ANTENNAS = 128
 _CURVE = 4  # weights
 _POLISH_SHARE = 1e-4  # of the APA point in Clarabel's, to make it positive definite for the descent
 
@@ -56,6 +56,8 @@ class Solution:
 
     def at(self, index: NDArray[np.intp] | list[int]) -> "Solution":
         """The designs of the weights with these indices."""
+        if np.array_equal(index, np.arange(self.gap.shape[1])):
+            return self
         return Solution(
             self.covariance[:, index],
             None if self.powers is None else self.powers[:, index],
