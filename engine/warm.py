@@ -36,7 +36,8 @@ def compile_solvers() -> None:
 def compile_setup() -> None:
     """What sets a problem up and mixes designs, and the interior-point method for them."""
     problem = build_problem(Scenario(subcarriers=8), fixed_draw(Scenario()))
-    interior.interior_designs(problem.arrays, problem.apa, np.array([0.5]), np.zeros((1, 1), np.bool_), True, 1e-6)
+    rho, nobody = np.array([0.5]), np.zeros((1, 1), np.bool_)
+    interior.interior_designs(problem.arrays, problem.apa, rho, nobody, interior.BOLD, 1e-6)
     x = problem.covariance_of_powers(problem.apa[:, None])[:, 0]
     for kind in (mismatch.SQRT, mismatch.ALIGNED):
         mismatch.covariances_of(mismatch.mix_factors(x, x, problem.basis, problem.rank, np.array([0.5]), kind))

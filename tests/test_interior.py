@@ -171,18 +171,20 @@ def test_curvature_along_powers_is_the_slope_of_the_gradient(targets: int, rho: 
         np.testing.assert_allclose(column, change, rtol=1e-4, atol=1e-6 * np.abs(change).max())
 
 
-def _interior(problem: Problem, wanted: np.ndarray, careful: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    x, evaluations = interior.interior_designs(problem.arrays, problem.apa, RHO, wanted, careful, 0.8 * TOLERANCE)
+def _interior(
+    problem: Problem, wanted: np.ndarray, clearance: float = interior.CAREFUL
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    x, evaluations = interior.interior_designs(problem.arrays, problem.apa, RHO, wanted, clearance, 0.8 * TOLERANCE)
     gap = cleaning.certified_covariances(problem.arrays, RHO, x.copy(), wanted, True, TOLERANCE, weighted.CLEANING)
     return x, evaluations, gap
 
 
-@pytest.mark.parametrize("careful", [False, True])
-def test_interior_designs_are_those_of_the_descent(careful: bool) -> None:
+@pytest.mark.parametrize("clearance", [interior.BOLD, interior.BRISK, interior.CAREFUL])
+def test_interior_designs_are_those_of_the_descent(clearance: float) -> None:
     problem = _problem(3, draws=11)
-    x, evaluations, gap = _interior(problem, np.ones((11, 3), bool), careful)
+    x, evaluations, gap = _interior(problem, np.ones((11, 3), bool), clearance)
     found = gap <= TOLERANCE
-    assert found.all() if careful else found[:, :2].all()
+    assert found[:, :2].all() if clearance == interior.BOLD else found.all()
     assert evaluations.max() <= 40
     expected = weighted.solve_fdb(problem, RHO, TOLERANCE)
     assert (expected.solver == Solver.LBFGS).mean() > 0.9
@@ -224,11 +226,23 @@ def test_an_interior_design_has_the_same_bits_in_any_company() -> None:
 def test_optima_at_the_edge_are_certified(antennas: int) -> None:
     """For positioning alone, some paths get no power at many antennas: close to where the FIM is singular."""
     problem = _problem(3, DrawModel(), antennas, 16)
-    _, evaluations, gap = _interior(problem, np.tile(RHO == 1.0, (16, 1)))
-    assert (gap[:, 2] <= TOLERANCE).mean() > 0.9
-    assert evaluations[:, 2].max() < 30
+    for clearance, most in ((interior.BRISK, 20), (interior.CAREFUL, 40)):
+        _, evaluations, gap = _interior(problem, np.tile(RHO == 1.0, (16, 1)), clearance)
+        assert (gap[:, 2] <= TOLERANCE).mean() > 0.9
+        assert evaluations[:, 2].max() < most
     solution = weighted.solve_fdb(problem, RHO, TOLERANCE)
     assert (solution.gap <= TOLERANCE).all()
+
+
+def test_optima_that_brisk_steps_miss_are_certified() -> None:
+    """Draws among 90,000 for which these fail, at least on the CPU where that was tried."""
+    scenario = Scenario(target_positions_m=((-10.0, 15.0), (0.0, 15.0), (10.0, 15.0)), target_rcs_m2=100.0)
+    for antennas, bandwidth, seed, hard in ((63, 104.0880723158193e6, 7029, 83), (50, 18.604531841667022e6, 8067, 17)):
+        fixed = scenario.replace(tx_antennas=antennas, bandwidth_hz=bandwidth)
+        problem = build_problem(fixed, sample(fixed, DROPS, seed, hard, hard + 1))
+        solution = weighted.solve_fdb(problem, RHO[2:], TOLERANCE)
+        assert (solution.gap <= TOLERANCE).all()
+        assert (solution.solver == Solver.INTERIOR).all()
 
 
 @pytest.mark.parametrize("antennas", [2, 3, 5])

@@ -96,12 +96,12 @@ def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
         points, evaluations = _descend(problem, count, start, weights, tolerance)
         x = cleaning.covariances_of_factors(points, count, count)
         _judge(problem, weights, tolerance, wanted, x, evaluations, Solver.LBFGS, found)
-    for careful in (False, True):
+    for clearance in (interior.BOLD, interior.BRISK, interior.CAREFUL):
         # For BP alone many optima lie on the edge of where f exists: too bold a step leaves it.
-        left = wanted & ~(found[1] <= tolerance) & (careful | (weights < 1.0))
+        left = wanted & ~(found[1] <= tolerance) & ((clearance > interior.BOLD) | (weights < 1.0))
         if left.any():
             x, evaluations = interior.interior_designs(
-                problem.arrays, problem.apa, weights, left, careful, _MARGIN * tolerance
+                problem.arrays, problem.apa, weights, left, clearance, _MARGIN * tolerance
             )
             _judge(problem, weights, tolerance, left, x, evaluations, Solver.INTERIOR, found)
     _climb(problem, weights, tolerance, _fdb_by_clarabel, found)

@@ -38,12 +38,13 @@ FIRST_MU = 0.8  # times the spread of N at the start, which is about the gap the
 LEAST_SIGMA, LARGEST_SIGMA = 1e-4, 0.5
 LEAST_MU = 1e-4
 _BISECTIONS = 5
-# A bold step may go to 1/1.05 of the way to the boundary, and curvature is computed anew only after a step of less than
-# 0.6. A careful one goes half of it, with the curvature computed at every step: some optima lie on the edge of where f
-# exists (a path without power), and close to it no model of f holds for long.
-_BOLD, _CAREFUL = 1.05, 1.6
+# A step goes to 1 / clearance of the way to the boundary at most. On a bold way curvature is computed anew only after a
+# step of less than 0.6; on the others at every step: some optima lie on the edge of where f exists (a path without
+# power), and close to it no model of f holds for long. Brisk ways fail once in a thousand times there, careful ones
+# hardly ever.
+BOLD, BRISK, CAREFUL = 1.05, 1.6, 2.5
 _SHORT = 0.6
-_MOST_BOLD, _MOST_CAREFUL = 30, 40  # evaluations
+_MOST_BOLD, _MOST_OTHERS = 30, 60  # evaluations
 
 
 class _Space(NamedTuple):
@@ -330,7 +331,7 @@ def _certified(n, tolerance, space):
 
 
 @kernel
-def interior_designs(draws, powers, rho, wanted, careful, tolerance):
+def interior_designs(draws, powers, rho, wanted, clearance, tolerance):
     """Designs where they are wanted, each from where its draw begins.
 
     Parameters
@@ -343,8 +344,8 @@ def interior_designs(draws, powers, rho, wanted, careful, tolerance):
         Weights.
     wanted
         Of which draws and weights, (batch, rho).
-    careful
-        Whether to go the slower way that does not fail.
+    clearance
+        `BOLD`, `BRISK` or `CAREFUL`: the slower, the less often it fails.
     tolerance
         Certified gap at which to stop.
 
@@ -364,7 +365,7 @@ def interior_designs(draws, powers, rho, wanted, careful, tolerance):
         used = min(LANES, len(items) - first)
         load_items(block, draws, items[first : first + used], rho, powers, weight)
         _start(block, get(weight, 0, 0), n, space)
-        _follow(block, get(weight, 0, 0), careful, tolerance, space, bending)
+        _follow(block, get(weight, 0, 0), clearance, tolerance, space, bending)
         for lane in range(used):
             w, b = items[first + lane]
             evaluations[b, w] = int(space.spent[0, 0, lane])
@@ -374,16 +375,16 @@ def interior_designs(draws, powers, rho, wanted, careful, tolerance):
 
 
 @piece
-def _follow(block, rho, careful, tolerance, space, bending):
+def _follow(block, rho, clearance, tolerance, space, bending):
     """Take steps in every lane until all are certified or broken down; a lane that is through stays where it is."""
     n = block.mix.shape[0]
-    clearance = _CAREFUL if careful else _BOLD
-    renew_below = np.inf if careful else _SHORT
+    bold = clearance == BOLD
+    renew_below = _SHORT if bold else np.inf
     put(space.through, 0.0, 0, 0)
     put(space.spent, 0.0, 0, 0)
     going = everywhere(1.0)
     length = everywhere(0.0)
-    for turn in range(_MOST_CAREFUL if careful else _MOST_BOLD):
+    for turn in range(_MOST_BOLD if bold else _MOST_OTHERS):
         value = _evaluate(block, rho, space)
         going = where_less(value, np.inf, going, 0.0)
         put(space.spent, get(space.spent, 0, 0) + going, 0, 0)
