@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..accelerate import bare, kernel
-from ..lanes import everywhere, get, lane_zeros, put, root, where_less
+from ..lanes import everywhere, get, lane_zeros, largest_lane, put, root, where_less
 from .efim import KINDS, relative_phase
 from .tiles import TILE, add_products
 
@@ -80,7 +80,7 @@ def curvature_work(block, powers):
             reach[h] = _whole_tiles(coordinate(h + 1, h + 1, count))
     columns = 0
     for work in (block.bistatic_work, block.monostatic_work):
-        columns += work.vectors.shape[1] * (count + work.triangle.shape[0])
+        columns = max(columns, work.vectors.shape[1] * (count + work.triangle.shape[0]))
     inner = block.bistatic_work.efim.shape[0]
     return CurvatureWork(
         lane_zeros(size, columns + 1 - columns % 2),
@@ -103,27 +103,31 @@ def add_curvature(block, rho, value, powers, space, out):
 
     Along coordinates of the reduced covariance, or along codeword powers.
     """
-    n = block.mix.shape[0] // 2
-    bistatic = block.bistatic_work.vectors.shape[1]
-    each = 2 * (bistatic + block.monostatic_work.vectors.shape[1])  # columns for a gain: real and imaginary parts
-    last = _link_forms(block, block.bistatic, block.bistatic_work, rho / value, powers, 0, each, n * each, space)
-    last = _link_forms(
-        block, block.monostatic, block.monostatic_work, (1.0 - rho) / value, powers, 2 * bistatic, each, last, space
-    )
+    _add_link(block, block.bistatic, block.bistatic_work, rho / value, powers, space, out)
+    _add_link(block, block.monostatic, block.monostatic_work, (1.0 - rho) / value, powers, space, out)
+
+
+@bare
+def _add_link(block, link, work, weight, powers, space, out):
+    """The same of one link; nothing is computed where no lane gives it a weight."""
+    if not largest_lane(weight) > 0.0:
+        return
+    n = link.phasor.shape[0]
+    each = 2 * work.vectors.shape[1]  # columns for a gain: real and imaginary parts
+    last = _link_forms(block, link, work, weight, powers, each, space)
     for h in range(n):
         add_products(space.forms, space.reach[h], h * each, (h + 1) * each, out)
     add_products(space.forms, space.forms.shape[0], n * each, last, out)
 
 
 @bare
-def _link_forms(block, link, work, weight, powers, first, each, last, space):
-    """Columns of a link, times sqrt(2 weight): of gain h from h * each + first on, of the rest from `last` on.
-
-    Returns where the next rest goes.
-    """
+def _link_forms(block, link, work, weight, powers, each, space):
+    """Columns of a link, times sqrt(2 weight): of gain h from h * each on, then the rest; returns where that ends."""
     count = block.mix.shape[0]
     n = link.phasor.shape[0]
     scale = root(where_less(0.0, weight, 2.0 * weight, 0.0))
+    first = 0
+    last = n * each
     for row in range(work.vectors.shape[1]):
         for s in range(KINDS):
             for k in range(n):
