@@ -114,6 +114,22 @@ def _clean(block, rho, x, eigen, vectors, slim, tolerance, threshold):
 
 
 @kernel
+def _items(wanted):
+    """Draws and weights that are wanted, in such an order that a lane can keep its draw from one weight to the next."""
+    batch, weights = wanted.shape
+    items = np.empty((wanted.sum(), 2), np.int64)
+    count = 0
+    for first in range(0, batch, LANES):
+        for w in range(weights):
+            for b in range(first, min(first + LANES, batch)):
+                if wanted[b, w]:
+                    items[count, 0] = b
+                    items[count, 1] = w
+                    count += 1
+    return items
+
+
+@kernel
 def certified_covariances(draws, rho, x, wanted, clean, tolerance, threshold):
     """Certified gaps of reduced covariances x (batch, rho, n, n) of unit trace, in place cleaned if `clean`.
 
@@ -129,7 +145,7 @@ def certified_covariances(draws, rho, x, wanted, clean, tolerance, threshold):
     v, p = eigen_space(2 * count)
     weight = lane_zeros(2, 1)
     loaded = np.full(LANES, -1, np.int64)
-    items = np.argwhere(wanted)
+    items = _items(wanted)
     for first in range(0, len(items), LANES):
         used = min(LANES, len(items) - first)
         for lane in range(LANES):
@@ -185,7 +201,7 @@ def certified_powers(draws, rho, powers, wanted):
     block = new_block(draws, count)
     weight = lane_zeros(2, 1)
     loaded = np.full(LANES, -1, np.int64)
-    items = np.argwhere(wanted)
+    items = _items(wanted)
     for first in range(0, len(items), LANES):
         used = min(LANES, len(items) - first)
         for lane in range(LANES):
