@@ -74,6 +74,8 @@ def connect(
     if isinstance(profile, NoCluster):
         yield None
         return
+    if isinstance(profile, LocalProfile | SlurmProfile):
+        _silence()
     with ExitStack() as stack:
         # For as long as the cluster lives: a worker that replaces a dead one inherits it as well, and a
         # value from the user's shell would win over the one in Dask's configuration.
@@ -94,6 +96,17 @@ def connect(
                     f'a profile of kind "{profile.kind}" is for `crbatch submit --dry-run`, which prints its scripts'
                 )
         yield stack.enter_context(client)
+
+
+def _silence() -> None:
+    """Keep Dask's log off the screen for good: connections of an interrupted run may break after its cluster is closed.
+
+    Of our own clusters only; `silence_logs` would end with them.
+    """
+    import distributed  # noqa: F401  (which adds the handlers)
+
+    for handler in logging.getLogger("distributed").handlers:
+        handler.setLevel(logging.CRITICAL)
 
 
 def usable_cores() -> int:
