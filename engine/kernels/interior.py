@@ -40,7 +40,7 @@ LEAST_MU = 1e-4
 _BISECTIONS = 5
 # A step goes to 1 / clearance of the way to the boundary at most. On a bold way curvature is computed anew only after a
 # step of less than 0.6; on the others at every step: some optima lie on the edge of where f exists (a path without
-# power), and close to it no model of f holds for long. Brisk ways fail once in a thousand times there, careful ones
+# power), and close to it no model of f holds for long. Brisk ways fail once in some hundred times there, careful ones
 # hardly ever.
 BOLD, BRISK, CAREFUL = 1.05, 1.6, 2.5
 _SHORT = 0.6
