@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels import cleaning, descent, interior, interiorpowers
+from ..kernels import cleaning, descent, interior, interiorpowers, polar
 from ..status import Solver
 from .problem import Problem
 
@@ -19,10 +19,8 @@ from .problem import Problem
 CLEANING = 1e-9
 # A design has to be better than asked for before it is cleaned, since cleaning moves it a little.
 _MARGIN = 0.8
-# Beams of many antennas hardly overlap, and weakly coupled ones cost L-BFGS evaluations: from so many antennas on the
-# interior-point method takes less time. Along a curve of weights it does not: L-BFGS begins near the optimum there.
-_MANY_ANTENNAS = 128
-_CURVE = 4  # weights
+# Beams of many antennas hardly overlap: from so many on factors in polar form take fewer evaluations, elsewhere more.
+_MANY_ANTENNAS = 32
 _POLISH_SHARE = 1e-4  # of the APA point in Clarabel's, to make it positive definite for the descent
 
 
@@ -91,11 +89,10 @@ def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
     count = problem.mix.shape[1]
     wanted = _identifiable(problem, weights)
     found = _nothing(wanted, np.zeros((count, count), np.complex128))
-    if problem.scenario.tx_antennas < _MANY_ANTENNAS or weights.size >= _CURVE:
-        start = _factor_of(problem, _balanced(problem, weights))
-        points, evaluations = _descend(problem, count, start, weights, tolerance)
-        x = cleaning.covariances_of_factors(points, count, count)
-        _judge(problem, weights, tolerance, wanted, x, evaluations, Solver.LBFGS, found)
+    start = _factor_of(problem, _balanced(problem, weights))
+    points, evaluations = _descend(problem, count, start, weights, tolerance)
+    x = cleaning.covariances_of_factors(points, count, count)
+    _judge(problem, weights, tolerance, wanted, x, evaluations, Solver.LBFGS, found)
     for clearance in (interior.BOLD, interior.BRISK, interior.CAREFUL):
         # For BP alone many optima lie on the edge of where f exists: too bold a step leaves it.
         left = wanted & ~(found[1] <= tolerance) & ((clearance > interior.BOLD) | (weights < 1.0))
@@ -227,16 +224,19 @@ def _factor_of(problem: Problem, powers: NDArray[np.float64]) -> NDArray[np.floa
 def _descend(
     problem: Problem, columns: int, start: NDArray[np.float64], rho: NDArray[np.float64], tolerance: float
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Factors of so many columns, or with 0 roots of powers, from a start of the same kind; and the evaluations."""
+    count = problem.mix.shape[1]
+    in_polar_form = columns > 0 and problem.scenario.tx_antennas >= _MANY_ANTENNAS
     points, evaluations = descent.descend(
         problem.arrays,
         columns,
-        start,
+        polar.polar_of_factors(start, count) if in_polar_form else start,
         rho,
         problem.bistatic.identifiable,
         problem.monostatic.identifiable,
         _MARGIN * tolerance,
     )
-    return points, evaluations
+    return polar.factors_of_polar(points, count) if in_polar_form else points, evaluations
 
 
 def _fdb_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) -> _One:

@@ -16,7 +16,7 @@ from ..accelerate import kernel
 from ..lanes import LANES, everywhere, lane_zeros, put
 from .block import load_draw, new_block, reduced_gradient, transmit_covariance, weighted_crb
 from .products import expand, reduce
-from .quasinewton import precondition
+from .quasinewton import precondition_factor
 from .smallmat import eigen_hermitian
 
 _MEMORY = 30
@@ -178,7 +178,7 @@ def _inner(a, b):
 
 @kernel
 def _shape(point, columns, vector):
-    """Multiply a vector by the guess of the inverse Hessian of `quasinewton.precondition`; without columns, by 1."""
+    """Multiply a vector by the guess of the inverse Hessian of `quasinewton.precondition_factor`; without columns, by 1."""
     if columns == 0:
         return
     z = lane_zeros(point.size, 1)
@@ -186,7 +186,7 @@ def _shape(point, columns, vector):
     for i in range(point.size):
         z[i, 0] = point[i]
         v[i, 0] = vector[i]
-    precondition(z, columns, everywhere(1.0), v)
+    precondition_factor(z, columns, everywhere(1.0), v)
     for i in range(point.size):
         vector[i] = v[i, 0, 0]
 

@@ -379,6 +379,22 @@ def reduced_gradient(block, out):
 
 
 @bare
+def slack_of_rows(block, value, power, extra, out):
+    """max(0, 1 - power N_ii) + extra, N = -grad f / f with respect to the reduced covariance, from Gamma: (2n, 1)."""
+    count = block.mix.shape[0]
+    share = power / value
+    for i in range(count):
+        total = everywhere(0.0)
+        for r in range(i, count):
+            x = everywhere(0.0)
+            for s in range(i, count):
+                x += get(block.gr, r, s) * get(block.mix, i, s)
+            total += x * get(block.mix, i, r)
+        free = 1.0 + share * total
+        put(out, where_less(0.0, free, free, 0.0) + extra, i, 0)
+
+
+@bare
 def certified(block, value, power, columns, tolerance):
     """1 where the certified gap at the point of the last evaluation is below the tolerance, else 0.
 

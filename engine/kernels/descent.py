@@ -24,6 +24,7 @@ from .block import (
     objective,
 )
 from .packs import inner, inner_row
+from .polar import new_polar, polar_objective, within_turns
 from .quasinewton import MEMORY, precondition, quasi_newton
 
 _ARMIJO = 1e-4
@@ -103,9 +104,9 @@ def balanced_powers(draws, powers, rho, bistatic_fine, monostatic_fine):
 
 
 class _Vectors(NamedTuple):
-    """What L-BFGS keeps of eight draws; z to turn are (unknowns, 1, lane)."""
+    """What L-BFGS keeps of eight draws; x to turn are (unknowns, 1, lane)."""
 
-    z: np.ndarray
+    x: np.ndarray
     gradient: np.ndarray
     trial: np.ndarray
     fresh: np.ndarray  # gradient at the trial point
@@ -225,15 +226,15 @@ def _take_step(value, power, vectors, newest, state):
     bend = everywhere(0.0)
     change2 = everywhere(0.0)
     step2 = everywhere(0.0)
-    for i in range(vectors.z.shape[0]):
-        s = where_less(0.0, keep, get(vectors.trial, i, 0) - get(vectors.z, i, 0), 0.0)
+    for i in range(vectors.x.shape[0]):
+        s = where_less(0.0, keep, get(vectors.trial, i, 0) - get(vectors.x, i, 0), 0.0)
         y = where_less(0.0, keep, get(vectors.fresh, i, 0) - get(vectors.gradient, i, 0), 0.0)
         put(vectors.steps, s, newest, i)
         put(vectors.changes, y, newest, i)
         bend += s * y
         change2 += y * y
         step2 += s * s
-        put(vectors.z, where_less(0.0, accept, get(vectors.trial, i, 0), get(vectors.z, i, 0)), i, 0)
+        put(vectors.x, where_less(0.0, accept, get(vectors.trial, i, 0), get(vectors.x, i, 0)), i, 0)
         put(vectors.gradient, where_less(0.0, accept, get(vectors.fresh, i, 0), get(vectors.gradient, i, 0)), i, 0)
     put(state, inner(vectors.gradient, vectors.gradient), _LENGTH2, 0)
     good = where_less(1e-14 * root(step2 * change2), bend, keep, 0.0)
@@ -242,12 +243,18 @@ def _take_step(value, power, vectors, newest, state):
 
 
 @piece
-def _rescale(good, bend, vectors, columns, newest, state):
-    """Size of the preconditioner, from the newest pair."""
-    for i in range(vectors.z.shape[0]):
+def _rescale(good, bend, vectors, columns, slack, newest, state):
+    """Size of the preconditioner, from the newest pair; in polar form it hangs on U alone."""
+    head = 2 * slack.shape[0]
+    for i in range(head):
+        bend -= get(vectors.steps, newest, i) * get(vectors.changes, newest, i)
+        put(vectors.turn, 0.0, i, 0)
+    for i in range(head, vectors.x.shape[0]):
         put(vectors.turn, get(vectors.changes, newest, i), i, 0)
-    precondition(vectors.z, columns, everywhere(1.0), vectors.turn)
+    precondition(vectors.x, columns, slack, everywhere(1.0), vectors.turn)
     scale = bend / inner_row(vectors.changes, newest, vectors.turn)
+    if head > 0:
+        scale = within_turns(scale)
     put(state, where_less(0.0, good, scale, get(state, _SCALE, 0)), _SCALE, 0)
 
 
@@ -266,7 +273,7 @@ def _certify(block, value, power, columns, tolerance, places, state):
 
 
 @piece
-def _aim(vectors, columns, newest, state):
+def _aim(vectors, columns, slack, newest, state):
     """The next trial point: along a new direction where the last step was taken, nearer where it was too long."""
     accept = get(state, _ACCEPTED, 0)
     length2 = get(state, _LENGTH2, 0)
@@ -275,8 +282,9 @@ def _aim(vectors, columns, newest, state):
     scale = where_less(0.0, get(state, _SCALE, 0), get(state, _SCALE, 0), cautious)
     quasi_newton(
         vectors.gradient,
-        vectors.z,
+        vectors.x,
         columns,
+        slack,
         vectors.steps,
         vectors.changes,
         vectors.inverse,
@@ -295,11 +303,11 @@ def _aim(vectors, columns, newest, state):
     shrink = where_less(0.1, shrink, shrink, 0.1)
     shrink = where_less(shrink, 0.5, shrink, 0.5)
     step = where_less(0.0, accept, 1.0, step * shrink)
-    for i in range(vectors.z.shape[0]):
+    for i in range(vectors.x.shape[0]):
         way = where_less(0.0, downhill, get(vectors.turn, i, 0), -cautious * get(vectors.gradient, i, 0))
         way = where_less(0.0, accept, way, get(vectors.search, i, 0))
         put(vectors.search, way, i, 0)
-        put(vectors.trial, get(vectors.z, i, 0) + step * way, i, 0)
+        put(vectors.trial, get(vectors.x, i, 0) + step * way, i, 0)
     put(state, step, _STEP, 0)
     put(state, where_less(0.0, accept, slope, get(state, _SLOPE, 0)), _SLOPE, 0)
     put(state, where_less(0.0, accept, get(state, _HEIGHT, 0), get(state, _VALUE, 0)), _VALUE, 0)
@@ -312,15 +320,15 @@ def _from_the_gradient(lane, vectors, state):
     _forget(lane, vectors, state)
     length = math.sqrt(state[_LENGTH2, 0, lane])
     step = min(1.0, 0.3 / length)
-    for i in range(vectors.z.shape[0]):
+    for i in range(vectors.x.shape[0]):
         vectors.search[i, 0, lane] = -step * vectors.gradient[i, 0, lane]
-        vectors.trial[i, 0, lane] = vectors.z[i, 0, lane] + vectors.search[i, 0, lane]
+        vectors.trial[i, 0, lane] = vectors.x[i, 0, lane] + vectors.search[i, 0, lane]
     state[_SLOPE, 0, lane] = -step * length * length
     state[_STEP, 0, lane] = 1.0
 
 
 @piece
-def _account(places, vectors, state, points, evaluations):
+def _account(places, vectors, head, state, points, evaluations):
     """Count the evaluation in every lane, and keep the points of those that are through with their weight."""
     for lane in range(LANES):
         b = places.draw[lane]
@@ -336,7 +344,7 @@ def _account(places, vectors, state, points, evaluations):
                 _from_the_gradient(lane, vectors, state)
         given_up = places.spent[lane] >= _MAX_EVALUATIONS or places.shortened[lane] >= _MAX_SHORTENED
         if state[_PASSED, 0, lane] > 0.0 or given_up:
-            _store(vectors.z, lane, points[b, w])
+            _store(vectors.x, head, lane, points[b, w])
             evaluations[b, w] = places.spent[lane]
             places.low[lane] = min(places.low[lane], w)
             places.high[lane] = max(places.high[lane], w)
@@ -344,14 +352,17 @@ def _account(places, vectors, state, points, evaluations):
 
 
 @piece
-def _store(z, lane, out):
-    """Keep a lane's point, scaled to unit length."""
+def _store(x, head, lane, out):
+    """Keep a lane's point, scaled to unit power: its first `head` unknowns if there are any, or all."""
+    scaled = head if head > 0 else out.size
     total = 0.0
     for i in range(out.size):
-        total += z[i, 0, lane] ** 2
+        out[i] = x[i, 0, lane]
+        if i < scaled:
+            total += out[i] ** 2
     scale = 1.0 / math.sqrt(total) if total > 0.0 else 0.0
-    for i in range(out.size):
-        out[i] = scale * z[i, 0, lane]
+    for i in range(scaled):
+        out[i] *= scale
 
 
 @kernel
@@ -365,7 +376,7 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
     columns
         Columns of the factors, an even number; 0 for codeword powers.
     start
-        Where every draw begins, (batch, unknowns).
+        Where every draw begins, (batch, unknowns): factors as they are or in `polar` form, or roots of powers.
     rho
         Weights, ascending.
     bistatic_fine, monostatic_fine
@@ -375,7 +386,7 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
 
     Returns
     -------
-    points (batch, rho, unknowns) of unit length, evaluations (batch, rho; -1 where there was nothing to do).
+    points (batch, rho, unknowns) of unit power, evaluations (batch, rho; -1 where there was nothing to do).
     """
     batch, size = start.shape
     # The optimal share of power of a link goes like sqrt(rho) near 0: in this parameter curves are smooth.
@@ -395,6 +406,7 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
         (bistatic_fine, monostatic_fine),
         tolerance,
         vectors,
+        new_polar(size, draws.mix.shape[1], columns),
         _new_places(),
         lane_zeros(10, 1),
         points,
@@ -404,9 +416,10 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
 
 
 @bare
-def _follow(draws, block, columns, start, grid, fine, tolerance, vectors, places, state, points, evaluations):
+def _follow(draws, block, columns, start, grid, fine, tolerance, vectors, polar, places, state, points, evaluations):
     """Evaluate in all lanes until every draw is through; grid is (rho, parameter, space for extrapolation)."""
     rho, parameter, shares = grid
+    head = 2 * polar.slack.shape[0]
     upcoming = np.int64(0)
     newest = np.int64(-1)
     while True:
@@ -434,9 +447,12 @@ def _follow(draws, block, columns, start, grid, fine, tolerance, vectors, places
         if not busy:
             return
         newest = (newest + 1) % MEMORY
-        value, power = objective(block, get(state, _RHO, 0), vectors.trial, columns, vectors.fresh)
+        if head > 0:
+            value, power = polar_objective(block, get(state, _RHO, 0), vectors.trial, columns, polar, vectors.fresh)
+        else:
+            value, power = objective(block, get(state, _RHO, 0), vectors.trial, columns, vectors.fresh)
         good, bend = _take_step(value, power, vectors, newest, state)
-        _rescale(good, bend, vectors, columns, newest, state)
+        _rescale(good, bend, vectors, columns, polar.slack, newest, state)
         _certify(block, value, power, columns, tolerance, places, state)
-        _aim(vectors, columns, newest, state)
-        _account(places, vectors, state, points, evaluations)
+        _aim(vectors, columns, polar.slack, newest, state)
+        _account(places, vectors, head, state, points, evaluations)

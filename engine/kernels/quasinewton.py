@@ -3,6 +3,7 @@
 from ..accelerate import bare
 from ..lanes import everywhere, get, put
 from .packs import inner_row
+from .polar import precondition_polar
 
 MEMORY = 7
 _SHORTER = 0.75  # by how much steps along stiff directions are shortened
@@ -11,7 +12,7 @@ _TINY = 1e-200  # keeps rows of zeros (fewer antennas than columns) finite
 
 
 @bare
-def quasi_newton(gradient, z, columns, steps, changes, inverse, alphas, newest, scale, out):
+def quasi_newton(gradient, x, columns, slack, steps, changes, inverse, alphas, newest, scale, out):
     """Two-loop recursion: out = -H gradient; pairs with inverse curvature 0 do nothing."""
     size = gradient.shape[0]
     for i in range(size):
@@ -22,7 +23,7 @@ def quasi_newton(gradient, z, columns, steps, changes, inverse, alphas, newest, 
         put(alphas, alpha, m, 0)
         for i in range(size):
             put(out, get(out, i, 0) - alpha * get(changes, m, i), i, 0)
-    precondition(z, columns, scale, out)
+    precondition(x, columns, slack, scale, out)
     for age in range(MEMORY - 1, -1, -1):
         m = (newest - age) % MEMORY
         beta = get(alphas, m, 0) - get(inverse, m, 0) * inner_row(changes, m, out)
@@ -31,17 +32,28 @@ def quasi_newton(gradient, z, columns, steps, changes, inverse, alphas, newest, 
 
 
 @bare
-def precondition(z, columns, scale, vector):
-    """Multiply a vector by scale times a guess of the inverse Hessian at z.
+def precondition(x, columns, slack, scale, vector):
+    """Multiply a vector by a guess of the inverse Hessian at x, times scale.
+
+    slack is empty but for factors in polar form; roots of powers have no columns.
+    """
+    if slack.shape[0] > 0:
+        precondition_polar(x, columns, slack, scale, vector)
+    elif columns > 0:
+        precondition_factor(x, columns, scale, vector)
+    else:
+        for i in range(vector.shape[0]):
+            put(vector, scale * get(vector, i, 0), i, 0)
+
+
+@bare
+def precondition_factor(z, columns, scale, vector):
+    """The same for factors.
 
     The power and the correlation of a path's own two rows of Z, a and d, matter most: those directions, B Z_k with
     a Hermitian 2 x 2 matrix B for each path, are stiffer than all others, the more so the more antennas there are.
     They are projected out of the vector and shortened. B solves S B + B S = C, S = Z_k Z_k^H.
     """
-    if columns == 0:  # powers
-        for i in range(vector.shape[0]):
-            put(vector, scale * get(vector, i, 0), i, 0)
-        return
     count = z.shape[0] // (2 * columns)
     n = count // 2
     for k in range(n):

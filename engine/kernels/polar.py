@@ -1,0 +1,289 @@
+"""Factors in polar form: how much of every path's beams there is, and along which directions it goes.
+
+Of path k, Z has two rows, that of its steering beam and that of its derivative beam: Z_k = T_k U_k, with T_k lower
+triangular with a real diagonal and orthonormal rows U_k. With many antennas beams of different paths hardly couple:
+f then hangs on the T_k, and hardly on the U_k. In the entries of Z that is a curved and narrow valley, in this form a
+straight one, whose widths are known beforehand (`precondition_polar`).
+
+The unknowns x are T, four for every path (two diagonal entries, then real and imaginary part of the third), then Y,
+real parts first, row by row; U_k comes from Y_k by Gram-Schmidt, so Y may be anything.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ..accelerate import bare, kernel
+from ..lanes import everywhere, get, lane_zeros, put, root, where_less
+from .block import objective, slack_of_rows
+
+# A row shorter than this is one of zeros (fewer antennas than columns) and stays so.
+_NOTHING = 1e-140
+_TINY = 1e-150
+# Inverse curvatures of log f + log power along T: f = sum_i c_i / t_i^2 gives 8 at its optimum on the diagonal, but for
+# scaling all t the same way; the third entry, and paths whose share hardly matters, have 2 and less.
+_DIAGONAL, _BELOW = 0.2, 0.4
+_EXTRA_SLACK = 0.2
+_LEAST_TURN, _MOST_TURN = 0.2, 2.0  # inverse curvatures along U for a slack of 1
+_NEARLY_PARALLEL = 1e-12  # share of a path's power that both rows of T_k have at least, where it is divided by
+
+
+class Polar(NamedTuple):
+    """Work space of eight factors."""
+
+    factor: np.ndarray  # Z
+    slope: np.ndarray  # gradient with respect to Z; both (2 * 2n * columns, 1)
+    slack: np.ndarray  # 1 - power N_ii by row, where it is positive, plus _EXTRA_SLACK; (2n, 1)
+
+
+@kernel
+def new_polar(unknowns, count, columns):
+    """Work space for so many unknowns and factors of so many rows and columns; empty where they are in no polar form."""
+    if unknowns != 2 * count * (columns + 1):
+        return Polar(lane_zeros(0, 1), lane_zeros(0, 1), lane_zeros(0, 1))
+    size = 2 * count * columns
+    return Polar(lane_zeros(size, 1), lane_zeros(size, 1), lane_zeros(count, 1))
+
+
+@bare
+def _one_over(length2):
+    return where_less(_NOTHING * _NOTHING, length2, 1.0 / root(length2), 0.0)
+
+
+@bare
+def unfold(x, columns, factor):
+    """Z of x, of which the Y_k become the U_k."""
+    imag = factor.shape[0] // 2
+    head = x.shape[0] - 2 * imag
+    n = head // 4
+    for k in range(n):
+        length2 = everywhere(0.0)
+        re = everywhere(0.0)
+        im = everywhere(0.0)
+        for a in range(head + k * columns, head + (k + 1) * columns):
+            d = a + n * columns
+            ar = get(x, a, 0)
+            ai = get(x, imag + a, 0)
+            dr = get(x, d, 0)
+            di = get(x, imag + d, 0)
+            length2 += ar * ar + ai * ai
+            re += dr * ar + di * ai
+            im += di * ar - dr * ai
+        scale = _one_over(length2)
+        re *= scale
+        im *= scale
+        length2 = everywhere(0.0)
+        for a in range(head + k * columns, head + (k + 1) * columns):
+            d = a + n * columns
+            ar = scale * get(x, a, 0)
+            ai = scale * get(x, imag + a, 0)
+            dr = get(x, d, 0) - (re * ar - im * ai)
+            di = get(x, imag + d, 0) - (re * ai + im * ar)
+            put(x, ar, a, 0)
+            put(x, ai, imag + a, 0)
+            put(x, dr, d, 0)
+            put(x, di, imag + d, 0)
+            length2 += dr * dr + di * di
+        scale = _one_over(length2)
+        t0 = get(x, 4 * k, 0)
+        t1 = get(x, 4 * k + 1, 0)
+        tr = get(x, 4 * k + 2, 0)
+        ti = get(x, 4 * k + 3, 0)
+        for a in range(k * columns, (k + 1) * columns):
+            d = a + n * columns
+            ar = get(x, head + a, 0)
+            ai = get(x, head + imag + a, 0)
+            dr = scale * get(x, head + d, 0)
+            di = scale * get(x, head + imag + d, 0)
+            put(x, dr, head + d, 0)
+            put(x, di, head + imag + d, 0)
+            put(factor, t0 * ar, a, 0)
+            put(factor, t0 * ai, imag + a, 0)
+            put(factor, t1 * dr + tr * ar - ti * ai, d, 0)
+            put(factor, t1 * di + tr * ai + ti * ar, imag + d, 0)
+
+
+@bare
+def fold(x, columns, slope, gradient):
+    """The gradient with respect to x, from that with respect to Z; the Y_k are the U_k."""
+    imag = slope.shape[0] // 2
+    head = x.shape[0] - 2 * imag
+    n = head // 4
+    for k in range(n):
+        own = everywhere(0.0)  # Re <g_a, u_a>, Re <g_d, u_d>, <g_d, u_a>
+        other = everywhere(0.0)
+        re = everywhere(0.0)
+        im = everywhere(0.0)
+        for a in range(k * columns, (k + 1) * columns):
+            d = a + n * columns
+            ar = get(x, head + a, 0)
+            ai = get(x, head + imag + a, 0)
+            qr = get(slope, d, 0)
+            qi = get(slope, imag + d, 0)
+            own += get(slope, a, 0) * ar + get(slope, imag + a, 0) * ai
+            other += qr * get(x, head + d, 0) + qi * get(x, head + imag + d, 0)
+            re += qr * ar + qi * ai
+            im += qi * ar - qr * ai
+        put(gradient, own, 4 * k, 0)
+        put(gradient, other, 4 * k + 1, 0)
+        put(gradient, re, 4 * k + 2, 0)
+        put(gradient, im, 4 * k + 3, 0)
+        t0 = get(x, 4 * k, 0)
+        t1 = get(x, 4 * k + 1, 0)
+        tr = get(x, 4 * k + 2, 0)
+        ti = get(x, 4 * k + 3, 0)
+        # What T^H g has along U_k itself turns nothing.
+        own = t0 * own + tr * re + ti * im
+        other *= t1
+        re *= t1
+        im *= t1
+        for a in range(k * columns, (k + 1) * columns):
+            d = a + n * columns
+            ar = get(x, head + a, 0)
+            ai = get(x, head + imag + a, 0)
+            dr = get(x, head + d, 0)
+            di = get(x, head + imag + d, 0)
+            pr = get(slope, a, 0)
+            pi = get(slope, imag + a, 0)
+            qr = get(slope, d, 0)
+            qi = get(slope, imag + d, 0)
+            hr = t1 * qr - other * dr - re * ar + im * ai
+            hi = t1 * qi - other * di - re * ai - im * ar
+            put(gradient, hr, head + d, 0)
+            put(gradient, hi, head + imag + d, 0)
+            hr = t0 * pr + tr * qr + ti * qi - own * ar - re * dr - im * di
+            hi = t0 * pi + tr * qi - ti * qr - own * ai - re * di + im * dr
+            put(gradient, hr, head + a, 0)
+            put(gradient, hi, head + imag + a, 0)
+
+
+@bare
+def polar_objective(block, rho, x, columns, polar, gradient):
+    """F at a factor in polar form, its power, and the gradient of log f + log power with respect to x.
+
+    The Y_k of x become the U_k.
+    """
+    unfold(x, columns, polar.factor)
+    value, power = objective(block, rho, polar.factor, columns, polar.slope)
+    fold(x, columns, polar.slope, gradient)
+    slack_of_rows(block, value, power, _EXTRA_SLACK, polar.slack)
+    return value, power
+
+
+@bare
+def precondition_polar(x, columns, slack, turn, vector):
+    """Multiply a vector by a guess of the inverse Hessian at x, for a factor in polar form.
+
+    Turning row i of U_k costs what the slack S = 1 - power N charges for it: T_k^H S_kk T_k, of which the diagonal of
+    S is taken, times 1 / turn.
+    """
+    head = 2 * slack.shape[0]
+    n = head // 4
+    imag = 2 * n * columns
+    for k in range(n):
+        t0 = get(x, 4 * k, 0)
+        t1 = get(x, 4 * k + 1, 0)
+        tr = get(x, 4 * k + 2, 0)
+        ti = get(x, 4 * k + 3, 0)
+        for i in range(2):
+            put(vector, _DIAGONAL * get(vector, 4 * k + i, 0), 4 * k + i, 0)
+            put(vector, _BELOW * get(vector, 4 * k + 2 + i, 0), 4 * k + 2 + i, 0)
+        # T^-1 D^-1 T^-H, D = slack / turn
+        least = _NEARLY_PARALLEL * (t0 * t0 + t1 * t1 + tr * tr + ti * ti) + _TINY
+        first = 1.0 / (t0 * t0 + least)
+        second = 1.0 / (t1 * t1 + least)
+        down = turn / get(slack, k, 0)
+        up = turn / get(slack, n + k, 0)
+        p = first * down
+        mr = -t1 * second * tr
+        mi = -t1 * second * ti
+        re = p * mr
+        im = p * mi
+        q = second * up + mr * re + mi * im
+        for c in range(columns):
+            a = head + k * columns + c
+            d = a + n * columns
+            ar = get(vector, a, 0)
+            ai = get(vector, imag + a, 0)
+            dr = get(vector, d, 0)
+            di = get(vector, imag + d, 0)
+            put(vector, p * ar + re * dr + im * di, a, 0)
+            put(vector, p * ai + re * di - im * dr, imag + a, 0)
+            put(vector, q * dr + re * ar - im * ai, d, 0)
+            put(vector, q * di + re * ai + im * ar, imag + d, 0)
+
+
+@bare
+def within_turns(turn):
+    """The same inverse curvature along U, kept within what is plausible."""
+    turn = where_less(turn, _MOST_TURN, turn, _MOST_TURN)
+    return where_less(_LEAST_TURN, turn, turn, _LEAST_TURN)
+
+
+@bare
+def orthonormalise(rows, k, n, columns):
+    """Turn the rows of path k into U_k, in place; T_k of what they were: (t_00, t_11, Re t_10, Im t_10)."""
+    imag = 2 * n * columns
+    length2 = 0.0
+    for a in range(k * columns, (k + 1) * columns):
+        length2 += rows[a] ** 2 + rows[imag + a] ** 2
+    first = math.sqrt(length2) if length2 > _NOTHING * _NOTHING else 0.0
+    re = 0.0
+    im = 0.0
+    for a in range(k * columns, (k + 1) * columns):
+        d = a + n * columns
+        rows[a] = rows[a] / first if first > 0.0 else 0.0
+        rows[imag + a] = rows[imag + a] / first if first > 0.0 else 0.0
+        re += rows[d] * rows[a] + rows[imag + d] * rows[imag + a]
+        im += rows[imag + d] * rows[a] - rows[d] * rows[imag + a]
+    length2 = 0.0
+    for a in range(k * columns, (k + 1) * columns):
+        d = a + n * columns
+        rows[d] -= re * rows[a] - im * rows[imag + a]
+        rows[imag + d] -= re * rows[imag + a] + im * rows[a]
+        length2 += rows[d] ** 2 + rows[imag + d] ** 2
+    second = math.sqrt(length2) if length2 > _NOTHING * _NOTHING else 0.0
+    for d in range((n + k) * columns, (n + k + 1) * columns):
+        rows[d] = rows[d] / second if second > 0.0 else 0.0
+        rows[imag + d] = rows[imag + d] / second if second > 0.0 else 0.0
+    return first, second, re, im
+
+
+@kernel
+def polar_of_factors(factors, count):
+    """Unknowns of factors (batch, 2 count columns): (batch, 2 count (columns + 1))."""
+    batch, size = factors.shape
+    n = count // 2
+    out = np.zeros((batch, size + 2 * count))
+    for b in range(batch):
+        out[b, 2 * count :] = factors[b]
+        for k in range(n):
+            shape = orthonormalise(out[b, 2 * count :], k, n, size // (2 * count))
+            for i in range(4):
+                out[b, 4 * k + i] = shape[i]
+    return out
+
+
+@kernel
+def factors_of_polar(points, count):
+    """Factors of unknowns whose Y is orthonormal: (batch, rho, 2 count (columns + 1)) -> (..., 2 count columns)."""
+    batch, weights, size = points.shape
+    columns = size // (2 * count) - 1
+    n = count // 2
+    imag = count * columns
+    out = np.zeros((batch, weights, size - 2 * count))
+    for b in range(batch):
+        for w in range(weights):
+            x = points[b, w]
+            u = x[2 * count :]
+            z = out[b, w]
+            for k in range(n):
+                for c in range(columns):
+                    a = k * columns + c
+                    d = a + n * columns
+                    z[a] = x[4 * k] * u[a]
+                    z[imag + a] = x[4 * k] * u[imag + a]
+                    z[d] = x[4 * k + 1] * u[d] + x[4 * k + 2] * u[a] - x[4 * k + 3] * u[imag + a]
+                    z[imag + d] = x[4 * k + 1] * u[imag + d] + x[4 * k + 2] * u[imag + a] + x[4 * k + 3] * u[a]
+    return out
