@@ -257,13 +257,3 @@ def test_fewer_antennas_than_columns(antennas: int) -> None:
     assert (gap[wanted] <= TOLERANCE).all()
     beyond = x[:, :, antennas:, antennas:]
     assert np.abs(beyond).max(initial=0.0) < 1e-6
-
-
-def test_at_many_antennas_the_interior_point_method_comes_first() -> None:
-    """But not along a curve of weights."""
-    scenario, draws = drops(9)
-    for antennas, weights, solver in ((64, 1, Solver.LBFGS), (128, 1, Solver.INTERIOR), (128, 5, Solver.LBFGS)):
-        problem = build_problem(scenario.replace(tx_antennas=antennas), draws)
-        found: Any = weighted.solve_fdb(problem, np.linspace(0.5, 0.6, weights), TOLERANCE)
-        assert (found.gap <= TOLERANCE).all()
-        assert (found.solver == solver).mean() > 0.7

@@ -140,8 +140,10 @@ def test_eigenvalues_of_eight_hermitian_matrices(n: int) -> None:
         assert above[lane] == (values[lane] > 0.3).sum()
 
 
-def test_a_draw_has_the_same_bits_alone_in_a_thousand_and_in_another_lane() -> None:
-    scenario, draws = drops(1000, seed=5)
+@pytest.mark.parametrize("antennas", [16, 64])
+def test_a_draw_has_the_same_bits_alone_in_a_thousand_and_in_another_lane(antennas: int) -> None:
+    """Factors of many antennas are in polar form."""
+    scenario, draws = drops(1000, seed=5, tx_antennas=antennas)
     rho = np.linspace(0.0, 1.0, 5)
     together = weighted.solve_fdb(build_problem(scenario, draws), rho, 1e-6)
     for first, stop in ((0, 1), (500, 501), (999, 1000), (3, 6), (13, 30)):

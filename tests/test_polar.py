@@ -1,0 +1,168 @@
+"""Factors in polar form, against what they say in matrices."""
+
+import numpy as np
+import pytest
+from engine_cases import DROPS
+
+from engine import DrawModel, Problem, Scenario, build_problem, sample
+from engine.accelerate import kernel
+from engine.beamforming import weighted
+from engine.kernels import block, polar
+from engine.lanes import LANES, everywhere, put
+from engine.status import Solver
+
+COUNT, COLUMNS = 8, 4
+PATHS = COUNT // 2
+TOLERANCE = 1e-6
+
+
+def _factors(seed: int, batch: int = LANES) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((batch, 2 * COUNT * COLUMNS))
+
+
+def _complex(flat: np.ndarray) -> np.ndarray:
+    """(..., 2 COUNT COLUMNS) -> (..., COUNT, COLUMNS)."""
+    real, imag = np.moveaxis(flat.reshape(*flat.shape[:-1], 2, COUNT, COLUMNS), -3, 0)
+    return np.asarray(real + 1j * imag)
+
+
+def _triangles(x: np.ndarray) -> np.ndarray:
+    """T_k of unknowns (batch, ...): (batch, PATHS, 2, 2)."""
+    head = x[:, : 2 * COUNT].reshape(-1, PATHS, 4)
+    t = np.zeros((*head.shape[:2], 2, 2), complex)
+    t[..., 0, 0], t[..., 1, 1], t[..., 1, 0] = head[..., 0], head[..., 1], head[..., 2] + 1j * head[..., 3]
+    return t
+
+
+def _rows(z: np.ndarray) -> np.ndarray:
+    """Both rows of every path: (batch, COUNT, COLUMNS) -> (batch, PATHS, 2, COLUMNS)."""
+    return np.stack((z[:, :PATHS], z[:, PATHS:]), axis=2)
+
+
+def test_factors_come_back() -> None:
+    """Also with rows of zeros, as there are with fewer antennas than columns; T is triangular, U has orthonormal rows."""
+    flat = _factors(1)
+    lost = np.ones((LANES, 2, COUNT, COLUMNS))
+    lost[2, :, [1, PATHS + 1]] = lost[3, :, PATHS + 2] = 0.0
+    flat *= lost.reshape(LANES, -1)
+    x = polar.polar_of_factors(flat, COUNT)
+    np.testing.assert_allclose(polar.factors_of_polar(x[:, None], COUNT)[:, 0], flat, rtol=1e-13, atol=1e-14)
+    u = _rows(_complex(x[:, 2 * COUNT :]))
+    products = u @ u.conj().swapaxes(2, 3)
+    expected = np.tile(np.eye(2), (LANES, PATHS, 1, 1))
+    expected[2, 1], expected[3, 2, 1, 1] = 0.0, 0.0
+    np.testing.assert_allclose(products, expected, atol=1e-13)
+    np.testing.assert_allclose(_triangles(x) @ u, _rows(_complex(flat)), rtol=1e-13, atol=1e-14)
+
+
+@kernel
+def _unfolded(x, factor):
+    polar.unfold(x, factor.shape[0] // (2 * COUNT), factor)
+
+
+def test_any_rows_are_made_orthonormal_on_the_way() -> None:
+    """Eight unknowns side by side: Y becomes U in place, and Z = T U."""
+    x = np.random.default_rng(2).standard_normal((2 * COUNT * (COLUMNS + 1), 1, LANES))
+    x[2 * COUNT : 2 * COUNT + COLUMNS, 0, 5] = 0.0  # real parts of one row
+    given = _complex(x[2 * COUNT :, 0].T)
+    factor = np.full((2 * COUNT * COLUMNS, 1, LANES), np.nan)
+    _unfolded(x, factor)
+    u = _rows(_complex(x[2 * COUNT :, 0].T))
+    np.testing.assert_allclose(u @ u.conj().swapaxes(2, 3), np.tile(np.eye(2), (LANES, PATHS, 1, 1)), atol=1e-13)
+    shape = _rows(given) @ u.conj().swapaxes(2, 3)  # of Gram-Schmidt: lower triangular with a positive diagonal
+    np.testing.assert_allclose(shape[..., 0, 1], 0.0, atol=1e-13)
+    assert (np.diagonal(shape, axis1=2, axis2=3).real > 0.0).all()
+    np.testing.assert_allclose(_rows(_complex(factor[:, 0].T)), _triangles(x[:, 0].T) @ u, rtol=1e-12, atol=1e-12)
+
+
+def _problem(antennas: int, draws: int = LANES, model: DrawModel = DROPS) -> Problem:
+    scenario = Scenario(tx_antennas=antennas, subcarriers=64)
+    return build_problem(scenario, sample(scenario, model, 11, 0, draws))
+
+
+@kernel
+def _objective(draws, rho, x, gradient, slack, result):
+    eight = block.new_block(draws, COLUMNS)
+    space = polar.new_polar(x.shape[0], COUNT, COLUMNS)
+    for lane in range(LANES):
+        block.load_draw(eight, draws, lane, lane)
+    value, power = polar.polar_objective(eight, everywhere(rho), x, COLUMNS, space, gradient)
+    put(result, value, 0)
+    put(result, power, 1)
+    slack[:] = space.slack
+    block.reduced_gradient(eight, eight.tested)
+    for i in range(COUNT):
+        put(result, eight.tested[i, i, 0] * everywhere(0.0), 2 + i)
+        for lane in range(LANES):
+            result[2 + i, lane] = eight.tested[i, i, lane]
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.3, 1.0])
+def test_the_gradient_is_the_slope_of_log_f_and_log_power(rho: float) -> None:
+    """Central differences along T, along U, and along both; the slack is that of the reduced covariance."""
+    draws = _problem(64).arrays
+    x = np.zeros((2 * COUNT * (COLUMNS + 1), 1, LANES))
+    x[:, 0] = polar.polar_of_factors(_factors(3), COUNT).T
+
+    def at(point: np.ndarray) -> tuple[np.ndarray, ...]:
+        gradient, slack = np.zeros_like(point), np.zeros((COUNT, 1, LANES))
+        result = np.zeros((2 + COUNT, LANES))
+        _objective(draws, rho, point.copy(), gradient, slack, result)
+        return np.log(result[0] * result[1]), gradient[:, 0], slack[:, 0], result
+
+    _, gradient, slack, result = at(x)
+    direct = np.maximum(0.0, 1.0 - result[1] * result[2:] / result[0])
+    np.testing.assert_allclose(slack - direct, (slack - direct)[0, 0], rtol=1e-9)
+    assert (slack - direct)[0, 0] > 0.0
+    random = np.random.default_rng(4)
+    head = np.arange(len(x))[:, None, None] < 2 * COUNT
+    for moved in (head, ~head, np.ones_like(head)):
+        way = np.where(moved, random.standard_normal(x.shape), 0.0)
+        step = 1e-6
+        change = (at(x + step * way)[0] - at(x - step * way)[0]) / (2 * step)
+        np.testing.assert_allclose(np.sum(gradient * way[:, 0], axis=0), change, rtol=1e-6, atol=1e-7)
+
+
+@kernel
+def _preconditioned(x, slack, turn, vector):
+    polar.precondition_polar(x, COLUMNS, slack, everywhere(turn), vector)
+
+
+def test_turns_are_scaled_by_what_the_slack_charges_for_them() -> None:
+    random = np.random.default_rng(5)
+    x = polar.polar_of_factors(_factors(6), COUNT)
+    slack = random.uniform(0.2, 1.2, (COUNT, 1, LANES))
+    vector = random.standard_normal((x.shape[1], 1, LANES))
+    out = vector.copy()
+    _preconditioned(np.ascontiguousarray(x.T[:, None]), slack, 0.7, out)
+    t = _triangles(x)
+    d = np.stack((slack[:PATHS, 0].T, slack[PATHS:, 0].T), axis=2)
+    charge = t.conj().swapaxes(2, 3) @ (d[..., None] * t)
+    turned = 0.7 * np.linalg.solve(charge, _rows(_complex(vector[2 * COUNT :, 0].T)))
+    np.testing.assert_allclose(_rows(_complex(out[2 * COUNT :, 0].T)), turned, rtol=1e-8, atol=1e-8)
+    share = out[: 2 * COUNT] / vector[: 2 * COUNT]
+    assert len(np.unique(share.round(9))) == 2
+
+
+@pytest.mark.parametrize("model", [DrawModel(), DROPS], ids=["phases", "drops"])
+def test_many_antennas_cost_few_more_evaluations(model: DrawModel) -> None:
+    """In the entries of a factor a cold design takes 36 evaluations at 64 antennas, 16 at 16."""
+    rho = np.array([0.5])
+    few, many = (weighted.solve_fdb(_problem(antennas, 64, model), rho, TOLERANCE) for antennas in (16, 64))
+    for found in (few, many):
+        assert (found.gap <= TOLERANCE).all()
+    share = many.iterations.mean() / few.iterations.mean()
+    assert share < 1.5
+
+
+def test_both_forms_find_the_same_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, rho = _problem(40), np.array([0.0, 0.4, 0.8])
+    found = weighted.solve_fdb(problem, rho, TOLERANCE)
+    monkeypatch.setattr(weighted, "_MANY_ANTENNAS", 41)
+    other = weighted.solve_fdb(problem, rho, TOLERANCE)
+    assert (found.solver == Solver.LBFGS).mean() > 0.8
+    assert found.iterations.tobytes() != other.iterations.tobytes()
+    for one in (found, other):
+        assert (one.gap <= TOLERANCE).all()
+    x, y = (one.covariance for one in (found, other))
+    assert np.abs(x - y).max() < 0.02
