@@ -42,9 +42,9 @@ _BISECTIONS = 5
 # step of less than 0.6; on the others at every step: some optima lie on the edge of where f exists (a path without
 # power), and close to it no model of f holds for long. Brisk ways fail once in some hundred times there, careful ones
 # hardly ever.
-BOLD, BRISK, CAREFUL = 1.05, 1.6, 2.5
+BOLD, BRISK, CAREFUL = 1.05, 1.6, 4.0
 _SHORT = 0.6
-_MOST_BOLD, _MOST_OTHERS = 30, 60  # evaluations
+_MOST_BOLD, _MOST_OTHERS = 30, 100  # evaluations
 
 
 class _Space(NamedTuple):
