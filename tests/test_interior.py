@@ -1,10 +1,8 @@
 """The interior-point methods: their second derivatives, their designs, and their bits."""
 
-from typing import Any
-
 import numpy as np
 import pytest
-from engine_cases import DROPS, drops
+from engine_cases import DROPS
 
 from engine import DrawModel, Problem, Scenario, build_problem, sample
 from engine.accelerate import kernel

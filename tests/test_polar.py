@@ -40,7 +40,7 @@ def _rows(z: np.ndarray) -> np.ndarray:
 
 
 def test_factors_come_back() -> None:
-    """Also with rows of zeros, as there are with fewer antennas than columns; T is triangular, U has orthonormal rows."""
+    """Also with rows of zeros, as with fewer antennas than columns; T is triangular, U has orthonormal rows."""
     flat = _factors(1)
     lost = np.ones((LANES, 2, COUNT, COLUMNS))
     lost[2, :, [1, PATHS + 1]] = lost[3, :, PATHS + 2] = 0.0

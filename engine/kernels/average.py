@@ -178,7 +178,7 @@ def _inner(a, b):
 
 @kernel
 def _shape(point, columns, vector):
-    """Multiply a vector by the guess of the inverse Hessian of `quasinewton.precondition_factor`; without columns, by 1."""
+    """Multiply a vector by a guess of the inverse Hessian, `quasinewton.precondition_factor`; without columns, by 1."""
     if columns == 0:
         return
     z = lane_zeros(point.size, 1)

@@ -39,7 +39,7 @@ class Polar(NamedTuple):
 
 @kernel
 def new_polar(unknowns, count, columns):
-    """Work space for so many unknowns and factors of so many rows and columns; empty where they are in no polar form."""
+    """Work space for so many unknowns, factors of so many rows and columns; empty where they are not in polar form."""
     if unknowns != 2 * count * (columns + 1):
         return Polar(lane_zeros(0, 1), lane_zeros(0, 1), lane_zeros(0, 1))
     size = 2 * count * columns
