@@ -5,7 +5,7 @@ import numpy as np
 from .beamforming import weighted
 from .beamforming.problem import build_problem
 from .draws import fixed_draw
-from .kernels import bounds, cleaning, descent, interior, interiorpowers, mismatch
+from .kernels import bounds, cleaning, curve, descent, interior, interiorpowers, mismatch
 from .kernels.block import Draws, LinkArrays
 from .scenario import Scenario
 
@@ -27,7 +27,7 @@ def compile_solvers() -> None:
     x = np.zeros((1, 1, 2, 2), np.complex128)
     cleaning.certified_covariances(draws, rho, x, np.zeros((1, 1), np.bool_), True, 1e-6, weighted.CLEANING)
     cleaning.certified_powers(draws, rho, powers[:, None].copy(), np.zeros((1, 1), np.bool_))
-    descent.balanced_powers(draws, powers, rho, nobody, nobody)
+    curve.balanced_powers(draws, powers, rho, nobody, nobody)
     bounds.design_bounds(draws, x, np.ones((2, 1, 4)), 1.0)
     bounds.ranks_of(x, weighted.CLEANING)
     interiorpowers.interior_powers(draws, powers, rho, nobody[:, None], 1e-6)

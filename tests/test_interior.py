@@ -183,7 +183,7 @@ def test_interior_designs_are_those_of_the_descent(clearance: float) -> None:
     x, evaluations, gap = _interior(problem, np.ones((11, 3), bool), clearance)
     found = gap <= TOLERANCE
     assert found[:, :2].all() if clearance == interior.BOLD else found.all()
-    assert evaluations.max() <= 40
+    assert evaluations.max() <= (60 if clearance == interior.CAREFUL else 40)
     expected = weighted.solve_fdb(problem, RHO, TOLERANCE)
     assert (expected.solver == Solver.LBFGS).mean() > 0.9
     for b, w in np.argwhere(found):
@@ -224,7 +224,7 @@ def test_an_interior_design_has_the_same_bits_in_any_company() -> None:
 def test_optima_at_the_edge_are_certified(antennas: int) -> None:
     """For positioning alone, some paths get no power at many antennas: close to where the FIM is singular."""
     problem = _problem(3, DrawModel(), antennas, 16)
-    for clearance, most in ((interior.BRISK, 20), (interior.CAREFUL, 40)):
+    for clearance, most in ((interior.BRISK, 20), (interior.CAREFUL, 60)):
         _, evaluations, gap = _interior(problem, np.tile(RHO == 1.0, (16, 1)), clearance)
         assert (gap[:, 2] <= TOLERANCE).mean() > 0.9
         assert evaluations[:, 2].max() < most

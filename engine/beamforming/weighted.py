@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels import cleaning, descent, interior, interiorpowers, polar
+from ..kernels import cleaning, curve, descent, interior, interiorpowers, polar
 from ..status import Solver
 from .problem import Problem
 
@@ -205,7 +205,7 @@ def _climb(
 
 def _balanced(problem: Problem, rho: NDArray[np.float64]) -> NDArray[np.float64]:
     """Codeword powers to start from, (batch, n): those of APA with the worst imbalance taken away."""
-    return descent.balanced_powers(  # type: ignore[no-any-return]
+    return curve.balanced_powers(  # type: ignore[no-any-return]
         problem.arrays,
         problem.apa,
         rho,

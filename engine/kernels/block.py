@@ -379,8 +379,16 @@ def reduced_gradient(block, out):
 
 
 @bare
-def slack_of_rows(block, value, power, extra, out):
-    """max(0, 1 - power N_ii) + extra, N = -grad f / f with respect to the reduced covariance, from Gamma: (2n, 1)."""
+def slack_of_powers(block, value, power, out):
+    """1 - power N_i, N_i = -df/dp_i / f, after `objective` of roots: (2n, 1)."""
+    share = power / value
+    for i in range(block.mix.shape[0]):
+        put(out, 1.0 + share * get(block.half, i, 0), i, 0)
+
+
+@bare
+def slack_of_rows(block, value, power, out):
+    """1 - power N_ii, N = -grad f / f with respect to the reduced covariance, from Gamma: (2n, 1)."""
     count = block.mix.shape[0]
     share = power / value
     for i in range(count):
@@ -390,8 +398,7 @@ def slack_of_rows(block, value, power, extra, out):
             for s in range(i, count):
                 x += get(block.gr, r, s) * get(block.mix, i, s)
             total += x * get(block.mix, i, r)
-        free = 1.0 + share * total
-        put(out, where_less(0.0, free, free, 0.0) + extra, i, 0)
+        put(out, 1.0 + share * total, i, 0)
 
 
 @bare

@@ -3,9 +3,8 @@
 F(z) = log f + log |z|^2 does not change with the length of z (f has degree -1), so no constraint is left, and a
 square Z has no spurious minima. The iteration ends by the certificate, never by a step or gradient size.
 
-A draw stays in its lane for its whole grid of weights: from the weight next to 1/2 down to 0, then up to 1, each
-point extrapolated from those solved next to it, with the memory of curvature carried along. When it is
-finished, the lane takes the next draw. Every pass of the loop is one evaluation in every lane; a lane whose step
+A draw stays in its lane for its whole grid of weights (`curve`), each point extrapolated from those solved next to it,
+with the memory of curvature carried along. Every pass of the loop is one evaluation in every lane; a lane whose step
 was too long shortens it while the others go on. No number ever crosses lanes.
 """
 
@@ -16,13 +15,8 @@ import numpy as np
 
 from ..accelerate import bare, kernel, piece
 from ..lanes import LANES, everywhere, get, lane_zeros, put, root, where_less
-from .block import (
-    balance,
-    certified,
-    load_draw,
-    new_block,
-    objective,
-)
+from .block import certified, load_draw, new_block, objective, slack_of_powers
+from .curve import extrapolate, new_places, next_place
 from .packs import inner, inner_row
 from .polar import new_polar, polar_objective, within_turns
 from .quasinewton import MEMORY, precondition, quasi_newton
@@ -36,74 +30,6 @@ _EXTRAPOLATED = 5  # solved weights that a start is extrapolated from: 4 and 6 t
 _NEAR = 1e-2  # gradient size from which on the certificate is tried
 
 
-@piece
-def _middle(rho):
-    """Index of the weight next to 1/2."""
-    best = 0
-    for w in range(rho.size):
-        if abs(rho[w] - 0.5) < abs(rho[best] - 0.5):
-            best = w
-    return best
-
-
-@bare
-def _first_weight(rho, bistatic_fine, monostatic_fine):
-    """Where a draw begins, and between which indices it goes: (first, low, high); first is -1 if there is nothing."""
-    last = rho.size - 1
-    if bistatic_fine and monostatic_fine:
-        return _middle(rho), 0, last
-    if bistatic_fine and rho[last] == 1.0:
-        return last, last, last
-    if monostatic_fine and rho[0] == 0.0:
-        return 0, 0, 0
-    return -1, 0, -1
-
-
-@piece
-def _start(points, parameter, w, low, high, begin, lane, shares, trial):
-    """Starting point of weight w in a lane, from the solved weights low..high of its draw, by extrapolation."""
-    used = min(shares.size, high - low + 1)
-    if used <= 0:
-        for i in range(trial.shape[0]):
-            trial[i, 0, lane] = begin[i]
-        return
-    nearest, away = (low, 1) if w < low else (high, -1)
-    for j in range(used):
-        shares[j] = 1.0
-        for k in range(used):
-            if k != j:
-                shares[j] *= parameter[w] - parameter[nearest + k * away]
-                shares[j] /= parameter[nearest + j * away] - parameter[nearest + k * away]
-    for i in range(trial.shape[0]):
-        total = 0.0
-        for j in range(used):
-            total += shares[j] * points[nearest + j * away, i]
-        trial[i, 0, lane] = total
-
-
-@kernel
-def balanced_powers(draws, powers, rho, bistatic_fine, monostatic_fine):
-    """Codeword powers (batch, codeword) of unit sum to begin with, from others: `balance` at a draw's first weight."""
-    batch, count = powers.shape
-    out = powers.copy()
-    block = new_block(draws, count)
-    weight = lane_zeros(1, 1)
-    for first in range(0, batch, LANES):
-        used = min(LANES, batch - first)
-        for lane in range(LANES):
-            b = first + min(lane, used - 1)
-            load_draw(block, draws, b, lane)
-            w, _, _ = _first_weight(rho, bistatic_fine[b], monostatic_fine[b])
-            weight[0, 0, lane] = rho[max(w, 0)]
-            for i in range(count):
-                block.powers[i, 0, lane] = powers[b, i]
-        balance(block, get(weight, 0, 0))
-        for lane in range(used):
-            for i in range(count):
-                out[first + lane, i] = block.powers[i, 0, lane]
-    return out
-
-
 class _Vectors(NamedTuple):
     """What L-BFGS keeps of eight draws; x to turn are (unknowns, 1, lane)."""
 
@@ -113,24 +39,11 @@ class _Vectors(NamedTuple):
     fresh: np.ndarray  # gradient at the trial point
     search: np.ndarray
     turn: np.ndarray  # work space
+    slack: np.ndarray  # of rows or powers, where the preconditioner needs it, (2n, 1, lane)
     steps: np.ndarray  # (MEMORY, unknowns, lane)
     changes: np.ndarray
     inverse: np.ndarray  # of the curvature along each step; 0 where there is no pair, (MEMORY, 1, lane)
     alphas: np.ndarray
-
-
-class _Places(NamedTuple):
-    """Where each lane is: its draw (-1: none), its weight, the solved ones, and the ends of its grid."""
-
-    draw: np.ndarray
-    weight: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
-    spent: np.ndarray  # evaluations at this weight
-    shortened: np.ndarray  # steps that were too long, in a row
-    finished: np.ndarray
 
 
 # Rows of the lanes' state, (rows, 1, lane).
@@ -138,7 +51,7 @@ _RHO, _VALUE, _SLOPE, _STEP, _IS_FIRST, _SCALE, _LENGTH2, _HEIGHT, _PASSED, _ACC
 
 
 @piece
-def _new_vectors(size):
+def _new_vectors(size, count):
     return _Vectors(
         lane_zeros(size, 1),
         lane_zeros(size, 1),
@@ -146,25 +59,11 @@ def _new_vectors(size):
         lane_zeros(size, 1),
         lane_zeros(size, 1),
         lane_zeros(size, 1),
+        lane_zeros(count, 1),
         lane_zeros(MEMORY, size),
         lane_zeros(MEMORY, size),
         lane_zeros(MEMORY, 1),
         lane_zeros(MEMORY, 1),
-    )
-
-
-@piece
-def _new_places():
-    return _Places(
-        np.full(LANES, -1, np.int64),
-        np.zeros(LANES, np.int64),
-        np.zeros(LANES, np.int64),
-        np.full(LANES, -1, np.int64),
-        np.zeros(LANES, np.int64),
-        np.full(LANES, -1, np.int64),
-        np.zeros(LANES, np.int64),
-        np.zeros(LANES, np.int64),
-        np.ones(LANES, np.bool_),
     )
 
 
@@ -176,39 +75,14 @@ def _forget(lane, vectors, state):
 
 
 @piece
-def _next_weight(places, lane, vectors, state):
-    """Move a lane to its draw's next weight, down to the lowest, then up; False if there is none."""
-    if places.draw[lane] < 0:
-        return False
-    weight = places.weight[lane]
-    downwards = weight == places.low[lane]
-    if downwards and weight > places.left[lane]:
-        places.weight[lane] = weight - 1
-        return True
-    if places.high[lane] == places.right[lane]:
-        return False
-    if downwards:  # turning round: what was learnt at the other end does not help
-        _forget(lane, vectors, state)
-    places.weight[lane] = places.high[lane] + 1
-    return True
-
-
-@piece
-def _next_draw(upcoming, rho, fine, places, lane, vectors, state):
-    """Give a lane the next draw with something to design, from `upcoming` on; the number of the one after it."""
-    places.draw[lane] = -1
-    while upcoming < fine[0].size and places.draw[lane] < 0:
-        first, left, right = _first_weight(rho, fine[0][upcoming], fine[1][upcoming])
-        if first >= 0:
-            places.draw[lane] = upcoming
-            places.weight[lane] = first
-            places.left[lane] = left
-            places.right[lane] = right
-            places.low[lane] = first + 1
-            places.high[lane] = first
-            _forget(lane, vectors, state)
-        upcoming += 1
-    return upcoming
+def _evaluate(block, rho, columns, head, polar, vectors):
+    """F and its power at the trial points; their gradients and slacks go to the vectors."""
+    if head > 0:
+        return polar_objective(block, rho, vectors.trial, columns, polar, vectors.fresh, vectors.slack)
+    value, power = objective(block, rho, vectors.trial, columns, vectors.fresh)
+    if columns == 0:
+        slack_of_powers(block, value, power, vectors.slack)
+    return value, power
 
 
 @piece
@@ -244,15 +118,14 @@ def _take_step(value, power, vectors, newest, state):
 
 
 @piece
-def _rescale(good, bend, vectors, columns, slack, newest, state):
+def _rescale(good, bend, vectors, columns, head, newest, state):
     """Size of the preconditioner, from the newest pair; in polar form it hangs on U alone."""
-    head = 2 * slack.shape[0]
     for i in range(head):
         bend -= get(vectors.steps, newest, i) * get(vectors.changes, newest, i)
         put(vectors.turn, 0.0, i, 0)
     for i in range(head, vectors.x.shape[0]):
         put(vectors.turn, get(vectors.changes, newest, i), i, 0)
-    precondition(vectors.x, columns, slack, everywhere(1.0), vectors.turn)
+    precondition(vectors.x, columns, head, vectors.slack, everywhere(1.0), vectors.turn)
     scale = bend / inner_row(vectors.changes, newest, vectors.turn)
     if head > 0:
         scale = within_turns(scale)
@@ -274,7 +147,7 @@ def _certify(block, value, power, columns, tolerance, places, state):
 
 
 @piece
-def _aim(vectors, columns, slack, newest, state):
+def _aim(vectors, columns, head, newest, state):
     """The next trial point: along a new direction where the last step was taken, nearer where it was too long."""
     accept = get(state, _ACCEPTED, 0)
     length2 = get(state, _LENGTH2, 0)
@@ -285,7 +158,8 @@ def _aim(vectors, columns, slack, newest, state):
         vectors.gradient,
         vectors.x,
         columns,
-        slack,
+        head,
+        vectors.slack,
         vectors.steps,
         vectors.changes,
         vectors.inverse,
@@ -398,18 +272,21 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
     points = np.zeros((batch, rho.size, size))
     evaluations = np.full((batch, rho.size), -1, np.int64)
     block = new_block(draws, columns)
-    vectors = _new_vectors(size)
+    count = draws.mix.shape[1]
+    head = 2 * count if columns > 0 and size == 2 * count * (columns + 1) else 0
+    vectors = _new_vectors(size, count)
     _follow(
         draws,
         block,
         columns,
+        head,
         start,
         (rho, parameter, np.zeros(_EXTRAPOLATED)),
         (bistatic_fine, monostatic_fine),
         tolerance,
         vectors,
-        new_polar(size, draws.mix.shape[1], columns),
-        _new_places(),
+        new_polar(count, columns if head > 0 else 0),
+        new_places(),
         lane_zeros(10, 1),
         points,
         evaluations,
@@ -418,10 +295,11 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
 
 
 @bare
-def _follow(draws, block, columns, start, grid, fine, tolerance, vectors, polar, places, state, points, evaluations):
+def _follow(
+    draws, block, columns, head, start, grid, fine, tolerance, vectors, polar, places, state, points, evaluations
+):
     """Evaluate in all lanes until every draw is through; grid is (rho, parameter, space for extrapolation)."""
     rho, parameter, shares = grid
-    head = 2 * polar.slack.shape[0]
     upcoming = np.int64(0)
     newest = np.int64(-1)
     while True:
@@ -430,13 +308,17 @@ def _follow(draws, block, columns, start, grid, fine, tolerance, vectors, polar,
             if not places.finished[lane]:
                 busy = True
                 continue
-            if not _next_weight(places, lane, vectors, state):
-                upcoming = _next_draw(upcoming, rho, fine, places, lane, vectors, state)
-                if places.draw[lane] < 0:
-                    continue
-                load_draw(block, draws, places.draw[lane], lane)
+            before = places.draw[lane]
+            upcoming, afresh = next_place(upcoming, rho, fine, places, lane)
             b, w = places.draw[lane], places.weight[lane]
-            _start(points[b], parameter, w, places.low[lane], places.high[lane], start[b], lane, shares, vectors.trial)
+            if b < 0:
+                continue
+            if b != before:
+                load_draw(block, draws, b, lane)
+            if afresh:
+                _forget(lane, vectors, state)
+            low, high = places.low[lane], places.high[lane]
+            extrapolate(points[b], parameter, w, low, high, start[b], lane, shares, vectors.trial)
             state[_RHO, 0, lane] = rho[w]
             state[_VALUE, 0, lane] = np.inf
             state[_SLOPE, 0, lane] = 0.0
@@ -449,12 +331,9 @@ def _follow(draws, block, columns, start, grid, fine, tolerance, vectors, polar,
         if not busy:
             return
         newest = (newest + 1) % MEMORY
-        if head > 0:
-            value, power = polar_objective(block, get(state, _RHO, 0), vectors.trial, columns, polar, vectors.fresh)
-        else:
-            value, power = objective(block, get(state, _RHO, 0), vectors.trial, columns, vectors.fresh)
+        value, power = _evaluate(block, get(state, _RHO, 0), columns, head, polar, vectors)
         good, bend = _take_step(value, power, vectors, newest, state)
-        _rescale(good, bend, vectors, columns, polar.slack, newest, state)
+        _rescale(good, bend, vectors, columns, head, newest, state)
         _certify(block, value, power, columns, tolerance, places, state)
-        _aim(vectors, columns, polar.slack, newest, state)
+        _aim(vectors, columns, head, newest, state)
         _account(places, vectors, head, state, points, evaluations)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..accelerate import bare, kernel
+from ..accelerate import bare, kernel, piece
 from ..lanes import everywhere, get, lane_zeros, put, root, where_less
 from .block import objective, slack_of_rows
 
@@ -24,7 +24,7 @@ _TINY = 1e-150
 # Inverse curvatures of log f + log power along T: f = sum_i c_i / t_i^2 gives 8 at its optimum on the diagonal, but for
 # scaling all t the same way; the third entry, and paths whose share hardly matters, have 2 and less.
 _DIAGONAL, _BELOW = 0.2, 0.4
-_EXTRA_SLACK = 0.2
+_EXTRA_SLACK = 0.2  # far from the optimum, and for all turns that change V at once
 _LEAST_TURN, _MOST_TURN = 0.2, 2.0  # inverse curvatures along U for a slack of 1
 _NEARLY_PARALLEL = 1e-12  # share of a path's power that both rows of T_k have at least, where it is divided by
 
@@ -34,16 +34,13 @@ class Polar(NamedTuple):
 
     factor: np.ndarray  # Z
     slope: np.ndarray  # gradient with respect to Z; both (2 * 2n * columns, 1)
-    slack: np.ndarray  # 1 - power N_ii by row, where it is positive, plus _EXTRA_SLACK; (2n, 1)
 
 
-@kernel
-def new_polar(unknowns, count, columns):
-    """Work space for so many unknowns, factors of so many rows and columns; empty where they are not in polar form."""
-    if unknowns != 2 * count * (columns + 1):
-        return Polar(lane_zeros(0, 1), lane_zeros(0, 1), lane_zeros(0, 1))
+@piece
+def new_polar(count, columns):
+    """Work space for factors of so many rows and columns."""
     size = 2 * count * columns
-    return Polar(lane_zeros(size, 1), lane_zeros(size, 1), lane_zeros(count, 1))
+    return Polar(lane_zeros(size, 1), lane_zeros(size, 1))
 
 
 @bare
@@ -159,15 +156,15 @@ def fold(x, columns, slope, gradient):
 
 
 @bare
-def polar_objective(block, rho, x, columns, polar, gradient):
-    """F at a factor in polar form, its power, and the gradient of log f + log power with respect to x.
+def polar_objective(block, rho, x, columns, polar, gradient, slack):
+    """F at a factor in polar form, its power, the gradient of log f + log power by x, and the slack by row of Z.
 
     The Y_k of x become the U_k.
     """
     unfold(x, columns, polar.factor)
     value, power = objective(block, rho, polar.factor, columns, polar.slope)
     fold(x, columns, polar.slope, gradient)
-    slack_of_rows(block, value, power, _EXTRA_SLACK, polar.slack)
+    slack_of_rows(block, value, power, slack)
     return value, power
 
 
@@ -189,12 +186,12 @@ def precondition_polar(x, columns, slack, turn, vector):
         for i in range(2):
             put(vector, _DIAGONAL * get(vector, 4 * k + i, 0), 4 * k + i, 0)
             put(vector, _BELOW * get(vector, 4 * k + 2 + i, 0), 4 * k + 2 + i, 0)
-        # T^-1 D^-1 T^-H, D = slack / turn
+        # T^-1 D^-1 T^-H
         least = _NEARLY_PARALLEL * (t0 * t0 + t1 * t1 + tr * tr + ti * ti) + _TINY
         first = 1.0 / (t0 * t0 + least)
         second = 1.0 / (t1 * t1 + least)
-        down = turn / get(slack, k, 0)
-        up = turn / get(slack, n + k, 0)
+        down = turn / _charge(get(slack, k, 0))
+        up = turn / _charge(get(slack, n + k, 0))
         p = first * down
         mr = -t1 * second * tr
         mi = -t1 * second * ti
@@ -212,6 +209,11 @@ def precondition_polar(x, columns, slack, turn, vector):
             put(vector, p * ai + re * di - im * dr, imag + a, 0)
             put(vector, q * dr + re * ar - im * ai, d, 0)
             put(vector, q * di + re * ai + im * ar, imag + d, 0)
+
+
+@bare
+def _charge(slack):
+    return where_less(0.0, slack, slack, 0.0) + _EXTRA_SLACK
 
 
 @bare
