@@ -5,7 +5,7 @@ import numpy as np
 from .beamforming import weighted
 from .beamforming.problem import build_problem
 from .draws import fixed_draw
-from .kernels import bounds, cleaning, curve, descent, interior, interiorpowers, mismatch
+from .kernels import bounds, cleaning, curve, descent, interior, interiorpowers, mismatch, polar
 from .kernels.block import Draws, LinkArrays
 from .scenario import Scenario
 
@@ -23,7 +23,8 @@ def compile_solvers() -> None:
     draws = Draws(links[0], links[1], np.zeros((1, 2, 2)), np.zeros((1, 2, 2)))
     rho, nobody = np.array([0.5]), np.zeros(1, np.bool_)
     powers = np.full((1, 2), 0.5)
-    descent.descend(draws, 2, np.ones((1, 8)), rho, nobody, nobody, 1e-6)
+    points, _ = descent.descend(draws, 2, polar.polar_of_powers(draws.mix, powers, 2), rho, nobody, nobody, 1e-6)
+    polar.covariances_of_polar(points, 2)
     x = np.zeros((1, 1, 2, 2), np.complex128)
     cleaning.certified_covariances(draws, rho, x, np.zeros((1, 1), np.bool_), True, 1e-6, weighted.CLEANING)
     cleaning.certified_powers(draws, rho, powers[:, None].copy(), np.zeros((1, 1), np.bool_))

@@ -19,8 +19,6 @@ from .problem import Problem
 CLEANING = 1e-9
 # A design has to be better than asked for before it is cleaned, since cleaning moves it a little.
 _MARGIN = 0.8
-# Beams of many antennas hardly overlap: from so many on factors in polar form take fewer evaluations, elsewhere more.
-_MANY_ANTENNAS = 32
 _POLISH_SHARE = 1e-4  # of the APA point in Clarabel's, to make it positive definite for the descent
 
 
@@ -89,9 +87,10 @@ def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
     count = problem.mix.shape[1]
     wanted = _identifiable(problem, weights)
     found = _nothing(wanted, np.zeros((count, count), np.complex128))
-    start = _factor_of(problem, _balanced(problem, weights))
-    points, evaluations = _descend(problem, count, start, weights, tolerance)
-    x = cleaning.covariances_of_factors(points, count, count)
+    columns = _columns(count)
+    start = polar.polar_of_powers(problem.mix, _balanced(problem, weights), columns)
+    points, evaluations = _descend(problem, columns, start, weights, tolerance)
+    x = polar.covariances_of_polar(points, count)
     _judge(problem, weights, tolerance, wanted, x, evaluations, Solver.LBFGS, found)
     for clearance in (interior.BOLD, interior.BRISK, interior.CAREFUL):
         # For BP alone many optima lie on the edge of where f exists: too bold a step leaves it.
@@ -214,29 +213,28 @@ def _balanced(problem: Problem, rho: NDArray[np.float64]) -> NDArray[np.float64]
     )
 
 
-def _factor_of(problem: Problem, powers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A square factor of U diag(p) U^H, R diag(sqrt p): real parts, then imaginary parts, (batch, 2 n n)."""
-    z = problem.mix * np.sqrt(powers)[:, None, :]
-    flat = z.reshape(z.shape[0], -1)
-    return np.concatenate((flat, np.zeros_like(flat)), axis=1)
+def _columns(count: int) -> int:
+    """Columns of the factors of a covariance of so many dimensions: half, or one more where that is odd.
+
+    Optima have hardly ever a higher rank (2 or 3 of 8 at 3 targets).
+    """
+    return 2 * ((count + 3) // 4)
 
 
 def _descend(
     problem: Problem, columns: int, start: NDArray[np.float64], rho: NDArray[np.float64], tolerance: float
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Factors of so many columns, or with 0 roots of powers, from a start of the same kind; and the evaluations."""
-    count = problem.mix.shape[1]
-    in_polar_form = columns > 0 and problem.scenario.tx_antennas >= _MANY_ANTENNAS
+    """Points of the kind of the start, factors in polar form or (no columns) roots of powers; and the evaluations."""
     points, evaluations = descent.descend(
         problem.arrays,
         columns,
-        polar.polar_of_factors(start, count) if in_polar_form else start,
+        start,
         rho,
         problem.bistatic.identifiable,
         problem.monostatic.identifiable,
         _MARGIN * tolerance,
     )
-    return polar.factors_of_polar(points, count) if in_polar_form else points, evaluations
+    return points, evaluations
 
 
 def _fdb_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) -> _One:
@@ -249,10 +247,10 @@ def _fdb_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) 
     mixed = (1.0 - _POLISH_SHARE) * guess + _POLISH_SHARE * apa
     values, vectors = np.linalg.eigh(mixed)
     z = vectors * np.sqrt(np.maximum(values, 0.0))
-    start = np.concatenate((z.real.ravel(), z.imag.ravel()))[None]
+    start = polar.polar_of_factors(np.concatenate((z.real.ravel(), z.imag.ravel()))[None], len(z))
     one, weight = problem.draw(draw), np.array([rho])
     points, evaluations = _descend(one, z.shape[1], start, weight, tolerance)
-    x = cleaning.covariances_of_factors(points, z.shape[0], z.shape[1])
+    x = polar.covariances_of_polar(points, len(z))
     gap = _certify(one, weight, tolerance, evaluations >= 0, x)
     return x[0, 0], float(gap[0, 0]), int(evaluations[0, 0]), Solver.CLARABEL
 

@@ -16,7 +16,6 @@ from ..accelerate import kernel
 from ..lanes import LANES, everywhere, lane_zeros, put
 from .block import load_draw, new_block, reduced_gradient, transmit_covariance, weighted_crb
 from .products import expand, reduce
-from .quasinewton import precondition_factor
 from .smallmat import eigen_hermitian
 
 _MEMORY = 30
@@ -24,6 +23,9 @@ _ARMIJO = 1e-4
 _ROUNDING = 1e-14  # of log F, which is of order one
 _NEAR = 1e-2  # gradient size from which on the certificate is tried
 _MAX_SHORTENED = 20
+_SHORTER = 0.75  # by how much steps along stiff directions are shortened
+_NEARLY_PARALLEL = 1e-9
+_TINY = 1e-200  # keeps rows of zeros (fewer antennas than columns) finite
 
 
 @kernel
@@ -178,17 +180,43 @@ def _inner(a, b):
 
 @kernel
 def _shape(point, columns, vector):
-    """Multiply a vector by a guess of the inverse Hessian, `quasinewton.precondition_factor`; without columns, by 1."""
-    if columns == 0:
-        return
-    z = lane_zeros(point.size, 1)
-    v = lane_zeros(point.size, 1)
-    for i in range(point.size):
-        z[i, 0] = point[i]
-        v[i, 0] = vector[i]
-    precondition_factor(z, columns, everywhere(1.0), v)
-    for i in range(point.size):
-        vector[i] = v[i, 0, 0]
+    """Multiply a vector by a guess of the inverse Hessian at a square factor Z; without columns, by 1.
+
+    The power and the correlation of a path's own two rows of Z, a and d, matter most: those directions, B Z_k with
+    a Hermitian 2 x 2 matrix B for each path, are stiffer than all others, the more so the more antennas there are.
+    They are projected out of the vector and shortened. B solves S B + B S = C, S = Z_k Z_k^H.
+    """
+    n = columns // 2
+    z = point.reshape(2, max(columns, 1), -1)
+    v = vector.reshape(2, max(columns, 1), -1)
+    for k in range(n):
+        saa, sdd, caa, cdd = _TINY, _TINY, 0.0, 0.0
+        s, c = 0.0j, 0.0j
+        for i in range(columns):
+            a, d = complex(z[0, k, i], z[1, k, i]), complex(z[0, n + k, i], z[1, n + k, i])
+            p, q = complex(v[0, k, i], v[1, k, i]), complex(v[0, n + k, i], v[1, n + k, i])
+            saa += (a * np.conj(a)).real
+            sdd += (d * np.conj(d)).real
+            s += a * np.conj(d)
+            caa += 2.0 * (p * np.conj(a)).real
+            cdd += 2.0 * (q * np.conj(d)).real
+            c += p * np.conj(d) + a * np.conj(q)
+        s2 = (s * np.conj(s)).real
+        both = saa * sdd
+        det = both - s2 + _NEARLY_PARALLEL * both
+        cross = 2.0 * (s * np.conj(c)).real
+        weight = 0.5 * _SHORTER / ((saa + sdd) * det)
+        baa = weight * (det * caa + sdd * sdd * caa - sdd * cross + s2 * cdd)
+        bdd = weight * (det * cdd + saa * saa * cdd - saa * cross + s2 * caa)
+        bad = weight * ((det + both) * c + s * s * np.conj(c) - (sdd * caa + saa * cdd) * s)
+        for i in range(columns):
+            a, d = complex(z[0, k, i], z[1, k, i]), complex(z[0, n + k, i], z[1, n + k, i])
+            p = baa * a + bad * d
+            q = bdd * d + np.conj(bad) * a
+            v[0, k, i] -= p.real
+            v[1, k, i] -= p.imag
+            v[0, n + k, i] -= q.real
+            v[1, n + k, i] -= q.imag
 
 
 @kernel

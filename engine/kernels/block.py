@@ -219,10 +219,11 @@ def _push(block, columns):
             put(block.pushed, y, count + r, k + 1)
 
 
-@piece
-def _factor_crb(block, rho, z, columns, gradient, power):
-    """f(Z Z^H), and the gradient of log f(Z Z^H) + log |Z|^2."""
+@bare
+def factor_objective(block, rho, z, columns, gradient):
+    """f(Z Z^H), the power |Z|^2, and the gradient of log f + log power."""
     count = block.mix.shape[0]
+    power = inner(z, z)
     _transmit(block, z, columns)
     value = weighted_crb(block, rho)
     _push(block, columns)
@@ -240,7 +241,7 @@ def _factor_crb(block, rho, z, columns, gradient, power):
                 place = (part * count + i) * columns + k
                 put(gradient, slope * x + pull * get(z, place, 0), place, 0)
                 put(gradient, slope * y + pull * get(z, place + 1, 0), place + 1, 0)
-    return value
+    return value, power
 
 
 @bare
@@ -328,10 +329,11 @@ def balance(block, rho):
             put(block.powers, get(block.half, i, 0) / total, i, 0)
 
 
-@piece
-def _root_crb(block, rho, z, gradient, power):
-    """f(diag(z^2)), and the gradient of log f + log |z|^2; slopes of f stay in block.half[:, 0]."""
+@bare
+def root_objective(block, rho, z, gradient):
+    """f(diag(z^2)), the power |z|^2, and the gradient of log f + log power; slopes of f stay in block.half[:, 0]."""
     count = block.mix.shape[0]
+    power = inner(z, z)
     for i in range(count):
         put(block.powers, get(z, i, 0) * get(z, i, 0), i, 0)
     transmit_powers(block, block.powers)
@@ -340,16 +342,7 @@ def _root_crb(block, rho, z, gradient, power):
         slope = power_slope(block, i)
         put(block.half, slope, i, 0)
         put(gradient, 2.0 * get(z, i, 0) * (slope / value + 1.0 / power), i, 0)
-    return value
-
-
-@bare
-def objective(block, rho, z, columns, gradient):
-    """F at a vector of unknowns, its power, and the gradient of log f + log power."""
-    power = inner(z, z)
-    if columns == 0:
-        return _root_crb(block, rho, z, gradient, power), power
-    return _factor_crb(block, rho, z, columns, gradient, power), power
+    return value, power
 
 
 @bare
@@ -380,7 +373,7 @@ def reduced_gradient(block, out):
 
 @bare
 def slack_of_powers(block, value, power, out):
-    """1 - power N_i, N_i = -df/dp_i / f, after `objective` of roots: (2n, 1)."""
+    """1 - power N_i, N_i = -df/dp_i / f, after `root_objective`: (2n, 1)."""
     share = power / value
     for i in range(block.mix.shape[0]):
         put(out, 1.0 + share * get(block.half, i, 0), i, 0)

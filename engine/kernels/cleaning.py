@@ -6,8 +6,6 @@ f(V)/f* - 1. With power on fixed codewords, lambda_max becomes max_i -df/dp_i. N
 computed from the cleaned design.
 """
 
-import math
-
 import numpy as np
 
 from ..accelerate import bare, kernel, piece
@@ -225,32 +223,3 @@ def certified_powers(draws, rho, powers, wanted):
             b, w = items[first + lane]
             gaps[b, w] = weight[1, 0, lane]
     return gaps
-
-
-@kernel
-def covariances_of_factors(points, count, columns):
-    """X = Z Z^H (batch, rho, n, n) of unit trace from points (batch, rho, 2 n columns); 0 where the point is."""
-    batch, weights = points.shape[:2]
-    out = np.zeros((batch, weights, count, count), np.complex128)
-    for b in range(batch):
-        for w in range(weights):
-            z = points[b, w].reshape(2, count, columns)
-            total = 0.0
-            for i in range(count):
-                for k in range(i + 1):
-                    real = 0.0
-                    imag = 0.0
-                    for c in range(columns):
-                        real += z[0, i, c] * z[0, k, c] + z[1, i, c] * z[1, k, c]
-                        imag += z[1, i, c] * z[0, k, c] - z[0, i, c] * z[1, k, c]
-                    out[b, w, i, k] = complex(real, imag)
-                total += out[b, w, i, i].real
-            if not (total > 0.0 and total < math.inf):
-                out[b, w] = 0.0
-                continue
-            for i in range(count):
-                for k in range(i + 1):
-                    out[b, w, i, k] /= total
-                    out[b, w, k, i] = np.conj(out[b, w, i, k])
-                out[b, w, i, i] = out[b, w, i, i].real
-    return out

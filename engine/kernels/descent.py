@@ -1,7 +1,8 @@
 """First rung: L-BFGS on factors or roots of powers, eight draws in step, each along its own trade-off curve.
 
-F(z) = log f + log |z|^2 does not change with the length of z (f has degree -1), so no constraint is left, and a
-square Z has no spurious minima. The iteration ends by the certificate, never by a step or gradient size.
+F = log f + log power does not change with the power (f has degree -1), so no constraint is left. Factors have fewer
+columns than rows, as optima have a lower rank; where that is wrong, no certificate is found. The iteration ends by the
+certificate, never by a step or gradient size.
 
 A draw stays in its lane for its whole grid of weights (`curve`), each point extrapolated from those solved next to it,
 with the memory of curvature carried along. Every pass of the loop is one evaluation in every lane; a lane whose step
@@ -15,10 +16,10 @@ import numpy as np
 
 from ..accelerate import bare, kernel, piece
 from ..lanes import LANES, everywhere, get, lane_zeros, put, root, where_less
-from .block import certified, load_draw, new_block, objective, slack_of_powers
+from .block import certified, load_draw, new_block, root_objective, slack_of_powers
 from .curve import extrapolate, new_places, next_place
 from .packs import inner, inner_row
-from .polar import new_polar, polar_objective, within_turns
+from .polar import head_of, new_polar, polar_objective, within_turns
 from .quasinewton import MEMORY, precondition, quasi_newton
 
 _ARMIJO = 1e-4
@@ -75,13 +76,12 @@ def _forget(lane, vectors, state):
 
 
 @piece
-def _evaluate(block, rho, columns, head, polar, vectors):
+def _evaluate(block, rho, columns, polar, vectors):
     """F and its power at the trial points; their gradients and slacks go to the vectors."""
-    if head > 0:
+    if columns > 0:
         return polar_objective(block, rho, vectors.trial, columns, polar, vectors.fresh, vectors.slack)
-    value, power = objective(block, rho, vectors.trial, columns, vectors.fresh)
-    if columns == 0:
-        slack_of_powers(block, value, power, vectors.slack)
+    value, power = root_objective(block, rho, vectors.trial, vectors.fresh)
+    slack_of_powers(block, value, power, vectors.slack)
     return value, power
 
 
@@ -118,16 +118,17 @@ def _take_step(value, power, vectors, newest, state):
 
 
 @piece
-def _rescale(good, bend, vectors, columns, head, newest, state):
+def _rescale(good, bend, vectors, columns, newest, state):
     """Size of the preconditioner, from the newest pair; in polar form it hangs on U alone."""
+    head = head_of(vectors.x.shape[0], columns)
     for i in range(head):
         bend -= get(vectors.steps, newest, i) * get(vectors.changes, newest, i)
         put(vectors.turn, 0.0, i, 0)
     for i in range(head, vectors.x.shape[0]):
         put(vectors.turn, get(vectors.changes, newest, i), i, 0)
-    precondition(vectors.x, columns, head, vectors.slack, everywhere(1.0), vectors.turn)
+    precondition(vectors.x, columns, vectors.slack, everywhere(1.0), vectors.turn)
     scale = bend / inner_row(vectors.changes, newest, vectors.turn)
-    if head > 0:
+    if columns > 0:
         scale = within_turns(scale)
     put(state, where_less(0.0, good, scale, get(state, _SCALE, 0)), _SCALE, 0)
 
@@ -147,7 +148,7 @@ def _certify(block, value, power, columns, tolerance, places, state):
 
 
 @piece
-def _aim(vectors, columns, head, newest, state):
+def _aim(vectors, columns, newest, state):
     """The next trial point: along a new direction where the last step was taken, nearer where it was too long."""
     accept = get(state, _ACCEPTED, 0)
     length2 = get(state, _LENGTH2, 0)
@@ -158,7 +159,6 @@ def _aim(vectors, columns, head, newest, state):
         vectors.gradient,
         vectors.x,
         columns,
-        head,
         vectors.slack,
         vectors.steps,
         vectors.changes,
@@ -203,7 +203,7 @@ def _from_the_gradient(lane, vectors, state):
 
 
 @piece
-def _account(places, vectors, head, state, points, evaluations):
+def _account(places, vectors, columns, state, points, evaluations):
     """Count the evaluation in every lane, and keep the points of those that are through with their weight."""
     for lane in range(LANES):
         b = places.draw[lane]
@@ -220,7 +220,7 @@ def _account(places, vectors, head, state, points, evaluations):
         most = _MAX_FOR_BP if state[_RHO, 0, lane] == 1.0 else _MAX_EVALUATIONS
         given_up = places.spent[lane] >= most or places.shortened[lane] >= _MAX_SHORTENED
         if state[_PASSED, 0, lane] > 0.0 or given_up:
-            _store(vectors.x, head, lane, points[b, w])
+            _store(vectors.x, columns, lane, points[b, w])
             evaluations[b, w] = places.spent[lane]
             places.low[lane] = min(places.low[lane], w)
             places.high[lane] = max(places.high[lane], w)
@@ -228,9 +228,9 @@ def _account(places, vectors, head, state, points, evaluations):
 
 
 @piece
-def _store(x, head, lane, out):
-    """Keep a lane's point, scaled to unit power: its first `head` unknowns if there are any, or all."""
-    scaled = head if head > 0 else out.size
+def _store(x, columns, lane, out):
+    """Keep a lane's point, scaled to unit power: T of a factor, all of roots."""
+    scaled = head_of(out.size, columns) if columns > 0 else out.size
     total = 0.0
     for i in range(out.size):
         out[i] = x[i, 0, lane]
@@ -252,7 +252,7 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
     columns
         Columns of the factors, an even number; 0 for codeword powers.
     start
-        Where every draw begins, (batch, unknowns): factors as they are or in `polar` form, or roots of powers.
+        Where every draw begins, (batch, unknowns): factors in `polar` form, or roots of powers.
     rho
         Weights, ascending.
     bistatic_fine, monostatic_fine
@@ -273,19 +273,17 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
     evaluations = np.full((batch, rho.size), -1, np.int64)
     block = new_block(draws, columns)
     count = draws.mix.shape[1]
-    head = 2 * count if columns > 0 and size == 2 * count * (columns + 1) else 0
     vectors = _new_vectors(size, count)
     _follow(
         draws,
         block,
         columns,
-        head,
         start,
         (rho, parameter, np.zeros(_EXTRAPOLATED)),
         (bistatic_fine, monostatic_fine),
         tolerance,
         vectors,
-        new_polar(count, columns if head > 0 else 0),
+        new_polar(count, columns),
         new_places(),
         lane_zeros(10, 1),
         points,
@@ -295,9 +293,7 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
 
 
 @bare
-def _follow(
-    draws, block, columns, head, start, grid, fine, tolerance, vectors, polar, places, state, points, evaluations
-):
+def _follow(draws, block, columns, start, grid, fine, tolerance, vectors, polar, places, state, points, evaluations):
     """Evaluate in all lanes until every draw is through; grid is (rho, parameter, space for extrapolation)."""
     rho, parameter, shares = grid
     upcoming = np.int64(0)
@@ -331,9 +327,9 @@ def _follow(
         if not busy:
             return
         newest = (newest + 1) % MEMORY
-        value, power = _evaluate(block, get(state, _RHO, 0), columns, head, polar, vectors)
+        value, power = _evaluate(block, get(state, _RHO, 0), columns, polar, vectors)
         good, bend = _take_step(value, power, vectors, newest, state)
-        _rescale(good, bend, vectors, columns, head, newest, state)
+        _rescale(good, bend, vectors, columns, newest, state)
         _certify(block, value, power, columns, tolerance, places, state)
-        _aim(vectors, columns, head, newest, state)
-        _account(places, vectors, head, state, points, evaluations)
+        _aim(vectors, columns, newest, state)
+        _account(places, vectors, columns, state, points, evaluations)

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..accelerate import bare, kernel, piece
 from ..lanes import everywhere, get, lane_zeros, put, root, where_less
-from .block import objective, slack_of_rows
+from .block import factor_objective, slack_of_rows
 
 # A row shorter than this is one of zeros (fewer antennas than columns) and stays so.
 _NOTHING = 1e-140
@@ -26,6 +26,7 @@ _TINY = 1e-150
 _DIAGONAL, _BELOW = 0.2, 0.4
 _EXTRA_SLACK = 0.2  # far from the optimum, and for all turns that change V at once
 _LEAST_TURN, _MOST_TURN = 0.2, 2.0  # inverse curvatures along U for a slack of 1
+_GOLDEN = 0.6180339887498949
 _NEARLY_PARALLEL = 1e-12  # share of a path's power that both rows of T_k have at least, where it is divided by
 
 
@@ -44,6 +45,12 @@ def new_polar(count, columns):
 
 
 @bare
+def head_of(unknowns, columns):
+    """How many of the unknowns are entries of T."""
+    return unknowns // (columns + 1)
+
+
+@bare
 def _one_over(length2):
     return where_less(_NOTHING * _NOTHING, length2, 1.0 / root(length2), 0.0)
 
@@ -51,8 +58,8 @@ def _one_over(length2):
 @bare
 def unfold(x, columns, factor):
     """Z of x, of which the Y_k become the U_k."""
+    head = head_of(x.shape[0], columns)
     imag = factor.shape[0] // 2
-    head = x.shape[0] - 2 * imag
     n = head // 4
     for k in range(n):
         length2 = everywhere(0.0)
@@ -104,8 +111,8 @@ def unfold(x, columns, factor):
 @bare
 def fold(x, columns, slope, gradient):
     """The gradient with respect to x, from that with respect to Z; the Y_k are the U_k."""
+    head = head_of(x.shape[0], columns)
     imag = slope.shape[0] // 2
-    head = x.shape[0] - 2 * imag
     n = head // 4
     for k in range(n):
         own = everywhere(0.0)  # Re <g_a, u_a>, Re <g_d, u_d>, <g_d, u_a>
@@ -162,7 +169,7 @@ def polar_objective(block, rho, x, columns, polar, gradient, slack):
     The Y_k of x become the U_k.
     """
     unfold(x, columns, polar.factor)
-    value, power = objective(block, rho, polar.factor, columns, polar.slope)
+    value, power = factor_objective(block, rho, polar.factor, columns, polar.slope)
     fold(x, columns, polar.slope, gradient)
     slack_of_rows(block, value, power, slack)
     return value, power
@@ -175,7 +182,7 @@ def precondition_polar(x, columns, slack, turn, vector):
     Turning row i of U_k costs what the slack S = 1 - power N charges for it: T_k^H S_kk T_k, of which the diagonal of
     S is taken, times 1 / turn.
     """
-    head = 2 * slack.shape[0]
+    head = head_of(x.shape[0], columns)
     n = head // 4
     imag = 2 * n * columns
     for k in range(n):
@@ -268,24 +275,79 @@ def polar_of_factors(factors, count):
 
 
 @kernel
-def factors_of_polar(points, count):
-    """Factors of unknowns whose Y is orthonormal: (batch, rho, 2 count (columns + 1)) -> (..., 2 count columns)."""
+def polar_of_powers(mix, powers, columns):
+    """Unknowns to begin with, (batch, 2 count (columns + 1)), from codeword powers (batch, count).
+
+    T is that of mix diag(powers) mix^T. With fewer columns than rows beams of different paths cannot all be
+    uncorrelated: rows of U are geometric sequences on the unit circle, in directions of their own by the golden ratio.
+    """
+    batch, count = powers.shape
+    n = count // 2
+    head = 2 * count
+    out = np.zeros((batch, head + 2 * count * columns))
+    turns = np.zeros(2 * count * columns)
+    for r in range(count):
+        for c in range(columns):
+            angle = 2.0 * math.pi * _GOLDEN * (r + 1.0) * (c + 1.0)
+            turns[r * columns + c] = math.cos(angle)
+            turns[(count + r) * columns + c] = math.sin(angle)
+    for k in range(n):
+        orthonormalise(turns, k, n, columns)
+    for b in range(batch):
+        out[b, head:] = turns
+        for k in range(n):
+            aa, ad, dd = 0.0, 0.0, 0.0
+            for i in range(count):
+                a, d = mix[b, k, i], mix[b, n + k, i]
+                aa += powers[b, i] * a * a
+                ad += powers[b, i] * a * d
+                dd += powers[b, i] * d * d
+            first = math.sqrt(aa)
+            across = ad / first if first > 0.0 else 0.0
+            out[b, 4 * k] = first
+            out[b, 4 * k + 1] = math.sqrt(max(dd - across * across, 0.0))
+            out[b, 4 * k + 2] = across
+    return out
+
+
+@kernel
+def covariances_of_polar(points, count):
+    """X = Z Z^H of unit trace, (batch, rho, count, count), of points whose Y is orthonormal; 0 where there is none."""
     batch, weights, size = points.shape
     columns = size // (2 * count) - 1
     n = count // 2
-    imag = count * columns
-    out = np.zeros((batch, weights, size - 2 * count))
+    z = np.zeros((count, columns), np.complex128)
+    out = np.zeros((batch, weights, count, count), np.complex128)
     for b in range(batch):
         for w in range(weights):
-            x = points[b, w]
-            u = x[2 * count :]
-            z = out[b, w]
-            for k in range(n):
-                for c in range(columns):
-                    a = k * columns + c
-                    d = a + n * columns
-                    z[a] = x[4 * k] * u[a]
-                    z[imag + a] = x[4 * k] * u[imag + a]
-                    z[d] = x[4 * k + 1] * u[d] + x[4 * k + 2] * u[a] - x[4 * k + 3] * u[imag + a]
-                    z[imag + d] = x[4 * k + 1] * u[imag + d] + x[4 * k + 2] * u[imag + a] + x[4 * k + 3] * u[a]
+            _factor(points[b, w], n, z)
+            total = 0.0
+            for i in range(count):
+                for k in range(i + 1):
+                    entry = 0.0j
+                    for c in range(columns):
+                        entry += z[i, c] * np.conj(z[k, c])
+                    out[b, w, i, k] = entry
+                total += out[b, w, i, i].real
+            if not (total > 0.0 and total < math.inf):
+                out[b, w] = 0.0
+                continue
+            for i in range(count):
+                for k in range(i + 1):
+                    out[b, w, i, k] /= total
+                    out[b, w, k, i] = np.conj(out[b, w, i, k])
+                out[b, w, i, i] = out[b, w, i, i].real
     return out
+
+
+@kernel
+def _factor(x, n, z):
+    """Z = T U of a point whose Y is U."""
+    columns = z.shape[1]
+    u = x[4 * n :].reshape(2, 2 * n, columns)
+    for k in range(n):
+        for c in range(columns):
+            a = complex(u[0, k, c], u[1, k, c])
+            d = complex(u[0, n + k, c], u[1, n + k, c])
+            z[k, c] = x[4 * k] * a
+            z[n + k, c] = x[4 * k + 1] * d + complex(x[4 * k + 2], x[4 * k + 3]) * a
