@@ -156,7 +156,7 @@ def test_many_antennas_cost_few_more_evaluations(model: DrawModel) -> None:
 
 def test_powers_are_shared_out_as_on_the_codebook() -> None:
     """Each path's own block of mix diag(p) mix^T; also with fewer antennas than columns."""
-    for antennas, columns in ((16, 4), (3, 4), (64, 2)):
+    for antennas, columns in ((16, 4), (3, 4), (64, 8)):
         problem = _problem(antennas)
         powers = np.random.default_rng(7).dirichlet(np.ones(COUNT), LANES)
         x = polar.polar_of_powers(problem.mix, powers, columns)

@@ -46,8 +46,8 @@ def new_polar(count, columns):
 
 @bare
 def head_of(unknowns, columns):
-    """How many of the unknowns are entries of T."""
-    return unknowns // (columns + 1)
+    """How many of the unknowns are entries of T; none of roots of powers, which have no columns."""
+    return unknowns // (columns + 1) if columns > 0 else 0
 
 
 @bare
@@ -279,19 +279,20 @@ def polar_of_powers(mix, powers, columns):
     """Unknowns to begin with, (batch, 2 count (columns + 1)), from codeword powers (batch, count).
 
     T is that of mix diag(powers) mix^T. With fewer columns than rows beams of different paths cannot all be
-    uncorrelated: rows of U are geometric sequences on the unit circle, in directions of their own by the golden ratio.
+    uncorrelated, but the steering beams among themselves (columns >= count / 2). The rows of derivative beams are
+    geometric sequences on the unit circle, by the golden ratio each in a direction of its own.
     """
     batch, count = powers.shape
     n = count // 2
     head = 2 * count
     out = np.zeros((batch, head + 2 * count * columns))
     turns = np.zeros(2 * count * columns)
-    for r in range(count):
-        for c in range(columns):
-            angle = 2.0 * math.pi * _GOLDEN * (r + 1.0) * (c + 1.0)
-            turns[r * columns + c] = math.cos(angle)
-            turns[(count + r) * columns + c] = math.sin(angle)
     for k in range(n):
+        turns[k * columns + k] = 1.0
+        for c in range(columns):
+            angle = 2.0 * math.pi * _GOLDEN * (k + 1.0) * (c + 1.0)
+            turns[(n + k) * columns + c] = math.cos(angle)
+            turns[(count + n + k) * columns + c] = math.sin(angle)
         orthonormalise(turns, k, n, columns)
     for b in range(batch):
         out[b, head:] = turns

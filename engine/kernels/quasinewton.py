@@ -5,7 +5,7 @@ from ..lanes import get, put, where_less
 from .packs import inner, inner_row
 from .polar import precondition_polar
 
-MEMORY = 7
+MEMORY = 9
 _SHARED = 0.02
 _LEAST = 0.05  # of a second derivative
 
