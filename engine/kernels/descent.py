@@ -25,7 +25,7 @@ from .quasinewton import MEMORY, precondition, quasi_newton
 _ARMIJO = 1e-4
 _ROUNDING = 1e-14  # of F, which is of order one
 _MAX_EVALUATIONS = 150  # the next rung takes as long
-_MAX_FOR_BP = 90  # for BP alone optima on an edge are many, where the next rung fares better
+_MAX_FOR_BP = 60  # for BP alone optima on an edge are many, where the next rung fares better
 _MAX_SHORTENED = 20
 _EXTRAPOLATED = 5  # solved weights that a start is extrapolated from: 4 and 6 take 2 % more evaluations, 3 takes 9 %
 _NEAR = 1e-2  # gradient size from which on the certificate is tried
