@@ -173,12 +173,22 @@ def test_the_second_rung_certifies_what_descent_gives_up(monkeypatch: pytest.Mon
 
 
 def test_along_a_curve_designs_begin_near_their_optima() -> None:
-    """Extrapolated from those next to them: a cold design takes 16 evaluations here, one on the curve 7."""
+    """Extrapolated from those next to them: a cold design takes 18 evaluations here, one on the curve 7."""
     scenario = Scenario()
     problem = build_problem(scenario, sample(scenario, DrawModel(), 3, 0, 16))
     cold = weighted.solve_fdb(problem, np.array([0.5]), 1e-6)
     curve = weighted.solve_fdb(problem, np.linspace(0.0, 1.0, 21), 1e-6)
     assert curve.iterations.mean() < 0.5 * cold.iterations.mean()
+
+
+@pytest.mark.parametrize(("antennas", "most"), [(16, 22.0), (128, 12.0)])
+def test_powers_are_found_in_few_evaluations(antennas: int, most: float) -> None:
+    """17 and 9; 29 and more where all roots of powers are scaled alike."""
+    scenario = Scenario(tx_antennas=antennas)
+    problem = build_problem(scenario, sample(scenario, DrawModel(), 3, 0, 16))
+    found = weighted.solve_cpa(problem, np.array([0.5]), 1e-6)
+    assert found.gap.max() <= 1e-6
+    assert found.iterations.mean() < most
 
 
 def _objectives(problem: Problem, x: np.ndarray, weights: list[float]) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The weighted-CRB designs fdb-wcrb (12) and cpa-wcrb: a ladder of solvers, judged by the certificate alone.
 
-Rungs: L-BFGS along each draw's trade-off curve, many draws side by side; an interior-point method where that gives up,
-or would take long; last, Clarabel on the reduced cone.
+Rungs: L-BFGS along each draw's trade-off curve, many draws side by side; an interior-point method where that gives up;
+last, Clarabel on the reduced cone.
 """
 
 from collections.abc import Callable
