@@ -84,12 +84,12 @@ def _problem(antennas: int, draws: int = LANES, model: DrawModel = DROPS) -> Pro
 
 
 @kernel
-def _objective(draws, rho, x, gradient, slack, result):
+def _objective(draws, rho, x, gradient, stiffness, result):
     eight = block.new_block(draws, COLUMNS)
     space = polar.new_polar(COUNT, COLUMNS)
     for lane in range(LANES):
         block.load_draw(eight, draws, lane, lane)
-    value, power = polar.polar_objective(eight, everywhere(rho), x, COLUMNS, space, gradient, slack)
+    value, power = polar.polar_objective(eight, everywhere(rho), x, COLUMNS, space, gradient, stiffness)
     put(result, value, 0)
     put(result, power, 1)
     block.reduced_gradient(eight, eight.tested)
@@ -99,19 +99,20 @@ def _objective(draws, rho, x, gradient, slack, result):
 
 @pytest.mark.parametrize("rho", [0.0, 0.3, 1.0])
 def test_the_gradient_is_the_slope_of_log_f_and_log_power(rho: float) -> None:
-    """Central differences along T, along U, and along both; the slack is that of the reduced covariance."""
+    """Central differences along T, along U, and along both; the stiffness comes from the slack."""
     draws = _problem(64).arrays
     x = np.zeros((2 * COUNT * (COLUMNS + 1), 1, LANES))
     x[:, 0] = polar.polar_of_factors(_factors(3), COUNT).T
 
     def at(point: np.ndarray) -> tuple[np.ndarray, ...]:
-        gradient, slack = np.zeros_like(point), np.zeros((COUNT, 1, LANES))
+        gradient, stiffness = np.zeros_like(point), np.zeros((COUNT, 1, LANES))
         result = np.zeros((2 + COUNT, LANES))
-        _objective(draws, rho, point.copy(), gradient, slack, result)
-        return np.log(result[0] * result[1]), gradient[:, 0], slack[:, 0], result
+        _objective(draws, rho, point.copy(), gradient, stiffness, result)
+        return np.log(result[0] * result[1]), gradient[:, 0], stiffness[:, 0], result
 
-    _, gradient, slack, result = at(x)
-    np.testing.assert_allclose(slack, 1.0 - result[1] * result[2:] / result[0], rtol=1e-9, atol=1e-12)
+    _, gradient, stiffness, result = at(x)
+    slack = 1.0 - result[1] * result[2:] / result[0]
+    np.testing.assert_allclose(stiffness, np.maximum(slack, 0.0) + polar._EXTRA_SLACK, rtol=1e-9, atol=1e-12)
     random = np.random.default_rng(4)
     head = np.arange(len(x))[:, None, None] < 2 * COUNT
     for moved in (head, ~head, np.ones_like(head)):
@@ -122,20 +123,19 @@ def test_the_gradient_is_the_slope_of_log_f_and_log_power(rho: float) -> None:
 
 
 @kernel
-def _preconditioned(x, slack, turn, vector):
-    polar.precondition_polar(x, COLUMNS, slack, everywhere(turn), vector)
+def _preconditioned(x, stiffness, turn, vector):
+    polar.precondition_polar(x, COLUMNS, stiffness, everywhere(turn), vector)
 
 
-def test_turns_are_scaled_by_what_the_slack_charges_for_them() -> None:
+def test_turns_are_scaled_by_what_they_cost() -> None:
     random = np.random.default_rng(5)
     x = polar.polar_of_factors(_factors(6), COUNT)
-    slack = random.uniform(-1.0, 1.0, (COUNT, 1, LANES))
+    stiffness = random.uniform(0.2, 1.2, (COUNT, 1, LANES))
     vector = random.standard_normal((x.shape[1], 1, LANES))
     out = vector.copy()
-    _preconditioned(np.ascontiguousarray(x.T[:, None]), slack, 0.7, out)
+    _preconditioned(np.ascontiguousarray(x.T[:, None]), stiffness, 0.7, out)
     t = _triangles(x)
-    positive = np.maximum(slack, 0.0) + polar._EXTRA_SLACK
-    d = np.stack((positive[:PATHS, 0].T, positive[PATHS:, 0].T), axis=2)
+    d = np.stack((stiffness[:PATHS, 0].T, stiffness[PATHS:, 0].T), axis=2)
     charge = t.conj().swapaxes(2, 3) @ (d[..., None] * t)
     turned = 0.7 * np.linalg.solve(charge, _rows(_complex(vector[2 * COUNT :, 0].T)))
     np.testing.assert_allclose(_rows(_complex(out[2 * COUNT :, 0].T)), turned, rtol=1e-8, atol=1e-8)

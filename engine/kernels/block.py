@@ -14,6 +14,8 @@ from .efim import LinkLanes, link_crb, link_work
 from .packs import hermitian_cholesky, inner
 
 _BALANCING_ROUNDS = 2
+_LEAST_STIFFNESS = 0.05
+_TINY = 1e-200
 
 
 class LinkArrays(NamedTuple):
@@ -372,11 +374,18 @@ def reduced_gradient(block, out):
 
 
 @bare
-def slack_of_powers(block, value, power, out):
-    """1 - power N_i, N_i = -df/dp_i / f, after `root_objective`: (2n, 1)."""
+def root_stiffness(block, value, power, out):
+    """Guess of the second derivative of log f + log power along each root, at unit power, after `root_objective`.
+
+    It is 2 (1 - N_i) for a codeword without power, N_i = -df/dp_i / f, and 8 N_i for one that alone gives what it gives
+    (f = sum_i c_i / z_i^2); in between the latter counts by the codeword's share of the power in its direction.
+    """
     share = power / value
     for i in range(block.mix.shape[0]):
-        put(out, 1.0 + share * get(block.half, i, 0), i, 0)
+        steep = -share * get(block.half, i, 0)
+        free = where_less(steep, 1.0, 1.0 - steep, 0.0)
+        own = get(block.powers, i, 0) / (get(block.sr, i, i) + _TINY)
+        put(out, 2.0 * free + 8.0 * steep * own + _LEAST_STIFFNESS, i, 0)
 
 
 @bare

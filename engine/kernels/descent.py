@@ -16,7 +16,7 @@ import numpy as np
 
 from ..accelerate import bare, kernel, piece
 from ..lanes import LANES, everywhere, get, lane_zeros, put, root, where_less
-from .block import certified, load_draw, new_block, root_objective, slack_of_powers
+from .block import certified, load_draw, new_block, root_objective, root_stiffness
 from .curve import extrapolate, new_places, next_place
 from .packs import inner, inner_row
 from .polar import head_of, new_polar, polar_objective, within_turns
@@ -40,7 +40,7 @@ class _Vectors(NamedTuple):
     fresh: np.ndarray  # gradient at the trial point
     search: np.ndarray
     turn: np.ndarray  # work space
-    slack: np.ndarray  # of rows or powers, where the preconditioner needs it, (2n, 1, lane)
+    stiffness: np.ndarray  # second derivatives as the preconditioner guesses them, by row of U or root, (2n, 1, lane)
     steps: np.ndarray  # (MEMORY, unknowns, lane)
     changes: np.ndarray
     inverse: np.ndarray  # of the curvature along each step; 0 where there is no pair, (MEMORY, 1, lane)
@@ -77,11 +77,11 @@ def _forget(lane, vectors, state):
 
 @piece
 def _evaluate(block, rho, columns, polar, vectors):
-    """F and its power at the trial points; their gradients and slacks go to the vectors."""
+    """The bound f and the power at the trial points; gradients and stiffness go to the vectors."""
     if columns > 0:
-        return polar_objective(block, rho, vectors.trial, columns, polar, vectors.fresh, vectors.slack)
+        return polar_objective(block, rho, vectors.trial, columns, polar, vectors.fresh, vectors.stiffness)
     value, power = root_objective(block, rho, vectors.trial, vectors.fresh)
-    slack_of_powers(block, value, power, vectors.slack)
+    root_stiffness(block, value, power, vectors.stiffness)
     return value, power
 
 
@@ -126,7 +126,7 @@ def _rescale(good, bend, vectors, columns, newest, state):
         put(vectors.turn, 0.0, i, 0)
     for i in range(head, vectors.x.shape[0]):
         put(vectors.turn, get(vectors.changes, newest, i), i, 0)
-    precondition(vectors.x, columns, vectors.slack, everywhere(1.0), vectors.turn)
+    precondition(vectors.x, columns, vectors.stiffness, everywhere(1.0), vectors.turn)
     scale = bend / inner_row(vectors.changes, newest, vectors.turn)
     if columns > 0:
         scale = within_turns(scale)
@@ -159,7 +159,7 @@ def _aim(vectors, columns, newest, state):
         vectors.gradient,
         vectors.x,
         columns,
-        vectors.slack,
+        vectors.stiffness,
         vectors.steps,
         vectors.changes,
         vectors.inverse,

@@ -24,7 +24,7 @@ _TINY = 1e-150
 # Inverse curvatures of log f + log power along T: f = sum_i c_i / t_i^2 gives 8 at its optimum on the diagonal, but for
 # scaling all t the same way; the third entry, and paths whose share hardly matters, have 2 and less.
 _DIAGONAL, _BELOW = 0.2, 0.4
-_EXTRA_SLACK = 0.2  # far from the optimum, and for all turns that change V at once
+_EXTRA_SLACK = 0.2  # what the slack leaves out: second derivatives of f between paths, and all far from the optimum
 _LEAST_TURN, _MOST_TURN = 0.2, 2.0  # inverse curvatures along U for a slack of 1
 _GOLDEN = 0.6180339887498949
 _NEARLY_PARALLEL = 1e-12  # share of a path's power that both rows of T_k have at least, where it is divided by
@@ -163,24 +163,27 @@ def fold(x, columns, slope, gradient):
 
 
 @bare
-def polar_objective(block, rho, x, columns, polar, gradient, slack):
-    """F at a factor in polar form, its power, the gradient of log f + log power by x, and the slack by row of Z.
+def polar_objective(block, rho, x, columns, polar, gradient, stiffness):
+    """The bound f at a factor in polar form, its power, and the gradient of log f + log power with respect to x.
 
-    The Y_k of x become the U_k.
+    The Y_k of x become the U_k. The stiffness is what turning each row of U costs, for `precondition_polar`.
     """
     unfold(x, columns, polar.factor)
     value, power = factor_objective(block, rho, polar.factor, columns, polar.slope)
     fold(x, columns, polar.slope, gradient)
-    slack_of_rows(block, value, power, slack)
+    slack_of_rows(block, value, power, stiffness)
+    for i in range(stiffness.shape[0]):
+        slack = get(stiffness, i, 0)
+        put(stiffness, where_less(0.0, slack, slack, 0.0) + _EXTRA_SLACK, i, 0)
     return value, power
 
 
 @bare
-def precondition_polar(x, columns, slack, turn, vector):
+def precondition_polar(x, columns, stiffness, turn, vector):
     """Multiply a vector by a guess of the inverse Hessian at x, for a factor in polar form.
 
-    Turning row i of U_k costs what the slack S = 1 - power N charges for it: T_k^H S_kk T_k, of which the diagonal of
-    S is taken, times 1 / turn.
+    Turning U_k costs what the slack S = 1 - power N charges for it: T_k^H S_kk T_k, of which the diagonal of S is taken
+    (the stiffness), times 1 / turn.
     """
     head = head_of(x.shape[0], columns)
     n = head // 4
@@ -197,8 +200,8 @@ def precondition_polar(x, columns, slack, turn, vector):
         least = _NEARLY_PARALLEL * (t0 * t0 + t1 * t1 + tr * tr + ti * ti) + _TINY
         first = 1.0 / (t0 * t0 + least)
         second = 1.0 / (t1 * t1 + least)
-        down = turn / _charge(get(slack, k, 0))
-        up = turn / _charge(get(slack, n + k, 0))
+        down = turn / get(stiffness, k, 0)
+        up = turn / get(stiffness, n + k, 0)
         p = first * down
         mr = -t1 * second * tr
         mi = -t1 * second * ti
@@ -216,11 +219,6 @@ def precondition_polar(x, columns, slack, turn, vector):
             put(vector, p * ai + re * di - im * dr, imag + a, 0)
             put(vector, q * dr + re * ar - im * ai, d, 0)
             put(vector, q * di + re * ai + im * ar, imag + d, 0)
-
-
-@bare
-def _charge(slack):
-    return where_less(0.0, slack, slack, 0.0) + _EXTRA_SLACK
 
 
 @bare
