@@ -41,9 +41,9 @@ def status(folder: RunDirectory) -> dict[str, Any]:
         designs_per_second and seconds_left (None if unknown), preview, message; with `[draws] until`, also precision.
     """
     job = folder.job()
+    events = folder.journal.all()  # before the shards: each of its chunks has one
     shards = list_shards(folder.shards)
     cover, missing = covering(shards, job.draws.count)
-    events = folder.journal.all()
     driver = driver_of(folder.path)
     jobs = jobs_alive(events)
     left = sum(stop - start for start, stop in missing)
@@ -55,7 +55,7 @@ def status(folder: RunDirectory) -> dict[str, Any]:
     return {
         "state": state,
         "chunks_done": len(cover),
-        "chunks_total": len(cover) + _chunks_left(job, events, missing),
+        "chunks_total": len(cover) + _chunks_left(job, events, cover, missing),
         "draws_done": job.draws.count - left,
         "draws_total": job.draws.count,
         "uncertified": sum(_uncertified(shard, receipts) for shard, _, _ in cover),
@@ -70,15 +70,22 @@ def status(folder: RunDirectory) -> dict[str, Any]:
     }
 
 
-def _chunks_left(job: JobFile, events: list[dict[str, Any]], missing: list[tuple[int, int]]) -> int:
-    """Chunks of the last driver's plan that are not finished; what a new one would plan if there was none."""
+def _chunks_left(
+    job: JobFile, events: list[dict[str, Any]], cover: list[tuple[Shard, int, int]], missing: list[tuple[int, int]]
+) -> int:
+    """Chunks of the last driver's plan that are not finished; what a new one would plan if there was none.
+
+    A shard that its worker has just written is finished before the driver notes it.
+    """
+    noted = {(event["start"], event["stop"]) for event in events if event["event"] == "chunk"}
+    new = sum((shard.start, shard.stop) not in noted for shard, _, _ in cover)
     left = None
     for event in events:
         if event["event"] == "start":
             left = event["chunks"]
         elif event["event"] == "chunk" and left is not None:
             left -= 1
-    return len(make_plan(job, missing).chunks) if left is None else max(left, len(missing))
+    return len(make_plan(job, missing).chunks) if left is None else max(left - new, len(missing))
 
 
 def _state(folder: RunDirectory, job: JobFile, events: list[dict[str, Any]], running: bool) -> tuple[str, str | None]:

@@ -26,13 +26,13 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 COMMAND = (sys.executable, "-P", "-m", "jobs")
 COUNT, CHUNK = 4000, 50
 JOB = tiny_job(draws={"count": COUNT}, name="queue")
-# More than one minute's walltime has room for: many antennas and weights.
-SLOW_COUNT = 15000  # more than a job of one minute can do, also where the machine is fast
+# More than one minute's walltime has room for, also where the machine is fast: many antennas and weights.
+SLOW_COUNT = 20000
 SLOW = tiny_job(
     name="slow",
-    scenario={"tx_antennas": 512},
+    scenario={"tx_antennas": 1024},
     draws={"count": SLOW_COUNT},
-    design={"schemes": ["fdb-wcrb"], "rho": [n / 40 for n in range(41)]},
+    design={"schemes": ["fdb-wcrb"], "rho": [n / 80 for n in range(81)]},
 )
 
 

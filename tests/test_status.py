@@ -65,6 +65,17 @@ def test_finished_run(done: RunDirectory) -> None:
     assert found["seconds_left"] is None
 
 
+def test_a_shard_that_is_not_noted_yet_is_counted_once(tmp_path: Path) -> None:
+    """As it is for a moment after a worker has written it."""
+    folder = RunDirectory(tmp_path / "run")
+    run_tiny(folder.path, chunk=2)
+    lines = folder.journal.path.read_text().splitlines(keepends=True)
+    last = max(n for n, line in enumerate(lines) if '"chunk"' in line)
+    folder.journal.path.write_text("".join(lines[:last]))
+    found = status(folder)
+    assert (found["chunks_done"], found["chunks_total"]) == (3, 3)
+
+
 def test_preview_is_the_cubes_medians(done: RunDirectory) -> None:
     found = status(done)["preview"]
     assert (found["draws"], found["rho"]) == (6, 0.4)
