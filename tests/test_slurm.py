@@ -27,12 +27,12 @@ COMMAND = (sys.executable, "-P", "-m", "jobs")
 COUNT, CHUNK = 4000, 50
 JOB = tiny_job(draws={"count": COUNT}, name="queue")
 # More than one minute's walltime has room for, also where the machine is fast: many antennas and weights.
-SLOW_COUNT = 20000
+SLOW_COUNT = 15000
 SLOW = tiny_job(
     name="slow",
     scenario={"tx_antennas": 1024},
     draws={"count": SLOW_COUNT},
-    design={"schemes": ["fdb-wcrb"], "rho": [n / 80 for n in range(81)]},
+    design={"schemes": ["fdb-wcrb"], "rho": [n / 60 for n in range(61)]},
 )
 
 
