@@ -145,7 +145,7 @@ class Problem:
             self.scenario,
             self.draws[one],
             Channel(*(getattr(self.channel, field.name)[one] for field in fields(Channel))),
-            block.Draws(_cut(arrays.bistatic, one), _cut(arrays.monostatic, one), arrays.mix[one], arrays.gram[one]),
+            block.Draws(_cut(arrays.bistatic, one), _cut(arrays.monostatic, one), *(array[one] for array in arrays[2:])),
             self.rank[one],
             self.apa[one],
             self.bistatic.cut(one),
@@ -238,7 +238,8 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
     alive = gram[:, np.arange(gram.shape[1]), np.arange(gram.shape[1])] > 0.5  # one antenna: no derivative beam
     # In rows: picking a diagonal leaves columns, for which kernels would be compiled a second time.
     apa_powers = np.ascontiguousarray(alive / alive.sum(axis=1, keepdims=True))
-    arrays = block.Draws(bistatic, monostatic, mix, gram)
+    couplings = structure.path_couplings(bistatic.weights, monostatic.weights, gram)
+    arrays = block.Draws(bistatic, monostatic, mix, gram, *couplings)
     bs = np.asarray(scenario.bs_position_m, dtype=float)
     middle = np.pi * scenario.subcarrier_spacing_hz * (scenario.subcarriers + 1)
     smallest, rounding, found = apa.at_apa(

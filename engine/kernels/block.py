@@ -31,13 +31,16 @@ class LinkArrays(NamedTuple):
 class Draws(NamedTuple):
     """The design problems of a batch of draws.
 
-    mix (batch, 2n, 2n) with B = Q mix, gram = B^H B (batch, 2n, 2n).
+    mix (batch, 2n, 2n) with B = Q mix, gram = B^H B (batch, 2n, 2n); coupling (batch, 2n, 2n) and overlap (batch, 2n, 1)
+    as `structure.path_couplings` gives them, for guesses of second derivatives only.
     """
 
     bistatic: LinkArrays
     monostatic: LinkArrays
     mix: np.ndarray
     gram: np.ndarray
+    coupling: np.ndarray
+    overlap: np.ndarray
 
 
 class Block(NamedTuple):
@@ -47,6 +50,8 @@ class Block(NamedTuple):
     monostatic: LinkLanes
     mix: np.ndarray  # of B = Q mix
     gram: np.ndarray
+    coupling: np.ndarray
+    overlap: np.ndarray
     bistatic_work: tuple
     monostatic_work: tuple
     spread: np.ndarray  # C = mix^T Z: (2 * 2n, columns)
@@ -87,6 +92,8 @@ def new_block(draws, columns):
         monostatic,
         lane_zeros(count, count),
         lane_zeros(count, count),
+        lane_zeros(count, count),
+        lane_zeros(count, 1),
         link_work(bistatic, count // bistatic.phasor.shape[0]),
         link_work(monostatic, count),
         lane_zeros(2 * count, columns),
@@ -119,6 +126,8 @@ def load_draw(block, draws, b, lane):
     _fill(block.monostatic.phasor, draws.monostatic.phasor[b], lane)
     _fill(block.mix, draws.mix[b], lane)
     _fill(block.gram, draws.gram[b], lane)
+    _fill(block.coupling, draws.coupling[b], lane)
+    _fill(block.overlap, draws.overlap[b], lane)
 
 
 @bare

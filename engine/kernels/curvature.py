@@ -17,7 +17,7 @@ import numpy as np
 
 from ..accelerate import bare, kernel
 from ..lanes import everywhere, get, lane_zeros, largest_lane, put, root, where_less
-from .efim import KINDS, relative_phase
+from .efim import KINDS, relative_phase, responses
 from .tiles import TILE, add_products
 
 ROOT2 = math.sqrt(2.0)
@@ -128,6 +128,7 @@ def _link_forms(block, link, work, weight, powers, each, space):
     scale = root(where_less(0.0, weight, 2.0 * weight, 0.0))
     first = 0
     last = n * each
+    responses(link, work, work.vectors.shape[1])
     for row in range(work.vectors.shape[1]):
         for s in range(KINDS):
             for k in range(n):

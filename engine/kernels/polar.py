@@ -24,7 +24,9 @@ _TINY = 1e-150
 # Inverse curvatures of log f + log power along T: f = sum_i c_i / t_i^2 gives 8 at its optimum on the diagonal, but for
 # scaling all t the same way; the third entry, and paths whose share hardly matters, have 2 and less.
 _DIAGONAL, _BELOW = 0.2, 0.4
-_EXTRA_SLACK = 0.2  # what the slack leaves out: second derivatives of f between paths, and all far from the optimum
+# What the slack leaves out of turns of U: second derivatives of f between paths, and all far from the optimum.
+_COUPLED = 0.5
+_LEAST_EXTRA, _MOST_EXTRA = 0.02, 0.2
 _LEAST_TURN, _MOST_TURN = 0.2, 2.0  # inverse curvatures along U for a slack of 1
 _GOLDEN = 0.6180339887498949
 _NEARLY_PARALLEL = 1e-12  # share of a path's power that both rows of T_k have at least, where it is divided by
@@ -172,18 +174,49 @@ def polar_objective(block, rho, x, columns, polar, gradient, stiffness):
     value, power = factor_objective(block, rho, polar.factor, columns, polar.slope)
     fold(x, columns, polar.slope, gradient)
     slack_of_rows(block, value, power, stiffness)
-    for i in range(stiffness.shape[0]):
-        slack = get(stiffness, i, 0)
-        put(stiffness, where_less(0.0, slack, slack, 0.0) + _EXTRA_SLACK, i, 0)
+    _add_curvature_of_turns(block, x, stiffness)
     return value, power
+
+
+@bare
+def _power_of_row(x, i, n):
+    """Squared length of row i of T."""
+    if i < n:
+        return get(x, 4 * i, 0) * get(x, 4 * i, 0)
+    k = 4 * (i - n)
+    p = get(x, k + 1, 0)
+    q = get(x, k + 2, 0)
+    r = get(x, k + 3, 0)
+    return p * p + q * q + r * r
+
+
+@bare
+def _add_curvature_of_turns(block, x, stiffness):
+    """To the slack of each row, where it is positive, add a guess of what turning it changes of its path's information.
+
+    With uncoupled paths f = sum_i p_i, p_i the share of row i, which is that of its power at an optimum. A correlation c
+    of rows i and j takes rho^2 |c|^2 of the information of either, rho that of the paths' echoes. Where beams overlap
+    there is more to it, which no formula here tells.
+    """
+    count = stiffness.shape[0]
+    for i in range(count):
+        total = everywhere(0.0)
+        for j in range(count):
+            power = _power_of_row(x, j, count // 2)
+            total += get(block.coupling, i, j) * power
+        slack = get(stiffness, i, 0)
+        extra = _LEAST_EXTRA + get(block.overlap, i, 0)
+        extra = where_less(extra, _MOST_EXTRA, extra, _MOST_EXTRA)
+        extra += _COUPLED * total / (get(block.sr, i, i) + _TINY)
+        put(stiffness, where_less(0.0, slack, slack, 0.0) + extra, i, 0)
 
 
 @bare
 def precondition_polar(x, columns, stiffness, turn, vector):
     """Multiply a vector by a guess of the inverse Hessian at x, for a factor in polar form.
 
-    Turning U_k costs what the slack S = 1 - power N charges for it: T_k^H S_kk T_k, of which the diagonal of S is taken
-    (the stiffness), times 1 / turn.
+    Turning U_k costs what the slack S = 1 - power N charges for it and what f has of second derivatives: T_k^H D_k T_k
+    with a diagonal D_k, the stiffness, times 1 / turn. Both rows turn when the first goes towards the second.
     """
     head = head_of(x.shape[0], columns)
     n = head // 4
@@ -208,15 +241,29 @@ def precondition_polar(x, columns, stiffness, turn, vector):
         re = p * mr
         im = p * mi
         q = second * up + mr * re + mi * im
-        for c in range(columns):
-            a = head + k * columns + c
+        cr = everywhere(0.0)
+        ci = everywhere(0.0)
+        for a in range(head + k * columns, head + (k + 1) * columns):
             d = a + n * columns
             ar = get(vector, a, 0)
             ai = get(vector, imag + a, 0)
+            dr = get(x, d, 0)
+            di = get(x, imag + d, 0)
+            cr += ar * dr + ai * di
+            ci += ai * dr - ar * di
+        both = turn / (get(stiffness, k, 0) * t0 * t0 + get(stiffness, n + k, 0) * t1 * t1 + least)
+        br = cr * both
+        bi = ci * both
+        for a in range(head + k * columns, head + (k + 1) * columns):
+            d = a + n * columns
+            ur = get(x, d, 0)
+            ui = get(x, imag + d, 0)
+            ar = get(vector, a, 0) - (cr * ur - ci * ui)
+            ai = get(vector, imag + a, 0) - (cr * ui + ci * ur)
             dr = get(vector, d, 0)
             di = get(vector, imag + d, 0)
-            put(vector, p * ar + re * dr + im * di, a, 0)
-            put(vector, p * ai + re * di - im * dr, imag + a, 0)
+            put(vector, p * ar + re * dr + im * di + br * ur - bi * ui, a, 0)
+            put(vector, p * ai + re * di - im * dr + br * ui + bi * ur, imag + a, 0)
             put(vector, q * dr + re * ar - im * ai, d, 0)
             put(vector, q * di + re * ai + im * ar, imag + d, 0)
 

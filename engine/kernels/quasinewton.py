@@ -5,7 +5,7 @@ from ..lanes import get, put
 from .packs import inner_row
 from .polar import precondition_polar
 
-MEMORY = 9
+MEMORY = 7
 
 
 @bare
