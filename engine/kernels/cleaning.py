@@ -69,6 +69,16 @@ def _leading(values, vectors, cut, total, out):
         put(out, 0.0, n + r, r)
 
 
+@bare
+def _has_between(values, low, high, wanted):
+    """Whether an eigenvalue lies in (low, high] in any of the lanes that are wanted."""
+    found = everywhere(0.0)
+    for i in range(values.shape[0]):
+        inside = where_less(low, get(values, i, i), wanted, 0.0)
+        found = where_less(high, get(values, i, i), found, found + inside)
+    return largest_lane(found) > 0.0
+
+
 @piece
 def _clean(block, rho, x, eigen, vectors, slim, tolerance, threshold):
     """Replace x by the cleaned covariance of lowest rank that keeps the certificate.
@@ -86,7 +96,11 @@ def _clean(block, rho, x, eigen, vectors, slim, tolerance, threshold):
     values = eigen[:count]
     pending = everywhere(1.0)
     value = everywhere(np.inf)
+    before = np.inf
     for place, cut in enumerate(_RANK_CUTS):
+        if not _has_between(values, cut * total, before * total, pending):
+            continue  # this cut leaves what the last one left
+        before = cut
         _leading(values, vectors, cut, total, slim)
         transmit_covariance(block, slim)
         value = weighted_crb(block, rho)
