@@ -55,7 +55,7 @@ def mean_crb(draws, turns, weights, rho, y, slope):
                     x[count + i, k, lane] = seen[0, 0, i, k].imag
         transmit_covariance(block, x)
         put(result, weighted_crb(block, everywhere(rho)), 0, 0)
-        reduced_gradient(block, block.tested)
+        reduced_gradient(block, block.normal)
         for lane in range(used):
             b = first + lane
             if weights[b] == 0.0:
@@ -63,7 +63,7 @@ def mean_crb(draws, turns, weights, rho, y, slope):
             value += weights[b] * result[0, 0, lane]
             if not shared:
                 own[:] = 0.0
-            _add_lane(block.tested, lane, weights[b], own[0, 0])
+            _add_lane(block.normal, lane, weights[b], own[0, 0])
             if not shared:
                 slope += expand(turns[b : b + 1], own, 1.0)[0, 0]
     if shared:

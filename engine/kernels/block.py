@@ -55,11 +55,11 @@ class Block(NamedTuple):
     bistatic_work: tuple
     monostatic_work: tuple
     spread: np.ndarray  # C = mix^T Z: (2 * 2n, columns)
-    pushed: np.ndarray  # Gamma C
     sr: np.ndarray  # S
     si: np.ndarray
     gr: np.ndarray  # Gamma, the gradient with respect to S
     gi: np.ndarray
+    normal: np.ndarray  # -mix Gamma mix^T, the negative gradient with respect to the reduced covariance: (2 * 2n, 2n)
     tested: np.ndarray  # (2 * 2n, 2n)
     half: np.ndarray  # (2 * 2n, 2n)
     powers: np.ndarray  # (2n, 1)
@@ -97,11 +97,11 @@ def new_block(draws, columns):
         link_work(bistatic, count // bistatic.phasor.shape[0]),
         link_work(monostatic, count),
         lane_zeros(2 * count, columns),
-        lane_zeros(2 * count, columns),
         lane_zeros(count, count),
         lane_zeros(count, count),
         lane_zeros(count, count),
         lane_zeros(count, count),
+        lane_zeros(2 * count, count),
         lane_zeros(2 * count, count),
         lane_zeros(2 * count, count),
         lane_zeros(count, 1),
@@ -202,56 +202,40 @@ def _transmit(block, z, columns):
                 put(block.si, y, r, n + h)
 
 
-@piece
-def _push(block, columns):
-    """Gamma C."""
+@bare
+def factor_objective(block, rho, z, columns, gradient):
+    """f(Z Z^H), the power |Z|^2, and the gradient of log f + log power; -grad f stays in block.normal."""
     count = block.mix.shape[0]
-    c = block.spread
-    for r in range(count):
+    power = inner(z, z)
+    _transmit(block, z, columns)
+    value = weighted_crb(block, rho)
+    reduced_gradient(block, block.normal)
+    slope = -2.0 / value
+    pull = 2.0 / power
+    imag = count * columns
+    for i in range(count):
         for k in range(0, columns, 2):
             u = everywhere(0.0)
             v = everywhere(0.0)
             x = everywhere(0.0)
             y = everywhere(0.0)
             for s in range(count):
-                a = get(block.gr, r, s)
-                b = get(block.gi, r, s)
-                p = get(c, s, k)
-                q = get(c, count + s, k)
+                a = get(block.normal, i, s)
+                b = get(block.normal, count + i, s)
+                place = s * columns + k
+                p = get(z, place, 0)
+                q = get(z, imag + place, 0)
                 u += a * p - b * q
                 v += a * q + b * p
-                p = get(c, s, k + 1)
-                q = get(c, count + s, k + 1)
+                p = get(z, place + 1, 0)
+                q = get(z, imag + place + 1, 0)
                 x += a * p - b * q
                 y += a * q + b * p
-            put(block.pushed, u, r, k)
-            put(block.pushed, v, count + r, k)
-            put(block.pushed, x, r, k + 1)
-            put(block.pushed, y, count + r, k + 1)
-
-
-@bare
-def factor_objective(block, rho, z, columns, gradient):
-    """f(Z Z^H), the power |Z|^2, and the gradient of log f + log power."""
-    count = block.mix.shape[0]
-    power = inner(z, z)
-    _transmit(block, z, columns)
-    value = weighted_crb(block, rho)
-    _push(block, columns)
-    slope = 2.0 / value
-    pull = 2.0 / power
-    for part in range(2):
-        for i in range(count):
-            for k in range(0, columns, 2):
-                x = everywhere(0.0)
-                y = everywhere(0.0)
-                for r in range(i, count):
-                    w = get(block.mix, i, r)
-                    x += w * get(block.pushed, part * count + r, k)
-                    y += w * get(block.pushed, part * count + r, k + 1)
-                place = (part * count + i) * columns + k
-                put(gradient, slope * x + pull * get(z, place, 0), place, 0)
-                put(gradient, slope * y + pull * get(z, place + 1, 0), place + 1, 0)
+            place = i * columns + k
+            put(gradient, slope * u + pull * get(z, place, 0), place, 0)
+            put(gradient, slope * v + pull * get(z, imag + place, 0), imag + place, 0)
+            put(gradient, slope * x + pull * get(z, place + 1, 0), place + 1, 0)
+            put(gradient, slope * y + pull * get(z, imag + place + 1, 0), imag + place + 1, 0)
     return value, power
 
 
@@ -358,28 +342,44 @@ def root_objective(block, rho, z, gradient):
 
 @bare
 def reduced_gradient(block, out):
-    """-mix Gamma mix^T, the negative gradient with respect to the reduced covariance, lower triangle."""
+    """-mix Gamma mix^T, the negative gradient with respect to the reduced covariance, both triangles."""
     count = block.mix.shape[0]
-    for r in range(count):
-        for i in range(count):
+    for i in range(count):  # mix is upper triangular, and the sums below need the rows from i on only
+        for r in range(i - i % 2, count, 2):
+            u = everywhere(0.0)
+            v = everywhere(0.0)
             x = everywhere(0.0)
             y = everywhere(0.0)
             for s in range(i, count):
                 w = get(block.mix, i, s)
-                x += get(block.gr, r, s) * w
-                y += get(block.gi, r, s) * w
-            put(block.half, x, r, i)
-            put(block.half, y, count + r, i)
+                u += get(block.gr, r, s) * w
+                v += get(block.gi, r, s) * w
+                x += get(block.gr, r + 1, s) * w
+                y += get(block.gi, r + 1, s) * w
+            put(block.half, u, r, i)
+            put(block.half, v, count + r, i)
+            put(block.half, x, r + 1, i)
+            put(block.half, y, count + r + 1, i)
     for i in range(count):
-        for k in range(i + 1):
+        for k in range(0, i + 1, 2):  # an entry above the diagonal comes along in even rows
+            u = everywhere(0.0)
+            v = everywhere(0.0)
             x = everywhere(0.0)
             y = everywhere(0.0)
             for r in range(i, count):
                 w = get(block.mix, i, r)
-                x -= w * get(block.half, r, k)
-                y -= w * get(block.half, count + r, k)
-            put(out, x, i, k)
-            put(out, y, count + i, k)
+                u -= w * get(block.half, r, k)
+                v -= w * get(block.half, count + r, k)
+                x -= w * get(block.half, r, k + 1)
+                y -= w * get(block.half, count + r, k + 1)
+            put(out, u, i, k)
+            put(out, v, count + i, k)
+            put(out, x, i, k + 1)
+            put(out, y, count + i, k + 1)
+    for i in range(count):
+        for k in range(i):
+            put(out, get(out, i, k), k, i)
+            put(out, -get(out, count + i, k), count + k, i)
 
 
 @bare
@@ -398,25 +398,11 @@ def root_stiffness(block, value, power, out):
 
 
 @bare
-def slack_of_rows(block, value, power, out):
-    """1 - power N_ii, N = -grad f / f with respect to the reduced covariance, from Gamma: (2n, 1)."""
-    count = block.mix.shape[0]
-    share = power / value
-    for i in range(count):
-        total = everywhere(0.0)
-        for r in range(i, count):
-            x = everywhere(0.0)
-            for s in range(i, count):
-                x += get(block.gr, r, s) * get(block.mix, i, s)
-            total += x * get(block.mix, i, r)
-        put(out, 1.0 + share * total, i, 0)
-
-
-@bare
 def certified(block, value, power, columns, tolerance):
     """1 where the certified gap at the point of the last evaluation is below the tolerance, else 0.
 
-    P lambda_max(-grad f) / f - 1 < tolerance is that (1 + tolerance) f / P + grad f is positive definite.
+    P lambda_max(-grad f) / f - 1 < tolerance is that (1 + tolerance) f / P + grad f is positive definite. Of powers the
+    slopes are in block.half, of factors and covariances -grad f is in block.normal.
     """
     count = block.mix.shape[0]
     level = (1.0 + tolerance) * value / power
@@ -425,12 +411,10 @@ def certified(block, value, power, columns, tolerance):
         for i in range(count):
             fine = where_less(-get(block.half, i, 0), level, fine, 0.0)
         return fine
-    reduced_gradient(block, block.tested)
     for i in range(count):
-        for k in range(i + 1):
-            x = -get(block.tested, i, k)
-            if i == k:
-                x += level
-            put(block.tested, x, i, k)
-            put(block.tested, -get(block.tested, count + i, k), count + i, k)
+        for k in range(i):
+            put(block.tested, -get(block.normal, i, k), i, k)
+            put(block.tested, -get(block.normal, count + i, k), count + i, k)
+        put(block.tested, level - get(block.normal, i, i), i, i)
+        put(block.tested, 0.0, count + i, i)
     return hermitian_cholesky(block.tested, count, count)

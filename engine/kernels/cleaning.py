@@ -32,11 +32,10 @@ _TARGET = 0.98  # of the tolerance: what the test of a cut admits may differ fro
 def _gap(block, value, v, p):
     """Certified gap of the covariance of unit trace that was evaluated last."""
     count = block.mix.shape[0]
-    reduced_gradient(block, block.tested)
     scale = 1.0 / value
     for i in range(2 * count):
         for k in range(count):
-            put(block.tested, scale * get(block.tested, i, k), i, k)
+            put(block.tested, scale * get(block.normal, i, k), i, k)
     gap = largest_hermitian(block.tested, count, 1.0, _CLOSE, v, p) - 1.0
     gap = where_less(gap, 0.0, 0.0, gap)  # below 0 is rounding
     return where_less(value, np.inf, gap, np.inf)
@@ -104,6 +103,7 @@ def _clean(block, rho, x, eigen, vectors, slim, tolerance, threshold):
         _leading(values, vectors, cut, total, slim)
         transmit_covariance(block, slim)
         value = weighted_crb(block, rho)
+        reduced_gradient(block, block.normal)
         fine = certified(block, value, everywhere(1.0), count, _TARGET * tolerance)
         fine = where_less(value, np.inf, fine, 0.0)
         fine = where_less(0.0, fine, pending, 0.0)
@@ -177,6 +177,7 @@ def certified_covariances(draws, rho, x, wanted, clean, tolerance, threshold):
         if not evaluated:
             transmit_covariance(block, work)
             value = weighted_crb(block, get(weight, 0, 0))
+            reduced_gradient(block, block.normal)
         put(weight, _gap(block, value, v, p), 1, 0)
         for lane in range(used):
             b, w = items[first + lane]

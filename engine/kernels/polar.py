@@ -16,7 +16,7 @@ import numpy as np
 
 from ..accelerate import bare, kernel, piece
 from ..lanes import everywhere, get, lane_zeros, put, root, where_less
-from .block import factor_objective, slack_of_rows
+from .block import factor_objective
 
 # A row shorter than this is one of zeros (fewer antennas than columns) and stays so.
 _NOTHING = 1e-140
@@ -173,8 +173,7 @@ def polar_objective(block, rho, x, columns, polar, gradient, stiffness):
     unfold(x, columns, polar.factor)
     value, power = factor_objective(block, rho, polar.factor, columns, polar.slope)
     fold(x, columns, polar.slope, gradient)
-    slack_of_rows(block, value, power, stiffness)
-    _add_curvature_of_turns(block, x, stiffness)
+    _guess_curvature_of_turns(block, x, power / value, stiffness)
     return value, power
 
 
@@ -191,23 +190,22 @@ def _power_of_row(x, i, n):
 
 
 @bare
-def _add_curvature_of_turns(block, x, stiffness):
-    """To the slack of each row, where it is positive, add a guess of what turning it changes of its path's information.
+def _guess_curvature_of_turns(block, x, share, stiffness):
+    """What turning each row of U costs: its slack, where that is positive, and a guess of f's second derivative.
 
-    With uncoupled paths f = sum_i p_i, p_i the share of row i, which is that of its power at an optimum. A correlation c
-    of rows i and j takes rho^2 |c|^2 of the information of either, rho that of the paths' echoes. Where beams overlap
+    With uncoupled paths f is a sum over rows, whose parts are as their powers at an optimum. A correlation c of rows i
+    and j takes rho^2 |c|^2 of the information of either, rho that of what arrives through the two. Where beams overlap
     there is more to it, which no formula here tells.
     """
     count = stiffness.shape[0]
     for i in range(count):
         total = everywhere(0.0)
         for j in range(count):
-            power = _power_of_row(x, j, count // 2)
-            total += get(block.coupling, i, j) * power
-        slack = get(stiffness, i, 0)
+            total += get(block.coupling, i, j) * _power_of_row(x, j, count // 2)
         extra = _LEAST_EXTRA + get(block.overlap, i, 0)
         extra = where_less(extra, _MOST_EXTRA, extra, _MOST_EXTRA)
         extra += _COUPLED * total / (get(block.sr, i, i) + _TINY)
+        slack = 1.0 - share * get(block.normal, i, i)
         put(stiffness, where_less(0.0, slack, slack, 0.0) + extra, i, 0)
 
 
