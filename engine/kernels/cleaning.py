@@ -23,22 +23,39 @@ from .block import (
 from .eigen import eigen_hermitian, eigen_space, largest_hermitian
 
 # Directions that an optimum leaves empty keep a trace of power; the lowest rank that stays certified is taken.
-_RANK_CUTS = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
+_RANK_CUTS = (1e-4, 1e-7)
 _CLOSE = 1.0 + 2e-6  # where the largest eigenvalue is to be expected, at most
 _TARGET = 0.98  # of the tolerance: what the test of a cut admits may differ from the gap by rounding
 
 
 @piece
-def _gap(block, value, v, p):
-    """Certified gap of the covariance of unit trace that was evaluated last."""
-    count = block.mix.shape[0]
+def _gap(value, normal, work, v, p):
+    """Certified gap of a covariance of unit trace, from the objective and its negative gradient."""
+    count = normal.shape[1]
     scale = 1.0 / value
     for i in range(2 * count):
         for k in range(count):
-            put(block.tested, scale * get(block.normal, i, k), i, k)
-    gap = largest_hermitian(block.tested, count, 1.0, _CLOSE, v, p) - 1.0
+            put(work, scale * get(normal, i, k), i, k)
+    gap = largest_hermitian(work, count, 1.0, _CLOSE, v, p) - 1.0
     gap = where_less(gap, 0.0, 0.0, gap)  # below 0 is rounding
     return where_less(value, np.inf, gap, np.inf)
+
+
+@bare
+def _evaluate(block, rho, x):
+    """Objective at a covariance; its negative gradient goes to block.normal."""
+    transmit_covariance(block, x)
+    value = weighted_crb(block, rho)
+    reduced_gradient(block, block.normal)
+    return value
+
+
+@bare
+def _take(chosen, source, out):
+    """Copy a matrix in the lanes that are chosen."""
+    for i in range(out.shape[0]):
+        for k in range(out.shape[1]):
+            put(out, where_less(0.0, chosen, get(source, i, k), get(out, i, k)), i, k)
 
 
 @bare
@@ -79,10 +96,10 @@ def _has_between(values, low, high, wanted):
 
 
 @piece
-def _clean(block, rho, x, eigen, vectors, slim, tolerance, threshold):
+def _clean(block, rho, x, eigen, vectors, slim, normal, tolerance, threshold):
     """Replace x by the cleaned covariance of lowest rank that keeps the certificate.
 
-    Returns the objective, and whether it is the cleaned x that was evaluated last, in all lanes.
+    Returns the objective there; its negative gradient goes to normal.
     """
     count = block.mix.shape[0]
     for i in range(2 * count):
@@ -96,33 +113,30 @@ def _clean(block, rho, x, eigen, vectors, slim, tolerance, threshold):
     pending = everywhere(1.0)
     value = everywhere(np.inf)
     before = np.inf
-    for place, cut in enumerate(_RANK_CUTS):
+    for cut in _RANK_CUTS:
         if not _has_between(values, cut * total, before * total, pending):
             continue  # this cut leaves what the last one left
         before = cut
         _leading(values, vectors, cut, total, slim)
-        transmit_covariance(block, slim)
-        value = weighted_crb(block, rho)
-        reduced_gradient(block, block.normal)
-        fine = certified(block, value, everywhere(1.0), count, _TARGET * tolerance)
-        fine = where_less(value, np.inf, fine, 0.0)
+        found = _evaluate(block, rho, slim)
+        fine = certified(block, found, everywhere(1.0), count, _TARGET * tolerance)
+        fine = where_less(found, np.inf, fine, 0.0)
         fine = where_less(0.0, fine, pending, 0.0)
-        for i in range(2 * count):
-            for k in range(count):
-                put(x, where_less(0.0, fine, get(slim, i, k), get(x, i, k)), i, k)
+        _take(fine, slim, x)
+        _take(fine, block.normal, normal)
+        value = where_less(0.0, fine, found, value)
         pending = where_less(0.0, fine, 0.0, pending)
         if largest_lane(pending) == 0.0:
-            return value, place == 0
+            return value
     _leading(values, vectors, threshold, total, slim)
     lowest = everywhere(np.inf)
     for i in range(count):
         lowest = where_less(get(values, i, i), lowest, get(values, i, i), lowest)
     # Where nothing falls below the threshold x stays as it is: eigenvectors are not exact enough close to an edge.
-    pending = where_less(lowest, threshold * total, pending, 0.0)
-    for i in range(2 * count):
-        for k in range(count):
-            put(x, where_less(0.0, pending, get(slim, i, k), get(x, i, k)), i, k)
-    return value, False
+    _take(where_less(lowest, threshold * total, pending, 0.0), slim, x)
+    found = _evaluate(block, rho, x)
+    _take(pending, block.normal, normal)
+    return where_less(0.0, pending, found, value)
 
 
 @kernel
@@ -153,6 +167,7 @@ def certified_covariances(draws, rho, x, wanted, clean, tolerance, threshold):
     eigen = lane_zeros(2 * count, count)
     vectors = lane_zeros(2 * count, count)
     slim = lane_zeros(2 * count, count)
+    normal = lane_zeros(2 * count, count)
     work = lane_zeros(2 * count, count)
     v, p = eigen_space(2 * count)
     weight = lane_zeros(2, 1)
@@ -170,15 +185,13 @@ def certified_covariances(draws, rho, x, wanted, clean, tolerance, threshold):
                 for k in range(count):
                     work[i, k, lane] = x[b, w, i, k].real
                     work[count + i, k, lane] = x[b, w, i, k].imag
-        evaluated = False
         value = everywhere(np.inf)
         if clean:
-            value, evaluated = _clean(block, get(weight, 0, 0), work, eigen, vectors, slim, tolerance, threshold)
-        if not evaluated:
-            transmit_covariance(block, work)
-            value = weighted_crb(block, get(weight, 0, 0))
-            reduced_gradient(block, block.normal)
-        put(weight, _gap(block, value, v, p), 1, 0)
+            value = _clean(block, get(weight, 0, 0), work, eigen, vectors, slim, normal, tolerance, threshold)
+        else:
+            value = _evaluate(block, get(weight, 0, 0), work)
+            _take(everywhere(1.0), block.normal, normal)
+        put(weight, _gap(value, normal, slim, v, p), 1, 0)
         for lane in range(used):
             b, w = items[first + lane]
             gaps[b, w] = weight[1, 0, lane]
