@@ -31,8 +31,8 @@ class LinkArrays(NamedTuple):
 class Draws(NamedTuple):
     """The design problems of a batch of draws.
 
-    mix (batch, 2n, 2n) with B = Q mix, gram = B^H B (batch, 2n, 2n); coupling (batch, 2n, 2n) and overlap (batch, 2n, 1)
-    as `structure.path_couplings` gives them, for guesses of second derivatives only.
+    mix (batch, 2n, 2n) with B = Q mix, gram = B^H B (batch, 2n, 2n); coupling (batch, 2n, n) and overlap (batch, 2n, 1) as
+    `structure.path_couplings` gives them, for guesses of second derivatives only.
     """
 
     bistatic: LinkArrays
@@ -92,7 +92,7 @@ def new_block(draws, columns):
         monostatic,
         lane_zeros(count, count),
         lane_zeros(count, count),
-        lane_zeros(count, count),
+        lane_zeros(count, count // 2),
         lane_zeros(count, 1),
         link_work(bistatic, count // bistatic.phasor.shape[0]),
         link_work(monostatic, count),

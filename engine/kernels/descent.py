@@ -19,7 +19,7 @@ from ..lanes import LANES, everywhere, get, lane_zeros, put, root, where_less
 from .block import certified, load_draw, new_block, root_objective, root_stiffness
 from .curve import extrapolate, new_places, next_place
 from .packs import inner, inner_row
-from .polar import head_of, new_polar, polar_objective, within_turns
+from .polar import Stiffness, head_of, new_polar, new_stiffness, polar_objective, within_turns
 from .quasinewton import MEMORY, precondition, quasi_newton
 
 _ARMIJO = 1e-4
@@ -40,7 +40,7 @@ class _Vectors(NamedTuple):
     fresh: np.ndarray  # gradient at the trial point
     search: np.ndarray
     turn: np.ndarray  # work space
-    stiffness: np.ndarray  # second derivatives as the preconditioner guesses them, by row of U or root, (2n, 1, lane)
+    stiffness: Stiffness  # second derivatives as the preconditioner guesses them; along roots, its `plain`
     steps: np.ndarray  # (MEMORY, unknowns, lane)
     changes: np.ndarray
     inverse: np.ndarray  # of the curvature along each step; 0 where there is no pair, (MEMORY, 1, lane)
@@ -52,7 +52,7 @@ _RHO, _VALUE, _SLOPE, _STEP, _IS_FIRST, _SCALE, _LENGTH2, _HEIGHT, _PASSED, _ACC
 
 
 @piece
-def _new_vectors(size, count):
+def _new_vectors(size, count, columns):
     return _Vectors(
         lane_zeros(size, 1),
         lane_zeros(size, 1),
@@ -60,7 +60,7 @@ def _new_vectors(size, count):
         lane_zeros(size, 1),
         lane_zeros(size, 1),
         lane_zeros(size, 1),
-        lane_zeros(count, 1),
+        new_stiffness(count, columns),
         lane_zeros(MEMORY, size),
         lane_zeros(MEMORY, size),
         lane_zeros(MEMORY, 1),
@@ -81,7 +81,7 @@ def _evaluate(block, rho, columns, polar, vectors):
     if columns > 0:
         return polar_objective(block, rho, vectors.trial, columns, polar, vectors.fresh, vectors.stiffness)
     value, power = root_objective(block, rho, vectors.trial, vectors.fresh)
-    root_stiffness(block, value, power, vectors.stiffness)
+    root_stiffness(block, value, power, vectors.stiffness.plain)
     return value, power
 
 
@@ -273,7 +273,7 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
     evaluations = np.full((batch, rho.size), -1, np.int64)
     block = new_block(draws, columns)
     count = draws.mix.shape[1]
-    vectors = _new_vectors(size, count)
+    vectors = _new_vectors(size, count, columns)
     _follow(
         draws,
         block,

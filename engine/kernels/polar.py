@@ -24,8 +24,7 @@ _TINY = 1e-150
 # Inverse curvatures of log f + log power along T: f = sum_i c_i / t_i^2 gives 8 at its optimum on the diagonal, but for
 # scaling all t the same way; the third entry, and paths whose share hardly matters, have 2 and less.
 _DIAGONAL, _BELOW = 0.2, 0.4
-# What the slack leaves out of turns of U: second derivatives of f between paths, and all far from the optimum.
-_COUPLED = 0.5
+# Along U, next to the slack: what overlapping beams add, and all that is missing far from the optimum.
 _LEAST_EXTRA, _MOST_EXTRA = 0.02, 0.2
 _LEAST_TURN, _MOST_TURN = 0.2, 2.0  # inverse curvatures along U for a slack of 1
 _GOLDEN = 0.6180339887498949
@@ -164,57 +163,145 @@ def fold(x, columns, slope, gradient):
             put(gradient, hi, head + imag + a, 0)
 
 
+class Stiffness(NamedTuple):
+    """What turning the rows of U costs, as `precondition_polar` takes it; of eight points."""
+
+    plain: np.ndarray  # whichever way row i is turned, d_i: (2n, 1)
+    factors: np.ndarray  # of D_i^*, with reciprocals on the diagonal: (2n * 2 * columns, columns), row by row of U
+    products: np.ndarray  # u^H u of the steering rows: (n * 2 * columns, columns)
+
+
+@piece
+def new_stiffness(count, columns):
+    """Work space for so many rows of U, or for roots of powers, which have no columns."""
+    return Stiffness(
+        lane_zeros(count, 1),
+        lane_zeros(2 * count * columns, columns),
+        lane_zeros(count * columns, columns),
+    )
+
+
 @bare
 def polar_objective(block, rho, x, columns, polar, gradient, stiffness):
     """The bound f at a factor in polar form, its power, and the gradient of log f + log power with respect to x.
 
-    The Y_k of x become the U_k. The stiffness is what turning each row of U costs, for `precondition_polar`.
+    The Y_k of x become the U_k.
     """
     unfold(x, columns, polar.factor)
     value, power = factor_objective(block, rho, polar.factor, columns, polar.slope)
     fold(x, columns, polar.slope, gradient)
-    _guess_curvature_of_turns(block, x, power / value, stiffness)
+    guess_stiffness(block, x, columns, power / value, stiffness)
     return value, power
 
 
 @bare
-def _power_of_row(x, i, n):
-    """Squared length of row i of T."""
-    if i < n:
-        return get(x, 4 * i, 0) * get(x, 4 * i, 0)
-    k = 4 * (i - n)
-    p = get(x, k + 1, 0)
-    q = get(x, k + 2, 0)
-    r = get(x, k + 3, 0)
-    return p * p + q * q + r * r
+def guess_stiffness(block, x, columns, share, stiffness):
+    """D_i = d_i 1 + sum_l w_il u_l^H u_l over the steering rows u_l of other paths: half the cost of turning row i.
+
+    d_i is the slack 1 - power N_ii, which is exact, where it is positive, and some more. The sum guesses second
+    derivatives of f: a correlation c of row i with u_l takes rho^2 |c|^2 of the information that both give, where rho
+    is the correlation of what arrives through the two, so w_il = rho_il^2 |t_l|^2 / S_ii.
+    """
+    count = stiffness.plain.shape[0]
+    n = count // 2
+    head = 2 * count
+    imag = count * columns
+    for l in range(n):
+        first = head + l * columns
+        power = get(x, 4 * l, 0) * get(x, 4 * l, 0)
+        for a in range(columns):
+            p = power * get(x, first + a, 0)
+            q = power * get(x, imag + first + a, 0)
+            for b in range(a + 1):
+                r = get(x, first + b, 0)
+                s = get(x, imag + first + b, 0)
+                put(stiffness.products, p * r + q * s, 2 * l * columns + a, b)
+                put(stiffness.products, q * r - p * s, (2 * l + 1) * columns + a, b)
+    for i in range(count):
+        slack = 1.0 - share * get(block.normal, i, i)
+        extra = _LEAST_EXTRA + get(block.overlap, i, 0)
+        extra = where_less(extra, _MOST_EXTRA, extra, _MOST_EXTRA)
+        plain = where_less(0.0, slack, slack, 0.0) + extra
+        put(stiffness.plain, plain, i, 0)
+        scale = 1.0 / (get(block.sr, i, i) + _TINY)
+        for a in range(columns):
+            for b in range(a + 1):
+                u = everywhere(0.0)
+                v = everywhere(0.0)
+                for l in range(n):
+                    w = get(block.coupling, i, l)
+                    u += w * get(stiffness.products, 2 * l * columns + a, b)
+                    v += w * get(stiffness.products, (2 * l + 1) * columns + a, b)
+                u *= scale
+                if a == b:
+                    u += plain
+                put(stiffness.factors, u, 2 * i * columns + a, b)
+                put(stiffness.factors, v * scale, (2 * i + 1) * columns + a, b)
+        _factor(stiffness.factors, 2 * i * columns, columns)
 
 
 @bare
-def _guess_curvature_of_turns(block, x, share, stiffness):
-    """What turning each row of U costs: its slack, where that is positive, and a guess of f's second derivative.
+def _factor(a, first, n):
+    """Cholesky factor of the positive definite Hermitian matrix in rows first..first + 2 n, with reciprocals."""
+    imag = first + n
+    for j in range(n):
+        d = get(a, first + j, j)
+        for k in range(j):
+            d -= get(a, first + j, k) * get(a, first + j, k)
+            d -= get(a, imag + j, k) * get(a, imag + j, k)
+        scale = 1.0 / root(d)
+        put(a, scale, first + j, j)
+        for i in range(j + 1, n):
+            x = get(a, first + i, j)
+            y = get(a, imag + i, j)
+            for k in range(j):
+                p = get(a, first + i, k)
+                q = get(a, imag + i, k)
+                u = get(a, first + j, k)
+                v = get(a, imag + j, k)
+                x -= p * u + q * v
+                y -= q * u - p * v
+            put(a, x * scale, first + i, j)
+            put(a, y * scale, imag + i, j)
 
-    With uncoupled paths f is a sum over rows, whose parts are as their powers at an optimum. A correlation c of rows i
-    and j takes rho^2 |c|^2 of the information of either, rho that of what arrives through the two. Where beams overlap
-    there is more to it, which no formula here tells.
-    """
-    count = stiffness.shape[0]
-    for i in range(count):
-        total = everywhere(0.0)
-        for j in range(count):
-            total += get(block.coupling, i, j) * _power_of_row(x, j, count // 2)
-        extra = _LEAST_EXTRA + get(block.overlap, i, 0)
-        extra = where_less(extra, _MOST_EXTRA, extra, _MOST_EXTRA)
-        extra += _COUPLED * total / (get(block.sr, i, i) + _TINY)
-        slack = 1.0 - share * get(block.normal, i, i)
-        put(stiffness, where_less(0.0, slack, slack, 0.0) + extra, i, 0)
+
+@bare
+def _solve(factor, first, n, vector, place, imag):
+    """Solve L L^H z = w in place, w = vector[place : place + n], imaginary parts `imag` further on."""
+    for i in range(n):
+        x = get(vector, place + i, 0)
+        y = get(vector, imag + place + i, 0)
+        for k in range(i):
+            p = get(factor, first + i, k)
+            q = get(factor, first + n + i, k)
+            u = get(vector, place + k, 0)
+            v = get(vector, imag + place + k, 0)
+            x -= p * u - q * v
+            y -= p * v + q * u
+        scale = get(factor, first + i, i)
+        put(vector, x * scale, place + i, 0)
+        put(vector, y * scale, imag + place + i, 0)
+    for i in range(n - 1, -1, -1):
+        x = get(vector, place + i, 0)
+        y = get(vector, imag + place + i, 0)
+        for k in range(i + 1, n):
+            p = get(factor, first + k, i)
+            q = get(factor, first + n + k, i)
+            u = get(vector, place + k, 0)
+            v = get(vector, imag + place + k, 0)
+            x -= p * u + q * v
+            y -= p * v - q * u
+        scale = get(factor, first + i, i)
+        put(vector, x * scale, place + i, 0)
+        put(vector, y * scale, imag + place + i, 0)
 
 
 @bare
 def precondition_polar(x, columns, stiffness, turn, vector):
     """Multiply a vector by a guess of the inverse Hessian at x, for a factor in polar form.
 
-    Turning U_k costs what the slack S = 1 - power N charges for it and what f has of second derivatives: T_k^H D_k T_k
-    with a diagonal D_k, the stiffness, times 1 / turn. Both rows turn when the first goes towards the second.
+    With W_k = T_k U_k turned, row i of W_k costs D_i, times 1 / turn. When the first row of U_k goes towards the second
+    the second turns too: that direction has a cost of its own.
     """
     head = head_of(x.shape[0], columns)
     n = head // 4
@@ -227,43 +314,57 @@ def precondition_polar(x, columns, stiffness, turn, vector):
         for i in range(2):
             put(vector, _DIAGONAL * get(vector, 4 * k + i, 0), 4 * k + i, 0)
             put(vector, _BELOW * get(vector, 4 * k + 2 + i, 0), 4 * k + 2 + i, 0)
-        # T^-1 D^-1 T^-H
         least = _NEARLY_PARALLEL * (t0 * t0 + t1 * t1 + tr * tr + ti * ti) + _TINY
-        first = 1.0 / (t0 * t0 + least)
-        second = 1.0 / (t1 * t1 + least)
-        down = turn / get(stiffness, k, 0)
-        up = turn / get(stiffness, n + k, 0)
-        p = first * down
-        mr = -t1 * second * tr
-        mi = -t1 * second * ti
-        re = p * mr
-        im = p * mi
-        q = second * up + mr * re + mi * im
-        cr = everywhere(0.0)
-        ci = everywhere(0.0)
-        for a in range(head + k * columns, head + (k + 1) * columns):
-            d = a + n * columns
-            ar = get(vector, a, 0)
-            ai = get(vector, imag + a, 0)
-            dr = get(x, d, 0)
-            di = get(x, imag + d, 0)
-            cr += ar * dr + ai * di
-            ci += ai * dr - ar * di
-        both = turn / (get(stiffness, k, 0) * t0 * t0 + get(stiffness, n + k, 0) * t1 * t1 + least)
-        br = cr * both
-        bi = ci * both
-        for a in range(head + k * columns, head + (k + 1) * columns):
-            d = a + n * columns
-            ur = get(x, d, 0)
-            ui = get(x, imag + d, 0)
-            ar = get(vector, a, 0) - (cr * ur - ci * ui)
-            ai = get(vector, imag + a, 0) - (cr * ui + ci * ur)
-            dr = get(vector, d, 0)
-            di = get(vector, imag + d, 0)
-            put(vector, p * ar + re * dr + im * di + br * ur - bi * ui, a, 0)
-            put(vector, p * ai + re * di - im * dr + br * ui + bi * ur, imag + a, 0)
-            put(vector, q * dr + re * ar - im * ai, d, 0)
-            put(vector, q * di + re * ai + im * ar, imag + d, 0)
+        first = t0 / (t0 * t0 + least)
+        second = t1 / (t1 * t1 + least)
+        a = head + k * columns
+        d = a + n * columns
+        cr, ci = _along(vector, x, a, d, columns, imag)
+        for c in range(columns):  # T^-H, without what goes along the second row
+            ur = get(x, d + c, 0)
+            ui = get(x, imag + d + c, 0)
+            dr = second * get(vector, d + c, 0)
+            di = second * get(vector, imag + d + c, 0)
+            ar = get(vector, a + c, 0) - (cr * ur - ci * ui)
+            ai = get(vector, imag + a + c, 0) - (cr * ui + ci * ur)
+            put(vector, dr, d + c, 0)
+            put(vector, di, imag + d + c, 0)
+            put(vector, first * (ar - tr * dr - ti * di), a + c, 0)
+            put(vector, first * (ai - tr * di + ti * dr), imag + a + c, 0)
+        _solve(stiffness.factors, 2 * k * columns, columns, vector, a, imag)
+        _solve(stiffness.factors, 2 * (n + k) * columns, columns, vector, d, imag)
+        first *= turn
+        for c in range(columns):  # T^-1
+            ar = first * get(vector, a + c, 0)
+            ai = first * get(vector, imag + a + c, 0)
+            put(vector, ar, a + c, 0)
+            put(vector, ai, imag + a + c, 0)
+            put(vector, second * (turn * get(vector, d + c, 0) - tr * ar + ti * ai), d + c, 0)
+            put(vector, second * (turn * get(vector, imag + d + c, 0) - tr * ai - ti * ar), imag + d + c, 0)
+        both = turn / (get(stiffness.plain, k, 0) * t0 * t0 + get(stiffness.plain, n + k, 0) * t1 * t1 + least)
+        br, bi = _along(vector, x, a, d, columns, imag)
+        br = cr * both - br
+        bi = ci * both - bi
+        for c in range(columns):
+            ur = get(x, d + c, 0)
+            ui = get(x, imag + d + c, 0)
+            put(vector, get(vector, a + c, 0) + br * ur - bi * ui, a + c, 0)
+            put(vector, get(vector, imag + a + c, 0) + br * ui + bi * ur, imag + a + c, 0)
+
+
+@bare
+def _along(vector, x, a, d, columns, imag):
+    """Inner product of the row at a of a vector with the row at d of U: real and imaginary part."""
+    re = everywhere(0.0)
+    im = everywhere(0.0)
+    for c in range(columns):
+        ar = get(vector, a + c, 0)
+        ai = get(vector, imag + a + c, 0)
+        dr = get(x, d + c, 0)
+        di = get(x, imag + d + c, 0)
+        re += ar * dr + ai * di
+        im += ai * dr - ar * di
+    return re, im
 
 
 @bare
@@ -364,7 +465,7 @@ def covariances_of_polar(points, count):
     out = np.zeros((batch, weights, count, count), np.complex128)
     for b in range(batch):
         for w in range(weights):
-            _factor(points[b, w], n, z)
+            _product(points[b, w], n, z)
             total = 0.0
             for i in range(count):
                 for k in range(i + 1):
@@ -385,7 +486,7 @@ def covariances_of_polar(points, count):
 
 
 @kernel
-def _factor(x, n, z):
+def _product(x, n, z):
     """Z = T U of a point whose Y is U."""
     columns = z.shape[1]
     u = x[4 * n :].reshape(2, 2 * n, columns)

@@ -56,4 +56,4 @@ def precondition(x, columns, stiffness, scale, vector):
         precondition_polar(x, columns, stiffness, scale, vector)
         return
     for i in range(x.shape[0]):
-        put(vector, scale * get(vector, i, 0) / get(stiffness, i, 0), i, 0)
+        put(vector, scale * get(vector, i, 0) / get(stiffness.plain, i, 0), i, 0)

@@ -171,31 +171,29 @@ def triangular_factors(gram, aod, antennas, tolerance):
 
 @kernel
 def path_couplings(bistatic, monostatic, gram):
-    """How much the columns [a_0, a_1, ..., d_0, d_1, ...] of different paths have to do with each other.
+    """How much the columns [a_0, a_1, ..., d_0, d_1, ...] of a path have to do with those of other paths.
 
     bistatic, monostatic are the links' weights (batch, 4n, 4n), gram (batch, 2n, 2n) that of the transmit columns.
-    Returns coupling (batch, 2n, 2n), squared correlations of what arrives through columns i and j, summed over the
-    kinds of term of i, mean of those of j and of both links, with the sums of its columns on its diagonal; and
-    overlap (batch, 2n, 1), the root of the summed squares of a column's inner products with other paths' columns.
+    Returns coupling (batch, 2n, n), squared correlations of what arrives through column i and through the steering
+    column of path l, summed over the kinds of term of i, mean of those of l and of both links; and overlap
+    (batch, 2n, 1), the root of the summed squares of a column's inner products with other paths' columns.
     """
     batch, count, _ = gram.shape
     n = count // 2
-    coupling = np.zeros((batch, count, count))
+    coupling = np.zeros((batch, count, n))
     overlap = np.zeros((batch, count, 1))
     for b in range(batch):
         for weights in (bistatic[b], monostatic[b]):
             for r in range(4 * n):
                 i = n + r % n if r // n == DEPARTURE else r % n
                 for c in range(4 * n):
-                    j = n + c % n if c // n == DEPARTURE else c % n
                     both = weights[r, r] * weights[c, c]
-                    if r % n != c % n and both > 0.0:
-                        coupling[b, i, j] += (0.5 if j >= n else 0.5 / 3.0) * weights[r, c] ** 2 / both
+                    if r % n != c % n and c // n != DEPARTURE and both > 0.0:
+                        coupling[b, i, c % n] += weights[r, c] ** 2 / (6.0 * both)
         for i in range(count):
             total = 0.0
             for j in range(count):
                 if i % n != j % n:
                     total += gram[b, i, j] ** 2
-                    coupling[b, i, i] += coupling[b, j, i]
             overlap[b, i, 0] = math.sqrt(total)
     return coupling, overlap
