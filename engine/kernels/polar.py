@@ -24,8 +24,9 @@ _TINY = 1e-150
 # Inverse curvatures of log f + log power along T: f = sum_i c_i / t_i^2 gives 8 at its optimum on the diagonal, but for
 # scaling all t the same way; the third entry, and paths whose share hardly matters, have 2 and less.
 _DIAGONAL, _BELOW = 0.2, 0.4
-# Along U, next to the slack: what overlapping beams add, and all that is missing far from the optimum.
-_LEAST_EXTRA, _MOST_EXTRA = 0.02, 0.2
+# Along U, next to the slack: all that is missing far from the optimum, and what beams add that overlap, at most.
+_LEAST_EXTRA, _MOST_EXTRA = 0.02, 1.0
+_ANY_WAY = 0.05  # share of the guess for one direction that counts for all
 _LEAST_TURN, _MOST_TURN = 0.2, 2.0  # inverse curvatures along U for a slack of 1
 _GOLDEN = 0.6180339887498949
 _NEARLY_PARALLEL = 1e-12  # share of a path's power that both rows of T_k have at least, where it is divided by
@@ -167,8 +168,8 @@ class Stiffness(NamedTuple):
     """What turning the rows of U costs, as `precondition_polar` takes it; of eight points."""
 
     plain: np.ndarray  # whichever way row i is turned, d_i: (2n, 1)
-    factors: np.ndarray  # of D_i^*, with reciprocals on the diagonal: (2n * 2 * columns, columns), row by row of U
-    products: np.ndarray  # u^H u of the steering rows: (n * 2 * columns, columns)
+    factors: np.ndarray  # of D_i^*, row by row of U: (2n * 2 * columns, columns)
+    products: np.ndarray  # of the steering rows with themselves: (n * 2 * columns, columns)
 
 
 @piece
@@ -196,7 +197,7 @@ def polar_objective(block, rho, x, columns, polar, gradient, stiffness):
 
 @bare
 def guess_stiffness(block, x, columns, share, stiffness):
-    """D_i = d_i 1 + sum_l w_il u_l^H u_l over the steering rows u_l of other paths: half the cost of turning row i.
+    """D_i = d_i 1 + sum_l w_il (u_l^H u_l + some 1) over steering rows u_l of other paths: half the cost of turning row i.
 
     d_i is the slack 1 - power N_ii, which is exact, where it is positive, and some more. The sum guesses second
     derivatives of f: a correlation c of row i with u_l takes rho^2 |c|^2 of the information that both give, where rho
@@ -215,7 +216,10 @@ def guess_stiffness(block, x, columns, share, stiffness):
             for b in range(a + 1):
                 r = get(x, first + b, 0)
                 s = get(x, imag + first + b, 0)
-                put(stiffness.products, p * r + q * s, 2 * l * columns + a, b)
+                u = p * r + q * s
+                if a == b:
+                    u += _ANY_WAY * power
+                put(stiffness.products, u, 2 * l * columns + a, b)
                 put(stiffness.products, q * r - p * s, (2 * l + 1) * columns + a, b)
     for i in range(count):
         slack = 1.0 - share * get(block.normal, i, i)
@@ -242,33 +246,31 @@ def guess_stiffness(block, x, columns, share, stiffness):
 
 @bare
 def _factor(a, first, n):
-    """Cholesky factor of the positive definite Hermitian matrix in rows first..first + 2 n, with reciprocals."""
+    """Factor L D L^H of the positive definite Hermitian matrix in rows first..first + 2 n, with D^-1 on the diagonal."""
     imag = first + n
     for j in range(n):
-        d = get(a, first + j, j)
-        for k in range(j):
-            d -= get(a, first + j, k) * get(a, first + j, k)
-            d -= get(a, imag + j, k) * get(a, imag + j, k)
-        scale = 1.0 / root(d)
-        put(a, scale, first + j, j)
+        pivot = 1.0 / get(a, first + j, j)
+        put(a, pivot, first + j, j)
         for i in range(j + 1, n):
             x = get(a, first + i, j)
             y = get(a, imag + i, j)
-            for k in range(j):
-                p = get(a, first + i, k)
-                q = get(a, imag + i, k)
-                u = get(a, first + j, k)
-                v = get(a, imag + j, k)
-                x -= p * u + q * v
-                y -= q * u - p * v
-            put(a, x * scale, first + i, j)
-            put(a, y * scale, imag + i, j)
+            p = x * pivot
+            q = y * pivot
+            for k in range(j + 1, i):
+                u = get(a, first + k, j)
+                v = get(a, imag + k, j)
+                put(a, get(a, first + i, k) - p * u - q * v, first + i, k)
+                put(a, get(a, imag + i, k) - q * u + p * v, imag + i, k)
+            put(a, get(a, first + i, i) - p * x - q * y, first + i, i)
+        for i in range(j + 1, n):
+            put(a, get(a, first + i, j) * pivot, first + i, j)
+            put(a, get(a, imag + i, j) * pivot, imag + i, j)
 
 
 @bare
 def _solve(factor, first, n, vector, place, imag):
-    """Solve L L^H z = w in place, w = vector[place : place + n], imaginary parts `imag` further on."""
-    for i in range(n):
+    """Solve L D L^H z = w in place, w = vector[place : place + n], imaginary parts `imag` further on."""
+    for i in range(1, n):
         x = get(vector, place + i, 0)
         y = get(vector, imag + place + i, 0)
         for k in range(i):
@@ -278,12 +280,12 @@ def _solve(factor, first, n, vector, place, imag):
             v = get(vector, imag + place + k, 0)
             x -= p * u - q * v
             y -= p * v + q * u
-        scale = get(factor, first + i, i)
-        put(vector, x * scale, place + i, 0)
-        put(vector, y * scale, imag + place + i, 0)
+        put(vector, x, place + i, 0)
+        put(vector, y, imag + place + i, 0)
     for i in range(n - 1, -1, -1):
-        x = get(vector, place + i, 0)
-        y = get(vector, imag + place + i, 0)
+        pivot = get(factor, first + i, i)
+        x = pivot * get(vector, place + i, 0)
+        y = pivot * get(vector, imag + place + i, 0)
         for k in range(i + 1, n):
             p = get(factor, first + k, i)
             q = get(factor, first + n + k, i)
@@ -291,9 +293,8 @@ def _solve(factor, first, n, vector, place, imag):
             v = get(vector, imag + place + k, 0)
             x -= p * u + q * v
             y -= p * v - q * u
-        scale = get(factor, first + i, i)
-        put(vector, x * scale, place + i, 0)
-        put(vector, y * scale, imag + place + i, 0)
+        put(vector, x, place + i, 0)
+        put(vector, y, imag + place + i, 0)
 
 
 @bare
