@@ -7,7 +7,7 @@ from engine_cases import DROPS
 from engine import DrawModel, Problem, Scenario, build_problem, sample
 from engine.accelerate import kernel
 from engine.beamforming import weighted
-from engine.kernels import block, polar
+from engine.kernels import block, polar, turning
 from engine.lanes import LANES, everywhere, get, put
 from engine.status import Solver
 
@@ -97,10 +97,10 @@ def _objective(draws, rho, x, gradient, result, stiffness):
         put(result, get(eight.sr, i, i), 2 + COUNT + i)
 
 
-def _at(draws: block.Draws, rho: float, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, polar.Stiffness]:
+def _at(draws: block.Draws, rho: float, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, turning.Stiffness]:
     """Rows f, power, N_ii f, S_ii; the gradient; and the stiffness."""
     gradient = np.zeros_like(x)
-    stiffness = polar.Stiffness(
+    stiffness = turning.Stiffness(
         np.zeros((COUNT, 1, LANES)),
         np.zeros((2 * COUNT * COLUMNS, COLUMNS, LANES)),
         np.zeros((COUNT * COLUMNS, COLUMNS, LANES)),
@@ -130,7 +130,7 @@ def test_the_gradient_is_the_slope_of_log_f_and_log_power(rho: float) -> None:
         np.testing.assert_allclose(np.sum(gradient * way[:, 0], axis=0), change, rtol=1e-6, atol=1e-7)
 
 
-def _costs(stiffness: polar.Stiffness) -> np.ndarray:
+def _costs(stiffness: turning.Stiffness) -> np.ndarray:
     """D_i of the factors that are kept: (batch, COUNT, COLUMNS, COLUMNS)."""
     kept = stiffness.factors.reshape(COUNT, 2, COLUMNS, COLUMNS, LANES)
     kept = np.moveaxis(kept[:, 0] + 1j * kept[:, 1], -1, 0)
@@ -179,7 +179,7 @@ def test_coupling_is_what_arrives_through_both_columns() -> None:
 
 @kernel
 def _preconditioned(x, stiffness, turn, vector):
-    polar.precondition_polar(x, COLUMNS, stiffness, everywhere(turn), vector)
+    turning.precondition_polar(x, COLUMNS, stiffness, everywhere(turn), vector)
 
 
 def test_turns_are_scaled_by_what_they_cost() -> None:
@@ -225,7 +225,7 @@ def test_the_guess_of_the_inverse_hessian_is_symmetric() -> None:
 
 
 def _tangent(x: np.ndarray) -> np.ndarray:
-    """Projector onto what changes Z at all: gradients have nothing along a row itself, nor of a second along its first."""
+    """Projector onto what changes Z: gradients have nothing along a row itself, nor a second one along its first."""
     out = np.tile(np.eye(x.shape[1]), (LANES, 1, 1))
     u = _complex(x[:, 2 * COUNT :])
     for b in range(LANES):

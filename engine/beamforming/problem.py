@@ -145,7 +145,9 @@ class Problem:
             self.scenario,
             self.draws[one],
             Channel(*(getattr(self.channel, field.name)[one] for field in fields(Channel))),
-            block.Draws(_cut(arrays.bistatic, one), _cut(arrays.monostatic, one), *(array[one] for array in arrays[2:])),
+            block.Draws(
+                _cut(arrays.bistatic, one), _cut(arrays.monostatic, one), *(array[one] for array in arrays[2:])
+            ),
             self.rank[one],
             self.apa[one],
             self.bistatic.cut(one),

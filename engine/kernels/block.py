@@ -10,7 +10,8 @@ import numpy as np
 
 from ..accelerate import bare, kernel, piece
 from ..lanes import LANES, everywhere, get, lane_zeros, put, root, where_less
-from .efim import LinkLanes, link_crb, link_work
+from .efim import LinkLanes, link_work
+from .linkcrb import link_crb
 from .packs import hermitian_cholesky, inner
 
 _BALANCING_ROUNDS = 2
@@ -31,8 +32,8 @@ class LinkArrays(NamedTuple):
 class Draws(NamedTuple):
     """The design problems of a batch of draws.
 
-    mix (batch, 2n, 2n) with B = Q mix, gram = B^H B (batch, 2n, 2n); coupling (batch, 2n, n) and overlap (batch, 2n, 1) as
-    `structure.path_couplings` gives them, for guesses of second derivatives only.
+    mix (batch, 2n, 2n) with B = Q mix, gram = B^H B (batch, 2n, 2n); coupling (batch, 2n, n) and overlap
+    (batch, 2n, 1) as `structure.path_couplings` gives them, for guesses of second derivatives only.
     """
 
     bistatic: LinkArrays

@@ -19,8 +19,9 @@ from ..lanes import LANES, everywhere, get, lane_zeros, put, root, where_less
 from .block import certified, load_draw, new_block, root_objective, root_stiffness
 from .curve import extrapolate, new_places, next_place
 from .packs import inner, inner_row
-from .polar import Stiffness, head_of, new_polar, new_stiffness, polar_objective, within_turns
+from .polar import new_polar, polar_objective
 from .quasinewton import MEMORY, precondition, quasi_newton
+from .turning import Stiffness, head_of, new_stiffness, within_turns
 
 _ARMIJO = 1e-4
 _ROUNDING = 1e-14  # of F, which is of order one

@@ -3,7 +3,7 @@
 from ..accelerate import bare
 from ..lanes import everywhere, get, put
 from .packs import inner_row
-from .polar import precondition_polar
+from .turning import precondition_polar
 
 MEMORY = 7
 
