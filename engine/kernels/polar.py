@@ -266,11 +266,12 @@ def covariances_of_polar(points, count):
             if not (total > 0.0 and total < math.inf):
                 out[b, w] = 0.0
                 continue
+            scale = 1.0 / total
             for i in range(count):
-                for k in range(i + 1):
-                    out[b, w, i, k] /= total
+                for k in range(i):
+                    out[b, w, i, k] *= scale
                     out[b, w, k, i] = np.conj(out[b, w, i, k])
-                out[b, w, i, i] = out[b, w, i, i].real
+                out[b, w, i, i] = scale * out[b, w, i, i].real
     return out
 
 
