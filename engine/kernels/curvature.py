@@ -1,9 +1,9 @@
 """Second derivatives of the weighted bound with respect to the reduced covariance, for eight draws side by side.
 
 A bound is sum_r F_r^T J^-1 F_r with J linear in x, so its second derivative along D is 2 sum_r |L^-1 J(D) v_r|^2,
-with J = L L^T and the responses v_r = J^-1 F_r that the gradient needs as well. Every entry of J(D) v_r is a sum of
-products m^T D c of a column m of the mixing matrix with a vector c, or of (m^T u)(u^T c) for power on a codeword u. L
-is what `efim` leaves behind: the factor of the gains' block, then that of the whitened equivalent FIM.
+with J = L L^T and the responses v_r = J^-1 F_r. Every entry of J(D) v_r is a sum of products m^T D c of a column m of
+the mixing matrix with a vector c, or of (m^T u)(u^T c) for power on a codeword u. L is what `efim` leaves behind: the
+factor of the gains' block, then that of the whitened equivalent FIM.
 
 A Hermitian D has real coordinates in an orthonormal basis, column by column of its lower triangle: D_kk, then real and
 imaginary parts of D_k+1,k, D_k+2,k, ... times sqrt 2. As the mixing matrix is upper triangular, the entry of the gain

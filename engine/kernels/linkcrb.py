@@ -77,7 +77,10 @@ def _invert(work):
 
 @piece
 def _moments_of_all(work):
-    """P where every angle and delay is bounded: E^-2 for these, W E^-2 and W E^-2 W^H for gains, W their response."""
+    """P where every angle and delay is bounded: E^-2 for these, W E^-2 and W E^-2 W^H for gains, W their response.
+
+    E^-1 is in work.half; W goes where the gains' part of responses is else.
+    """
     n = work.gains.shape[1]
     inner = work.efim.shape[0]
     size = n + inner

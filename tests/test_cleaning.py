@@ -1,0 +1,47 @@
+"""Cleaning of covariances, eight side by side, against one after the other in NumPy."""
+
+import numpy as np
+
+from engine import DrawModel, Scenario, build_problem, sample
+from engine.beamforming import weighted
+from engine.kernels import cleaning, polar
+
+DRAWS, TOLERANCE = 36, 1e-6
+RHO = np.array([0.5])
+
+
+def _rest(x: np.ndarray, cut: float) -> np.ndarray:
+    """What eigenvalues above the cut leave of x, at unit trace."""
+    values, vectors = np.linalg.eigh(x)
+    kept = np.where(values > cut * values.sum(), values, 0.0)
+    return np.asarray((vectors * (kept / kept.sum())) @ vectors.conj().T)
+
+
+def test_the_lowest_rank_that_keeps_the_certificate_is_taken() -> None:
+    """As the descent leaves them: with many antennas some need a trace of power, others do not."""
+    scenario = Scenario(tx_antennas=1024)
+    problem = build_problem(scenario, sample(scenario, DrawModel(), 5, 0, DRAWS))
+    count = problem.mix.shape[1]
+    start = polar.polar_of_powers(problem.mix, weighted._balanced(problem, RHO), weighted._columns(count))
+    points, _ = weighted._descend(problem, weighted._columns(count), start, RHO, TOLERANCE)
+    x = polar.covariances_of_polar(points, count)
+
+    def gaps(designs: np.ndarray, clean: bool) -> np.ndarray:
+        wanted = np.ones((DRAWS, 1), bool)
+        found = cleaning.certified_covariances(
+            problem.arrays, RHO, designs, wanted, clean, TOLERANCE, weighted.CLEANING
+        )
+        return np.asarray(found[:, 0])
+
+    expected = np.stack([_rest(one, weighted.CLEANING)[None] for one in x[:, 0]])
+    chosen = np.full(DRAWS, len(cleaning._RANK_CUTS))
+    for place, cut in reversed(list(enumerate(cleaning._RANK_CUTS))):
+        slim = np.stack([_rest(one, cut)[None] for one in x[:, 0]])
+        fine = gaps(slim.copy(), False) < cleaning._TARGET * TOLERANCE
+        expected[fine], chosen[fine] = slim[fine], place
+    assert len(set(chosen)) > 1
+    cleaned = x.copy()
+    found = gaps(cleaned, True)
+    np.testing.assert_allclose(cleaned, expected, atol=1e-9)  # eigenvectors are no better than that
+    np.testing.assert_allclose(found, gaps(expected.copy(), False), rtol=0.0, atol=3e-8)
+    assert (found <= TOLERANCE).all()
