@@ -108,19 +108,23 @@ def reduce(basis, covariance, power):
 
 @kernel
 def beampattern(covariance, theta):
-    """a(theta)^H V a(theta): covariance (design, M_T, M_T), theta (angle) -> (design, angle), W."""
+    """a(theta)^H V a(theta): covariance (design, M_T, M_T), theta (angle) -> (design, angle), W.
+
+    Phases of a uniform array depend on the distance of two elements alone, so each diagonal of V is summed first.
+    """
     designs, antennas, _ = covariance.shape
+    sums = np.zeros((designs, antennas), np.complex128)
+    for d in range(designs):
+        for i in range(antennas):
+            for k in range(i, antennas):
+                sums[d, k - i] += covariance[d, i, k]
     out = np.zeros((designs, theta.size))
-    a = np.zeros(antennas, np.complex128)
     for n in range(theta.size):
         step = math.pi * math.sin(theta[n])
-        for i in range(antennas):
-            phase = (i - 0.5 * (antennas - 1)) * step
-            a[i] = complex(math.cos(phase), math.sin(phase))
         for d in range(designs):
-            total = 0.0
-            for i in range(antennas):
-                for k in range(antennas):
-                    total += (np.conj(a[i]) * covariance[d, i, k] * a[k]).real
-            out[d, n] = total
+            out[d, n] = sums[d, 0].real
+        for apart in range(1, antennas):
+            phase = complex(math.cos(apart * step), math.sin(apart * step))
+            for d in range(designs):
+                out[d, n] += 2.0 * (sums[d, apart] * phase).real
     return out
