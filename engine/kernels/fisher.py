@@ -11,6 +11,7 @@ products (delay sum) x (receive inner product) x (entry of B^H V B).
 import numpy as np
 
 from ..accelerate import kernel
+from .products import apply
 
 
 @kernel
@@ -78,12 +79,7 @@ def congruence(columns, covariance):
     out = np.zeros((batch, count, count), np.complex128)
     half = np.zeros((antennas, count), np.complex128)
     for b in range(batch):
-        for i in range(antennas):
-            for c in range(count):
-                total = 0.0j
-                for k in range(antennas):
-                    total += covariance[b, i, k] * columns[b, k, c]
-                half[i, c] = total
+        apply(covariance[b], columns[b], half)
         for r in range(count):
             for c in range(count):
                 total = 0.0j

@@ -42,6 +42,18 @@ def gram_of_powers(gram, powers):
 
 
 @kernel
+def apply(covariance, columns, out):
+    """Write V B into out: covariance (M_T, M_T), columns and out (M_T, c)."""
+    antennas, count = columns.shape
+    for i in range(antennas):
+        for c in range(count):
+            total = 0.0j
+            for k in range(antennas):
+                total += covariance[i, k] * columns[k, c]
+            out[i, c] = total
+
+
+@kernel
 def expand(basis, x, power):
     """P_m Q x Q^H: basis (batch, M_T, n), x (batch, design, n, n) -> (batch, design, M_T, M_T)."""
     batch, designs, count, _ = x.shape

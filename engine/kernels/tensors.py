@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from ..accelerate import kernel
+from .products import apply
 
 
 @kernel
@@ -69,19 +70,15 @@ def explicit_fim(pattern, coef, delay, spacing, subcarriers, rx_columns, tx_colu
     fim = np.zeros((batch, params, params))
     slices = np.zeros((params, receive, transmit), np.complex128)
     shaped = np.zeros((params, receive, transmit), np.complex128)
+    weighted = np.zeros_like(tx_columns[0])
     for b in range(batch):
+        # D V of a D = sum of r t^H is the same sum of r (V t)^H: V is read once, not for each subcarrier.
+        apply(covariance[b], tx_columns[b], weighted)
         for m in range(1, subcarriers + 1):
             omega = 2.0 * math.pi * spacing * m
             for p in range(params):
-                _fill(
-                    slices[p], p, omega, pattern, coef[b], delay[b], rx_columns[b], tx_columns[b],
-                )  # fmt: skip
-                shaped[p] = 0.0
-                for r in range(receive):
-                    for k in range(transmit):
-                        left = slices[p, r, k]
-                        for c in range(transmit):
-                            shaped[p, r, c] += left * covariance[b, k, c]
+                _fill(slices[p], p, omega, pattern, coef[b], delay[b], rx_columns[b], tx_columns[b])
+                _fill(shaped[p], p, omega, pattern, coef[b], delay[b], rx_columns[b], weighted)
             for i in range(params):
                 for j in range(i, params):
                     total = 0.0
