@@ -81,7 +81,7 @@ def _curvature_of_covariances(draws, x, rho, bend):
         block.load_draw(eight, draws, lane, lane)
     block.transmit_covariance(eight, x)
     block.weighted_crb(eight, everywhere(rho))
-    curvature.add_curvature(eight, everywhere(rho), everywhere(1.0), False, space, bend)
+    curvature.add_curvature(eight, everywhere(rho), everywhere(1.0), space, bend)
 
 
 @kernel
@@ -100,7 +100,7 @@ def _curvature_of_powers(draws, powers, rho, bend, slopes):
     block.weighted_crb(eight, everywhere(rho))
     for i in range(n):
         put(slopes, block.power_slope(eight, i), i)
-    curvature.add_curvature(eight, everywhere(rho), everywhere(1.0), True, space, bend)
+    curvature.add_curvature(eight, everywhere(rho), everywhere(1.0), space, bend)
 
 
 def _problem(targets: int, model: DrawModel = DROPS, antennas: int = 16, draws: int = LANES) -> Problem:

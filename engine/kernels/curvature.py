@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..accelerate import bare, kernel
+from ..accelerate import bare, piece
 from ..lanes import everywhere, get, lane_zeros, largest_lane, put, root, where_less
 from .efim import KINDS, relative_phase, responses
 from .tiles import TILE, add_products
@@ -67,9 +67,10 @@ class CurvatureWork(NamedTuple):
     seen: np.ndarray  # c of every entry of J(D) v: (kinds * n, 2 * n)
     rest: np.ndarray  # entries of angles and delays for four D
     reach: np.ndarray  # how many rows of forms, in whole tiles, the gain of each path may see
+    powers: bool  # whether the coordinates are codeword powers; a field, as an argument it would be compiled twice
 
 
-@kernel
+@piece
 def curvature_work(block, powers):
     """Buffers for a block, over all coordinates of the reduced covariance, or over codeword powers."""
     count = block.mix.shape[0]
@@ -89,6 +90,7 @@ def curvature_work(block, powers):
         lane_zeros(KINDS * count // 2, 2 * count),
         lane_zeros(inner, 4),
         reach,
+        powers,
     )
 
 
@@ -98,44 +100,42 @@ def _whole_tiles(count):
 
 
 @bare
-def add_curvature(block, rho, value, powers, space, out):
-    """Lower triangle of out += second derivatives of f / value at the S that was evaluated last, f = value there.
-
-    Along coordinates of the reduced covariance, or along codeword powers.
-    """
-    _add_link(block, block.bistatic, block.bistatic_work, rho / value, powers, space, out)
-    _add_link(block, block.monostatic, block.monostatic_work, (1.0 - rho) / value, powers, space, out)
+def add_curvature(block, rho, value, space, out):
+    """Lower triangle of out += second derivatives of f / value at the S that was evaluated last, f = value there."""
+    _add_link(block, block.bistatic, block.bistatic_work, rho / value, space, out)
+    _add_link(block, block.monostatic, block.monostatic_work, (1.0 - rho) / value, space, out)
 
 
 @bare
-def _add_link(block, link, work, weight, powers, space, out):
+def _add_link(block, link, work, weight, space, out):
     """The same of one link; nothing is computed where no lane gives it a weight."""
     if not largest_lane(weight) > 0.0:
         return
     n = link.phasor.shape[0]
     each = 2 * work.vectors.shape[1]  # columns for a gain: real and imaginary parts
-    last = _link_forms(block, link, work, weight, powers, each, space)
+    last = _link_forms(block, link, work, weight, each, space)
     for h in range(n):
         add_products(space.forms, space.reach[h], h * each, (h + 1) * each, out)
     add_products(space.forms, space.forms.shape[0], n * each, last, out)
 
 
 @bare
-def _link_forms(block, link, work, weight, powers, each, space):
+def _link_forms(block, link, work, weight, each, space):
     """Columns of a link, times sqrt(2 weight): of gain h from h * each on, then the rest; returns where that ends."""
     count = block.mix.shape[0]
     n = link.phasor.shape[0]
     scale = root(where_less(0.0, weight, 2.0 * weight, 0.0))
-    first = 0
-    last = n * each
-    responses(link, work, work.vectors.shape[1])
-    for row in range(work.vectors.shape[1]):
+    rows = work.vectors.shape[1]
+    responses(link, work, rows)
+    for row in range(rows):
+        first = 2 * row
+        last = n * each + row * work.triangle.shape[0]
         for s in range(KINDS):
             for k in range(n):
                 _drive(link, work.vectors, row, s, k, scale, space.driven)
-                _see(block.gram if powers else block.mix, powers, s * n + k, space)
+                _see(block.gram if space.powers else block.mix, s * n + k, space)
         for k in range(count):
-            if powers:
+            if space.powers:
                 _power_form(block.gram, link.fold, k, space, first, each)
                 continue
             _diagonal_form(block.mix, link.fold, k, space, first, each)
@@ -144,9 +144,7 @@ def _link_forms(block, link, work, weight, powers, each, space):
         for e in range(0, space.forms.shape[0], TILE):
             _half_solve_gains(work, weight, e, first, each, space)
             _half_solve_rest(link, work, weight, e, last, space)
-        first += 2
-        last += work.triangle.shape[0]
-    return last
+    return n * each + rows * work.triangle.shape[0]
 
 
 @bare
@@ -170,13 +168,13 @@ def _drive(link, vectors, row, s, k, scale, driven):
 
 
 @bare
-def _see(columns, powers, place, space):
+def _see(columns, place, space):
     """Vector c = columns * driven; the mixing matrix is upper triangular."""
     count = columns.shape[0]
     for i in range(count):
         x = everywhere(0.0)
         y = everywhere(0.0)
-        for h in range(0 if powers else i, count):
+        for h in range(0 if space.powers else i, count):
             w = get(columns, i, h)
             x += w * get(space.driven, h, 0)
             y += w * get(space.driven, count + h, 0)

@@ -210,7 +210,7 @@ def _update_curvature(size, space):
 def _renew_curvature(block, rho, value, renew, space, bending):
     """Compute B anew in the lanes to renew; a copy goes to the system."""
     space.system[:] = 0.0
-    add_curvature(block, rho, value, False, bending, space.system)
+    add_curvature(block, rho, value, bending, space.system)
     for i in range(space.slopes.shape[0]):
         g = get(space.slopes, i, 0)
         for k in range(i + 1):
@@ -221,7 +221,7 @@ def _renew_curvature(block, rho, value, renew, space, bending):
 
 
 @bare
-def _solve_for_step(n, sigma_mu, corrected, space):
+def _solve_for_step(n, sigma_mu, space):
     """Steps d and ds for a target x s = sigma mu I."""
     for i in range(n):
         for k in range(i + 1):
@@ -230,8 +230,7 @@ def _solve_for_step(n, sigma_mu, corrected, space):
                 t = sigma_mu * get(space.y, r, k) + get(space.normal, r, k)
                 if i == k and part == 0:
                     t -= 1.0
-                if corrected:
-                    t -= get(space.correction, r, k)
+                t -= get(space.correction, r, k)
                 put(space.target, t, r, k)
     coordinates(space.target, n, space.unknown)
     solve(space.system, n * n, space.unknown)
@@ -240,8 +239,7 @@ def _solve_for_step(n, sigma_mu, corrected, space):
     for i in range(2 * n):
         for k in range(n):
             t = sigma_mu * get(space.y, i, k) - get(space.s, i, k) - get(space.ds, i, k)
-            if corrected:
-                t -= get(space.correction, i, k)
+            t -= get(space.correction, i, k)
             put(space.ds, t, i, k)
 
 
@@ -260,7 +258,8 @@ def _advance(n, clearance, going, space):
     _add_scaling(space.s, space.y, n, space.system)
     fine = where_less(0.0, tiled_cholesky(space.system, size), going, 0.0)
     mu = trace_of_product(space.x, space.s, n) / (1.0 * n)
-    _solve_for_step(n, everywhere(0.0), False, space)
+    space.correction[:] = 0.0
+    _solve_for_step(n, everywhere(0.0), space)
     p = _room(space.x, space.d, n, clearance, space.trial)
     q = _room(space.s, space.ds, n, clearance, space.trial)
     ahead = trace_of_product(space.x, space.s, n)
@@ -271,7 +270,7 @@ def _advance(n, clearance, going, space):
     sigma = where_less(sigma, LARGEST_SIGMA, sigma, LARGEST_SIGMA)
     sigma = where_less(LEAST_SIGMA, sigma, sigma, LEAST_SIGMA)
     _symmetric_product(space.ds, space.d, space.y, n, space, space.correction)
-    _solve_for_step(n, sigma * mu, True, space)
+    _solve_for_step(n, sigma * mu, space)
     p = where_less(0.0, fine, _room(space.x, space.d, n, clearance, space.trial), 0.0)
     q = where_less(0.0, fine, _room(space.s, space.ds, n, clearance, space.trial), 0.0)
     for i in range(size):

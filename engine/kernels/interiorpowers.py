@@ -65,13 +65,10 @@ def _evaluate(block, rho, space):
 
 
 @bare
-def _solve_for_step(n, sigma_mu, corrected, space):
+def _solve_for_step(n, sigma_mu, space):
     """Steps d and ds for a target p s = sigma mu."""
     for i in range(n):
-        target = sigma_mu
-        if corrected:
-            target -= get(space.correction, i, 0)
-        target /= get(space.p, i, 0)
+        target = (sigma_mu - get(space.correction, i, 0)) / get(space.p, i, 0)
         put(space.ds, target - get(space.s, i, 0), i, 0)
         x = target + get(space.normal, i, 0) - 1.0
         for k in range(i):
@@ -110,7 +107,8 @@ def _advance(n, going, space):
         product += get(space.p, i, 0) * get(space.s, i, 0)
     fine = where_less(0.0, cholesky(space.system, n), going, 0.0)
     mu = product / (1.0 * n)
-    _solve_for_step(n, everywhere(0.0), False, space)
+    space.correction[:] = 0.0
+    _solve_for_step(n, everywhere(0.0), space)
     a = _room(space.p, space.d)
     b = _room(space.s, space.ds)
     ahead = everywhere(0.0)
@@ -121,7 +119,7 @@ def _advance(n, going, space):
     sigma = share * share * share
     sigma = where_less(sigma, LARGEST_SIGMA, sigma, LARGEST_SIGMA)
     sigma = where_less(LEAST_SIGMA, sigma, sigma, LEAST_SIGMA)
-    _solve_for_step(n, sigma * mu, True, space)
+    _solve_for_step(n, sigma * mu, space)
     a = where_less(0.0, fine, _room(space.p, space.d), 0.0)
     b = where_less(0.0, fine, _room(space.s, space.ds), 0.0)
     for i in range(n):
@@ -167,7 +165,7 @@ def _follow(block, rho, tolerance, space, bending):
         if turn == 0:
             _first_slack(n, space)
         space.system[:] = 0.0
-        add_curvature(block, rho, value, True, bending, space.system)
+        add_curvature(block, rho, value, bending, space.system)
         _advance(n, going, space)
 
 
