@@ -5,12 +5,15 @@ no chunk was computed twice but those that were out when the fault came.
 """
 
 import json
+import math
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ import pytest
 from job_cases import ROOT, run_tiny, tiny_job
 
 from cluster.batch import alive
+from jobs.jobfile import JobFile
 from jobs.rundir import RunDirectory
 from results.shards import covering, list_shards
 
@@ -26,14 +30,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 COMMAND = (sys.executable, "-P", "-m", "jobs")
 COUNT, CHUNK = 4000, 50
 JOB = tiny_job(draws={"count": COUNT}, name="queue")
-# More than one minute's walltime has room for, also where the machine is fast: many antennas and weights.
-SLOW_COUNT = 15000
-SLOW = tiny_job(
-    name="slow",
-    scenario={"tx_antennas": 1024},
-    draws={"count": SLOW_COUNT},
-    design={"schemes": ["fdb-wcrb"], "rho": [n / 60 for n in range(61)]},
-)
+SLOW_SECONDS = 50.0  # of one core: more than one minute's walltime has room for
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -56,11 +53,28 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return (folder / "cube.nc").read_bytes()
 
 
+@dataclass(frozen=True)
+class Slow:
+    """A job that takes its time, however fast the machine is, and the cube of an undisturbed run."""
+
+    job: JobFile
+    cube: bytes
+
+
 @pytest.fixture(scope="module")
-def undisturbed_slow(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    folder = tmp_path_factory.mktemp("slow") / "run"
-    run_tiny(folder, SLOW, cluster="local")
-    return (folder / "cube.nc").read_bytes()
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Slow:
+    folder = tmp_path_factory.mktemp("slow")
+    pilot = RunDirectory(folder / "pilot")
+    run_tiny(pilot.path, slow_job(10 * CHUNK), chunk=CHUNK)
+    seconds = statistics.median(event["evaluate_seconds"] for event in pilot.journal.events("chunk"))
+    job = slow_job(CHUNK * math.ceil(SLOW_SECONDS / seconds))
+    run_tiny(folder / "run", job, cluster="local")
+    return Slow(job, (folder / "run" / "cube.nc").read_bytes())
+
+
+def slow_job(count: int) -> JobFile:
+    design = {"schemes": ["fdb-wcrb"], "rho": [n / 60 for n in range(61)]}
+    return tiny_job(name="slow", scenario={"tx_antennas": 1024}, draws={"count": count}, design=design)
 
 
 @pytest.fixture
@@ -229,34 +243,34 @@ def test_array_that_lost_a_task(run: RunDirectory, undisturbed: bytes) -> None:
 
 
 @pytest.mark.parametrize("mode", [(), ("--array",)])
-def test_walltime(run: RunDirectory, undisturbed_slow: bytes, mode: tuple[str, ...]) -> None:
+def test_walltime(run: RunDirectory, slow: Slow, mode: tuple[str, ...]) -> None:
     """Told in time, a job drains and comes back to the queue, where it goes on; nothing is computed twice."""
     write_profile(run.path.parent, walltime="00:01:00", workers=1)
-    (run.path.parent / "job.toml").write_text(SLOW.to_toml())
+    (run.path.parent / "job.toml").write_text(slow.job.to_toml())
     finished(run, submit(run, *mode))
-    check(run, undisturbed_slow, in_flight=2, count=SLOW_COUNT)
+    check(run, slow.cube, in_flight=2, count=slow.job.draws.count)
     said = "".join(path.read_text() for path in run.path.glob("logs/*.err"))
     assert "told to end" in said
     assert "DUE TO TIME LIMIT" not in said
 
 
-def test_status_and_stop(run: RunDirectory, undisturbed_slow: bytes) -> None:
+def test_status_and_stop(run: RunDirectory, slow: Slow) -> None:
     """From other shells; a job of somebody else's is left alone."""
     (run.path.parent / "other.sh").write_text("#!/bin/sh\n#SBATCH -o /dev/null\nsleep 100\n")
     other = call("sbatch", "--parsable", str(run.path.parent / "other.sh")).strip()
-    (run.path.parent / "job.toml").write_text(SLOW.to_toml())  # not to be over before it is stopped
+    (run.path.parent / "job.toml").write_text(slow.job.to_toml())  # not to be over before it is stopped
     driver = submit(run)
     under_way(run)
     found = json.loads(call(*COMMAND, "status", str(run.path), "--json"))
     assert found["state"] == "running"
-    assert 0 < found["chunks_done"] < found["chunks_total"] == SLOW_COUNT // CHUNK
+    assert 0 < found["chunks_done"] < found["chunks_total"] == slow.job.draws.count // CHUNK
     assert found["workers"] == 2
     assert found["jobs"] == sorted([driver, *ids(run, "workers")])
     call(*COMMAND, "stop", str(run.path))
     wait_for(lambda: queued() == [other], "end of the run's jobs", 30.0)
     assert json.loads(call(*COMMAND, "status", str(run.path), "--json"))["state"] == "incomplete"
     finished(run, submit(run))
-    check(run, undisturbed_slow, count=SLOW_COUNT)
+    check(run, slow.cube, count=slow.job.draws.count)
     assert json.loads(call(*COMMAND, "status", str(run.path), "--json"))["state"] == "done"
     assert "are intact" in call(*COMMAND, "verify", str(run.path))
     call("scancel", other)
