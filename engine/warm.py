@@ -31,17 +31,17 @@ def compile_solvers() -> None:
     curve.balanced_powers(draws, powers, rho, nobody, nobody)
     bounds.design_bounds(draws, x, np.ones((2, 1, 4)), 1.0)
     bounds.ranks_of(x, weighted.CLEANING)
-    interiorpowers.interior_powers(draws, powers, rho, nobody[:, None], 1e-6)
+    none, ranks = x[:0, 0], np.zeros(0, np.int64)
+    mismatch.covariances_of(mismatch.mix_factors(none, none, none, ranks, rho, mismatch.SQRT))
 
 
 def compile_setup() -> None:
-    """What sets a problem up and mixes designs, and the interior-point method for them."""
+    """What sets a problem up, and the interior-point methods, which share much."""
     problem = build_problem(Scenario(subcarriers=8), fixed_draw(Scenario()))
     rho, nobody = np.array([0.5]), np.zeros((1, 1), np.bool_)
     interior.interior_designs(problem.arrays, problem.apa, rho, nobody, interior.BOLD, 1e-6)
-    x = problem.covariance_of_powers(problem.apa[:, None])[:, 0]
-    for kind in (mismatch.SQRT, mismatch.ALIGNED):
-        mismatch.covariances_of(mismatch.mix_factors(x, x, problem.basis, problem.rank, np.array([0.5]), kind))
+    interiorpowers.interior_powers(problem.arrays, problem.apa, rho, nobody, 1e-6)
+    problem.covariance_of_powers(problem.apa[:, None])
 
 
 if __name__ == "__main__":
