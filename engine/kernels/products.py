@@ -102,11 +102,7 @@ def reduce(basis, covariance, power):
     half = np.zeros((antennas, count), np.complex128)
     for b in range(batch):
         for d in range(designs):
-            half[:] = 0.0
-            for t in range(antennas):
-                for u in range(antennas):
-                    for k in range(count):
-                        half[t, k] += covariance[b, d, t, u] * basis[b, u, k]
+            apply(covariance[b, d], basis[b], half)
             for i in range(count):
                 for k in range(i + 1):
                     total = 0.0j

@@ -72,7 +72,7 @@ def explicit_fim(pattern, coef, delay, spacing, subcarriers, rx_columns, tx_colu
     shaped = np.zeros((params, receive, transmit), np.complex128)
     weighted = np.zeros_like(tx_columns[0])
     for b in range(batch):
-        # D V of a D = sum of r t^H is the same sum of r (V t)^H: V is read once, not for each subcarrier.
+        # With V Hermitian, D V of a D = sum of r t^H is the sum of r (V t)^H: V is read once, not for each subcarrier.
         apply(covariance[b], tx_columns[b], weighted)
         for m in range(1, subcarriers + 1):
             omega = 2.0 * math.pi * spacing * m
