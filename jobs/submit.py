@@ -85,7 +85,7 @@ def scripts(job: JobFile, folder: Path, profile: QueueProfile, *, array: bool, c
             return Scripts(
                 batch.array_script(profile, job.name, logs, work, profile.workers),
                 "array",
-                finish=batch.driver_script(profile, job.name, logs, [*run, "none"]),
+                finish=batch.driver_script(profile, job.name, logs, [*run, "none", *options]),
             )
         return Scripts(
             batch.driver_script(profile, job.name, logs, [*run, str(folder / PROFILE_FILE), *options]),

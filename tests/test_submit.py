@@ -67,6 +67,13 @@ def test_array_and_the_job_that_waits_for_it(queue: Path, profile: SlurmProfile,
     assert "#SBATCH --array=0-1" in (folder.path / "logs" / "array.sh").read_text()
 
 
+def test_every_job_of_an_array_keeps_to_the_chunk_size(profile: SlurmProfile, tmp_path: Path) -> None:
+    """That of the cube as well, which computes what a lost task left, cut where the others cut it."""
+    made = scripts(tiny_job(), tmp_path / "run", profile, array=True, chunk=50)
+    assert made.finish is not None
+    assert all("--chunk 50" in script for script in (made.main, made.finish))
+
+
 def test_second_submission_is_refused_while_the_first_is_queued(
     queue: Path, profile: SlurmProfile, tmp_path: Path
 ) -> None:
