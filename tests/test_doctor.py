@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -230,6 +231,15 @@ def test_page_for_everybody_is_found() -> None:
         pages = network(client).pages
     assert len(pages) == 1
     assert pages[0].startswith("0.0.0.0:")
+
+
+def test_a_look_at_the_threads_starts_none() -> None:
+    """Numba whose threads have started refuses to compile under another value of the variable."""
+    code = (
+        "import os, numba; from jobs.doctor.facts import facts; facts(); "
+        "os.environ['NUMBA_NUM_THREADS'] = str(numba.config.NUMBA_NUM_THREADS + 1); numba.njit(lambda: 0)()"
+    )
+    subprocess.run([sys.executable, "-P", "-c", code], check=True)
 
 
 # ---- every verdict, from made-up facts

@@ -70,7 +70,9 @@ def _pools() -> dict[str, int]:
     import numba
     import threadpoolctl
 
-    found = {"numba": numba.get_num_threads()}
+    # As it is set: to ask Numba itself would start its threads, and from then on it refuses to compile where the
+    # variable has changed, as it does around a local cluster.
+    found = {"numba": numba.config.NUMBA_NUM_THREADS}  # type: ignore[attr-defined]
     for pool in threadpoolctl.threadpool_info():
         name = f"{pool['internal_api']} ({Path(pool['filepath']).name})"
         found[name] = max(found.get(name, 0), pool["num_threads"])
