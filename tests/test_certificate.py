@@ -235,7 +235,7 @@ def test_a_cleaned_design_has_its_own_gap_whatever_its_neighbours_needed() -> No
     def gaps(at: np.ndarray, clean: bool, tolerance: float) -> np.ndarray:
         wanted = np.ones((2, 1), bool)
         return cleaning.certified_covariances(
-            problem.arrays, np.array([0.5]), at, wanted, clean, tolerance, weighted.CLEANING
+            problem.arrays, np.array([0.5]), at, cleaning.NO_POINTS, 0, wanted, clean, tolerance, weighted.CLEANING
         )
 
     kept, dropped = gaps(x, False, 0.0)[1, 0], gaps(without, False, 0.0)[1, 0]

@@ -17,19 +17,33 @@ def _rest(x: np.ndarray, cut: float) -> np.ndarray:
     return np.asarray((vectors * (kept / kept.sum())) @ vectors.conj().T)
 
 
+def _covariances(points: np.ndarray, columns: int) -> np.ndarray:
+    """Z Z^H of points in polar form (batch, unknowns), Z_k = T_k U_k, at unit trace."""
+    head = points.shape[1] // (columns + 1)
+    t = points[:, :head].reshape(len(points), -1, 4)
+    real, imag = np.moveaxis(points[:, head:].reshape(len(points), 2, 2, -1, columns), 1, 0)
+    u = real + 1j * imag  # (batch, steering or derivative, path, column)
+    steering = t[..., 0, None] * u[:, 0]
+    derivative = t[..., 1, None] * u[:, 1] + (t[..., 2] + 1j * t[..., 3])[..., None] * u[:, 0]
+    z = np.concatenate((steering, derivative), axis=1)
+    x = z @ z.conj().swapaxes(1, 2)
+    return np.asarray(x / np.trace(x, axis1=1, axis2=2)[:, None, None])
+
+
 def test_the_lowest_rank_that_keeps_the_certificate_is_taken() -> None:
     """As the descent leaves them: with many antennas some need a trace of power, others do not."""
     scenario = Scenario(tx_antennas=1024)
     problem = build_problem(scenario, sample(scenario, DrawModel(), 5, 0, DRAWS))
     count = problem.mix.shape[1]
-    start = polar.polar_of_powers(problem.mix, weighted._balanced(problem, RHO), weighted._columns(count))
-    points, _ = weighted._descend(problem, weighted._columns(count), start, RHO, TOLERANCE)
-    x = polar.covariances_of_polar(points, count)
+    columns = weighted._columns(count)
+    start = polar.polar_of_powers(problem.mix, weighted._balanced(problem, RHO), columns)
+    points, _ = weighted._descend(problem, columns, start, RHO, TOLERANCE)
+    x = _covariances(points[:, 0], columns)[:, None]
+    wanted = np.ones((DRAWS, 1), bool)
 
     def gaps(designs: np.ndarray, clean: bool) -> np.ndarray:
-        wanted = np.ones((DRAWS, 1), bool)
         found = cleaning.certified_covariances(
-            problem.arrays, RHO, designs, wanted, clean, TOLERANCE, weighted.CLEANING
+            problem.arrays, RHO, designs, cleaning.NO_POINTS, 0, wanted, clean, TOLERANCE, weighted.CLEANING
         )
         return np.asarray(found[:, 0])
 
@@ -45,3 +59,6 @@ def test_the_lowest_rank_that_keeps_the_certificate_is_taken() -> None:
     np.testing.assert_allclose(cleaned, expected, atol=1e-9)  # eigenvectors are no better than that
     np.testing.assert_allclose(found, gaps(expected.copy(), False), rtol=0.0, atol=3e-8)
     assert (found <= TOLERANCE).all()
+    from_factors, own = weighted._from_factors(problem, RHO, TOLERANCE, wanted, points, columns)
+    np.testing.assert_allclose(from_factors, expected, atol=1e-13)
+    assert own.tobytes() == gaps(from_factors.copy(), False)[:, None].tobytes()

@@ -173,7 +173,9 @@ def _interior(
     problem: Problem, wanted: np.ndarray, clearance: float = interior.CAREFUL
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     x, evaluations = interior.interior_designs(problem.arrays, problem.apa, RHO, wanted, clearance, 0.8 * TOLERANCE)
-    gap = cleaning.certified_covariances(problem.arrays, RHO, x.copy(), wanted, True, TOLERANCE, weighted.CLEANING)
+    gap = cleaning.certified_covariances(
+        problem.arrays, RHO, x.copy(), cleaning.NO_POINTS, 0, wanted, True, TOLERANCE, weighted.CLEANING
+    )
     return x, evaluations, gap
 
 

@@ -275,7 +275,7 @@ def _custom(problem: Problem, beams: ArrayLike, rho: NDArray[np.float64]) -> Par
     bounded = (problem.bistatic.identifiable[:, None] | (rho == 0.0)) & (
         problem.monostatic.identifiable[:, None] | (rho == 1.0)
     )
-    gap = cleaning.certified_covariances(problem.arrays, rho, x, bounded, False, 0.0, 0.0)
+    gap = cleaning.certified_covariances(problem.arrays, rho, x, cleaning.NO_POINTS, 0, bounded, False, 0.0, 0.0)
     return Part(
         covariance=x,
         gap=np.where(np.isfinite(gap), gap, np.nan),

@@ -90,8 +90,8 @@ def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
     columns = _columns(count)
     start = polar.polar_of_powers(problem.mix, _balanced(problem, weights), columns)
     points, evaluations = _descend(problem, columns, start, weights, tolerance)
-    x = polar.covariances_of_polar(points, count)
-    _judge(problem, weights, tolerance, wanted, x, evaluations, Solver.LBFGS, found)
+    x, gap = _from_factors(problem, weights, tolerance, wanted, points, columns)
+    _judge(wanted, x, gap, evaluations, Solver.LBFGS, found)
     for clearance in (interior.BOLD, interior.BRISK, interior.CAREFUL):
         # For BP alone many optima lie on the edge of where f exists: too bold a step leaves it.
         left = wanted & ~(found[1] <= tolerance) & ((clearance > interior.BOLD) | (weights < 1.0))
@@ -99,7 +99,10 @@ def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
             x, evaluations = interior.interior_designs(
                 problem.arrays, problem.apa, weights, left, clearance, _MARGIN * tolerance
             )
-            _judge(problem, weights, tolerance, left, x, evaluations, Solver.INTERIOR, found)
+            gap = cleaning.certified_covariances(
+                problem.arrays, weights, x, cleaning.NO_POINTS, 0, left, True, tolerance, CLEANING
+            )
+            _judge(left, x, gap, evaluations, Solver.INTERIOR, found)
     _climb(problem, weights, tolerance, _fdb_by_clarabel, found)
     x, gap, iterations, solver = found
     return Solution(x, None, gap, iterations, solver).at(places)
@@ -119,36 +122,42 @@ def _nothing(wanted: NDArray[np.bool_], empty: NDArray[Any]) -> _Found:
 
 
 def _judge(
-    problem: Problem,
-    rho: NDArray[np.float64],
-    tolerance: float,
     wanted: NDArray[np.bool_],
     made: NDArray[Any],
+    own: NDArray[np.float64],
     evaluations: NDArray[np.int64],
     solver: Solver,
     found: _Found,
 ) -> None:
-    """Clean and certify what a rung made, covariances or powers; the better certificate wins, in place."""
+    """Take what a rung made, covariances or powers, with their own gaps, where they are better, in place."""
     designs, gap, iterations, solvers = found
     iterations[wanted] += evaluations[wanted]
     powers = made if made.ndim == 3 else np.diagonal(made, axis1=2, axis2=3)
-    there = wanted & (powers != 0.0).any(axis=-1)
-    own = _certify(problem, rho, tolerance, there, made)
-    better = there & ~(gap <= own)
+    better = wanted & (powers != 0.0).any(axis=-1) & ~(gap <= own)
     np.copyto(designs, made, where=better.reshape(better.shape + (1,) * (made.ndim - 2)))
     gap[better], solvers[better] = own[better], int(solver)
 
 
-def _certify(
-    problem: Problem, rho: NDArray[np.float64], tolerance: float, wanted: NDArray[np.bool_], made: NDArray[Any]
+def _from_factors(
+    problem: Problem,
+    rho: NDArray[np.float64],
+    tolerance: float,
+    wanted: NDArray[np.bool_],
+    points: NDArray[np.float64],
+    columns: int,
+) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+    """Cleaned covariances of factors in polar form, and their gaps."""
+    x = np.zeros((*wanted.shape, *problem.mix.shape[1:]), np.complex128)
+    return x, cleaning.certified_covariances(problem.arrays, rho, x, points, columns, wanted, True, tolerance, CLEANING)
+
+
+def _clean_powers(
+    problem: Problem, rho: NDArray[np.float64], wanted: NDArray[np.bool_], powers: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Gaps of covariances or powers, which are cleaned in place."""
-    if made.ndim == 4:
-        gaps = cleaning.certified_covariances(problem.arrays, rho, made, wanted, True, tolerance, CLEANING)
-    else:
-        made[wanted] = cleaning.clean_rows(made[wanted], CLEANING)
-        gaps = cleaning.certified_powers(problem.arrays, rho, made, wanted)
-    return gaps  # type: ignore[no-any-return]
+    """Gaps of powers, which are cleaned in place."""
+    there = wanted & (powers != 0.0).any(axis=-1)
+    powers[there] = cleaning.clean_rows(powers[there], CLEANING)
+    return cleaning.certified_powers(problem.arrays, rho, powers, there)  # type: ignore[no-any-return]
 
 
 def solve_cpa(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> Solution:
@@ -172,13 +181,14 @@ def solve_cpa(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
     wanted = _identifiable(problem, weights)
     found = _nothing(wanted, np.zeros(problem.apa.shape[1]))
     points, evaluations = _descend(problem, 0, np.sqrt(_balanced(problem, weights)), weights, tolerance)
-    _judge(problem, weights, tolerance, wanted, points**2, evaluations, Solver.LBFGS, found)
+    powers = points**2
+    _judge(wanted, powers, _clean_powers(problem, weights, wanted, powers), evaluations, Solver.LBFGS, found)
     left = wanted & ~(found[1] <= tolerance)
     if left.any():
         powers, evaluations = interiorpowers.interior_powers(
             problem.arrays, problem.apa, weights, left, _MARGIN * tolerance
         )
-        _judge(problem, weights, tolerance, left, powers, evaluations, Solver.INTERIOR, found)
+        _judge(left, powers, _clean_powers(problem, weights, left, powers), evaluations, Solver.INTERIOR, found)
     _climb(problem, weights, tolerance, _cpa_by_clarabel, found)
     powers, gap, iterations, solver = found
     return Solution(problem.covariance_of_powers(powers), powers, gap, iterations, solver).at(places)
@@ -250,8 +260,7 @@ def _fdb_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) 
     start = polar.polar_of_factors(np.concatenate((z.real.ravel(), z.imag.ravel()))[None], len(z))
     one, weight = problem.draw(draw), np.array([rho])
     points, evaluations = _descend(one, z.shape[1], start, weight, tolerance)
-    x = polar.covariances_of_polar(points, len(z))
-    gap = _certify(one, weight, tolerance, evaluations >= 0, x)
+    x, gap = _from_factors(one, weight, tolerance, evaluations >= 0, points, z.shape[1])
     return x[0, 0], float(gap[0, 0]), int(evaluations[0, 0]), Solver.CLARABEL
 
 
@@ -265,5 +274,5 @@ def _cpa_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) 
     one, weight = problem.draw(draw), np.array([rho])
     points, evaluations = _descend(one, 0, np.sqrt(mixed)[None], weight, tolerance)
     powers = points**2
-    gap = _certify(one, weight, tolerance, evaluations >= 0, powers)
+    gap = _clean_powers(one, weight, evaluations >= 0, powers)
     return powers[0, 0], float(gap[0, 0]), int(evaluations[0, 0]), Solver.CLARABEL

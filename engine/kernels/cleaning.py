@@ -9,7 +9,7 @@ computed from the cleaned design.
 import numpy as np
 
 from ..accelerate import bare, kernel, piece
-from ..lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, where_less
+from ..lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
 from .block import (
     certified,
     load_draw,
@@ -21,10 +21,12 @@ from .block import (
     weighted_crb,
 )
 from .eigen import eigen_hermitian, eigen_space, largest_hermitian
+from .polar import unfold
 
 # Directions that an optimum leaves empty keep a trace of power; the lowest rank that stays certified is taken.
 _RANK_CUTS = (1e-4, 1e-7)
 _CLOSE = 1.0 + 2e-6  # where the largest eigenvalue is to be expected, at most
+NO_POINTS = np.zeros((0, 0, 0))  # where covariances are given
 _TARGET = 0.98  # of the tolerance: what the test of a cut admits may differ from the gap by rounding
 
 
@@ -59,22 +61,72 @@ def _take(chosen, source, out):
 
 
 @bare
-def _leading(values, vectors, cut, total, out):
-    """Covariance of unit trace from the eigenvectors whose eigenvalues exceed cut * total."""
-    n = values.shape[0]
+def _from_factor(factor, columns, gram, turns, beams):
+    """The columns of a factor Z turned until they are orthogonal; their squared lengths, on the diagonal of gram."""
+    count = beams.shape[0] // 2
+    for c in range(columns):
+        for e in range(c + 1):
+            x = everywhere(0.0)
+            y = everywhere(0.0)
+            for i in range(count):
+                a = get(factor, i * columns + c, 0)
+                b = get(factor, (count + i) * columns + c, 0)
+                p = get(factor, i * columns + e, 0)
+                q = get(factor, (count + i) * columns + e, 0)
+                x += a * p + b * q
+                y += a * q - b * p
+            put(gram, x, c, e)
+            put(gram, x, e, c)
+            put(gram, -y, columns + e, c)
+            put(gram, y, columns + c, e)
+        put(gram, 0.0, columns + c, c)
+    eigen_hermitian(gram, turns, columns)
+    for i in range(count):
+        for e in range(columns):
+            x = everywhere(0.0)
+            y = everywhere(0.0)
+            for c in range(columns):
+                a = get(factor, i * columns + c, 0)
+                b = get(factor, (count + i) * columns + c, 0)
+                p = get(turns, c, e)
+                q = get(turns, columns + c, e)
+                x += a * p - b * q
+                y += a * q + b * p
+            put(beams, x, i, e)
+            put(beams, y, count + i, e)
+
+
+@bare
+def _from_covariance(x, gram, beams):
+    """Eigenvectors of a covariance, as long as the roots of the eigenvalues, which come on the diagonal of gram."""
+    count = x.shape[1]
+    _take(everywhere(1.0), x, gram)
+    eigen_hermitian(gram, beams, count)
+    for i in range(count):
+        value = get(gram, i, i)
+        length = root(where_less(0.0, value, value, 0.0))
+        for r in range(2 * count):
+            put(beams, length * get(beams, r, i), r, i)
+
+
+@bare
+def _leading(values, beams, cut, total, out):
+    """Covariance of unit trace from the orthogonal beams whose squared lengths, the values, exceed cut * total."""
+    n = beams.shape[0] // 2
     kept = everywhere(0.0)
-    for i in range(n):
+    for i in range(beams.shape[1]):
         kept += where_less(cut * total, get(values, i, i), get(values, i, i), 0.0)
+    scale = where_less(0.0, kept, 1.0 / kept, 0.0)
     for r in range(n):
         for c in range(r + 1):
             x = everywhere(0.0)
             y = everywhere(0.0)
-            for i in range(n):
-                w = where_less(cut * total, get(values, i, i), get(values, i, i) / kept, 0.0)
-                a = get(vectors, r, i)
-                b = get(vectors, n + r, i)
-                p = get(vectors, c, i)
-                q = get(vectors, n + c, i)
+            for i in range(beams.shape[1]):
+                w = where_less(cut * total, get(values, i, i), scale, 0.0)
+                a = get(beams, r, i)
+                b = get(beams, n + r, i)
+                p = get(beams, c, i)
+                q = get(beams, n + c, i)
                 x += w * (a * p + b * q)
                 y += w * (b * p - a * q)
             put(out, x, r, c)
@@ -86,30 +138,30 @@ def _leading(values, vectors, cut, total, out):
 
 
 @bare
+def _total(values):
+    total = everywhere(0.0)
+    for i in range(values.shape[1]):
+        total += get(values, i, i)
+    return total
+
+
+@bare
 def _has_between(values, low, high, wanted):
     """Whether an eigenvalue lies in (low, high] in any of the lanes that are wanted."""
     found = everywhere(0.0)
-    for i in range(values.shape[0]):
+    for i in range(values.shape[1]):
         inside = where_less(low, get(values, i, i), wanted, 0.0)
         found = where_less(high, get(values, i, i), found, found + inside)
     return largest_lane(found) > 0.0
 
 
 @piece
-def _clean(block, rho, x, eigen, vectors, slim, normal, tolerance, threshold):
+def _clean(block, rho, x, values, beams, slim, normal, tolerance, threshold):
     """Replace x by the cleaned covariance of lowest rank that keeps the certificate.
 
     Returns the objective there; its negative gradient goes to normal.
     """
-    count = block.mix.shape[0]
-    for i in range(2 * count):
-        for k in range(count):
-            put(eigen, get(x, i, k), i, k)
-    eigen_hermitian(eigen, vectors, count)
-    total = everywhere(0.0)
-    for i in range(count):
-        total += get(eigen, i, i)
-    values = eigen[:count]
+    total = _total(values)
     pending = everywhere(1.0)
     value = everywhere(np.inf)
     before = np.inf
@@ -117,9 +169,9 @@ def _clean(block, rho, x, eigen, vectors, slim, normal, tolerance, threshold):
         if not _has_between(values, cut * total, before * total, pending):
             continue  # this cut leaves what the last one left
         before = cut
-        _leading(values, vectors, cut, total, slim)
+        _leading(values, beams, cut, total, slim)
         found = _evaluate(block, rho, slim)
-        fine = certified(block, found, everywhere(1.0), count, _TARGET * tolerance)
+        fine = certified(block, found, everywhere(1.0), beams.shape[0] // 2, _TARGET * tolerance)
         fine = where_less(found, np.inf, fine, 0.0)
         fine = where_less(0.0, fine, pending, 0.0)
         _take(fine, slim, x)
@@ -128,9 +180,9 @@ def _clean(block, rho, x, eigen, vectors, slim, normal, tolerance, threshold):
         pending = where_less(0.0, fine, 0.0, pending)
         if largest_lane(pending) == 0.0:
             return value
-    _leading(values, vectors, threshold, total, slim)
+    _leading(values, beams, threshold, total, slim)
     lowest = everywhere(np.inf)
-    for i in range(count):
+    for i in range(beams.shape[1]):
         lowest = where_less(get(values, i, i), lowest, get(values, i, i), lowest)
     # Where nothing falls below the threshold x stays as it is: eigenvectors are not exact enough close to an edge.
     _take(where_less(lowest, threshold * total, pending, 0.0), slim, x)
@@ -156,16 +208,39 @@ def _items(wanted):
 
 
 @kernel
-def certified_covariances(draws, rho, x, wanted, clean, tolerance, threshold):
-    """Certified gaps of reduced covariances x (batch, rho, n, n) of unit trace, in place cleaned if `clean`.
+def certified_covariances(draws, rho, x, points, columns, wanted, clean, tolerance, threshold):
+    """Certified gaps of reduced covariances of unit trace.
 
-    wanted (batch, rho) says of which; gaps (batch, rho) are NaN elsewhere and inf where the FIM is singular.
+    Parameters
+    ----------
+    draws
+        `block.Draws` of the batch.
+    rho
+        Weights.
+    x
+        Covariances (batch, rho, n, n), in place cleaned if `clean`.
+    points, columns
+        Factors in `polar` form to make x from, (batch, rho, unknowns), and their columns; with 0 columns x is given.
+    wanted
+        Of which, (batch, rho).
+    clean
+        Whether to clean; covariances from factors always are.
+    tolerance, threshold
+        Gap that a lower rank may have; share of power below which a direction is dropped in any case.
+
+    Returns
+    -------
+    Gaps (batch, rho): NaN where none is wanted, inf where the FIM is singular.
     """
     batch, weights, count, _ = x.shape
     gaps = np.full((batch, weights), np.nan)
     block = new_block(draws, count)
-    eigen = lane_zeros(2 * count, count)
-    vectors = lane_zeros(2 * count, count)
+    width = columns if columns > 0 else count
+    gram = lane_zeros(2 * width, width)
+    turns = lane_zeros(2 * width, width)
+    beams = lane_zeros(2 * count, width)
+    point = lane_zeros(points.shape[2], 1)
+    factor = lane_zeros(2 * count * columns, 1)
     slim = lane_zeros(2 * count, count)
     normal = lane_zeros(2 * count, count)
     work = lane_zeros(2 * count, count)
@@ -181,13 +256,23 @@ def certified_covariances(draws, rho, x, wanted, clean, tolerance, threshold):
                 load_draw(block, draws, b, lane)
                 loaded[lane] = b
             weight[0, 0, lane] = rho[w]
+            if columns > 0:
+                for i in range(points.shape[2]):
+                    point[i, 0, lane] = points[b, w, i]
+                continue
             for i in range(count):
                 for k in range(count):
                     work[i, k, lane] = x[b, w, i, k].real
                     work[count + i, k, lane] = x[b, w, i, k].imag
+        if columns > 0:
+            unfold(point, columns, factor)
+            _from_factor(factor, columns, gram, turns, beams)
+            _leading(gram, beams, -1.0, _total(gram), work)
+        elif clean:
+            _from_covariance(work, gram, beams)
         value = everywhere(np.inf)
-        if clean:
-            value = _clean(block, get(weight, 0, 0), work, eigen, vectors, slim, normal, tolerance, threshold)
+        if clean or columns > 0:
+            value = _clean(block, get(weight, 0, 0), work, gram, beams, slim, normal, tolerance, threshold)
         else:
             value = _evaluate(block, get(weight, 0, 0), work)
             _take(everywhere(1.0), block.normal, normal)
@@ -195,7 +280,7 @@ def certified_covariances(draws, rho, x, wanted, clean, tolerance, threshold):
         for lane in range(used):
             b, w = items[first + lane]
             gaps[b, w] = weight[1, 0, lane]
-            if clean:
+            if clean or columns > 0:
                 for i in range(count):
                     for k in range(count):
                         x[b, w, i, k] = complex(work[i, k, lane], work[count + i, k, lane])

@@ -24,7 +24,7 @@ from .quasinewton import MEMORY, precondition, quasi_newton
 from .turning import Stiffness, head_of, new_stiffness, within_turns
 
 _ARMIJO = 1e-4
-_ROUNDING = 1e-14  # of F, which is of order one
+_BLUR = 1e-8  # differences of F that rounding may hide, with the worst of FIMs
 _MAX_EVALUATIONS = 150  # the next rung takes as long
 _MAX_FOR_BP = 60  # for BP alone optima on an edge are many, where the next rung fares better
 _MAX_SHORTENED = 20
@@ -87,16 +87,28 @@ def _evaluate(block, rho, columns, polar, vectors):
 
 
 @piece
+def _is_taken(height, vectors, state):
+    """1 in the lanes in which F fell enough; so close to the optimum that rounding hides it, the slope has to tell.
+
+    That is the approximate rule of Hager and Zhang (SIAM J. Optim. 16, 2005): the slope at the trial point along the
+    step is less steep upwards than it was downwards.
+    """
+    value, slope = get(state, _VALUE, 0), get(state, _SLOPE, 0)
+    fallen = where_less(value + _ARMIJO * get(state, _STEP, 0) * slope, height, 0.0, 1.0)
+    before_the_rise = where_less(inner(vectors.fresh, vectors.search), (2.0 * _ARMIJO - 1.0) * slope, 1.0, fallen)
+    taken = where_less(height, value + _BLUR, before_the_rise, fallen)
+    return where_less(height, np.inf, taken, 0.0)
+
+
+@piece
 def _take_step(value, power, vectors, newest, state):
-    """Accept the trial point in the lanes in which F fell enough, and note the pair of step and change there."""
+    """Accept the trial point where it may be taken, and note the pair of step and change there."""
     put(state, value * power, _HEIGHT, 0)
     for lane in range(LANES):
         size = state[_HEIGHT, 0, lane]
         state[_HEIGHT, 0, lane] = math.log(size) if size > 0.0 else np.inf
     height = get(state, _HEIGHT, 0)
-    bar = get(state, _VALUE, 0) + _ARMIJO * get(state, _STEP, 0) * get(state, _SLOPE, 0) + _ROUNDING
-    accept = where_less(bar, height, 0.0, 1.0)
-    accept = where_less(height, np.inf, accept, 0.0)
+    accept = _is_taken(height, vectors, state)
     put(state, accept, _ACCEPTED, 0)
     keep = where_less(0.0, get(state, _IS_FIRST, 0), 0.0, accept)
     bend = everywhere(0.0)
@@ -312,7 +324,7 @@ def _follow(draws, block, columns, start, grid, fine, tolerance, vectors, polar,
                 continue
             if b != before:
                 load_draw(block, draws, b, lane)
-            if afresh:
+            if afresh or rho[w] == 1.0:  # without MS the curvature is another
                 _forget(lane, vectors, state)
             low, high = places.low[lane], places.high[lane]
             extrapolate(points[b], parameter, w, low, high, start[b], lane, shares, vectors.trial)

@@ -32,8 +32,8 @@ FAILED = 1e-4  # a gap above this is no design
 WEIGHTS = np.linspace(0.0, 1.0, 21)
 _WIDE = 1024
 _WIDE_BATCH = 256
-_FRONT_BATCH = 128
 _JUDGED_WIDE = 1  # eigenvalues of a V of 1,024 antennas take a second
+_JUDGED_FRONTS = 128  # V of all weights of more draws would fill the memory
 
 SETS = {"phases": "random phases at the paper's geometry", "drops": "random drops: geometry, orientation, RCS"}
 LABELS = {
@@ -155,11 +155,11 @@ def _runs(setting: Setting, model: DrawModel, wide: bool) -> dict[str, Run]:
     draws = sample(scenario, model, setting.seed, 0, max(setting.batch, setting.draws))
     few = draws[: setting.draws]
     problem = build_problem(scenario, few)
-    batch, front = draws[: setting.batch], draws[: min(setting.batch, _FRONT_BATCH)]
+    batch = draws[: setting.batch]
     runs: dict[str, Run] = {
         "batch": lambda n: _ours(scenario, batch[:n], rho, weighted.solve_fdb, n),
         "alone": lambda n: _alone(scenario, few[:n], rho, build_problem(scenario, few[:n])),
-        "front": lambda n: _ours(scenario, front[:n], WEIGHTS, weighted.solve_fdb, n),
+        "front": lambda n: _ours(scenario, batch[:n], WEIGHTS, weighted.solve_fdb, min(n, _JUDGED_FRONTS)),
     }
     for name, baseline in CONIC.items():
         runs[name] = lambda n, b=baseline: _conic(b, problem, setting.rho, min(n, len(few)))  # type: ignore[misc]
