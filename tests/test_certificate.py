@@ -7,7 +7,7 @@ from typing import Any
 import naive
 import numpy as np
 import pytest
-from engine_cases import case_at, case_of, drop_case, drops, lose_descent, random_covariance, setup
+from engine_cases import DROPS, case_at, case_of, drop_case, drops, lose_descent, random_covariance, setup
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -179,6 +179,23 @@ def test_along_a_curve_designs_begin_near_their_optima() -> None:
     cold = weighted.solve_fdb(problem, np.array([0.5]), 1e-6)
     curve = weighted.solve_fdb(problem, np.linspace(0.0, 1.0, 21), 1e-6)
     assert curve.iterations.mean() < 0.5 * cold.iterations.mean()
+
+
+def test_rounding_does_not_stop_the_descent() -> None:
+    """Nearly singular FIMs: how much F falls close to the optimum cannot be told there, where it goes down can."""
+    scenario = Scenario()
+    problem = build_problem(scenario, sample(scenario, DROPS, 2025, 0, 1024))
+    worst = np.argsort(problem.bistatic.rounding)[-10:]
+    assert problem.bistatic.rounding[worst].min() > 5e-12
+    for draw in worst:
+        found = weighted.solve_fdb(problem.draw(int(draw)), np.linspace(0.0, 0.95, 20), 1e-6)
+        assert (found.solver == Solver.LBFGS).all()
+
+
+def test_what_was_learnt_with_ms_is_dropped_without() -> None:
+    problem = build_problem(Scenario(), sample(Scenario(), DrawModel(), 2025, 0, 64))
+    found = weighted.solve_fdb(problem, np.linspace(0.0, 1.0, 21), 1e-6)
+    assert found.iterations[:, -1].mean() < 16.0  # 17.3 with the memory of the weight before
 
 
 @pytest.mark.parametrize(("antennas", "most"), [(16, 22.0), (128, 12.0)])
