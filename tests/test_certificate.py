@@ -192,10 +192,16 @@ def test_rounding_does_not_stop_the_descent() -> None:
         assert (found.solver == Solver.LBFGS).all()
 
 
-def test_what_was_learnt_with_ms_is_dropped_without() -> None:
+def test_factors_drop_without_ms_what_they_learnt_with_it() -> None:
     problem = build_problem(Scenario(), sample(Scenario(), DrawModel(), 2025, 0, 64))
     found = weighted.solve_fdb(problem, np.linspace(0.0, 1.0, 21), 1e-6)
     assert found.iterations[:, -1].mean() < 16.0  # 17.3 with the memory of the weight before
+
+
+def test_powers_keep_without_ms_what_they_learnt_with_it() -> None:
+    problem = build_problem(Scenario(), sample(Scenario(), DROPS, 2025, 0, 256))
+    found = weighted.solve_cpa(problem, np.linspace(0.0, 1.0, 21), 1e-6)
+    assert (found.solver[:, -1] == Solver.LBFGS).mean() > 0.85  # 0.74 without it
 
 
 @pytest.mark.parametrize(("antennas", "most"), [(16, 22.0), (128, 12.0)])

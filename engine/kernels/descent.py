@@ -324,7 +324,8 @@ def _follow(draws, block, columns, start, grid, fine, tolerance, vectors, polar,
                 continue
             if b != before:
                 load_draw(block, draws, b, lane)
-            if afresh or rho[w] == 1.0:  # without MS the curvature is another
+            # Without MS the curvature along turns of U is another; roots of powers fare better with what they know.
+            if afresh or (columns > 0 and rho[w] == 1.0):
                 _forget(lane, vectors, state)
             low, high = places.low[lane], places.high[lane]
             extrapolate(points[b], parameter, w, low, high, start[b], lane, shares, vectors.trial)
