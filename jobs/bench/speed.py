@@ -32,7 +32,7 @@ FAILED = 1e-4  # a gap above this is no design
 WEIGHTS = np.linspace(0.0, 1.0, 21)
 _WIDE = 1024
 _WIDE_BATCH = 256
-_TURNS = 3  # of ours in a round, whose laps are short: a machine's speed changes within seconds
+_TURNS = 4  # of ours in a round, whose laps are short: a machine's speed changes within seconds
 _JUDGED_WIDE = 1  # eigenvalues of a V of 1,024 antennas take a second
 _JUDGED_FRONTS = 128  # V of all weights of more draws would fill the memory
 
@@ -173,7 +173,7 @@ def _runs(setting: Setting, model: DrawModel, wide: bool) -> dict[str, Run]:
 
 
 def measure(setting: Setting, progress: Progress) -> dict[str, dict[str, Tally]]:
-    """Time every method in each round on the same draws, ours thrice, then judge all designs by one certificate.
+    """Time every method in each round on the same draws, ours several times, then judge all designs by one certificate.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def measure(setting: Setting, progress: Progress) -> dict[str, dict[str, Tally]]
                             turns[method].append(runs[method](setting.batch + setting.draws))
                             advance(1)
                     for method, laps in turns.items():
-                        tallies[method].laps.append(_middle(laps))
+                        tallies[method].laps.append(_mean(laps))
             _judge(setting, model, tallies)
             out[name] = tallies
     return out
@@ -221,12 +221,15 @@ def _rotated(methods: list[str], turn: int) -> list[str]:
     return methods[first:] + methods[:first]
 
 
-def _middle(laps: list[Lap]) -> Lap:
-    """The same designs, timed several times, as one lap of median times."""
-    parts = np.median([lap.parts for lap in laps], axis=0)
+def _mean(laps: list[Lap]) -> Lap:
+    """The same designs, timed several times, as one lap.
+
+    Means, not medians: of a machine that changes between two speeds they see as much on one side as on the other.
+    """
+    parts = np.mean([lap.parts for lap in laps], axis=0)
     return replace(
         laps[0],
-        seconds=[float(value) for value in np.median([lap.seconds for lap in laps], axis=0)],
+        seconds=[float(value) for value in np.mean([lap.seconds for lap in laps], axis=0)],
         parts=[(float(build), float(compiling), float(solving)) for build, compiling, solving in parts],
     )
 
