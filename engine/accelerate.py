@@ -2,8 +2,8 @@
 
 Kernels are plain ``njit`` loops: no parallel loops (workers are processes, one thread each), no Python
 objects, no GIL. Numba's on-disk cache does not notice an edit in another file than the function's own, so
-its folder is named by a hash of every engine source and the versions that shape the machine code. The cache
-holds pickles: the folder is private to the user.
+its folder is named by a hash of every source that kernels are made of and the versions that shape the machine
+code. The cache holds pickles: the folder is private to the user.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import os
 import platform
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,16 @@ import numpy as np
 
 from .kernelfiles import KernelFiles
 
+_ROOT = Path(__file__).parent
+# All that kernels import (a test holds them to it): an edit anywhere else needs no compilation.
+_KERNEL_SOURCES = ("accelerate.py", "kernelfiles.py", "lanes.py", "kernels/**/*.py")
 
-def source_hash() -> str:
-    """Hash of every source file of the engine, by path and content (hex, 64 digits)."""
-    root = Path(__file__).parent
+
+def source_hash(patterns: Iterable[str] = ("**/*.py",)) -> str:
+    """Hash of the engine's source files, all or those of some patterns, by path and content (hex, 64 digits)."""
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted({path for pattern in patterns for path in _ROOT.glob(pattern)}):
+        digest.update(path.relative_to(_ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
@@ -44,7 +47,15 @@ def _private_folder(path: Path) -> Path:
 
 def cache_folder() -> Path:
     """Private, node-local folder of the compiled kernels for exactly these sources and versions."""
-    key = "|".join((source_hash(), numba.__version__, llvmlite.__version__, np.__version__, platform.python_version()))
+    key = "|".join(
+        (
+            source_hash(_KERNEL_SOURCES),
+            numba.__version__,
+            llvmlite.__version__,
+            np.__version__,
+            platform.python_version(),
+        )
+    )
     base = os.environ.get("NUMBA_CACHE_DIR")
     root = Path(base) if base else _private_folder(Path(tempfile.gettempdir()) / f"crbatch-{os.getuid()}")
     return _private_folder(root / f"crbatch-{hashlib.sha256(key.encode()).hexdigest()[:16]}")
