@@ -1,4 +1,9 @@
-"""Cramer-Rao bounds (8), (10) from position-domain FIMs, and the equivalent FIM (14)."""
+"""Cramer-Rao bounds (8), (10) from position-domain FIMs or from a link, and the equivalent FIM (14).
+
+What is unidentifiable knows no scale: a bound is infinite where rounding leaves nothing of it. The FIM of a large cell
+may have a condition number of 1e16 and good bounds, as its axes are not those of its ellipses; one of a target that
+nobody can tell from the line of sight has none, whatever its size.
+"""
 
 from dataclasses import dataclass
 
@@ -6,12 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import EngineError
+from .fisher import FimPath, channel_fim
 from .kernels import bounds
+from .links import Link, bistatic_parameters
 
-# The one rule for "unidentifiable": the smallest eigenvalue of the unit-diagonal position FIM is below this...
-SMALLEST_EIGENVALUE = 1e-13
-# ...or a position is not known to within 1000 km. (A target on the axis of the BS array passes the first test.)
-LARGEST_BOUND_M2 = 1e12
+# The one rule for "unidentifiable": the relative rounding to expect of a bound is this or more...
+LOST = 1e-2
+# ...or, at a design whose draw is identifiable, it is this many times as large as under equal powers.
+SINGULAR = 1e13
 
 
 @dataclass(frozen=True)
@@ -50,13 +57,8 @@ class MonostaticBounds:
     targets: NDArray[np.float64]
 
 
-def finite_position(bound: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Bounds of positions (m2) with everything above 1000 km, and NaN, as inf."""
-    return np.where(bound <= LARGEST_BOUND_M2, bound, np.inf)
-
-
 def _pairs(diagonal: NDArray[np.float64]) -> NDArray[np.float64]:
-    return finite_position(diagonal[..., ::2] + diagonal[..., 1::2])
+    return diagonal[..., ::2] + diagonal[..., 1::2]
 
 
 def bistatic_from_diagonal(diagonal: NDArray[np.float64]) -> BistaticBounds:
@@ -75,7 +77,7 @@ def monostatic_from_diagonal(diagonal: NDArray[np.float64]) -> MonostaticBounds:
     total = np.zeros(targets.shape[:-1])
     for k in range(targets.shape[-1]):  # in this order, whatever the memory layout
         total = total + targets[..., k]
-    return MonostaticBounds(position=finite_position(total), targets=targets)
+    return MonostaticBounds(position=total, targets=targets)
 
 
 def _checked(fim: ArrayLike, paths_from: int, per_path: int) -> tuple[NDArray[np.float64], int]:
@@ -102,7 +104,8 @@ def bistatic_bounds(fim: ArrayLike) -> BistaticBounds:
     Returns
     -------
     BistaticBounds
-        inf where the smallest unit-diagonal eigenvalue is below 1e-13 or a position bound above 1000 km.
+        inf where rounding leaves nothing of a bound. A FIM holds fewer digits than the link that it comes from, as its
+        entries are rounded; in cells of several km at small bandwidths `link_bounds` is the better way.
 
     Raises
     ------
@@ -110,7 +113,7 @@ def bistatic_bounds(fim: ArrayLike) -> BistaticBounds:
         If the shape is not that of BP's FIMs.
     """
     j, targets = _checked(fim, 6, 4)
-    diagonal, _ = bounds.inverse_diagonal(j, SMALLEST_EIGENVALUE)
+    diagonal = bounds.inverse_diagonal(j, LOST)
     return bistatic_from_diagonal(diagonal[:, : 2 * targets + 4])
 
 
@@ -128,7 +131,8 @@ def monostatic_bounds(fim: ArrayLike) -> MonostaticBounds:
     Returns
     -------
     MonostaticBounds
-        inf where the smallest unit-diagonal eigenvalue is below 1e-13 or a position bound above 1000 km.
+        inf where rounding leaves nothing of a bound. A FIM holds fewer digits than the link that it comes from, as its
+        entries are rounded; in cells of several km at small bandwidths `link_bounds` is the better way.
 
     Raises
     ------
@@ -136,8 +140,40 @@ def monostatic_bounds(fim: ArrayLike) -> MonostaticBounds:
         If the shape is not that of MS's FIMs.
     """
     j, targets = _checked(fim, 4, 4)
-    diagonal, _ = bounds.inverse_diagonal(j, SMALLEST_EIGENVALUE)
+    diagonal = bounds.inverse_diagonal(j, LOST)
     return monostatic_from_diagonal(diagonal[:, : 2 * targets + 2])
+
+
+def link_bounds(link: Link, covariance: ArrayLike, path: FimPath = "separable") -> BistaticBounds | MonostaticBounds:
+    """Bounds of a link for a covariance, from the FIM (6) of its angles, delays and gains.
+
+    That of positions is never formed, but a triangular root of it (QR), which costs digits by the square root of its
+    condition number only: right also in cells so large that `position_fim` has no digit left in some direction.
+
+    Parameters
+    ----------
+    link
+        A bistatic or monostatic link.
+    covariance
+        V, (M_T, M_T) or (batch, M_T, M_T), W.
+    path
+        Closed form or explicit sum.
+
+    Returns
+    -------
+    BistaticBounds or MonostaticBounds
+        (batch,); inf where rounding leaves nothing of a bound.
+
+    Raises
+    ------
+    EngineError
+        If the covariance does not fit the link.
+    """
+    diagonal = bounds.bounds_of_channel_fims(channel_fim(link, covariance, path), link.jacobian, LOST)
+    paths = link.paths
+    if link.parameters == bistatic_parameters(paths):
+        return bistatic_from_diagonal(diagonal[:, : 2 * paths + 2])
+    return monostatic_from_diagonal(diagonal[:, : 2 * paths])
 
 
 def equivalent_fim(fim: ArrayLike, keep: int) -> NDArray[np.float64]:

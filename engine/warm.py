@@ -5,7 +5,7 @@ import numpy as np
 from .beamforming import weighted
 from .beamforming.problem import build_problem
 from .draws import fixed_draw
-from .kernels import bounds, cleaning, curve, descent, interior, interiorpowers, mismatch, polar
+from .kernels import bounds, cleaning, curve, descent, extremes, interior, interiorpowers, mismatch, polar
 from .kernels.block import Draws, LinkArrays
 from .scenario import Scenario
 
@@ -30,8 +30,17 @@ def compile_solvers() -> None:
     curve.balanced_powers(draws, powers, rho, nobody, nobody)
     bounds.design_bounds(draws, x, np.ones((2, 1, 4)), 1.0)
     bounds.ranks_of(x, weighted.CLEANING)
-    none, ranks = x[:0, 0], np.zeros(0, np.int64)
-    mismatch.covariances_of(mismatch.mix_factors(none, none, none, ranks, rho, mismatch.SQRT))
+    settled = x[:, :1].repeat(2, axis=1)
+    nobody_of_two = np.zeros((1, 2), np.bool_)
+    extremes.settled_covariances(draws, np.array([1.0, 0.0]), settled, nobody_of_two, 1.0)
+    found = extremes.covariance_slopes(draws, rho, x, unwanted)
+    extremes.power_slopes(draws, rho, powers[:, None].copy(), unwanted)
+    roots = mismatch.factors_of(settled, np.zeros((1, 1, 2), np.complex128), np.array([2]), mismatch.SQRT)
+    one = np.ascontiguousarray(roots[:, 0])
+    mixed, norms = mismatch.mixed_factors(one, mismatch.turned_onto(one, one, np.array([2])), rho)
+    mismatch.factor_changes(mixed, norms, found, one, one, rho)
+    mismatch.covariance_changes(found, one, one, rho)
+    mismatch.covariances_of(mixed)
 
 
 def compile_setup() -> None:
@@ -40,6 +49,7 @@ def compile_setup() -> None:
     rho, nobody = np.array([0.5]), np.zeros((1, 1), np.bool_)
     interior.interior_designs(problem.arrays, problem.apa, rho, nobody, interior.BOLD, 1e-6)
     interiorpowers.interior_powers(problem.arrays, problem.apa, rho, nobody, 1e-6)
+    interiorpowers.refined_powers(problem.arrays, rho, problem.apa[:, None].copy(), nobody)
     problem.covariance_of_powers(problem.apa[:, None])
 
 

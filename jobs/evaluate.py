@@ -32,6 +32,7 @@ _DESIGN_ARRAYS = (
     "rank",
     "iterations",
     "solver",
+    "mix_error",
 )
 # Draws that are designed together: their whitened problems stay in memory, about 0.2 MB a draw for three targets.
 _BATCH = 128

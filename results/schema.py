@@ -91,6 +91,13 @@ VARIABLES: dict[str, Variable] = {
     ),
     "solver": Variable(_DESIGN, "i1", "1", "solver that the design comes from", flags=SOLVER_FLAGS),
     "recovery_loss": Variable(_DESIGN, "f8", "1", "relative loss of the recovered beamformer W", "f(W W^H) / f(V) - 1"),
+    "mix_error": Variable(
+        _DESIGN,
+        "f8",
+        "1",
+        "upper bound on the relative error that the extremes leave in a mix's objective",
+        "of (16), (19); at rho = 0 and 1 the gap of the extreme itself; NaN for what is no mix",
+    ),
     "phase_bistatic": Variable(("draw", "path"), "f8", "rad", "phase of the bistatic path gain", "(3)"),
     "phase_monostatic": Variable(("draw", "path"), "f8", "rad", "phase of the monostatic path gain", "(5)"),
     "ue_position": Variable(("draw", "xy"), "f8", "m", "position of the UE"),

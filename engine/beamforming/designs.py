@@ -36,6 +36,8 @@ class Designs:
         Certified relative gap; NaN where the scheme optimises nothing.
     status, solver, iterations, rank
         See `Status`, `Solver`; -1 where not applicable.
+    mix_error
+        Upper bound on the relative error that the extremes leave in a mix's objective; NaN for what is no mix.
     """
 
     problem: Problem
@@ -56,6 +58,7 @@ class Designs:
     solver: NDArray[np.int64]
     iterations: NDArray[np.int64]
     rank: NDArray[np.int64]
+    mix_error: NDArray[np.float64]
 
     def index(self, scheme: str, rho: float) -> tuple[int, int]:
         """Places of a scheme and a weight on the axes.

@@ -20,6 +20,7 @@ from ..status import Solver, Status
 from . import schemes as per_draw
 from .designs import Designs
 from .mismatch import mix_covariances
+from .mixes import extreme_gap, extremes_certified
 from .problem import Problem, build_problem
 from .schemes import WbfFactor
 from .weighted import CLEANING
@@ -46,8 +47,8 @@ class SharedDesigns:
     gap
         Certified relative gap of the problem that the design solves, the nominal or the average one; NaN where the
         scheme optimises nothing.
-    status, rank, iterations, solver
-        As in `Designs`.
+    status, rank, iterations, solver, mix_error
+        As in `Designs`; the error of a mix is not known (NaN) for the average of training draws.
     training
         How many training draws count: those that are identifiable; 1 for nominal designs.
     """
@@ -60,6 +61,7 @@ class SharedDesigns:
     rank: NDArray[np.int64]
     iterations: NDArray[np.int64]
     solver: NDArray[np.int64]
+    mix_error: NDArray[np.float64]
     training: int
 
 
@@ -101,6 +103,7 @@ def nominal_designs(
         found.rank[0],
         found.iterations[0],
         found.solver[0],
+        found.mix_error[0],
         1,
     )
 
@@ -162,6 +165,7 @@ def average_designs(
         rank,
         np.stack([part.iterations for part in parts]),
         np.stack([part.solver for part in parts]),
+        np.full((len(names), weights.size), np.nan),
         int((mean.weights > 0.0).all(axis=0).sum()),
     )
 
@@ -200,6 +204,7 @@ def evaluate_shared(scenario: Scenario, draws: Draws, shared: SharedDesigns, *, 
                 closed_form=bool((shared.status[s] == Status.CLOSED_FORM).any()),
                 iterations=np.tile(shared.iterations[s], (batch, 1)),
                 solver=np.tile(shared.solver[s], (batch, 1)),
+                mix_error=np.tile(shared.mix_error[s], (batch, 1)),
             )
         )
     found = per_draw.with_bounds(problem, shared.schemes, shared.rho, parts, gap_tolerance)
@@ -375,8 +380,8 @@ class _Mean:
             status = np.where(gap <= tolerance, Status.CERTIFIED, Status.UNCERTIFIED)
             return _Part(optima.y[own], gap, status, spent, np.where(spent >= 0, int(Solver.LBFGS), none))
         extremes = optima.gap[[-1, 0]][None]
-        fine = per_draw.extremes_certified(extremes, rho, tolerance)[0]
-        gap = per_draw.extreme_gap(extremes, rho)[0]
+        fine = extremes_certified(extremes, rho, tolerance)[0]
+        gap = extreme_gap(extremes, rho)[0]
         status = np.where(fine, Status.CLOSED_FORM, Status.UNCERTIFIED)
         return _Part(self._mixed(name, optima, rho, wbf_factor), gap, status, nothing, none)
 
@@ -399,10 +404,14 @@ class _Mean:
                 f"{name} mixes average beamformers of {size} columns, but there are only {slots} slots; "
                 f"use slots >= {size} or leave the scheme out"
             )
-        kind = mismatch.EIGEN if wbf_factor == "eigen" else mismatch.SQRT
-        kind = mismatch.ALIGNED if name == "fdb-wbf-aligned" else kind
-        factors = mismatch.mix_factors(y_bp[None], y_ms[None], self.basis[None], np.array([size]), rho, kind)
-        return mismatch.covariances_of(factors)[0]  # type: ignore[no-any-return]
+        eigen = wbf_factor == "eigen" and name == "fdb-wbf"
+        rank = np.array([size])
+        roots = mismatch.EIGEN if eigen else mismatch.SQRT
+        w = mismatch.factors_of(np.stack((y_bp, y_ms))[None], self.basis[None], rank, roots)
+        w_bp, w_ms = np.ascontiguousarray(w[:, 0]), np.ascontiguousarray(w[:, 1])
+        if name == "fdb-wbf-aligned":
+            w_ms = mismatch.turned_onto(w_bp, w_ms, rank)
+        return mismatch.covariances_of(mismatch.mixed_factors(w_bp, w_ms, rho)[0])[0]  # type: ignore[no-any-return]
 
 
 def _scales(at_apa: NDArray[np.float64]) -> NDArray[np.float64]:

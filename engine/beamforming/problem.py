@@ -1,13 +1,13 @@
 """The design problem (12) of a batch of draws, reduced to span(B), ready for the solvers."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..channel import Channel, channel_of
-from ..crb import LARGEST_BOUND_M2, SMALLEST_EIGENVALUE
+from ..crb import LOST, SINGULAR
 from ..draws import Draws
 from ..fisher import separable_fim
 from ..kernels import apa, block, bounds, geometry, products, reduced, steering, structure
@@ -28,13 +28,14 @@ class LinkState:
     Attributes
     ----------
     smallest_eigenvalue
-        Of the unit-diagonal position FIM, (batch,).
+        Of the unit-diagonal position FIM, (batch,); it says how elongated a cell is, and decides nothing.
     rounding
-        Relative rounding error to expect in bounds and gaps, (batch,).
-    bounds
-        Bounds of all position parameters at the APA point, (batch, parameters); m2, rad2, s2.
-    regular, identifiable
-        Whether the position FIM is regular, and whether it also bounds every position to within 1000 km, (batch,).
+        Relative rounding error to expect in gaps, (batch,).
+    bounds, blur
+        Bounds of all position parameters at the APA point and their own relative rounding, (batch, parameters); m2,
+        rad2, s2.
+    crb_blur
+        Relative rounding of the link's CRB, (batch,).
     bound_rows
         How many leading position parameters the CRB adds up.
     """
@@ -42,20 +43,25 @@ class LinkState:
     smallest_eigenvalue: NDArray[np.float64]
     rounding: NDArray[np.float64]
     bounds: NDArray[np.float64]
-    regular: NDArray[np.bool_]
-    identifiable: NDArray[np.bool_]
+    blur: NDArray[np.float64]
+    crb_blur: NDArray[np.float64]
     bound_rows: int
+
+    @property
+    def identifiable(self) -> NDArray[np.bool_]:
+        """Whether rounding leaves anything of the CRB, (batch,); comparisons are False for NaN."""
+        return self.crb_blur < LOST
+
+    @property
+    def bounded(self) -> NDArray[np.bool_]:
+        """Whether rounding leaves anything of each bound, (batch, parameters): others may where the CRB is lost."""
+        wanted = np.arange(self.blur.shape[1]) < self.bound_rows
+        return (self.blur < LOST) | (wanted & self.identifiable[:, None])
 
     def cut(self, part: slice) -> "LinkState":
         """The same of some draws."""
-        return LinkState(
-            self.smallest_eigenvalue[part],
-            self.rounding[part],
-            self.bounds[part],
-            self.regular[part],
-            self.identifiable[part],
-            self.bound_rows,
-        )
+        arrays = {field.name: getattr(self, field.name)[part] for field in fields(self) if field.name != "bound_rows"}
+        return LinkState(bound_rows=self.bound_rows, **arrays)
 
 
 @dataclass(frozen=True)
@@ -65,10 +71,10 @@ class DenseLink:
     Attributes
     ----------
     factor
-        Rows that turn a whitened inverse into bounds, (p, p).
+        Rows that turn a whitened inverse into bounds at unit scale (`Problem.scale`), (p, p).
     covariance_map, power_map
         Whitened FIM from the coordinates of S, (4(K+1)^2, p(p+1)/2), or from codeword powers,
-        (2(K+1), p(p+1)/2), at unit power P_m.
+        (2(K+1), p(p+1)/2), at unit power.
     bound_rows
         How many leading position parameters the CRB adds up.
     """
@@ -92,7 +98,7 @@ class Problem:
     scenario, draws, channel
         What is fixed, what was drawn, and what follows of angles, delays and gains.
     arrays
-        The draws' FIMs as the solvers take them, `kernels.block.Draws`.
+        The draws' FIMs as the solvers take them, `kernels.block.Draws`, at unit power and noise: see `scale`.
     rank
         Dimension of span(B), (batch,).
     apa
@@ -114,6 +120,11 @@ class Problem:
     def power(self) -> float:
         """P_m = P / M, W."""
         return self.scenario.power_per_subcarrier_w
+
+    @property
+    def scale(self) -> float:
+        """2 N P_m / sigma^2, by which `arrays` are too small: designs do not depend on it, bounds go with 1 / scale."""
+        return noise_scale(self.scenario) * self.power
 
     @property
     def mix(self) -> NDArray[np.float64]:
@@ -165,16 +176,18 @@ class Problem:
         Returns
         -------
         tuple of numpy.ndarray
-            (batch, design, 2K+4) of BP and (batch, design, 2K+2) of MS; m2, rad2, s2. Those of a link are infinite
-            where its FIM is not regular at the APA point, or not at x. MS has two entries for each position, across
-            and along the line of sight.
+            (batch, design, 2K+4) of BP and (batch, design, 2K+2) of MS; m2, rad2, s2. A bound is infinite where
+            rounding leaves nothing of it at the APA point, or where the FIM is singular at x. MS has two entries for
+            each position, across and along the line of sight.
         """
         links = self.bistatic, self.monostatic
         reference = np.zeros((2, *links[0].bounds.shape))
         for link, rows in zip(links, reference, strict=True):
-            rows[:, : link.bounds.shape[1]] = link.bounds
-        found = bounds.design_bounds(self.arrays, np.ascontiguousarray(x), reference, 1.0 / SMALLEST_EIGENVALUE)
-        bp, ms = (np.where(link.regular[:, None, None], rows, np.inf) for link, rows in zip(links, found, strict=True))
+            rows[:, : link.bounds.shape[1]] = self.scale * link.bounds
+        found = bounds.design_bounds(self.arrays, np.ascontiguousarray(x), reference, SINGULAR)
+        bp, ms = (
+            np.where(link.bounded[:, None], rows / self.scale, np.inf) for link, rows in zip(links, found, strict=True)
+        )
         across_and_along = ms.reshape(*ms.shape[:2], 2, -1)
         return bp, np.swapaxes(across_and_along, 2, 3).reshape(ms.shape)
 
@@ -182,8 +195,13 @@ class Problem:
         """Both links of one draw as linear maps: an independent and slower way to the same numbers."""
         one = self.draws[draw : draw + 1]
         channel = channel_of(self.scenario, one)
-        links = bistatic_link(self.scenario, one, channel), monostatic_link(self.scenario, one, channel)
-        return self._dense(links[0], draw, 2), self._dense(links[1], draw, 2 * links[1].paths)
+        # At unit scale, like the arrays: what comes of it does not depend on power and noise.
+        links = (
+            replace(link, scale=1.0)
+            for link in (bistatic_link(self.scenario, one, channel), monostatic_link(self.scenario, one, channel))
+        )
+        bistatic, monostatic = links
+        return self._dense(bistatic, draw, 2), self._dense(monostatic, draw, 2 * monostatic.paths)
 
     def _dense(self, link: Link, draw: int, bound_rows: int) -> DenseLink:
         gram = steering.real_gram(link.tx_columns)
@@ -194,8 +212,8 @@ class Problem:
             link.sums[0],
             link.rx_gram[0],
             link.jacobian[0],
-            link.scale * self.power,
-            separable_fim(link, self.power * at_apa)[0],
+            link.scale,
+            separable_fim(link, at_apa)[0],
             gram[0],
         )
         factor, covariance_map, power_map = maps
@@ -244,14 +262,16 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
     arrays = block.Draws(bistatic, monostatic, mix, gram, *couplings)
     bs = np.asarray(scenario.bs_position_m, dtype=float)
     middle = np.pi * scenario.subcarrier_spacing_hz * (scenario.subcarriers + 1)
-    smallest, rounding, found = apa.at_apa(
+    smallest, rounding, found, blur = apa.at_apa(
         arrays,
         apa_powers,
         geometry.bistatic_positions(bs, SPEED_OF_LIGHT, draws.ue_position, draws.target_position),
         geometry.monostatic_positions(bs, draws.ue_position, draws.target_position),
         (middle, middle / (0.5 * SPEED_OF_LIGHT)),
+        geometry.derivative_doubts(bs, draws.ue_position, draws.target_position, channel.aod, channel.aoa),
     )
     paths = channel.aod.shape[1]
+    found /= noise_scale(scenario) * scenario.power_per_subcarrier_w
     return Problem(
         scenario=scenario,
         draws=draws,
@@ -259,19 +279,15 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
         arrays=arrays,
         rank=rank,
         apa=apa_powers,
-        bistatic=_state(smallest[0], rounding[0], found[0], 2),
-        monostatic=_state(smallest[1], rounding[1], found[1, :, : 2 * paths], 2 * paths),
+        bistatic=_state(smallest[0], rounding[0], found[0], blur[0], 2),
+        monostatic=_state(smallest[1], rounding[1], found[1, :, : 2 * paths], blur[1, :, : 2 * paths], 2 * paths),
     )
 
 
 def _links(scenario: Scenario, channel: Channel) -> tuple[NDArray[np.float64], block.LinkArrays, block.LinkArrays]:
     """Gram matrix of the transmit columns, and both links before BP is whitened."""
     batch, paths = channel.aod.shape
-    grid = (
-        2.0 * np.pi * scenario.subcarrier_spacing_hz,
-        scenario.subcarriers,
-        noise_scale(scenario) * scenario.power_per_subcarrier_w,
-    )
+    grid = 2.0 * np.pi * scenario.subcarrier_spacing_hz, scenario.subcarriers
     tx = scenario.tx_antennas
     natural = np.ones((batch, 2, paths))  # radians and seconds
     gram, weights, phasor = structure.link_structure(
@@ -308,11 +324,16 @@ def _cut(link: block.LinkArrays, part: slice) -> block.LinkArrays:
 
 
 def _state(
-    smallest: NDArray[np.float64], rounding: NDArray[np.float64], at_apa: NDArray[np.float64], rows: int
+    smallest: NDArray[np.float64],
+    rounding: NDArray[np.float64],
+    at_apa: NDArray[np.float64],
+    blur: NDArray[np.float64],
+    rows: int,
 ) -> LinkState:
-    """Apply the one rule for "unidentifiable"; comparisons are False for NaN."""
-    total = np.zeros(smallest.size)
+    """Sum up the bounds that make the CRB, and what rounding leaves of them."""
+    total, blurred = np.zeros(smallest.size), np.zeros(smallest.size)
     for row in range(rows):
         total = total + at_apa[:, row]
-    regular = (smallest >= SMALLEST_EIGENVALUE) & (total < np.inf)
-    return LinkState(smallest, rounding, at_apa, regular, regular & (total <= LARGEST_BOUND_M2), rows)
+        blurred = blurred + blur[:, row] * at_apa[:, row]
+    crb_blur = np.divide(blurred, total, out=np.full_like(total, np.inf), where=total < np.inf)
+    return LinkState(smallest, rounding, at_apa, blur, crb_blur, rows)

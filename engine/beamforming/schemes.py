@@ -13,12 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from ..crb import bistatic_from_diagonal, monostatic_from_diagonal
 from ..draws import Draws, fixed_draw
 from ..errors import DesignError
-from ..kernels import bounds, cleaning, mismatch
+from ..kernels import bounds, cleaning
 from ..scenario import Scenario
 from ..status import Solver, Status
 from . import weighted
 from .custom import custom_covariances
 from .designs import Designs
+from .mixes import LARGEST_ERROR, Mix, Mixer
 from .problem import Problem, build_problem
 from .weighted import Solution
 
@@ -42,12 +43,13 @@ class Part:
 
     covariance: NDArray[np.complex128]
     gap: NDArray[np.float64]
-    inherited: NDArray[np.bool_]  # every optimum that this design rests on is certified
+    inherited: NDArray[np.bool_]  # every optimum that this design rests on is as exact as it has to be
     closed_form: bool
     factor: NDArray[np.complex128] | None = None
     powers: NDArray[np.float64] | None = None
     iterations: NDArray[np.int64] | None = None
     solver: NDArray[np.int64] | None = None
+    mix_error: NDArray[np.float64] | None = None
 
 
 def check_slots(scenario: Scenario, schemes: Sequence[str]) -> None:
@@ -103,8 +105,8 @@ def design(
     Returns
     -------
     Designs
-        A draw's values do not depend on the batch or the other schemes, and on the other weights only within the
-        tolerance.
+        A draw's values do not depend on the batch, the other schemes, power or noise (but as bounds do), and on the
+        other weights only within the tolerance.
 
     Raises
     ------
@@ -141,14 +143,9 @@ def _all_schemes(
     wbf_factor: WbfFactor,
     custom: ArrayLike | None,
 ) -> list[Part]:
-    # Always with both extremes, whatever is asked for: no scheme changes the bits of another.
-    grid = np.union1d(rho, (0.0, 1.0))
-    extremes, own = [grid.size - 1, 0], np.searchsorted(grid, rho)
-    fdb = cpa = None
-    if any(name.startswith("fdb") for name in names):
-        fdb = weighted.solve_fdb(problem, grid, tolerance)
-    if any(name.startswith("cpa") for name in names):
-        cpa = weighted.solve_cpa(problem, grid, tolerance)
+    fdb = weighted.solve_fdb(problem, rho, tolerance) if "fdb-wcrb" in names else None
+    cpa = weighted.solve_cpa(problem, rho, tolerance) if "cpa-wcrb" in names else None
+    mixer = Mixer(problem, rho, tolerance)
     parts = []
     for name in names:
         if name == "apa":
@@ -158,16 +155,12 @@ def _all_schemes(
             parts.append(_custom(problem, custom, rho))
         elif name == "fdb-wcrb":
             assert fdb is not None
-            parts.append(_optimum(fdb.at(own), tolerance))
+            parts.append(_optimum(fdb, tolerance))
         elif name == "cpa-wcrb":
             assert cpa is not None
-            parts.append(_optimum(cpa.at(own), tolerance))
-        elif name.startswith("fdb"):
-            assert fdb is not None
-            parts.append(_fdb_mismatch(problem, name, fdb.at(extremes), rho, tolerance, wbf_factor))
+            parts.append(_optimum(cpa, tolerance))
         else:
-            assert cpa is not None
-            parts.append(_cpa_mismatch(problem, name, cpa.at(extremes), rho, tolerance))
+            parts.append(_mixed(mixer.mix(name, eigen=wbf_factor == "eigen" and name == "fdb-wbf")))
     return parts
 
 
@@ -183,78 +176,15 @@ def _optimum(solution: Solution, tolerance: float) -> Part:
     )
 
 
-def extreme_gap(gap: NDArray[np.float64], rho: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Gap of a closed form: at rho = 1 and rho = 0 it is the extreme itself, elsewhere it optimises nothing."""
-    bp, ms = gap[:, :1], gap[:, 1:]
-    return np.where(rho == 1.0, bp, np.where(rho == 0.0, ms, np.nan))
-
-
-def extremes_certified(gap: NDArray[np.float64], rho: NDArray[np.float64], tolerance: float) -> NDArray[np.bool_]:
-    """Whether the extremes of non-zero weight are certified, (draw, rho)."""
-    bp, ms = gap[:, :1] <= tolerance, gap[:, 1:] <= tolerance
-    certified: NDArray[np.bool_] = (bp | (rho == 0.0)) & (ms | (rho == 1.0))
-    return certified
-
-
-def _extremes_exist(extremes: Solution, rho: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether there are extremes of non-zero weight to be mixed, (draw, rho)."""
-    bp, ms = ~np.isnan(extremes.gap[:, :1]), ~np.isnan(extremes.gap[:, 1:])
-    exist: NDArray[np.bool_] = (bp | (rho == 0.0)) & (ms | (rho == 1.0))
-    return exist
-
-
-def _fdb_mismatch(
-    problem: Problem,
-    name: str,
-    extremes: Solution,
-    rho: NDArray[np.float64],
-    tolerance: float,
-    wbf_factor: WbfFactor,
-) -> Part:
-    x_bp = np.ascontiguousarray(extremes.covariance[:, 0])
-    x_ms = np.ascontiguousarray(extremes.covariance[:, 1])
-    factor = None
-    if name == "fdb-wvm":
-        weight = rho[None, :, None, None]
-        covariance = weight * x_bp[:, None] + (1.0 - weight) * x_ms[:, None]
-    else:
-        kind = mismatch.EIGEN if wbf_factor == "eigen" else mismatch.SQRT
-        if name == "fdb-wbf-aligned":
-            kind = mismatch.ALIGNED
-        factor = mismatch.mix_factors(x_bp, x_ms, problem.basis, problem.rank, rho, kind)
-        covariance = mismatch.covariances_of(factor)
+def _mixed(mix: Mix) -> Part:
     return Part(
-        covariance=np.where(_extremes_exist(extremes, rho)[..., None, None], covariance, 0.0),
-        gap=extreme_gap(extremes.gap, rho),
-        inherited=extremes_certified(extremes.gap, rho, tolerance),
+        covariance=mix.covariance,
+        gap=mix.gap,
+        inherited=mix.certified & (mix.error <= LARGEST_ERROR),
         closed_form=True,
-        factor=factor,
-    )
-
-
-def _cpa_mismatch(problem: Problem, name: str, extremes: Solution, rho: NDArray[np.float64], tolerance: float) -> Part:
-    assert extremes.powers is not None
-    p_bp, p_ms = extremes.powers[:, :1], extremes.powers[:, 1:]
-    weight = rho[None, :, None]
-    factor = None
-    if name == "cpa-wvm":
-        powers = weight * p_bp + (1.0 - weight) * p_ms
-    else:  # the codewords' amplitudes mix: W = U diag(sqrt p)
-        amplitude = weight * np.sqrt(p_bp) + (1.0 - weight) * np.sqrt(p_ms)
-        powers = amplitude**2
-        total = np.zeros(powers.shape[:2])
-        for i in range(powers.shape[2]):
-            total = total + powers[:, :, i]
-        powers = np.divide(powers, total[..., None], out=np.zeros_like(powers), where=total[..., None] > 0.0)
-        factor = problem.mix[:, None] * np.sqrt(powers)[:, :, None, :].astype(complex)
-    powers = np.where(_extremes_exist(extremes, rho)[..., None], powers, 0.0)
-    return Part(
-        covariance=problem.covariance_of_powers(powers),
-        gap=extreme_gap(extremes.gap, rho),
-        inherited=extremes_certified(extremes.gap, rho, tolerance),
-        closed_form=True,
-        factor=factor,
-        powers=powers,
+        factor=mix.factor,
+        powers=mix.powers,
+        mix_error=mix.error,
     )
 
 
@@ -337,6 +267,7 @@ def with_bounds(
         solver=np.stack([np.full_like(nothing, Solver.NONE) if p.solver is None else p.solver for p in parts], axis=1),
         iterations=np.stack([nothing if p.iterations is None else p.iterations for p in parts], axis=1),
         rank=rank,
+        mix_error=np.stack([_or_nan(p.mix_error, np.zeros((batch, weights))) for p in parts], axis=1),
     )
 
 

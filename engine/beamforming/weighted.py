@@ -96,7 +96,7 @@ def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
         # For BP alone many optima lie on the edge of where f exists: too bold a step leaves it.
         left = wanted & ~(found[1] <= tolerance) & ((clearance > interior.BOLD) | (weights < 1.0))
         if left.any():
-            x, evaluations = interior.interior_designs(
+            x, _, evaluations = interior.interior_designs(
                 problem.arrays, problem.apa, weights, left, clearance, _MARGIN * tolerance
             )
             gap = cleaning.certified_covariances(
@@ -151,13 +151,20 @@ def _from_factors(
     return x, cleaning.certified_covariances(problem.arrays, rho, x, points, columns, wanted, True, tolerance, CLEANING)
 
 
-def _clean_powers(
-    problem: Problem, rho: NDArray[np.float64], wanted: NDArray[np.bool_], powers: NDArray[np.float64]
+def clean_powers(
+    problem: Problem, rho: NDArray[np.float64], wanted: NDArray[np.bool_], powers: NDArray[np.float64], tolerance: float
 ) -> NDArray[np.float64]:
-    """Gaps of powers, which are cleaned in place."""
+    """Gaps of powers, which are cleaned in place where that costs no certificate."""
     there = wanted & (powers != 0.0).any(axis=-1)
+    full = powers.copy()
     powers[there] = cleaning.clean_rows(powers[there], CLEANING)
-    return cleaning.certified_powers(problem.arrays, rho, powers, there)  # type: ignore[no-any-return]
+    gap: NDArray[np.float64] = cleaning.certified_powers(problem.arrays, rho, powers, there)
+    doubtful = there & ~(gap <= tolerance)
+    if doubtful.any():
+        gap_full = cleaning.certified_powers(problem.arrays, rho, full, doubtful)
+        better = doubtful & (gap_full < gap)
+        powers[better], gap[better] = full[better], gap_full[better]
+    return gap
 
 
 def solve_cpa(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> Solution:
@@ -182,13 +189,15 @@ def solve_cpa(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
     found = _nothing(wanted, np.zeros(problem.apa.shape[1]))
     points, evaluations = _descend(problem, 0, np.sqrt(_balanced(problem, weights)), weights, tolerance)
     powers = points**2
-    _judge(wanted, powers, _clean_powers(problem, weights, wanted, powers), evaluations, Solver.LBFGS, found)
+    _judge(wanted, powers, clean_powers(problem, weights, wanted, powers, tolerance), evaluations, Solver.LBFGS, found)
     left = wanted & ~(found[1] <= tolerance)
     if left.any():
-        powers, evaluations = interiorpowers.interior_powers(
+        powers, _, evaluations = interiorpowers.interior_powers(
             problem.arrays, problem.apa, weights, left, _MARGIN * tolerance
         )
-        _judge(left, powers, _clean_powers(problem, weights, left, powers), evaluations, Solver.INTERIOR, found)
+        _judge(
+            left, powers, clean_powers(problem, weights, left, powers, tolerance), evaluations, Solver.INTERIOR, found
+        )
     _climb(problem, weights, tolerance, _cpa_by_clarabel, found)
     powers, gap, iterations, solver = found
     return Solution(problem.covariance_of_powers(powers), powers, gap, iterations, solver).at(places)
@@ -274,5 +283,5 @@ def _cpa_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) 
     one, weight = problem.draw(draw), np.array([rho])
     points, evaluations = _descend(one, 0, np.sqrt(mixed)[None], weight, tolerance)
     powers = points**2
-    gap = _clean_powers(one, weight, evaluations >= 0, powers)
+    gap = clean_powers(one, weight, evaluations >= 0, powers, tolerance)
     return powers[0, 0], float(gap[0, 0]), int(evaluations[0, 0]), Solver.CLARABEL

@@ -130,8 +130,33 @@ def _rounding(link, diagonal, work):
 
 
 @bare
-def _link_at_apa(link, rows, block, work, diagonal, out):
-    """Rounding and the bounds at the APA point, out = [rounding, bound of each parameter]."""
+def _blur(link, row, bound, diagonal, doubt, work):
+    """Relative rounding error to expect of the bound of parameter `row`, whose L^-1 F_row is in work.column.
+
+    With v its response, v^H G v is the bound: errors of entries of G move it by u sum_i G_ii |v_i|^2 / bound as above,
+    and an error doubt_i of a whole derivative, where the cosine of its angle nearly vanishes, by
+    2 doubt_i sqrt(G_ii) |v_i| / sqrt(bound).
+    """
+    n = link.phasor.shape[0]
+    size = diagonal.shape[0]
+    column = row % work.vectors.shape[1]
+    response(link, work, column)
+    total = everywhere(0.0)
+    for i in range(size):
+        x = get(work.vectors, i, column)
+        y = get(work.vectors, size + i, column)
+        total += get(diagonal, i, 0) * (x * x + y * y)
+    doubted = everywhere(0.0)
+    for i in range(doubt.shape[0]):
+        x = get(work.vectors, n + i, column)
+        x *= root(get(diagonal, n + i, 0))
+        doubted += get(doubt, i, 0) * where_less(x, 0.0, -x, x)
+    return _UNIT_ROUNDOFF * total / bound + 2.0 * doubted / root(bound)
+
+
+@bare
+def _link_at_apa(link, rows, block, work, diagonal, doubt, out):
+    """Rounding, bounds and their own rounding at the APA point: out = [rounding, bounds, blur of each bound]."""
     n = link.phasor.shape[0]
     size = diagonal.shape[0]
     turn(link, block.sr, block.si, work.turned)
@@ -144,7 +169,10 @@ def _link_at_apa(link, rows, block, work, diagonal, out):
     fine = factor_positions(link, block.sr, block.si, work)
     put(out, where_less(0.0, fine, _rounding(link, diagonal, work), np.inf), 0, 0)
     for row in range(rows):
-        put(out, where_less(0.0, fine, half_solved(link, work, row), np.inf), 1 + row, 0)
+        bound = half_solved(link, work, row)
+        put(out, where_less(0.0, fine, bound, np.inf), 1 + row, 0)
+        blur = _blur(link, row, bound, diagonal, doubt, work)
+        put(out, where_less(0.0, fine, blur, np.inf), 1 + rows + row, 0)
 
 
 @kernel
@@ -169,12 +197,13 @@ def _whiten_lane(link, jacobian, work, draws_link, b, lane):
 
 
 @kernel
-def at_apa(draws, powers, bistatic_jacobian, monostatic_jacobian, middle):
+def at_apa(draws, powers, bistatic_jacobian, monostatic_jacobian, middle, doubts):
     """Whiten BP (draws.bistatic.transform and rows are filled in) and look at both links at the APA point.
 
-    powers (batch, 2n) are of unit sum; middle is that of `position_fim` for (BP, MS). Returns, each with a first
-    axis for (BP, MS), the smallest eigenvalue (2, batch), the rounding (2, batch) and the bounds of all parameters,
-    (2, batch, parameters), NaN beyond the last.
+    powers (batch, 2n) are of unit sum; middle is that of `position_fim` for (BP, MS); doubts (batch, 2, n) those of
+    `geometry.derivative_doubts`. Returns, each with a first axis for (BP, MS), the smallest eigenvalue (2, batch), the
+    rounding (2, batch), and (2, batch, parameters) the bounds of all parameters and their own relative rounding, NaN
+    beyond the last.
     """
     batch, count = powers.shape
     n = count // 2
@@ -182,13 +211,15 @@ def at_apa(draws, powers, bistatic_jacobian, monostatic_jacobian, middle):
     smallest = np.zeros((2, batch))
     rounding = np.full((2, batch), np.inf)
     bounds = np.full((2, batch, sizes[0]), np.nan)
+    blur = np.full((2, batch, sizes[0]), np.nan)
     block = new_block(draws, count)
     z = lane_zeros(count, 1)
     jacobians = (lane_zeros(3 * n, sizes[0]), lane_zeros(2 * n, count))
     full = lane_zeros(sizes[0] + count, sizes[0] + count)
     v, q = eigen_space(sizes[0] + count)
     diagonals = (lane_zeros(4 * n, 1), lane_zeros(3 * n, 1))
-    out = lane_zeros(1 + sizes[0], 1)
+    doubt = (lane_zeros(2 * n, 1), lane_zeros(n, 1))
+    out = lane_zeros(1 + 2 * sizes[0], 1)
     for first in range(0, batch, LANES):
         used = min(LANES, batch - first)
         for lane in range(LANES):
@@ -198,6 +229,9 @@ def at_apa(draws, powers, bistatic_jacobian, monostatic_jacobian, middle):
                 z[i, 0, lane] = powers[b, i]
             jacobians[0][:, :, lane] = bistatic_jacobian[b]
             jacobians[1][:, :, lane] = monostatic_jacobian[b]
+            for k in range(n):
+                doubt[0][k, 0, lane] = doubt[1][k, 0, lane] = doubts[b, 0, k]
+                doubt[0][n + k, 0, lane] = doubts[b, 1, k]
         transmit_powers(block, z)
         # BP: E, then T and F.
         position_fim(block.bistatic, jacobians[0], middle[0], block.sr, block.si, block.bistatic_work, full)
@@ -208,18 +242,21 @@ def at_apa(draws, powers, bistatic_jacobian, monostatic_jacobian, middle):
         for lane in range(LANES):
             b = first + min(lane, used - 1)
             _whiten_lane(block.bistatic, bistatic_jacobian[b], block.bistatic_work, draws.bistatic, b, lane)
-        _link_at_apa(block.bistatic, sizes[0], block, block.bistatic_work, diagonals[0], out)
-        for lane in range(used):
-            rounding[0, first + lane] = out[0, 0, lane]
-            for a in range(sizes[0]):
-                bounds[0, first + lane, a] = out[1 + a, 0, lane]
+        _link_at_apa(block.bistatic, sizes[0], block, block.bistatic_work, diagonals[0], doubt[0], out)
+        _keep(out, sizes[0], first, used, rounding[0], bounds[0], blur[0])
         position_fim(block.monostatic, jacobians[1], middle[1], block.sr, block.si, block.monostatic_work, full)
         put(out, _smallest_unit_eigenvalue(full, 2 * count, v, q), 0, 0)
         for lane in range(used):
             smallest[1, first + lane] = out[0, 0, lane]
-        _link_at_apa(block.monostatic, count, block, block.monostatic_work, diagonals[1], out)
-        for lane in range(used):
-            rounding[1, first + lane] = out[0, 0, lane]
-            for a in range(count):
-                bounds[1, first + lane, a] = out[1 + a, 0, lane]
-    return smallest, rounding, bounds
+        _link_at_apa(block.monostatic, count, block, block.monostatic_work, diagonals[1], doubt[1], out)
+        _keep(out, count, first, used, rounding[1], bounds[1], blur[1])
+    return smallest, rounding, bounds, blur
+
+
+@bare
+def _keep(out, rows, first, used, rounding, bounds, blur):
+    for lane in range(used):
+        rounding[first + lane] = out[0, 0, lane]
+        for row in range(rows):
+            bounds[first + lane, row] = out[1 + row, 0, lane]
+            blur[first + lane, row] = out[1 + rows + row, 0, lane]

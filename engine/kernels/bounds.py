@@ -9,43 +9,76 @@ from ..lanes import LANES, get, lane_zeros, put, where_less
 from .block import load_draw, new_block, transmit_covariance
 from .efim import factor_positions, half_solved
 from .eigen import count_above, eigen_space
-from .smallmat import cholesky, eigenvalues_symmetric, solve_lower
+from .reduced import whiten
+from .smallmat import eigen_hermitian
+
+_UNIT_ROUNDOFF = 2.0**-53
 
 
 @kernel
-def inverse_diagonal(fim, limit):
-    """Diagonal of the inverse of each FIM (batch, p, p), and its smallest unit-diagonal eigenvalue.
+def inverse_diagonal(fim, lost):
+    """Diagonal of the inverse of each FIM (batch, p, p).
 
-    All bounds of a draw are inf where that eigenvalue is below `limit` (a parameter with no information
-    counts as eigenvalue 0).
+    With x the column of a parameter in the inverse of the unit-diagonal FIM, errors of one unit roundoff u in the
+    entries of that move the parameter's bound x_a by u |x|^2 / x_a, relatively: where that reaches `lost`, the bound is
+    inf, as it is where the parameter has no information. Eigenvalues below u are rounding and count as u.
     """
     batch, p, _ = fim.shape
     out = np.full((batch, p), np.inf)
-    smallest = np.zeros(batch)
-    unit = np.zeros((p, p))
-    column = np.zeros(p)
+    unit = np.zeros((p, p), np.complex128)
     for b in range(batch):
-        informed = True
-        for a in range(p):
-            if not (fim[b, a, a] > 0.0 and fim[b, a, a] < math.inf):
-                informed = False
-        if not informed:
+        if not np.isfinite(fim[b]).all():
             continue
+        scale = np.zeros(p)
+        for a in range(p):
+            if fim[b, a, a] > 0.0:
+                scale[a] = 1.0 / math.sqrt(fim[b, a, a])
         for a in range(p):
             for c in range(p):
-                unit[a, c] = fim[b, a, c] / (math.sqrt(fim[b, a, a]) * math.sqrt(fim[b, c, c]))
-        smallest[b] = max(eigenvalues_symmetric(unit, p)[p - 1], 0.0)
-        if not (smallest[b] >= limit and cholesky(unit, p)):
+                unit[a, c] = scale[a] * fim[b, a, c] * scale[c]
+            if scale[a] == 0.0:
+                unit[a, a] = 1.0  # tells nothing, and disturbs nobody
+        values, vectors = eigen_hermitian(unit, p)
+        for a in range(p):
+            if scale[a] == 0.0:
+                continue
+            bound = 0.0
+            square = 0.0
+            for i in range(p):
+                share = vectors[a, i].real ** 2 / max(values[i], _UNIT_ROUNDOFF)
+                bound += share
+                square += share / max(values[i], _UNIT_ROUNDOFF)
+            if _UNIT_ROUNDOFF * square < lost * bound:
+                out[b, a] = bound * scale[a] ** 2
+    return out
+
+
+@kernel
+def bounds_of_channel_fims(channel_fim, jacobian, lost):
+    """Bounds of position parameters from FIMs of channel parameters (batch, P, P) and their Jacobians (batch, P, p).
+
+    A bound is inf where its relative rounding, u sum_i I_ii v_i^2 / bound with v the response of the channel
+    parameters, reaches `lost`. (batch, p).
+    """
+    batch, big, p = jacobian.shape
+    out = np.full((batch, p), np.inf)
+    for b in range(batch):
+        factor, turned, fine = whiten(channel_fim[b], jacobian[b])
+        if not fine:
             continue
         for a in range(p):
-            column[:] = 0.0
-            column[a] = 1.0
-            solve_lower(unit, p, column)
-            total = 0.0
-            for c in range(a, p):
-                total += column[c] * column[c]
-            out[b, a] = total / fim[b, a, a]
-    return out, smallest
+            bound = 0.0
+            for c in range(p):
+                bound += factor[a, c] ** 2
+            blur = 0.0
+            for i in range(big):
+                response = 0.0
+                for c in range(p):
+                    response += turned[i, c] * factor[a, c]
+                blur += channel_fim[b, i, i] * response**2
+            if _UNIT_ROUNDOFF * blur < lost * bound:
+                out[b, a] = bound
+    return out
 
 
 @bare
@@ -58,12 +91,10 @@ def _link_bounds(link, rows, block, work, out):
 
 @bare
 def _keep_bounds(found, reference, lane, limit, out):
-    """Bounds of one design, unless one of them is `limit` times that at the APA point: then the FIM is singular."""
+    """Bounds of one design; those `limit` times as large as at the APA point are inf: the FIM is singular there."""
     for row in range(out.size):
-        if not found[row, 0, lane] <= limit * reference[row]:
-            return
-    for row in range(out.size):
-        out[row] = found[row, 0, lane]
+        if found[row, 0, lane] <= limit * reference[row]:
+            out[row] = found[row, 0, lane]
 
 
 @kernel
@@ -71,8 +102,8 @@ def design_bounds(draws, x, reference, limit):
     """Bounds of all position parameters at every design x (batch, design, n, n) of unit trace.
 
     reference (2, batch, parameters) are those at the APA point. Returns (batch, design, 2K+4) of BP and
-    (batch, design, 2K+2) of MS; all of a link are inf where its FIM is singular, or one of its bounds more than
-    `limit` times as large as at the APA point, which is the same but for rounding.
+    (batch, design, 2K+2) of MS; all of a link are inf where its FIM is singular, and one where it is more than `limit`
+    times as large as at the APA point, which is the same but for rounding.
     """
     batch, designs, count, _ = x.shape
     rows = count + 2

@@ -30,7 +30,7 @@ NO_POINTS = np.zeros((0, 0, 0))  # where covariances are given
 _TARGET = 0.98  # of the tolerance: what the test of a cut admits may differ from the gap by rounding
 
 
-@piece
+@bare
 def _gap(value, normal, work, v, p):
     """Certified gap of a covariance of unit trace, from the objective and its negative gradient."""
     count = normal.shape[1]
@@ -44,7 +44,7 @@ def _gap(value, normal, work, v, p):
 
 
 @bare
-def _evaluate(block, rho, x):
+def evaluate(block, rho, x):
     """Objective at a covariance; its negative gradient goes to block.normal."""
     transmit_covariance(block, x)
     value = weighted_crb(block, rho)
@@ -97,7 +97,7 @@ def _from_factor(factor, columns, gram, turns, beams):
 
 
 @bare
-def _from_covariance(x, gram, beams):
+def from_covariance(x, gram, beams):
     """Eigenvectors of a covariance, as long as the roots of the eigenvalues, which come on the diagonal of gram."""
     count = x.shape[1]
     _take(everywhere(1.0), x, gram)
@@ -110,7 +110,7 @@ def _from_covariance(x, gram, beams):
 
 
 @bare
-def _leading(values, beams, cut, total, out):
+def leading(values, beams, cut, total, out):
     """Covariance of unit trace from the orthogonal beams whose squared lengths, the values, exceed cut * total."""
     n = beams.shape[0] // 2
     kept = everywhere(0.0)
@@ -138,7 +138,8 @@ def _leading(values, beams, cut, total, out):
 
 
 @bare
-def _total(values):
+def total_of(values):
+    """Sum of the values on a diagonal."""
     total = everywhere(0.0)
     for i in range(values.shape[1]):
         total += get(values, i, i)
@@ -156,12 +157,12 @@ def _has_between(values, low, high, wanted):
 
 
 @piece
-def _clean(block, rho, x, values, beams, slim, normal, tolerance, threshold):
+def _clean(block, rho, x, values, beams, slim, normal, tolerance, threshold, spare, v, p):
     """Replace x by the cleaned covariance of lowest rank that keeps the certificate.
 
     Returns the objective there; its negative gradient goes to normal.
     """
-    total = _total(values)
+    total = total_of(values)
     pending = everywhere(1.0)
     value = everywhere(np.inf)
     before = np.inf
@@ -169,8 +170,8 @@ def _clean(block, rho, x, values, beams, slim, normal, tolerance, threshold):
         if not _has_between(values, cut * total, before * total, pending):
             continue  # this cut leaves what the last one left
         before = cut
-        _leading(values, beams, cut, total, slim)
-        found = _evaluate(block, rho, slim)
+        leading(values, beams, cut, total, slim)
+        found = evaluate(block, rho, slim)
         fine = certified(block, found, everywhere(1.0), beams.shape[0] // 2, _TARGET * tolerance)
         fine = where_less(found, np.inf, fine, 0.0)
         fine = where_less(0.0, fine, pending, 0.0)
@@ -180,19 +181,38 @@ def _clean(block, rho, x, values, beams, slim, normal, tolerance, threshold):
         pending = where_less(0.0, fine, 0.0, pending)
         if largest_lane(pending) == 0.0:
             return value
-    _leading(values, beams, threshold, total, slim)
+    leading(values, beams, threshold, total, slim)
     lowest = everywhere(np.inf)
     for i in range(beams.shape[1]):
         lowest = where_less(get(values, i, i), lowest, get(values, i, i), lowest)
     # Where nothing falls below the threshold x stays as it is: eigenvectors are not exact enough close to an edge.
-    _take(where_less(lowest, threshold * total, pending, 0.0), slim, x)
-    found = _evaluate(block, rho, x)
+    emptied = where_less(lowest, threshold * total, pending, 0.0)
+    found = evaluate(block, rho, slim)
+    fine = certified(block, found, everywhere(1.0), beams.shape[0] // 2, tolerance)
+    fine = where_less(0.0, emptied, where_less(found, np.inf, fine, 0.0), 0.0)
+    _take(fine, slim, x)
+    _take(fine, block.normal, normal)
+    value = where_less(0.0, fine, found, value)
+    pending = where_less(0.0, fine, 0.0, pending)
+    if largest_lane(pending) == 0.0:
+        return value
+    # Some optima lie on the edge of where f exists, and have no certificate without the last trace of power there.
+    gap = _gap(found, block.normal, spare, v, p)
+    found = evaluate(block, rho, x)
+    better = where_less(gap, _gap(found, block.normal, spare, v, p), emptied, 0.0)
+    better = where_less(0.0, pending, better, 0.0)
     _take(pending, block.normal, normal)
-    return where_less(0.0, pending, found, value)
+    value = where_less(0.0, pending, found, value)
+    if largest_lane(better) == 0.0:
+        return value
+    found = evaluate(block, rho, slim)
+    _take(better, slim, x)
+    _take(better, block.normal, normal)
+    return where_less(0.0, better, found, value)
 
 
 @kernel
-def _items(wanted):
+def wanted_items(wanted):
     """Draws and weights that are wanted, in such an order that a lane can keep its draw from one weight to the next."""
     batch, weights = wanted.shape
     items = np.empty((wanted.sum(), 2), np.int64)
@@ -243,11 +263,12 @@ def certified_covariances(draws, rho, x, points, columns, wanted, clean, toleran
     factor = lane_zeros(2 * count * columns, 1)
     slim = lane_zeros(2 * count, count)
     normal = lane_zeros(2 * count, count)
+    spare = lane_zeros(2 * count, count)
     work = lane_zeros(2 * count, count)
     v, p = eigen_space(2 * count)
     weight = lane_zeros(2, 1)
     loaded = np.full(LANES, -1, np.int64)
-    items = _items(wanted)
+    items = wanted_items(wanted)
     for first in range(0, len(items), LANES):
         used = min(LANES, len(items) - first)
         for lane in range(LANES):
@@ -267,14 +288,14 @@ def certified_covariances(draws, rho, x, points, columns, wanted, clean, toleran
         if columns > 0:
             unfold(point, columns, factor)
             _from_factor(factor, columns, gram, turns, beams)
-            _leading(gram, beams, -1.0, _total(gram), work)
+            leading(gram, beams, -1.0, total_of(gram), work)
         elif clean:
-            _from_covariance(work, gram, beams)
+            from_covariance(work, gram, beams)
         value = everywhere(np.inf)
         if clean or columns > 0:
-            value = _clean(block, get(weight, 0, 0), work, gram, beams, slim, normal, tolerance, threshold)
+            value = _clean(block, get(weight, 0, 0), work, gram, beams, slim, normal, tolerance, threshold, spare, v, p)
         else:
-            value = _evaluate(block, get(weight, 0, 0), work)
+            value = evaluate(block, get(weight, 0, 0), work)
             _take(everywhere(1.0), block.normal, normal)
         put(weight, _gap(value, normal, slim, v, p), 1, 0)
         for lane in range(used):
@@ -312,7 +333,7 @@ def certified_powers(draws, rho, powers, wanted):
     block = new_block(draws, count)
     weight = lane_zeros(2, 1)
     loaded = np.full(LANES, -1, np.int64)
-    items = _items(wanted)
+    items = wanted_items(wanted)
     for first in range(0, len(items), LANES):
         used = min(LANES, len(items) - first)
         for lane in range(LANES):

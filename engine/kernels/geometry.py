@@ -6,6 +6,8 @@ import numpy as np
 
 from ..accelerate import kernel
 
+_UNIT_ROUNDOFF = 2.0**-53
+
 
 @kernel
 def _wrap(angle):
@@ -51,6 +53,33 @@ def channel_parameters(
             gain_bp[b, k] = alpha * complex(math.cos(phase_bp[b, k]), math.sin(phase_bp[b, k]))
             gain_ms[b, k] = beta * complex(math.cos(phase_ms[b, k]), math.sin(phase_ms[b, k]))
     return aod, aoa, delay_bp, delay_ms, gain_bp, gain_ms
+
+
+@kernel
+def derivative_doubts(bs, ue, targets, aod, aoa):
+    """Relative rounding of the derivatives with respect to the angles, (batch, 2, path): departure, then arrival.
+
+    A derivative goes with the cosine of its angle, which near the axis of the array is as small as the angle's own
+    rounding: that of atan2, and of positions that may be far from the origin.
+    """
+    batch, paths = aod.shape
+    out = np.zeros((batch, 2, paths))
+    for b in range(batch):
+        for k in range(paths):
+            x = ue[b, 0] if k == 0 else targets[b, k - 1, 0]
+            y = ue[b, 1] if k == 0 else targets[b, k - 1, 1]
+            out[b, 0, k] = _angle_rounding(bs[0], bs[1], x, y) / abs(math.cos(aod[b, k]))
+            if k == 0:
+                x, y = bs[0], bs[1]
+            out[b, 1, k] = _angle_rounding(ue[b, 0], ue[b, 1], x, y) / abs(math.cos(aoa[b, k]))
+    return out
+
+
+@kernel
+def _angle_rounding(x, y, u, v):
+    """Rounding to expect of the direction from (x, y) to (u, v), rad."""
+    size = max(abs(x), abs(y)) + max(abs(u), abs(v))
+    return _UNIT_ROUNDOFF * (2.0 + size / math.hypot(u - x, v - y))
 
 
 @kernel

@@ -45,12 +45,20 @@ _BISECTIONS = 5
 BOLD, BRISK, CAREFUL = 1.05, 1.6, 4.0
 _SHORT = 0.6
 _MOST_BOLD, _MOST_OTHERS = 30, 100  # evaluations
+FIRST_GOAL = 1e-2  # gap from which on a lane's best point is kept, to be improved by
+_NEXT_GOAL = 0.1
+APART = 100.0  # least ratio of the goals of the best point and the one kept from before
+_SETTLED = 1e-5  # gap from which on a way may end without having reached its end
+STALE = 8.0  # evaluations without a better point, after which rounding does not allow one
 
 
 class _Space(NamedTuple):
     """State and buffers; matrices are (2 n, n, lane), real part above, vectors of coordinates (n^2, 1, lane)."""
 
     x: np.ndarray
+    best: np.ndarray  # x of the smallest gap so far
+    recent: np.ndarray  # x where the gap last fell to 1 / APART of that where it did so before
+    before: np.ndarray
     s: np.ndarray
     y: np.ndarray  # x^-1
     normal: np.ndarray  # N
@@ -62,13 +70,15 @@ class _Space(NamedTuple):
     target: np.ndarray  # right hand side as a matrix
     correction: np.ndarray
     slopes: np.ndarray  # coordinates of N
-    before: np.ndarray  # the same at the point before
+    last: np.ndarray  # the same at the point before
     step: np.ndarray
     image: np.ndarray  # B times the step
     unknown: np.ndarray
     bend: np.ndarray  # B, (n^2, n^2 + 1)
     system: np.ndarray
-    through: np.ndarray  # 1 where a lane's point is certified
+    goal: np.ndarray  # the gap to reach next
+    goals: np.ndarray  # upper bounds on the gaps of best, recent and before, within a factor of ten
+    stale: np.ndarray  # evaluations without a better point
     spent: np.ndarray  # evaluations
 
 
@@ -87,6 +97,9 @@ def _new_space(n):
         lane_zeros(2 * n, n),
         lane_zeros(2 * n, n),
         lane_zeros(2 * n, n),
+        lane_zeros(2 * n, n),
+        lane_zeros(2 * n, n),
+        lane_zeros(2 * n, n),
         lane_zeros(size, 1),
         lane_zeros(size, 1),
         lane_zeros(size, 1),
@@ -94,6 +107,8 @@ def _new_space(n):
         lane_zeros(size, 1),
         lane_zeros(size, size + 1),
         lane_zeros(size, size + 1),
+        lane_zeros(1, 1),
+        lane_zeros(3, 1),
         lane_zeros(1, 1),
         lane_zeros(1, 1),
     )
@@ -190,18 +205,18 @@ def _update_curvature(size, space):
     """Bring B up to date from the last step and the change of N; a copy goes to the system."""
     symmetric_times(space.bend, size, space.step, space.image)
     for i in range(size):  # the gradient of log f is -N
-        put(space.before, get(space.before, i, 0) - get(space.slopes, i, 0), i, 0)
-    along = inner(space.step, space.before)
+        put(space.last, get(space.last, i, 0) - get(space.slopes, i, 0), i, 0)
+    along = inner(space.step, space.last)
     curved = inner(space.step, space.image)
     good = where_less(1e-3 * curved, along, 1.0, 0.0)
     good = where_less(0.0, curved, good, 0.0)
     gain = where_less(0.0, good, 1.0 / along, 0.0)
     loss = where_less(0.0, good, 1.0 / curved, 0.0)
     for i in range(size):
-        u = gain * get(space.before, i, 0)
+        u = gain * get(space.last, i, 0)
         v = loss * get(space.image, i, 0)
         for k in range(i + 1):
-            b = get(space.bend, i, k) + u * get(space.before, k, 0) - v * get(space.image, k, 0)
+            b = get(space.bend, i, k) + u * get(space.last, k, 0) - v * get(space.image, k, 0)
             put(space.bend, b, i, k)
             put(space.system, b, i, k)
 
@@ -350,10 +365,13 @@ def interior_designs(draws, powers, rho, wanted, clearance, tolerance):
 
     Returns
     -------
-    x (batch, rho, n, n) of unit trace, 0 where nothing was found; evaluations (batch, rho), 0 where nothing was wanted.
+    x (batch, rho, n, n) of unit trace, the best point wherever there is one of a gap below `FIRST_GOAL`, else 0;
+    before, like x, a point of a gap at least `APART` / 10 times as large, 0 where there is none; evaluations
+    (batch, rho), 0 where nothing was wanted.
     """
     batch, n, _ = draws.mix.shape
     x = np.zeros((batch, rho.size, n, n), np.complex128)
+    before = np.zeros((batch, rho.size, n, n), np.complex128)
     evaluations = np.zeros((batch, rho.size), np.int64)
     items = np.argwhere(wanted.T)  # weight by weight: designs for one weight take about the same time
     block = new_block(draws, n)
@@ -368,9 +386,47 @@ def interior_designs(draws, powers, rho, wanted, clearance, tolerance):
         for lane in range(used):
             w, b = items[first + lane]
             evaluations[b, w] = int(space.spent[0, 0, lane])
-            if space.through[0, 0, lane] > 0.0:
-                _keep(space.x, n, lane, x[b, w])
-    return x, evaluations
+            if space.goals[0, 0, lane] < np.inf:
+                _keep(space.best, n, lane, x[b, w])
+            if space.goals[2, 0, lane] < np.inf:
+                _keep(space.before, n, lane, before[b, w])
+    return x, before, evaluations
+
+
+@bare
+def _copy(chosen, source, out):
+    """Copy a matrix in the lanes that are chosen."""
+    for i in range(out.shape[0]):
+        for k in range(out.shape[1]):
+            put(out, where_less(0.0, chosen, get(source, i, k), get(out, i, k)), i, k)
+
+
+@bare
+def _note_best(n, tolerance, going, space):
+    """Keep x in the lanes in which it reaches the goal, and set the next one; 1 where that was the tolerance."""
+    through = everywhere(0.0)
+    pending = going
+    goal, found = get(space.goal, 0, 0), everywhere(np.inf)
+    while largest_lane(pending) > 0.0:
+        reached = where_less(0.0, pending, _certified(n, goal, space), 0.0)
+        last = where_less(tolerance, goal, 0.0, reached)
+        found = where_less(0.0, reached, goal, found)
+        after = where_less(tolerance, _NEXT_GOAL * goal, _NEXT_GOAL * goal, tolerance)
+        goal = where_less(0.0, reached, after, goal)
+        through += last
+        pending = reached - last
+    put(space.goal, goal, 0, 0)
+    best, recent = get(space.goals, 0, 0), get(space.goals, 1, 0)
+    better = where_less(found, np.inf, 1.0, 0.0)
+    apart = where_less(APART * found, 1.001 * recent, better, 0.0)
+    _copy(apart, space.recent, space.before)
+    _copy(apart, space.x, space.recent)
+    _copy(better, space.x, space.best)
+    put(space.goals, where_less(0.0, apart, recent, get(space.goals, 2, 0)), 2, 0)
+    put(space.goals, where_less(0.0, apart, found, recent), 1, 0)
+    put(space.goals, where_less(0.0, better, found, best), 0, 0)
+    put(space.stale, where_less(0.0, better, 0.0, get(space.stale, 0, 0) + 1.0), 0, 0)
+    return through
 
 
 @piece
@@ -379,17 +435,21 @@ def _follow(block, rho, clearance, tolerance, space, bending):
     n = block.mix.shape[0]
     bold = clearance == BOLD
     renew_below = _SHORT if bold else np.inf
-    put(space.through, 0.0, 0, 0)
     put(space.spent, 0.0, 0, 0)
+    put(space.stale, 0.0, 0, 0)
+    put(space.goals, np.inf, 0, 0)
+    put(space.goals, np.inf, 1, 0)
+    put(space.goals, np.inf, 2, 0)
+    put(space.goal, FIRST_GOAL if tolerance < FIRST_GOAL else tolerance, 0, 0)
     going = everywhere(1.0)
     length = everywhere(0.0)
     for turn in range(_MOST_BOLD if bold else _MOST_OTHERS):
         value = _evaluate(block, rho, space)
         going = where_less(value, np.inf, going, 0.0)
         put(space.spent, get(space.spent, 0, 0) + going, 0, 0)
-        passed = where_less(0.0, _certified(n, tolerance, space), going, 0.0)
-        put(space.through, get(space.through, 0, 0) + passed, 0, 0)
-        going -= passed
+        going -= _note_best(n, tolerance, going, space)
+        stale = where_less(get(space.goals, 0, 0), _SETTLED, get(space.stale, 0, 0), 0.0)
+        going = where_less(STALE, stale, 0.0, going)
         going = where_less(0.0, hermitian_inverse(space.x, n, space.trial, space.y), going, 0.0)
         if largest_lane(going) == 0.0:
             return
@@ -400,7 +460,7 @@ def _follow(block, rho, clearance, tolerance, space, bending):
         if largest_lane(renew) > 0.0:
             _renew_curvature(block, rho, value, renew, space, bending)
         for i in range(n * n):
-            put(space.before, get(space.slopes, i, 0), i, 0)
+            put(space.last, get(space.slopes, i, 0), i, 0)
         length = _advance(n, clearance, going, space)
 
 

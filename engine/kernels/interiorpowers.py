@@ -12,25 +12,30 @@ from ..accelerate import bare, kernel, piece
 from ..lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
 from .block import balance, load_items, new_block, power_slope, transmit_powers, weighted_crb
 from .curvature import add_curvature, curvature_work
-from .interior import FIRST_MU, LARGEST_SIGMA, LEAST_MU, LEAST_SIGMA
+from .interior import APART, FIRST_GOAL, FIRST_MU, LARGEST_SIGMA, LEAST_MU, LEAST_SIGMA, STALE
 from .packs import cholesky
 
 _MOST = 60  # evaluations
 _CLEARANCE = 1.5  # a step goes to 2/3 of the way to the boundary at most
 _EQUAL = 1e-3  # share of equal powers that keeps the start inside
+_NEWTON_STEPS = 2
 
 
 class _Space(NamedTuple):
     """State and buffers, (codewords, 1, lane) but for the system."""
 
     p: np.ndarray
+    best: np.ndarray  # as in `interior`
+    recent: np.ndarray
+    before: np.ndarray
     s: np.ndarray
     normal: np.ndarray  # N
     d: np.ndarray  # step of p
     ds: np.ndarray  # step of s
     correction: np.ndarray
     system: np.ndarray
-    through: np.ndarray  # 1 where a lane's point is certified
+    gaps: np.ndarray  # those of best, recent and before
+    stale: np.ndarray  # evaluations without a better point
     spent: np.ndarray  # evaluations
 
 
@@ -43,7 +48,11 @@ def _new_space(n, size):
         lane_zeros(n, 1),
         lane_zeros(n, 1),
         lane_zeros(n, 1),
+        lane_zeros(n, 1),
+        lane_zeros(n, 1),
+        lane_zeros(n, 1),
         lane_zeros(size, size),
+        lane_zeros(3, 1),
         lane_zeros(1, 1),
         lane_zeros(1, 1),
     )
@@ -146,20 +155,39 @@ def _first_slack(n, space):
         put(space.s, mu / get(space.p, i, 0), i, 0)
 
 
+@bare
+def _note_best(gap, going, space):
+    """Keep p in the lanes in which its gap is smaller than before."""
+    best, recent = get(space.gaps, 0, 0), get(space.gaps, 1, 0)
+    better = where_less(gap, best, going, 0.0)
+    apart = where_less(APART * gap, recent, better, 0.0)
+    for i in range(space.p.shape[0]):
+        put(space.before, where_less(0.0, apart, get(space.recent, i, 0), get(space.before, i, 0)), i, 0)
+        put(space.recent, where_less(0.0, apart, get(space.p, i, 0), get(space.recent, i, 0)), i, 0)
+        put(space.best, where_less(0.0, better, get(space.p, i, 0), get(space.best, i, 0)), i, 0)
+    put(space.gaps, where_less(0.0, apart, recent, get(space.gaps, 2, 0)), 2, 0)
+    put(space.gaps, where_less(0.0, apart, gap, recent), 1, 0)
+    put(space.gaps, where_less(0.0, better, gap, best), 0, 0)
+    put(space.stale, where_less(0.0, better, 0.0, get(space.stale, 0, 0) + 1.0), 0, 0)
+
+
 @piece
 def _follow(block, rho, tolerance, space, bending):
     """Take steps in every lane until all are certified or broken down; a lane that is through stays where it is."""
     n = block.mix.shape[0]
-    put(space.through, 0.0, 0, 0)
+    put(space.stale, 0.0, 0, 0)
+    for i in range(3):
+        put(space.gaps, np.inf, i, 0)
     put(space.spent, 0.0, 0, 0)
     going = everywhere(1.0)
     for turn in range(_MOST):
         value, level = _evaluate(block, rho, space)
         going = where_less(value, np.inf, going, 0.0)
         put(space.spent, get(space.spent, 0, 0) + going, 0, 0)
-        passed = where_less(level, 1.0 + tolerance, going, 0.0)
-        put(space.through, get(space.through, 0, 0) + passed, 0, 0)
-        going -= passed
+        _note_best(level - 1.0, going, space)
+        going = where_less(level, 1.0 + tolerance, 0.0, going)
+        settled = where_less(get(space.gaps, 0, 0), FIRST_GOAL, get(space.stale, 0, 0), 0.0)
+        going = where_less(STALE, settled, 0.0, going)
         if largest_lane(going) == 0.0:
             return
         if turn == 0:
@@ -175,10 +203,12 @@ def interior_powers(draws, powers, rho, wanted, tolerance):
 
     Returns
     -------
-    powers (batch, rho, n) of unit sum, 0 where nothing was found; evaluations (batch, rho), 0 where nothing was wanted.
+    powers (batch, rho, n) of unit sum, the best ones, 0 where there are none; before, like powers, of a gap at least
+    `APART` times as large, 0 where there are none; evaluations (batch, rho), 0 where nothing was wanted.
     """
     batch, n = powers.shape
     out = np.zeros((batch, rho.size, n))
+    before = np.zeros((batch, rho.size, n))
     evaluations = np.zeros((batch, rho.size), np.int64)
     items = np.argwhere(wanted.T)  # weight by weight: designs for one weight take about the same time
     block = new_block(draws, n)
@@ -193,6 +223,81 @@ def interior_powers(draws, powers, rho, wanted, tolerance):
         for lane in range(used):
             w, b = items[first + lane]
             evaluations[b, w] = int(space.spent[0, 0, lane])
-            if space.through[0, 0, lane] > 0.0:
-                out[b, w] = space.p[:, 0, lane] / space.p[:, 0, lane].sum()
-    return out, evaluations
+            if space.gaps[0, 0, lane] < np.inf:
+                out[b, w] = space.best[:, 0, lane] / space.best[:, 0, lane].sum()
+            if space.gaps[2, 0, lane] < np.inf:
+                before[b, w] = space.before[:, 0, lane] / space.before[:, 0, lane].sum()
+    return out, before, evaluations
+
+
+@piece
+def _newton_step(n, space):
+    """Newton's step among the codewords that have power, into d; 1 in the lanes in which it stays positive."""
+    for i in range(n):
+        empty = where_less(0.0, get(space.p, i, 0), 0.0, 1.0)
+        g = get(space.normal, i, 0)
+        for k in range(i + 1):
+            b = get(space.system, i, k) - g * get(space.normal, k, 0)
+            out = where_less(0.0, empty, 1.0, where_less(0.0, get(space.p, k, 0), 0.0, 1.0))
+            put(space.system, where_less(0.0, out, 1.0 if i == k else 0.0, b), i, k)
+        put(space.correction, where_less(0.0, empty, 0.0, g - 1.0), i, 0)
+    fine = cholesky(space.system, n)
+    for i in range(n):
+        x = get(space.correction, i, 0)
+        for k in range(i):
+            x -= get(space.system, i, k) * get(space.d, k, 0)
+        put(space.d, x * get(space.system, i, i), i, 0)
+    for i in range(n - 1, -1, -1):
+        x = get(space.d, i, 0)
+        for k in range(i + 1, n):
+            x -= get(space.system, k, i) * get(space.d, k, 0)
+        put(space.d, x * get(space.system, i, i), i, 0)
+        after = get(space.p, i, 0) + get(space.d, i, 0)
+        fine = where_less(0.0, get(space.p, i, 0), where_less(0.0, after, fine, 0.0), fine)
+    return fine
+
+
+@kernel
+def refined_powers(draws, rho, powers, wanted):
+    """Optimal powers (batch, rho, n) of unit sum among the codewords that have power, from close by: Newton's method.
+
+    Returns powers, and where the last step made no gap larger, (batch, rho); elsewhere they are as they were.
+    """
+    n = powers.shape[2]
+    out = powers.copy()
+    refined = np.zeros(wanted.shape, np.bool_)
+    items = np.argwhere(wanted.T)
+    block = new_block(draws, n)
+    bending = curvature_work(block, True)
+    space = _new_space(n, bending.forms.shape[0])
+    weight = lane_zeros(1, 1)
+    for first in range(0, len(items), LANES):
+        used = min(LANES, len(items) - first)
+        load_items(block, draws, items[first : first + used], rho, powers[:, 0], weight)
+        for lane in range(LANES):
+            w, b = items[first + min(lane, used - 1)]
+            for i in range(n):
+                space.p[i, 0, lane] = powers[b, w, i]
+        put(space.gaps, np.inf, 0, 0)
+        for turn in range(_NEWTON_STEPS + 1):
+            value, level = _evaluate(block, get(weight, 0, 0), space)
+            better = where_less(level - 1.0, get(space.gaps, 0, 0), where_less(value, np.inf, 1.0, 0.0), 0.0)
+            for i in range(n):
+                put(space.best, where_less(0.0, better, get(space.p, i, 0), get(space.best, i, 0)), i, 0)
+            put(space.gaps, where_less(0.0, better, level - 1.0, get(space.gaps, 0, 0)), 0, 0)
+            put(space.stale, 1.0 * turn * better, 0, 0)
+            if turn < _NEWTON_STEPS:
+                space.system[:] = 0.0
+                add_curvature(block, get(weight, 0, 0), value, bending, space.system)
+                fine = _newton_step(n, space)
+                for i in range(n):
+                    put(space.p, get(space.p, i, 0) + where_less(0.0, fine, get(space.d, i, 0), 0.0), i, 0)
+            if turn > 0:
+                for lane in range(used):
+                    w, b = items[first + lane]
+                    refined[b, w] = refined[b, w] or space.stale[0, 0, lane] > 0.0
+        for lane in range(used):
+            w, b = items[first + lane]
+            if refined[b, w]:
+                out[b, w] = space.best[:, 0, lane] / space.best[:, 0, lane].sum()
+    return out, refined

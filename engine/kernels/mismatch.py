@@ -56,34 +56,87 @@ def eigen_factor(x, rank, first_row):
 
 
 @kernel
-def mix_factors(x_bp, x_ms, basis, rank, rho, kind):
-    """Reduced factors Xi / |Xi| of (16) for every draw and weight: (batch, rho, column, column).
+def factors_of(x, basis, rank, kind):
+    """Reduced factors of covariances (batch, any, n, n): their roots, or eigenvectors where `kind` says so.
 
-    basis (batch, antenna, column) is Q, of which the EIGEN factor needs the first row. Where the mix vanishes
-    (Xi = 0) the result is NaN.
+    basis (batch, antenna, column) is Q, of which the EIGEN factor needs the first row.
     """
-    batch, count, _ = x_bp.shape
-    out = np.zeros((batch, rho.size, count, count), np.complex128)
-    for b in range(batch):
+    out = np.zeros_like(x)
+    for b in range(x.shape[0]):
         n = rank[b]
-        if kind == EIGEN:
-            w_bp = eigen_factor(x_bp[b], n, basis[b, 0])
-            w_ms = eigen_factor(x_ms[b], n, basis[b, 0])
-        else:
-            w_bp = square_root(x_bp[b], n)
-            w_ms = square_root(x_ms[b], n)
-            if kind == ALIGNED:
-                w_ms = times(w_ms, polar_unitary(times(w_ms, w_bp), n))
-        for w in range(rho.size):
-            mixed = rho[w] * w_bp + (1.0 - rho[w]) * w_ms
-            power = 0.0
-            for i in range(n):
-                for k in range(n):
-                    power += mixed[i, k].real ** 2 + mixed[i, k].imag ** 2
-            if power > 1e-24:
-                out[b, w, :n, :n] = mixed / math.sqrt(power)
+        for i in range(x.shape[1]):
+            if kind == EIGEN:
+                out[b, i, :n, :n] = eigen_factor(x[b, i], n, basis[b, 0])
             else:
-                out[b, w] = np.nan
+                out[b, i, :n, :n] = square_root(x[b, i], n)
+    return out
+
+
+@kernel
+def turned_onto(w_bp, w_ms, rank):
+    """The monostatic factors (batch, n, n) turned onto the bistatic ones: orthogonal Procrustes."""
+    out = np.zeros_like(w_ms)
+    for b in range(w_ms.shape[0]):
+        n = rank[b]
+        ms = np.ascontiguousarray(w_ms[b, :n, :n])
+        out[b, :n, :n] = times(ms, polar_unitary(times(ms, np.ascontiguousarray(w_bp[b, :n, :n])), n))
+    return out
+
+
+@kernel
+def mixed_factors(w_bp, w_ms, rho):
+    """Xi / |Xi| of (16), Xi = rho W_bp + (1 - rho) W_ms, and |Xi|, of every draw and weight; NaN where Xi vanishes."""
+    batch, count, _ = w_bp.shape
+    out = np.full((batch, rho.size, count, count), complex(np.nan, np.nan))
+    norms = np.zeros((batch, rho.size))
+    for b in range(batch):
+        for w in range(rho.size):
+            mixed = rho[w] * w_bp[b] + (1.0 - rho[w]) * w_ms[b]
+            power = 0.0
+            for i in range(count):
+                for k in range(count):
+                    power += mixed[i, k].real ** 2 + mixed[i, k].imag ** 2
+            norms[b, w] = math.sqrt(power)
+            if power > 1e-24:
+                out[b, w] = mixed / norms[b, w]
+    return out, norms
+
+
+@kernel
+def factor_changes(mixed, norms, slopes, change_bp, change_ms, rho):
+    """How much log f of mixed factors moves with a change of the factors W_bp and W_ms (batch, n, n), to first order.
+
+    The derivative of log f(Xi Xi^H / |Xi|^2) along D is 2 Re tr (W - N W)^H D / |Xi|, W = Xi / |Xi| and N = `slopes`.
+    """
+    batch, weights, count, _ = mixed.shape
+    out = np.zeros((batch, weights))
+    for b in range(batch):
+        for w in range(weights):
+            pulled = times(slopes[b, w], mixed[b, w])
+            total = 0.0
+            for i in range(count):
+                for k in range(count):
+                    along = rho[w] * change_bp[b, i, k] + (1.0 - rho[w]) * change_ms[b, i, k]
+                    rest = mixed[b, w, i, k] - pulled[i, k]
+                    total += rest.real * along.real + rest.imag * along.imag
+            out[b, w] = abs(2.0 * total / norms[b, w])
+    return out
+
+
+@kernel
+def covariance_changes(slopes, change_bp, change_ms, rho):
+    """The same of mixed covariances and changes of the extremes (batch, n, n): the derivative is -tr N D."""
+    batch, weights, count, _ = slopes.shape
+    out = np.zeros((batch, weights))
+    for b in range(batch):
+        for w in range(weights):
+            total = 0.0
+            for i in range(count):
+                for k in range(count):
+                    along = rho[w] * change_bp[b, i, k] + (1.0 - rho[w]) * change_ms[b, i, k]
+                    slope = slopes[b, w, i, k]
+                    total += slope.real * along.real + slope.imag * along.imag
+            out[b, w] = abs(total)
     return out
 
 

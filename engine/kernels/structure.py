@@ -62,7 +62,7 @@ def column_gram(theta, antennas, moments, out):
 
 
 @bare
-def link_weights(amplitude, gram, delay, omega, subcarriers, moments, scale, out):
+def link_weights(amplitude, gram, delay, omega, subcarriers, moments, out):
     """Real weights of `efim`, (4n, 4n), of one draw and link.
 
     amplitude is (4, n): size of each kind of term; gram (2n, 2n) of the receive columns; omega = 2 pi df.
@@ -83,7 +83,7 @@ def link_weights(amplitude, gram, delay, omega, subcarriers, moments, scale, out
                         value = omega * c1
                     elif s == DELAY:
                         value = -omega * c1
-                    value *= scale * amplitude[s, k] * amplitude[t, h] * gram[row, column]
+                    value *= amplitude[s, k] * amplitude[t, h] * gram[row, column]
                     out[s * n + k, t * n + h] = value
                     out[t * n + h, s * n + k] = value
 
@@ -111,10 +111,10 @@ def link_structure(aod, rx_angle, antennas, delay, gain, metres, grid):
     """Transmit Gram matrix, weights and phasors of every draw.
 
     aod, rx_angle, delay, gain are (batch, n); antennas (transmit, receive); metres (batch, 2, n) what a radian of
-    the angle and a second of the delay are worth; grid (2 pi df, subcarriers, scale).
+    the angle and a second of the delay are worth; grid (2 pi df, subcarriers). The scale 2 N P_m / sigma^2 is left out.
     """
     batch, n = aod.shape
-    omega, subcarriers, scale = grid
+    omega, subcarriers = grid
     tx_moments = index_moments(antennas[0])
     rx_moments = index_moments(antennas[1])
     moments = index_moments(subcarriers)
@@ -134,7 +134,7 @@ def link_structure(aod, rx_angle, antennas, delay, gain, metres, grid):
             amplitude[DEPARTURE, k] = turn * math.sqrt(antennas[1]) * math.cos(aod[b, k]) * spread_of(antennas[0])
             amplitude[ARRIVAL, k] = turn * math.sqrt(antennas[0]) * math.cos(rx_angle[b, k]) * spread_of(antennas[1])
             amplitude[DELAY, k] = beta * size / metres[b, 1, k]
-        link_weights(amplitude, rx_gram, delay[b], omega, subcarriers, moments, scale, weights[b])
+        link_weights(amplitude, rx_gram, delay[b], omega, subcarriers, moments, weights[b])
         path_phasor(gain[b], delay[b], omega * 0.5 * (subcarriers + 1), phasor[b])
     return tx_gram, weights, phasor
 

@@ -1,0 +1,223 @@
+"""The mixes of the extreme designs: WBF (16) and WVM (19), over all of span(B) or on the codebook, and their errors.
+
+Every mix is told how far its objective may be from that of a mix of the true extremes. An extreme may still change by
+what its directions of slack held, or by what it changed on the last of the way to it, along which its gap fell at
+least tenfold and so its error at least threefold; the error is the sum of what these changes do to log f of the mix,
+to first order, all taken to be of the same sign.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..kernels import extremes as slopes
+from ..kernels import mismatch
+from .extremes import Extremes, cpa_extremes, fdb_extremes, total_power
+from .problem import Problem
+
+LARGEST_ERROR = 1e-5  # of a mix that counts as certified
+_ROUNDING = 1e-13  # relative, of any objective
+
+
+@dataclass(frozen=True)
+class Mix:
+    """One scheme's mixes of a batch of draws, (batch, rho, ...).
+
+    Attributes
+    ----------
+    covariance
+        Reduced, of unit trace, (batch, rho, n, n); 0 where an extreme of non-zero weight does not exist.
+    error
+        Upper bound on the relative error of the objective that the extremes leave; NaN where there is no mix.
+    gap
+        That of the extreme itself at rho = 0 and 1, else NaN.
+    certified
+        Whether the extremes of non-zero weight are.
+    factor, powers
+        W / sqrt(P_m) on the basis, (batch, rho, n, n), and codeword powers (batch, rho, n), where the scheme has them.
+    """
+
+    covariance: NDArray[np.complex128]
+    error: NDArray[np.float64]
+    gap: NDArray[np.float64]
+    certified: NDArray[np.bool_]
+    factor: NDArray[np.complex128] | None = None
+    powers: NDArray[np.float64] | None = None
+
+
+class Mixer:
+    """Mixes of a batch of draws at some weights; the extremes are solved once, when they are first needed.
+
+    Parameters
+    ----------
+    problem
+        A batch of draws.
+    rho
+        Weights in [0, 1].
+    tolerance
+        Certified gap of the extremes.
+    """
+
+    def __init__(self, problem: Problem, rho: NDArray[np.float64], tolerance: float) -> None:
+        self._problem, self._rho, self._tolerance = problem, rho, tolerance
+        self._found: dict[str, Extremes] = {}
+
+    def mix(self, scheme: str, eigen: bool = False) -> Mix:
+        """The mixes of one scheme.
+
+        Parameters
+        ----------
+        scheme
+            fdb-wbf, fdb-wbf-aligned, fdb-wvm, cpa-wbf or cpa-wvm.
+        eigen
+            Whether fdb-wbf mixes eigenvectors times root eigenvalues in place of square roots.
+
+        Returns
+        -------
+        Mix
+            At rho = 0 and 1 the extreme itself.
+        """
+        family = scheme[:3]
+        if family not in self._found:
+            solve = fdb_extremes if family == "fdb" else cpa_extremes
+            self._found[family] = solve(self._problem, self._tolerance)
+        extremes = self._found[family]
+        if scheme == "fdb-wvm":
+            return self._covariances(extremes)
+        if family == "cpa":
+            return self._powers(extremes, roots=scheme == "cpa-wbf")
+        kind = mismatch.EIGEN if eigen else mismatch.SQRT
+        return self._factors(extremes, mismatch.ALIGNED if scheme == "fdb-wbf-aligned" else kind)
+
+    def _covariances(self, extremes: Extremes) -> Mix:
+        """(19) without its rank constraint."""
+        weight = self._rho[None, :, None, None]
+        mixed = weight * extremes.settled[:, :1] + (1.0 - weight) * extremes.settled[:, 1:]
+        found = slopes.covariance_slopes(self._problem.arrays, self._rho, mixed, self._inside(extremes))
+        changes = []
+        for pair in _alternatives(extremes.settled, extremes.others):
+            change = pair - extremes.settled
+            changes.append(
+                mismatch.covariance_changes(
+                    found, np.ascontiguousarray(change[:, 0]), np.ascontiguousarray(change[:, 1]), self._rho
+                )
+            )
+        return self._mix(extremes, self._with_ends(mixed, extremes.ends), changes)
+
+    def _factors(self, extremes: Extremes, kind: int) -> Mix:
+        """(16): factors mix; the covariances follow."""
+        rank, count = self._problem.rank, extremes.settled.shape[-1]
+        eigen = kind == mismatch.EIGEN
+        basis = self._problem.basis if eigen else np.zeros((len(rank), 1, count), np.complex128)
+        roots = mismatch.EIGEN if eigen else mismatch.SQRT
+
+        def factors(x: NDArray[np.complex128]) -> NDArray[np.complex128]:
+            flat = np.ascontiguousarray(x).reshape(len(x), -1, count, count)
+            return mismatch.factors_of(flat, basis, rank, roots).reshape(x.shape)  # type: ignore[no-any-return]
+
+        def turned(w: NDArray[np.complex128]) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
+            w_bp, w_ms = np.ascontiguousarray(w[:, 0]), np.ascontiguousarray(w[:, 1])
+            return w_bp, mismatch.turned_onto(w_bp, w_ms, rank) if kind == mismatch.ALIGNED else w_ms
+
+        settled, others = factors(extremes.settled), factors(extremes.others)
+        w_bp, w_ms = turned(settled)
+        mixed, norms = mismatch.mixed_factors(w_bp, w_ms, self._rho)
+        x = mismatch.covariances_of(mixed)
+        found = slopes.covariance_slopes(self._problem.arrays, self._rho, x, self._inside(extremes))
+        changes = []
+        for pair in _alternatives(settled, others):
+            other_bp, other_ms = turned(pair)
+            changes.append(mismatch.factor_changes(mixed, norms, found, other_bp - w_bp, other_ms - w_ms, self._rho))
+        ends = factors(extremes.ends)
+        factor = self._with_ends(mixed, np.stack(turned(ends), axis=1))
+        return self._mix(extremes, mismatch.covariances_of(factor), changes, factor=factor)
+
+    def _powers(self, extremes: Extremes, roots: bool) -> Mix:
+        """(19) on the codebook; or (16), where the codewords' amplitudes mix, W = U diag(sqrt p)."""
+        weight = self._rho[None, :, None]
+        inside = self._inside(extremes)
+
+        def mixed(pair: NDArray[np.float64]) -> NDArray[np.float64]:
+            p_bp, p_ms = pair[:, :1], pair[:, 1:]
+            if not roots:
+                return weight * p_bp + (1.0 - weight) * p_ms
+            powers = (weight * np.sqrt(p_bp) + (1.0 - weight) * np.sqrt(p_ms)) ** 2
+            total = total_power(powers)[..., None]
+            return np.divide(powers, total, out=np.zeros_like(powers), where=total > 0.0)
+
+        powers = mixed(extremes.settled)
+        found = slopes.power_slopes(self._problem.arrays, self._rho, powers, inside)
+        changes = [
+            np.abs(total_power(found * (mixed(pair) - powers)))
+            for pair in _alternatives(extremes.settled, extremes.others)
+        ]
+        powers = self._with_ends(powers, extremes.ends)
+        covariance = self._problem.covariance_of_powers(powers)
+        factor = self._problem.mix[:, None] * np.sqrt(powers)[:, :, None, :].astype(complex) if roots else None
+        return self._mix(extremes, covariance, changes, factor=factor, powers=powers)
+
+    def _mix(
+        self,
+        extremes: Extremes,
+        covariance: NDArray[np.complex128],
+        changes: list[NDArray[np.float64]],
+        factor: NDArray[np.complex128] | None = None,
+        powers: NDArray[np.float64] | None = None,
+    ) -> Mix:
+        """What all mixes have: errors, gaps, and nothing where an extreme of non-zero weight is missing."""
+        gap = extreme_gap(extremes.gap, self._rho)
+        blur = np.maximum(self._problem.bistatic.rounding, self._problem.monostatic.rounding)[:, None]
+        error = np.where(self._of_both(extremes.known), sum(changes) + blur + _ROUNDING, np.inf)
+        error = np.where(np.isnan(error), np.inf, error)
+        error = np.where((self._rho == 0.0) | (self._rho == 1.0), gap, error)
+        exist = self._of_both(extremes.exist)
+        certified = extremes_certified(extremes.gap, self._rho, self._tolerance)
+        return Mix(
+            np.where(exist[..., None, None], covariance, 0.0),
+            np.where(exist, error, np.nan),
+            gap,
+            certified,
+            factor,
+            None if powers is None else np.where(exist[..., None], powers, 0.0),
+        )
+
+    def _of_both(self, each: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Whether something holds of the extremes of non-zero weight, (batch, rho), which holds of each, (batch, 2)."""
+        both: NDArray[np.bool_] = (each[:, :1] | (self._rho == 0.0)) & (each[:, 1:] | (self._rho == 1.0))
+        return both
+
+    def _inside(self, extremes: Extremes) -> NDArray[np.bool_]:
+        """Where both extremes take part, (batch, rho)."""
+        both: NDArray[np.bool_] = np.all(extremes.exist, axis=1, keepdims=True)
+        return both & (self._rho > 0.0) & (self._rho < 1.0)
+
+    def _with_ends(self, mixed: NDArray[Any], ends: NDArray[Any]) -> NDArray[Any]:
+        """Mixes with the certified extremes themselves at rho = 1 and 0."""
+        mixed = mixed.copy()
+        mixed[:, self._rho == 1.0], mixed[:, self._rho == 0.0] = ends[:, :1], ends[:, 1:]
+        return mixed
+
+
+def _alternatives(settled: NDArray[Any], others: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Pairs of extremes, (batch, 2, ...), each with one other than the settled one."""
+    for side in range(2):
+        for other in range(others.shape[2]):
+            pair = settled.copy()
+            pair[:, side] = others[:, side, other]
+            yield pair
+
+
+def extremes_certified(gap: NDArray[np.float64], rho: NDArray[np.float64], tolerance: float) -> NDArray[np.bool_]:
+    """Whether the extremes of non-zero weight are certified, (draw, rho)."""
+    bp, ms = gap[:, :1] <= tolerance, gap[:, 1:] <= tolerance
+    certified: NDArray[np.bool_] = (bp | (rho == 0.0)) & (ms | (rho == 1.0))
+    return certified
+
+
+def extreme_gap(gap: NDArray[np.float64], rho: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Gap of a closed form: at rho = 1 and rho = 0 it is the extreme itself, elsewhere it optimises nothing."""
+    bp, ms = gap[:, :1], gap[:, 1:]
+    return np.where(rho == 1.0, bp, np.where(rho == 0.0, ms, np.nan))
