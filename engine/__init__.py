@@ -11,11 +11,19 @@ from .beamforming.mismatch import mix_beamformers, mix_covariances
 from .beamforming.problem import Problem, build_problem
 from .beamforming.schemes import CUSTOM, SCHEMES, check_slots, design
 from .channel import Channel, channel_of
-from .crb import BistaticBounds, MonostaticBounds, bistatic_bounds, equivalent_fim, monostatic_bounds
+from .crb import (
+    BistaticBounds,
+    MonostaticBounds,
+    bistatic_bounds,
+    equivalent_fim,
+    link_bounds,
+    monostatic_bounds,
+)
 from .derivatives import channel_matrix, derivative_tensor
 from .draws import DrawModel, Draws, fixed_draw, sample
 from .errors import DesignError, EngineError, ScenarioError
 from .fisher import channel_fim, position_fim
+from .identifiability import Ambiguity, ambiguities
 from .links import Link, bistatic_link, monostatic_link
 from .scenario import SPEED_OF_LIGHT, Scenario
 from .status import Solver, Status
@@ -24,6 +32,7 @@ __all__ = [
     "CUSTOM",
     "SCHEMES",
     "SPEED_OF_LIGHT",
+    "Ambiguity",
     "BistaticBounds",
     "Channel",
     "DesignError",
@@ -39,6 +48,7 @@ __all__ = [
     "SharedDesigns",
     "Solver",
     "Status",
+    "ambiguities",
     "average_designs",
     "bistatic_bounds",
     "bistatic_link",
@@ -54,6 +64,7 @@ __all__ = [
     "equivalent_fim",
     "evaluate_shared",
     "fixed_draw",
+    "link_bounds",
     "mix_beamformers",
     "mix_covariances",
     "monostatic_bounds",

@@ -5,7 +5,7 @@ import numpy as np
 from .beamforming import weighted
 from .beamforming.problem import build_problem
 from .draws import fixed_draw
-from .kernels import bounds, cleaning, curve, descent, extremes, interior, interiorpowers, mismatch, polar
+from .kernels import bounds, cleaning, curve, descent, extremes, finishing, interior, interiorpowers, mismatch, polar
 from .kernels.block import Draws, LinkArrays
 from .scenario import Scenario
 
@@ -48,9 +48,10 @@ def compile_setup() -> None:
     problem = build_problem(Scenario(subcarriers=8), fixed_draw(Scenario()))
     rho, nobody = np.array([0.5]), np.zeros((1, 1), np.bool_)
     interior.interior_designs(problem.arrays, problem.apa, rho, nobody, interior.BOLD, 1e-6)
+    x = problem.covariance_of_powers(problem.apa[:, None])
+    finishing.finished_designs(problem.arrays, x, rho, nobody)
     interiorpowers.interior_powers(problem.arrays, problem.apa, rho, nobody, 1e-6)
     interiorpowers.refined_powers(problem.arrays, rho, problem.apa[:, None].copy(), nobody)
-    problem.covariance_of_powers(problem.apa[:, None])
 
 
 if __name__ == "__main__":

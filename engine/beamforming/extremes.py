@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels import cleaning, extremes, interior, interiorpowers
+from ..kernels import cleaning, extremes, finishing, interior, interiorpowers
 from . import weighted
 from .problem import Problem
 
 _RHO = np.array([1.0, 0.0])  # BP, MS
-_TIGHT = 1e-12
-_LOOSE = 1e-9  # gap above which a slower way is tried
+_GOAL = 1e-12  # gap to reach
+_TIGHT, _LOOSE = 1e-11, 1e-9  # gaps above which a slower way is tried, and a still slower one
 _CERTAIN = 1e4  # ratio of slack and power from which on a direction is certainly empty at the optimum
 
 
@@ -67,25 +67,26 @@ def fdb_extremes(problem: Problem, tolerance: float) -> Extremes:
     Extremes
         Of covariances.
     """
-    wanted = _wanted(problem)
-    x, before, _ = interior.interior_designs(problem.arrays, problem.apa, _RHO, wanted, interior.BRISK, _TIGHT)
-    raw = _covariance_gaps(problem, x, wanted, False, tolerance)
-    left = wanted & ~(raw <= _LOOSE)
-    if left.any():
-        other, other_before, _ = interior.interior_designs(
-            problem.arrays, problem.apa, _RHO, left, interior.CAREFUL, _TIGHT
-        )
-        better = left & ~(raw <= _covariance_gaps(problem, other, left, False, tolerance))
-        x[better], before[better] = other[better], other_before[better]
-    ends = x.copy()
-    gap = _covariance_gaps(problem, ends, wanted, True, tolerance)
+    wanted, arrays = _wanted(problem), problem.arrays
+    solved = weighted.solve_fdb(problem, _RHO, tolerance)
+    ends, gap = solved.covariance.copy(), solved.gap.copy()
+    x, before = finishing.finished_designs(arrays, ends, _RHO, wanted & _there(ends))
+    reached = _covariance_gaps(problem, x, wanted, False, tolerance)
+    for clearance, most in ((interior.BRISK, _TIGHT), (interior.CAREFUL, _LOOSE)):
+        left = wanted & ~(reached <= most)
+        if left.any():
+            other, other_before, _ = interior.interior_designs(arrays, problem.apa, _RHO, left, clearance, _GOAL)
+            own = _covariance_gaps(problem, other, left, False, tolerance)
+            better = left & ~(reached <= own) & _there(other)
+            x[better], before[better], reached[better] = other[better], other_before[better], own[better]
+    lost = wanted & ~(reached < gap) & _there(ends)
+    x[lost], before[lost] = ends[lost], 0.0
+    clean = x.copy()
+    own = _covariance_gaps(problem, clean, wanted & ~lost, True, tolerance)
+    better = own <= np.maximum(gap, tolerance)
+    ends[better], gap[better] = clean[better], own[better]
     known = _there(before)
-    for b in np.flatnonzero((wanted & ~(gap <= tolerance)).any(axis=1)):
-        ladder = weighted.solve_fdb(problem.draw(int(b)), _RHO, tolerance)
-        better = ~(gap[b] <= ladder.gap[0])
-        ends[b, better], gap[b, better] = ladder.covariance[0, better], ladder.gap[0, better]
-        x[b, better], known[b, better] = ends[b, better], False
-    arrays, there = problem.arrays, wanted & _there(x)
+    there = wanted & _there(x)
     settled = extremes.settled_covariances(arrays, _RHO, x, there, 1.0)
     doubtful = extremes.settled_covariances(arrays, _RHO, x, there, _CERTAIN)
     others = np.stack((doubtful, extremes.settled_covariances(arrays, _RHO, before, known, 1.0)), axis=2)
@@ -95,10 +96,10 @@ def fdb_extremes(problem: Problem, tolerance: float) -> Extremes:
 def cpa_extremes(problem: Problem, tolerance: float) -> Extremes:
     """Extreme powers on the codebook; else like `fdb_extremes`."""
     wanted = _wanted(problem)
-    p, before, _ = interiorpowers.interior_powers(problem.arrays, problem.apa, _RHO, wanted, _TIGHT)
+    p, before, _ = interiorpowers.interior_powers(problem.arrays, problem.apa, _RHO, wanted, _GOAL)
     ends = p.copy()
     gap = weighted.clean_powers(problem, _RHO, wanted, ends, tolerance)
-    known: NDArray[np.bool_] = np.any(before > 0.0, axis=2)
+    known = total_power(before) > 0.0
     for b in np.flatnonzero((wanted & ~(gap <= tolerance)).any(axis=1)):
         ladder = weighted.solve_cpa(problem.draw(int(b)), _RHO, tolerance)
         assert ladder.powers is not None
@@ -118,8 +119,7 @@ def _wanted(problem: Problem) -> NDArray[np.bool_]:
 
 
 def _there(x: NDArray[np.complex128]) -> NDArray[np.bool_]:
-    there: NDArray[np.bool_] = np.diagonal(x, axis1=2, axis2=3).any(axis=2)
-    return there
+    return total_power(np.abs(np.diagonal(x, axis1=2, axis2=3))) > 0.0
 
 
 def _covariance_gaps(

@@ -19,6 +19,8 @@ from .eigen import eigen_space, largest_eigenvalue
 from .reduced import whiten
 
 _UNIT_ROUNDOFF = 2.0**-53
+# Two paths of which less than this share differs cannot be told apart; it is some times the rounding of a pivot.
+_COINCIDENT = 256.0 * _UNIT_ROUNDOFF
 
 
 @bare
@@ -167,6 +169,10 @@ def _link_at_apa(link, rows, block, work, diagonal, doubt, out):
     for i in range(size - n):
         put(diagonal, get(work.efim, i, i), n + i, 0)
     fine = factor_positions(link, block.sr, block.si, work)
+    for k in range(n):  # what of a path's response is not in those of the paths before it
+        pivot = get(work.gains, k, k)
+        own = 1.0 / (pivot * pivot * get(diagonal, k, 0))
+        fine = where_less(_COINCIDENT, own, fine, 0.0)
     put(out, where_less(0.0, fine, _rounding(link, diagonal, work), np.inf), 0, 0)
     for row in range(rows):
         bound = half_solved(link, work, row)

@@ -25,8 +25,9 @@ from .turning import Stiffness, head_of, new_stiffness, within_turns
 
 _ARMIJO = 1e-4
 _BLUR = 1e-8  # differences of F that rounding may hide, with the worst of FIMs
-_MAX_EVALUATIONS = 150  # the next rung takes as long
+_MAX_EVALUATIONS = 150  # of eight columns of the mixing matrix: the next rung takes as long
 _MAX_FOR_BP = 60  # for BP alone optima on an edge are many, where the next rung fares better
+_FEW = 8  # columns up to which that holds: the time of the next rung goes with their sixth power, ours with the third
 _MAX_SHORTENED = 20
 _EXTRAPOLATED = 5  # solved weights that a start is extrapolated from: 4 and 6 take 2 % more evaluations, 3 takes 9 %
 _NEAR = 1e-2  # gradient size from which on the certificate is tried
@@ -216,7 +217,7 @@ def _from_the_gradient(lane, vectors, state):
 
 
 @piece
-def _account(places, vectors, columns, state, points, evaluations):
+def _account(places, vectors, columns, patience, state, points, evaluations):
     """Count the evaluation in every lane, and keep the points of those that are through with their weight."""
     for lane in range(LANES):
         b = places.draw[lane]
@@ -230,7 +231,7 @@ def _account(places, vectors, columns, state, points, evaluations):
             places.shortened[lane] += 1
             if places.shortened[lane] == _MAX_SHORTENED // 2:
                 _from_the_gradient(lane, vectors, state)
-        most = _MAX_FOR_BP if state[_RHO, 0, lane] == 1.0 else _MAX_EVALUATIONS
+        most = patience * (_MAX_FOR_BP if state[_RHO, 0, lane] == 1.0 else _MAX_EVALUATIONS)
         given_up = places.spent[lane] >= most or places.shortened[lane] >= _MAX_SHORTENED
         if state[_PASSED, 0, lane] > 0.0 or given_up:
             _store(vectors.x, columns, lane, points[b, w])
@@ -309,6 +310,7 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
 def _follow(draws, block, columns, start, grid, fine, tolerance, vectors, polar, places, state, points, evaluations):
     """Evaluate in all lanes until every draw is through; grid is (rho, parameter, space for extrapolation)."""
     rho, parameter, shares = grid
+    patience = max(1.0, (draws.mix.shape[1] / _FEW) ** 2) if columns > 0 else 1.0
     upcoming = np.int64(0)
     newest = np.int64(-1)
     while True:
@@ -346,4 +348,4 @@ def _follow(draws, block, columns, start, grid, fine, tolerance, vectors, polar,
         _rescale(good, bend, vectors, columns, newest, state)
         _certify(block, value, power, columns, tolerance, places, state)
         _aim(vectors, columns, newest, state)
-        _account(places, vectors, columns, state, points, evaluations)
+        _account(places, vectors, columns, patience, state, points, evaluations)

@@ -12,7 +12,8 @@ from ..accelerate import bare, kernel, piece
 from ..lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
 from .block import balance, load_items, new_block, power_slope, transmit_powers, weighted_crb
 from .curvature import add_curvature, curvature_work
-from .interior import APART, FIRST_GOAL, FIRST_MU, LARGEST_SIGMA, LEAST_MU, LEAST_SIGMA, STALE
+from .interior import APART, FIRST_GOAL, FIRST_MU, LEAST_MU, STALE
+from .interiorstep import LARGEST_SIGMA, LEAST_SIGMA
 from .packs import cholesky
 
 _MOST = 60  # evaluations
