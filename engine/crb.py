@@ -18,7 +18,7 @@ from .links import Link, bistatic_parameters
 # The one rule for "unidentifiable": the relative rounding to expect of a bound is this or more...
 LOST = 1e-2
 # ...or, at a design whose draw is identifiable, it is this many times as large as under equal powers.
-SINGULAR = 1e13
+SINGULAR = 1e11
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ def compile_setup() -> None:
     x = problem.covariance_of_powers(problem.apa[:, None])
     finishing.finished_designs(problem.arrays, x, rho, nobody)
     interiorpowers.interior_powers(problem.arrays, problem.apa, rho, nobody, 1e-6)
+    interiorpowers.centred_powers(problem.arrays, rho, problem.apa[:, None].copy(), nobody)
     interiorpowers.refined_powers(problem.arrays, rho, problem.apa[:, None].copy(), nobody)
 
 

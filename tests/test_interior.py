@@ -172,7 +172,7 @@ def test_curvature_along_powers_is_the_slope_of_the_gradient(targets: int, rho: 
 def _interior(
     problem: Problem, wanted: np.ndarray, clearance: float = interior.CAREFUL
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    x, evaluations = interior.interior_designs(problem.arrays, problem.apa, RHO, wanted, clearance, 0.8 * TOLERANCE)
+    x, _, evaluations = interior.interior_designs(problem.arrays, problem.apa, RHO, wanted, clearance, 0.8 * TOLERANCE)
     gap = cleaning.certified_covariances(
         problem.arrays, RHO, x.copy(), cleaning.NO_POINTS, 0, wanted, True, TOLERANCE, weighted.CLEANING
     )
@@ -191,7 +191,7 @@ def test_interior_designs_are_those_of_the_descent(clearance: float) -> None:
     for b, w in np.argwhere(found):
         one, other = (objective_at(problem, b, y[b, [w]], RHO[w])[0] for y in (x, expected.covariance))
         assert one == pytest.approx(other, rel=2e-6)
-    powers, evaluations = interiorpowers.interior_powers(
+    powers, _, evaluations = interiorpowers.interior_powers(
         problem.arrays, problem.apa, RHO, np.ones((11, 3), bool), 0.8 * TOLERANCE
     )
     assert evaluations.max() <= 40
@@ -207,13 +207,13 @@ def test_an_interior_design_has_the_same_bits_in_any_company() -> None:
     problem = _problem(2, draws=11)
     wanted = np.ones((11, 3), bool)
     x, evaluations, _ = _interior(problem, wanted)
-    powers, counts = interiorpowers.interior_powers(problem.arrays, problem.apa, RHO, wanted, TOLERANCE)
+    powers, _, counts = interiorpowers.interior_powers(problem.arrays, problem.apa, RHO, wanted, TOLERANCE)
     for b in (0, 10):
         alone = problem.draw(b)
         y, own, _ = _interior(alone, wanted[:1])
         assert y.tobytes() == x[b].tobytes()
         assert own[0].tolist() == evaluations[b].tolist()
-        p, own = interiorpowers.interior_powers(alone.arrays, alone.apa, RHO, wanted[:1], TOLERANCE)
+        p, _, own = interiorpowers.interior_powers(alone.arrays, alone.apa, RHO, wanted[:1], TOLERANCE)
         assert p.tobytes() == powers[b].tobytes()
         assert own[0].tolist() == counts[b].tolist()
     some = wanted & (np.arange(11)[:, None] % 3 == 1)

@@ -18,6 +18,7 @@ from .problem import Problem
 _RHO = np.array([1.0, 0.0])  # BP, MS
 _GOAL = 1e-12  # gap to reach
 _TIGHT, _LOOSE = 1e-11, 1e-9  # gaps above which a slower way is tried, and a still slower one
+_CLEAR_POWER, _CLEAR_SLACK = 1e-7, 1e-5  # of a codeword that is certainly in use, or not
 _CERTAIN = 1e4  # ratio of slack and power from which on a direction is certainly empty at the optimum
 
 
@@ -29,10 +30,11 @@ class Extremes:
     ----------
     ends
         Certified designs, BP's first, (batch, 2, ...); 0 where none exists.
-    gap
-        Their gaps, (batch, 2); NaN where none exists.
+    gap, iterations, solver
+        As in `weighted.Solution`, (batch, 2).
     settled
-        The same without what directions of slack hold: what is mixed.
+        What is mixed: the ends, but where an optimum lies on the edge of where f exists. There an end keeps a trace of
+        power in directions that the optimum leaves empty.
     others
         (batch, 2, 2, ...): with the directions that are not certainly empty; and settled, from a point on the way whose
         gap was at least ten times as large.
@@ -42,6 +44,8 @@ class Extremes:
 
     ends: NDArray[Any]
     gap: NDArray[np.float64]
+    iterations: NDArray[np.int64]
+    solver: NDArray[np.int64]
     settled: NDArray[Any]
     others: NDArray[Any]
     known: NDArray[np.bool_]
@@ -50,6 +54,12 @@ class Extremes:
     def exist(self) -> NDArray[np.bool_]:
         """Where there is a design, (batch, 2)."""
         return ~np.isnan(self.gap)
+
+    def solution(self, problem: Problem) -> weighted.Solution:
+        """The ends as designs for the weights 1 and 0."""
+        powers = self.ends if self.ends.ndim == 3 else None
+        covariance = self.ends if powers is None else problem.covariance_of_powers(powers)
+        return weighted.Solution(covariance, powers, self.gap, self.iterations, self.solver)
 
 
 def fdb_extremes(problem: Problem, tolerance: float) -> Extremes:
@@ -70,48 +80,91 @@ def fdb_extremes(problem: Problem, tolerance: float) -> Extremes:
     wanted, arrays = _wanted(problem), problem.arrays
     solved = weighted.solve_fdb(problem, _RHO, tolerance)
     ends, gap = solved.covariance.copy(), solved.gap.copy()
+    spent, solver = solved.iterations.copy(), solved.solver.copy()
     x, before = finishing.finished_designs(arrays, ends, _RHO, wanted & _there(ends))
     reached = _covariance_gaps(problem, x, wanted, False, tolerance)
+    spent[wanted] += finishing.EVALUATIONS
     for clearance, most in ((interior.BRISK, _TIGHT), (interior.CAREFUL, _LOOSE)):
         left = wanted & ~(reached <= most)
         if left.any():
-            other, other_before, _ = interior.interior_designs(arrays, problem.apa, _RHO, left, clearance, _GOAL)
+            other, other_before, evaluations = interior.interior_designs(
+                arrays, problem.apa, _RHO, left, clearance, _GOAL
+            )
             own = _covariance_gaps(problem, other, left, False, tolerance)
             better = left & ~(reached <= own) & _there(other)
             x[better], before[better], reached[better] = other[better], other_before[better], own[better]
-    lost = wanted & ~(reached < gap) & _there(ends)
-    x[lost], before[lost] = ends[lost], 0.0
-    clean = x.copy()
-    own = _covariance_gaps(problem, clean, wanted & ~lost, True, tolerance)
-    better = own <= np.maximum(gap, tolerance)
-    ends[better], gap[better] = clean[better], own[better]
-    known = _there(before)
-    there = wanted & _there(x)
+            spent[left] += evaluations[left]
+    worse = wanted & ~(reached < gap) & _there(ends)
+    x[worse], before[worse] = ends[worse], 0.0
+    there, known = wanted & _there(x), _there(before)
     settled = extremes.settled_covariances(arrays, _RHO, x, there, 1.0)
     doubtful = extremes.settled_covariances(arrays, _RHO, x, there, _CERTAIN)
     others = np.stack((doubtful, extremes.settled_covariances(arrays, _RHO, before, known, 1.0)), axis=2)
-    return Extremes(ends, gap, settled, others, known)
+    own = _covariance_gaps(problem, settled, wanted, False, tolerance)
+    _take(own <= tolerance, settled, own, ends, gap)
+    left = there & ~(own <= tolerance)
+    if left.any():
+        own = _covariance_gaps(problem, x, left, True, tolerance)
+        _take(own < gap, x, own, ends, gap)
+    return Extremes(ends, gap, spent, solver, settled, others, known)
+
+
+def _take(
+    better: NDArray[np.bool_],
+    found: NDArray[Any],
+    own: NDArray[np.float64],
+    ends: NDArray[Any],
+    gap: NDArray[np.float64],
+) -> None:
+    """Take designs for ends where they are better, in place."""
+    ends[better], gap[better] = found[better], own[better]
 
 
 def cpa_extremes(problem: Problem, tolerance: float) -> Extremes:
     """Extreme powers on the codebook; else like `fdb_extremes`."""
-    wanted = _wanted(problem)
-    p, before, _ = interiorpowers.interior_powers(problem.arrays, problem.apa, _RHO, wanted, _GOAL)
-    ends = p.copy()
-    gap = weighted.clean_powers(problem, _RHO, wanted, ends, tolerance)
-    known = total_power(before) > 0.0
-    for b in np.flatnonzero((wanted & ~(gap <= tolerance)).any(axis=1)):
-        ladder = weighted.solve_cpa(problem.draw(int(b)), _RHO, tolerance)
-        assert ladder.powers is not None
-        better = ~(gap[b] <= ladder.gap[0])
-        ends[b, better], gap[b, better] = ladder.powers[0, better], ladder.gap[0, better]
-        p[b, better], known[b, better] = ends[b, better], False
-    there = wanted & p.any(axis=2)
-    rough, doubtful = (_settled_powers(problem, p, there, certainty) for certainty in (1.0, _CERTAIN))
-    settled, refined = interiorpowers.refined_powers(problem.arrays, _RHO, rough, there)
-    before = np.where(refined[..., None], rough, _settled_powers(problem, before, known, 1.0))
+    wanted, arrays = _wanted(problem), problem.arrays
+    solved = weighted.solve_cpa(problem, _RHO, tolerance)
+    assert solved.powers is not None
+    ends, gap = solved.powers.copy(), solved.gap.copy()
+    spent, solver = solved.iterations.copy(), solved.solver.copy()
+    there = wanted & (total_power(ends) > 0.0)
+    settled, before, sure = _refined(problem, _settled_powers(problem, ends, there, 1.0), there)
+    doubtful, known = settled.copy(), sure.copy()
+    spent[there] += interiorpowers.NEWTON_STEPS + 1
+    left = wanted & ~sure
+    if left.any():
+        p, last, evaluations = interiorpowers.interior_powers(arrays, problem.apa, _RHO, left, _GOAL)
+        spent[left] += evaluations[left]
+        found = left & (total_power(p) > 0.0)
+        rough = _settled_powers(problem, p, found, 1.0)
+        other, last_step, refined = interiorpowers.refined_powers(arrays, _RHO, rough, found)
+        last = np.where(refined[..., None], last_step, _settled_powers(problem, last, total_power(last) > 0.0, 1.0))
+        other = np.where(refined[..., None], other, rough)
+        doubt = _settled_powers(problem, p, found, _CERTAIN)
+        # Where the optimum is not unique, Newton's method cannot tell, and rounding moves p among the optimal ones.
+        many = found & ~refined & np.isfinite(cleaning.certified_powers(arrays, _RHO, rough, found))
+        if many.any():
+            p, last_centre = interiorpowers.centred_powers(arrays, _RHO, p, many)
+            other[many] = doubt[many] = _settled_powers(problem, p, many, 1.0)[many]
+            last[many] = _settled_powers(problem, last_centre, many, 1.0)[many]
+        settled[found], before[found], doubtful[found] = other[found], last[found], doubt[found]
+        known[found] = total_power(last)[found] > 0.0
+    own = cleaning.certified_powers(arrays, _RHO, settled, there)
+    _take(own <= tolerance, settled, own, ends, gap)
     others = np.stack((doubtful, before), axis=2)
-    return Extremes(ends, gap, settled, others, known)
+    return Extremes(ends, gap, spent, solver, settled, others, known)
+
+
+def _refined(
+    problem: Problem, rough: NDArray[np.float64], there: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Optima from powers close by, the iterate before, and where they are so beyond doubt."""
+    arrays = problem.arrays
+    p, before, refined = interiorpowers.refined_powers(arrays, _RHO, rough, there)
+    gap = cleaning.certified_powers(arrays, _RHO, p, refined)
+    slack = 1.0 - extremes.power_slopes(arrays, _RHO, p, refined)
+    clear = np.where(p > 0.0, p > _CLEAR_POWER, slack > _CLEAR_SLACK).all(axis=2)
+    return p, before, refined & (gap <= _TIGHT) & clear
 
 
 def _wanted(problem: Problem) -> NDArray[np.bool_]:

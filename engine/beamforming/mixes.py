@@ -49,7 +49,7 @@ class Mix:
 
 
 class Mixer:
-    """Mixes of a batch of draws at some weights; the extremes are solved once, when they are first needed.
+    """Extremes and their mixes of a batch of draws at some weights; extremes are solved when they are first needed.
 
     Parameters
     ----------
@@ -81,16 +81,20 @@ class Mixer:
             At rho = 0 and 1 the extreme itself.
         """
         family = scheme[:3]
-        if family not in self._found:
-            solve = fdb_extremes if family == "fdb" else cpa_extremes
-            self._found[family] = solve(self._problem, self._tolerance)
-        extremes = self._found[family]
+        extremes = self.extremes(family)
         if scheme == "fdb-wvm":
             return self._covariances(extremes)
         if family == "cpa":
             return self._powers(extremes, roots=scheme == "cpa-wbf")
         kind = mismatch.EIGEN if eigen else mismatch.SQRT
         return self._factors(extremes, mismatch.ALIGNED if scheme == "fdb-wbf-aligned" else kind)
+
+    def extremes(self, family: str) -> Extremes:
+        """The extremes of a family of schemes, fdb or cpa."""
+        if family not in self._found:
+            solve = fdb_extremes if family == "fdb" else cpa_extremes
+            self._found[family] = solve(self._problem, self._tolerance)
+        return self._found[family]
 
     def _covariances(self, extremes: Extremes) -> Mix:
         """(19) without its rank constraint."""

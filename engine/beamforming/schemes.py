@@ -21,7 +21,6 @@ from .custom import custom_covariances
 from .designs import Designs
 from .mixes import LARGEST_ERROR, Mix, Mixer
 from .problem import Problem, build_problem
-from .weighted import Solution
 
 SCHEMES = (
     "fdb-wcrb",
@@ -143,8 +142,6 @@ def _all_schemes(
     wbf_factor: WbfFactor,
     custom: ArrayLike | None,
 ) -> list[Part]:
-    fdb = weighted.solve_fdb(problem, rho, tolerance) if "fdb-wcrb" in names else None
-    cpa = weighted.solve_cpa(problem, rho, tolerance) if "cpa-wcrb" in names else None
     mixer = Mixer(problem, rho, tolerance)
     parts = []
     for name in names:
@@ -153,18 +150,23 @@ def _all_schemes(
         elif name == CUSTOM:
             assert custom is not None
             parts.append(_custom(problem, custom, rho))
-        elif name == "fdb-wcrb":
-            assert fdb is not None
-            parts.append(_optimum(fdb, tolerance))
-        elif name == "cpa-wcrb":
-            assert cpa is not None
-            parts.append(_optimum(cpa, tolerance))
+        elif name.endswith("wcrb"):
+            parts.append(_optimum(problem, name[:3], rho, tolerance, mixer))
         else:
             parts.append(_mixed(mixer.mix(name, eigen=wbf_factor == "eigen" and name == "fdb-wbf")))
     return parts
 
 
-def _optimum(solution: Solution, tolerance: float) -> Part:
+def _optimum(problem: Problem, family: str, rho: NDArray[np.float64], tolerance: float, mixer: Mixer) -> Part:
+    """The optimum at every weight; at rho = 1 and 0 the extremes that are mixed, so that mixes are formulas of it."""
+    solve = weighted.solve_fdb if family == "fdb" else weighted.solve_cpa
+    inside = np.unique(rho[(rho > 0.0) & (rho < 1.0)])
+    grid, solution = inside, solve(problem, inside, tolerance) if inside.size > 0 else None
+    if ((rho == 0.0) | (rho == 1.0)).any():
+        ends = mixer.extremes(family).solution(problem)
+        grid, solution = np.append(inside, (1.0, 0.0)), ends if solution is None else solution.joined(ends)
+    assert solution is not None
+    solution = solution.at([grid.tolist().index(weight) for weight in rho.tolist()])
     return Part(
         covariance=solution.covariance,
         gap=solution.gap,

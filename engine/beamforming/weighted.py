@@ -62,6 +62,19 @@ class Solution:
             self.solver[:, index],
         )
 
+    def joined(self, other: "Solution") -> "Solution":
+        """These designs, then those of other weights."""
+        powers = None
+        if self.powers is not None and other.powers is not None:
+            powers = np.concatenate((self.powers, other.powers), axis=1)
+        return Solution(
+            np.concatenate((self.covariance, other.covariance), axis=1),
+            powers,
+            np.concatenate((self.gap, other.gap), axis=1),
+            np.concatenate((self.iterations, other.iterations), axis=1),
+            np.concatenate((self.solver, other.solver), axis=1),
+        )
+
 
 def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> Solution:
     """Minimise the weighted CRB over all covariances of power P_m.

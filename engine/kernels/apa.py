@@ -135,9 +135,9 @@ def _rounding(link, diagonal, work):
 def _blur(link, row, bound, diagonal, doubt, work):
     """Relative rounding error to expect of the bound of parameter `row`, whose L^-1 F_row is in work.column.
 
-    With v its response, v^H G v is the bound: errors of entries of G move it by u sum_i G_ii |v_i|^2 / bound as above,
-    and an error doubt_i of a whole derivative, where the cosine of its angle nearly vanishes, by
-    2 doubt_i sqrt(G_ii) |v_i| / sqrt(bound).
+    With v its response, v^H G v is the bound: errors of entries of G move it by u sum_i q_i as above, with
+    q_i = G_ii |v_i|^2 / bound. An error doubt_i of a whole derivative, where the cosine of its angle nearly vanishes,
+    moves it by 2 doubt_i sqrt(q_i), and never by more than q_i, as if there were no such parameter.
     """
     n = link.phasor.shape[0]
     size = diagonal.shape[0]
@@ -151,9 +151,10 @@ def _blur(link, row, bound, diagonal, doubt, work):
     doubted = everywhere(0.0)
     for i in range(doubt.shape[0]):
         x = get(work.vectors, n + i, column)
-        x *= root(get(diagonal, n + i, 0))
-        doubted += get(doubt, i, 0) * where_less(x, 0.0, -x, x)
-    return _UNIT_ROUNDOFF * total / bound + 2.0 * doubted / root(bound)
+        share = get(diagonal, n + i, 0) * x * x / bound
+        moved = 2.0 * get(doubt, i, 0) * root(share)
+        doubted += where_less(moved, share, moved, share)
+    return _UNIT_ROUNDOFF * total / bound + doubted
 
 
 @bare

@@ -19,7 +19,10 @@ from .packs import cholesky
 _MOST = 60  # evaluations
 _CLEARANCE = 1.5  # a step goes to 2/3 of the way to the boundary at most
 _EQUAL = 1e-3  # share of equal powers that keeps the start inside
-_NEWTON_STEPS = 2
+NEWTON_STEPS = 3
+_CENTRED_MU = 1e-8
+_CENTRING_STEPS = 12
+_CENTRED_SHARE = 1e-2  # of equal powers at the start
 
 
 class _Space(NamedTuple):
@@ -105,17 +108,24 @@ def _room(a, d):
     return length
 
 
-@piece
-def _advance(n, going, space):
-    """One step with predictor and corrector of the lanes that go on; B is in the system."""
-    product = everywhere(0.0)
+@bare
+def _factored(n, space):
+    """Factor B + diag(s / p), B being in the system; 0 where that breaks down."""
     for i in range(n):
         g = get(space.normal, i, 0)
         for k in range(i + 1):
             put(space.system, get(space.system, i, k) - g * get(space.normal, k, 0), i, k)
         put(space.system, get(space.system, i, i) + get(space.s, i, 0) / get(space.p, i, 0), i, i)
+    return cholesky(space.system, n)
+
+
+@piece
+def _advance(n, going, space):
+    """One step with predictor and corrector of the lanes that go on; B is in the system."""
+    product = everywhere(0.0)
+    for i in range(n):
         product += get(space.p, i, 0) * get(space.s, i, 0)
-    fine = where_less(0.0, cholesky(space.system, n), going, 0.0)
+    fine = where_less(0.0, _factored(n, space), going, 0.0)
     mu = product / (1.0 * n)
     space.correction[:] = 0.0
     _solve_for_step(n, everywhere(0.0), space)
@@ -262,10 +272,11 @@ def _newton_step(n, space):
 def refined_powers(draws, rho, powers, wanted):
     """Optimal powers (batch, rho, n) of unit sum among the codewords that have power, from close by: Newton's method.
 
-    Returns powers, and where the last step made no gap larger, (batch, rho); elsewhere they are as they were.
+    Returns powers and the iterate before, (batch, rho, n), and where every step could be taken, (batch, rho): where
+    second derivatives are positive, so that the optimum is unique, and powers stay positive.
     """
     n = powers.shape[2]
-    out = powers.copy()
+    out, before = powers.copy(), powers.copy()
     refined = np.zeros(wanted.shape, np.bool_)
     items = np.argwhere(wanted.T)
     block = new_block(draws, n)
@@ -279,26 +290,65 @@ def refined_powers(draws, rho, powers, wanted):
             w, b = items[first + min(lane, used - 1)]
             for i in range(n):
                 space.p[i, 0, lane] = powers[b, w, i]
-        put(space.gaps, np.inf, 0, 0)
-        for turn in range(_NEWTON_STEPS + 1):
-            value, level = _evaluate(block, get(weight, 0, 0), space)
-            better = where_less(level - 1.0, get(space.gaps, 0, 0), where_less(value, np.inf, 1.0, 0.0), 0.0)
+        put(space.stale, 0.0, 0, 0)
+        for _ in range(NEWTON_STEPS):
+            value, _ = _evaluate(block, get(weight, 0, 0), space)
+            space.system[:] = 0.0
+            add_curvature(block, get(weight, 0, 0), value, bending, space.system)
+            fine = where_less(value, np.inf, _newton_step(n, space), 0.0)
+            put(space.stale, get(space.stale, 0, 0) + where_less(0.0, fine, 0.0, 1.0), 0, 0)
             for i in range(n):
-                put(space.best, where_less(0.0, better, get(space.p, i, 0), get(space.best, i, 0)), i, 0)
-            put(space.gaps, where_less(0.0, better, level - 1.0, get(space.gaps, 0, 0)), 0, 0)
-            put(space.stale, 1.0 * turn * better, 0, 0)
-            if turn < _NEWTON_STEPS:
-                space.system[:] = 0.0
-                add_curvature(block, get(weight, 0, 0), value, bending, space.system)
-                fine = _newton_step(n, space)
-                for i in range(n):
-                    put(space.p, get(space.p, i, 0) + where_less(0.0, fine, get(space.d, i, 0), 0.0), i, 0)
-            if turn > 0:
-                for lane in range(used):
-                    w, b = items[first + lane]
-                    refined[b, w] = refined[b, w] or space.stale[0, 0, lane] > 0.0
+                put(space.before, get(space.p, i, 0), i, 0)
+                put(space.p, get(space.p, i, 0) + where_less(0.0, fine, get(space.d, i, 0), 0.0), i, 0)
         for lane in range(used):
             w, b = items[first + lane]
-            if refined[b, w]:
-                out[b, w] = space.best[:, 0, lane] / space.best[:, 0, lane].sum()
-    return out, refined
+            if space.stale[0, 0, lane] == 0.0:
+                refined[b, w] = True
+                out[b, w] = space.p[:, 0, lane] / space.p[:, 0, lane].sum()
+                before[b, w] = space.before[:, 0, lane] / space.before[:, 0, lane].sum()
+    return out, before, refined
+
+
+@kernel
+def centred_powers(draws, rho, powers, wanted):
+    """Powers (batch, rho, n) of unit sum in the middle of the optimal ones, from close by, where these are many.
+
+    They minimise log f + sum p - mu sum log p by Newton's method, and tend to the analytic centre of the optima with
+    mu. Returns those of the last mu, and those of one ten times as large.
+    """
+    n = powers.shape[2]
+    out, before = powers.copy(), powers.copy()
+    items = np.argwhere(wanted.T)
+    block = new_block(draws, n)
+    bending = curvature_work(block, True)
+    space = _new_space(n, bending.forms.shape[0])
+    weight = lane_zeros(1, 1)
+    for first in range(0, len(items), LANES):
+        used = min(LANES, len(items) - first)
+        load_items(block, draws, items[first : first + used], rho, powers[:, 0], weight)
+        for lane in range(LANES):
+            w, b = items[first + min(lane, used - 1)]
+            for i in range(n):
+                space.p[i, 0, lane] = (1.0 - _CENTRED_SHARE) * powers[b, w, i] + _CENTRED_SHARE / n
+        space.correction[:] = 0.0
+        for turn in range(2 * _CENTRING_STEPS):
+            mu = 10.0 * _CENTRED_MU if turn < _CENTRING_STEPS else _CENTRED_MU
+            value, _ = _evaluate(block, get(weight, 0, 0), space)
+            space.system[:] = 0.0
+            add_curvature(block, get(weight, 0, 0), value, bending, space.system)
+            for i in range(n):
+                put(space.s, mu / get(space.p, i, 0), i, 0)
+            fine = where_less(value, np.inf, _factored(n, space), 0.0)
+            _solve_for_step(n, everywhere(mu), space)
+            length = where_less(0.0, fine, _room(space.p, space.d), 0.0)
+            for i in range(n):
+                step = where_less(0.0, length, length * get(space.d, i, 0), 0.0)
+                put(space.p, get(space.p, i, 0) + step, i, 0)
+            if turn == _CENTRING_STEPS - 1:
+                for lane in range(used):
+                    w, b = items[first + lane]
+                    before[b, w] = space.p[:, 0, lane] / space.p[:, 0, lane].sum()
+        for lane in range(used):
+            w, b = items[first + lane]
+            out[b, w] = space.p[:, 0, lane] / space.p[:, 0, lane].sum()
+    return out, before
