@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..crb import bistatic_from_diagonal, monostatic_from_diagonal
 from ..draws import Draws, fixed_draw
 from ..errors import DesignError
 from ..kernels import average, bounds, certificate, mismatch, products, smallmat
@@ -281,7 +282,7 @@ class _Mean:
             basis,
             turns,
             codewords,
-            _scales(per_draw.design(scenario, training, ["apa"], grid).objective[:, 0].T),
+            _scales(problem, grid, apa),
             start,
             nominal.apa[0],
         )
@@ -414,8 +415,12 @@ class _Mean:
         return mismatch.covariances_of(mismatch.mixed_factors(w_bp, w_ms, rho)[0])[0]  # type: ignore[no-any-return]
 
 
-def _scales(at_apa: NDArray[np.float64]) -> NDArray[np.float64]:
+def _scales(problem: Problem, rho: NDArray[np.float64], apa: NDArray[np.complex128]) -> NDArray[np.float64]:
     """w_s = 1 / f_s(APA_s) over how many draws count, (rho, draw); 0 for those that are unidentifiable."""
+    # At unit power and noise, on which designs must not depend.
+    bp, ms = problem.unit_bounds(apa)
+    crb_bp, crb_ms = bistatic_from_diagonal(bp).position, monostatic_from_diagonal(ms).position
+    at_apa = (per_draw.weighted_sum(rho, crb_bp) + per_draw.weighted_sum(1.0 - rho, crb_ms)).T
     fine = np.isfinite(at_apa)
     counted = np.maximum(fine.sum(axis=1, keepdims=True), 1)
     return np.where(fine, 1.0 / (np.where(fine, at_apa, 1.0) * counted), 0.0)

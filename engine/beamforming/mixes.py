@@ -1,9 +1,9 @@
 """The mixes of the extreme designs: WBF (16) and WVM (19), over all of span(B) or on the codebook, and their errors.
 
 Every mix is told how far its objective may be from that of a mix of the true extremes. An extreme may still change by
-what its directions of slack held, or by what it changed on the last of the way to it, along which its gap fell at
-least tenfold and so its error at least threefold; the error is the sum of what these changes do to log f of the mix,
-to first order, all taken to be of the same sign.
+what its doubtful directions held, or by what it changed on the last of the way to it, along which its gap fell at
+least tenfold and so its error at least threefold; the error is thrice the sum of what these changes do to log f of the
+mix, to first order, all taken to be of the same sign.
 """
 
 from collections.abc import Iterator
@@ -19,6 +19,7 @@ from .extremes import Extremes, cpa_extremes, fdb_extremes, total_power
 from .problem import Problem
 
 LARGEST_ERROR = 1e-5  # of a mix that counts as certified
+_SAFETY = 3.0
 _ROUNDING = 1e-13  # relative, of any objective
 
 
@@ -174,7 +175,7 @@ class Mixer:
         """What all mixes have: errors, gaps, and nothing where an extreme of non-zero weight is missing."""
         gap = extreme_gap(extremes.gap, self._rho)
         blur = np.maximum(self._problem.bistatic.rounding, self._problem.monostatic.rounding)[:, None]
-        error = np.where(self._of_both(extremes.known), sum(changes) + blur + _ROUNDING, np.inf)
+        error = np.where(self._of_both(extremes.known), _SAFETY * sum(changes) + blur + _ROUNDING, np.inf)
         error = np.where(np.isnan(error), np.inf, error)
         error = np.where((self._rho == 0.0) | (self._rho == 1.0), gap, error)
         exist = self._of_both(extremes.exist)

@@ -180,14 +180,17 @@ class Problem:
             rounding leaves nothing of it at the APA point, or where the FIM is singular at x. MS has two entries for
             each position, across and along the line of sight.
         """
+        bp, ms = self.unit_bounds(x)
+        return bp / self.scale, ms / self.scale
+
+    def unit_bounds(self, x: NDArray[np.complex128]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The same at unit power and noise: `scale` times as large."""
         links = self.bistatic, self.monostatic
         reference = np.zeros((2, *links[0].bounds.shape))
         for link, rows in zip(links, reference, strict=True):
             rows[:, : link.bounds.shape[1]] = self.scale * link.bounds
         found = bounds.design_bounds(self.arrays, np.ascontiguousarray(x), reference, SINGULAR)
-        bp, ms = (
-            np.where(link.bounded[:, None], rows / self.scale, np.inf) for link, rows in zip(links, found, strict=True)
-        )
+        bp, ms = (np.where(link.bounded[:, None], rows, np.inf) for link, rows in zip(links, found, strict=True))
         across_and_along = ms.reshape(*ms.shape[:2], 2, -1)
         return bp, np.swapaxes(across_and_along, 2, 3).reshape(ms.shape)
 

@@ -238,7 +238,7 @@ def with_bounds(
     absent = rank < 0
     crb_bp = np.where(absent & bp_ok, np.nan, bp.position)
     crb_ms = np.where(absent & ms_ok, np.nan, ms.position)
-    objective = _weighted(rho, crb_bp) + _weighted(1.0 - rho, crb_ms)
+    objective = weighted_sum(rho, crb_bp) + weighted_sum(1.0 - rho, crb_ms)
     lost = ((rho > 0.0) & ~bp_ok) | ((rho < 1.0) & ~ms_ok)
     objective = np.where(lost, np.inf, objective)
     # A gap below the tolerance says nothing where rounding is above it.
@@ -278,9 +278,10 @@ def _or_nan(values: NDArray[Any] | None, like: NDArray[Any]) -> NDArray[Any]:
     return np.full_like(like, np.nan) if values is None else values
 
 
-def _weighted(weight: NDArray[np.float64], bound: NDArray[np.float64]) -> NDArray[np.float64]:
+def weighted_sum(weight: NDArray[np.float64], bound: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weight * bound, and 0 (not infinity times 0) where the weight is zero."""
-    return np.multiply(weight, bound, out=np.zeros_like(bound), where=weight > 0.0)
+    shape = np.broadcast_shapes(weight.shape, bound.shape)
+    return np.multiply(weight, bound, out=np.zeros(shape), where=weight > 0.0)
 
 
 def _good(part: Part) -> Status:
