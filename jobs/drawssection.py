@@ -68,6 +68,8 @@ class DrawsSection(DrawModel):
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 2025
     until: Until | None = None
     file: Annotated[str, Field(min_length=1)] | None = None
+    # Columns (or variables) of the file that are none of ours.
+    ignore_columns: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -76,6 +78,12 @@ class DrawsSection(DrawModel):
         if isinstance(data, dict) and isinstance(data.get("until"), dict):
             return data | {"until": {"first": data.get("count", _FIRST_DRAWS)} | data["until"]}
         return data
+
+    @model_validator(mode="after")
+    def _ignored_are_of_a_file(self) -> Self:
+        if self.ignore_columns is not None and self.file is None:
+            raise at("ignore_columns", "there is no file whose columns they could be; add file, or leave them out")
+        return self
 
     @model_validator(mode="after")
     def _count_is_a_look(self) -> Self:

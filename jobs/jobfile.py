@@ -33,7 +33,7 @@ from engine.errors import EngineError
 from engine.scenario import Finite, Scenario
 
 from .drawssection import DrawsSection, Section, Until, at
-from .drops import read_drops
+from .drops import Drops, read_drops
 from .packaged import packaged_jobs, packaged_text
 
 Scheme = Literal["fdb-wcrb", "fdb-wbf", "fdb-wvm", "cpa-wcrb", "cpa-wbf", "cpa-wvm", "apa", "fdb-wbf-aligned", "custom"]
@@ -216,6 +216,11 @@ class JobFile(Section):
         )
 
     @property
+    def trained(self) -> int:
+        """Draws of the file, if any, that designs train on."""
+        return self.design.training_draws if "average" in self.design.knowledge else 0
+
+    @property
     def custom_path(self) -> Path | None:
         """File of the custom beams, if any."""
         return None if self.design.custom is None else self._folder / self.design.custom
@@ -224,6 +229,17 @@ class JobFile(Section):
     def drops_path(self) -> Path | None:
         """File of the draws, if any."""
         return None if self.draws.file is None else self._folder / self.draws.file
+
+    def drops(self) -> Drops | None:
+        """Draws of the job's file, if any.
+
+        Raises
+        ------
+        ValueError
+            In one line: what is wrong with the file, and where.
+        """
+        path = self.drops_path
+        return None if path is None else read_drops(path, self.draws.ignore_columns or ())
 
     @property
     def files(self) -> dict[str, Path]:
@@ -338,11 +354,11 @@ def _counted(job: JobFile, source: str) -> JobFile:
     """Take all draws of a file where the job does not say how many."""
     if job.drops_path is None or "count" in job.draws.model_fields_set or job.draws.until is not None:
         return job
-    trained = job.design.training_draws if "average" in job.design.knowledge else 0
     try:
-        return job.with_count(max(1, len(read_drops(job.drops_path)) - trained))
+        drops = job.drops()
     except ValueError as error:
-        raise JobError(f"{source}: draws.file: {error}") from None
+        raise JobError(" ".join(f"{source}: draws.file: {error}".split())) from None
+    return job if drops is None else job.with_count(max(1, len(drops) - job.trained))
 
 
 def _canonical(job: dict[str, Any]) -> str:

@@ -12,7 +12,6 @@ from results.accessor import write_csv
 from results.page import METRICS, Picture, render
 
 from .beams import load_beams
-from .drops import read_drops
 from .evaluate import design_draws
 from .identity import versions
 from .jobfile import JobFile
@@ -121,7 +120,8 @@ def _what(job: JobFile) -> list[tuple[str, str]]:
         "UE orientation": draws.ue_orientation != "fixed",
         "RCS": draws.rcs != "fixed",
     }
-    filed = [_IN_FILE[name] for name in read_drops(job.drops_path).arrays] if job.drops_path else []
+    drops = job.drops()
+    filed = [_IN_FILE[name] for name in drops.arrays] if drops else []
     yes, no = (
         [name for name, drawn in varied.items() if drawn is wanted and name not in filed] for wanted in (True, False)
     )
