@@ -3,11 +3,12 @@
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from engine.draws import DrawModel
 from engine.scenario import Finite
 from results.schema import VARIABLES
+
+from .mistakes import at
 
 _FIRST_DRAWS = 1000
 _METRICS = tuple(
@@ -15,11 +16,6 @@ _METRICS = tuple(
     for name, variable in VARIABLES.items()
     if variable.dims[:3] == ("draw", "scheme", "rho") and variable.units in ("m2", "rad2", "s2") and not variable.keep
 )
-
-
-def at(key: str, reason: str) -> PydanticCustomError:
-    """Report a key below the place where its error is noticed."""
-    return PydanticCustomError("at_key", "{reason}", {"key": key, "reason": reason})
 
 
 class Section(BaseModel):
