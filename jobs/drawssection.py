@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from engine.draws import DrawModel
 from engine.scenario import Finite
 from results.schema import VARIABLES
+from results.words import counted
 
 from .mistakes import at
 
@@ -86,7 +87,7 @@ class DrawsSection(DrawModel):
         if self.until is None:
             return self
         if self.until.max < self.until.first:
-            reason = f"{self.until.max} draws are less than the {self.until.first} to begin with; raise it"
+            reason = f"{self.until.max} is less than the {counted(self.until.first, 'draw')} to begin with; raise it"
             raise at("until.max", reason)
         if self.count not in self.until.looks():
             known = ", ".join(map(str, self.until.looks()))

@@ -30,9 +30,11 @@ from pydantic import (
 from engine.draws import BoxPosition, DiscPosition
 from engine.errors import EngineError
 from engine.scenario import Finite, Scenario
+from results.words import counted
 
 from .drawssection import DrawsSection, Section, Until
 from .drops import Drops, read_drops
+from .kinds import instead_of_job
 from .mistakes import Mistake, at, at_each, in_one_line, mistakes_of, unknown_key
 from .packaged import packaged_jobs, packaged_text
 
@@ -174,7 +176,7 @@ class JobFile(Section):
         for name in ("phases_bistatic_rad", "phases_monostatic_rad"):
             phases = getattr(self.draws, name)
             if phases is not None and len(phases) != paths:
-                reason = f"{len(phases)} phases for {paths} paths; give {paths}, path 0 first"
+                reason = f"{counted(len(phases), 'phase')} for {counted(paths, 'path')}; give {paths}, path 0 first"
                 raise at(f"draws.{name}", reason)
         for key, word, swept in (
             ("output.keep", "covariance", "tx_antennas"),
@@ -327,8 +329,11 @@ def load_job(path_or_name: str | Path) -> JobFile:
     """
     source = str(path_or_name)
     path = Path(path_or_name)
+    packaged = isinstance(path_or_name, str) and source in packaged_jobs()
+    wrong = None if packaged else instead_of_job(path)
+    if wrong is not None:
+        raise JobError(f"{source}: {wrong}")
     try:
-        packaged = isinstance(path_or_name, str) and source in packaged_jobs()
         text = packaged_text(source) if packaged else path.read_text(encoding="utf-8")
         document = tomllib.loads(text)
         job = JobFile.model_validate(document)
@@ -336,8 +341,12 @@ def load_job(path_or_name: str | Path) -> JobFile:
         reason = f"no such file; give a job file's path or a packaged job ({', '.join(packaged_jobs())})"
     except OSError as error:
         reason = f"cannot be read ({error.strerror}); give a job file"
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        reason = "no UTF-8 text, and so no job file; give one (TOML) or a packaged job: see crbatch jobs"
+    except tomllib.TOMLDecodeError as error:
         reason = f"not TOML: {error}; correct that place"
+        if path.suffix != ".toml":
+            reason = f"no job file, which would be TOML ({error}); give one or a packaged job: see crbatch jobs"
     except ValidationError as error:
         reason = in_one_line(mistakes_of(error, document, _KEYS))
     else:

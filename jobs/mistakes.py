@@ -78,10 +78,8 @@ def unknown_key(table: str, key: str, tables: Tables) -> str:
     if (table, key) in _MEANT:
         return _MEANT[table, key]
     near = get_close_matches(key.lower(), keys, n=1)
-    others: dict[str, str] = {}
-    for other in (one for one in tables if one != table):
-        for name in tables[other]:
-            others.setdefault(name, _below(other, name))
+    elsewhere = [other for other in reversed(list(tables)) if other != table]
+    others = {name: _below(other, name) for other in elsewhere for name in tables[other]}
     near += [others[name] for name in get_close_matches(key, others, n=1, cutoff=1.0 if near else _ELSEWHERE)]
     if near:
         return "unknown key; did you mean {}?".format(" or ".join(f'"{name}"' for name in near))

@@ -1,6 +1,11 @@
 """Words around numbers, for people."""
 
 
-def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """A number with its noun: "1 chunk", "2 chunks", "2 indices" with its own plural."""
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+def noun(number: float, word: str) -> str:
+    """A noun in the number that a number asks for: "chunk" for 1, else "chunks"."""
+    return word if number == 1 else f"{word}s"
+
+
+def counted(number: int, word: str) -> str:
+    """A number with its noun, as in "1 chunk" and "2 chunks"."""
+    return f"{number} {noun(number, word)}"
