@@ -8,8 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from results.words import counted
-
 from .bench.cli import app as bench_app
 from .errors import CommandError, Exit, UsageProblem
 from .identity import check_one_place
@@ -204,6 +202,8 @@ def work(
     chunk: ChunkOption = None,
 ) -> None:
     """Compute one share of a submitted run's chunks: what each job of an array does."""
+    from results.words import counted
+
     from .progress import Progress
     from .submit import work as work_share
 
@@ -323,6 +323,8 @@ def replay(
 @app.command()
 def verify(folder: FolderArgument, as_json: JsonOption = False) -> None:
     """Check a run: hashes of shards and cube, completeness, and certificates of a sample, from scratch."""
+    from results.words import counted
+
     from .check import verify as verify_run
 
     result = verify_run(_folder(folder))
