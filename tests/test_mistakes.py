@@ -1,10 +1,12 @@
 """Mistakes in a job file end in one line: every key, what is wrong, and what would be right."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from jobs.jobfile import JobError, load_job
+from jobs.packaged import packaged_text
 
 HEAD = 'schema = 1\nname = "a"\n'
 PHASES = "phases_bistatic_rad = [0, 1, 2, 3]\nphases_monostatic_rad = [4, 5, 6, 7]\n"
@@ -226,3 +228,24 @@ def test_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, te
 )
 def test_top_level(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str) -> None:
     assert message in refusal(tmp_path, monkeypatch, text)
+
+
+ODD = ["true", '"x"', '""', "[]", "[[]]", "[1, 2, 3]", "[[1, 2, 3]]", "{}", "{ kind = 1 }", "nan", "1e400", "-1",
+       "0", "2", "10" * 20, "2024-01-01", "07:32:00", '["a", "a"]', "{ start = 'a', stop = [], step = 1 }"]  # fmt: skip
+
+
+@pytest.mark.parametrize("table", tomllib.loads(packaged_text("template")))
+def test_whatever_a_key_holds_it_ends_in_one_line(tmp_path: Path, table: str) -> None:
+    """Of this program's own words: nothing of pydantic's."""
+    written = tomllib.loads(packaged_text("template"))[table]
+    keys = [f"[{table}]\n{key}" for key in (*written, "foo")] if isinstance(written, dict) else [table]
+    path = tmp_path / "my.toml"
+    for key in [*keys, table]:
+        for value in ODD:
+            path.write_text(f"{HEAD if table not in ('schema', 'name') else ''}{key} = {value}\n")
+            try:
+                load_job(path)
+            except JobError as error:
+                said = str(error)
+                assert len(said.splitlines()) == 1, (key, value)
+                assert not {"pydantic", "validation", "type=", "Input"} & set(said.replace(",", " ").split()), said
