@@ -31,7 +31,7 @@ def at_each(mistakes: Sequence[Mistake]) -> PydanticCustomError:
 
 def in_one_line(mistakes: Sequence[Mistake]) -> str:
     """Every mistake with its key."""
-    said = [f"{key}: {reason}" for key, reason in mistakes]
+    said = [f"{key}: {reason}" if key else reason for key, reason in mistakes]
     if len(said) == 1:
         return said[0]
     return f"{counted(len(said), 'mistake')}: {' '.join(f'({n}) {words}' for n, words in enumerate(said, 1))}"
