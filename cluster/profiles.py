@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import platformdirs
 import tomli_w
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from cluster.errors import ClusterError
 
@@ -237,18 +238,26 @@ def _folders() -> Sequence[Path]:
 
 
 def _explain(error: ValidationError, document: dict[str, object]) -> str:
-    """Say which key is wrong and what would be right; an unknown key comes first."""
-    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    key = ".".join(str(part) for part in first["loc"] if part not in _KINDS)
-    match first["type"]:
+    """Say of every key what is wrong and what would be right; unknown keys come first."""
+    found = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    said = [_reason(one, document) for one in found]
+    if len(said) == 1:
+        return said[0]
+    return f"{len(said)} mistakes: {' '.join(f'({n}) {words}' for n, words in enumerate(said, 1))}"
+
+
+def _reason(error: ErrorDetails, document: dict[str, object]) -> str:
+    key = ".".join(str(part) for part in error["loc"] if part not in _KINDS)
+    match error["type"]:
         case "union_tag_not_found":
             return f"kind: missing; give one of {', '.join(_KINDS)}"
         case "union_tag_invalid":
             return f"kind: {document.get('kind')!r} is refused; give one of {', '.join(_KINDS)}"
         case "extra_forbidden":
             keys = list(_KINDS[str(document["kind"])].model_fields)
-            return f'{key}: unknown key; did you mean "{get_close_matches(key, keys, n=1, cutoff=0.0)[0]}"?'
+            near = get_close_matches(key, keys, n=1)
+            return f"{key}: unknown key; " + (f'did you mean "{near[0]}"?' if near else f"there are {', '.join(keys)}")
         case "missing":
             return f"{key}: missing; a queue has no safe default for it"
-    wanted = first["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
-    return f"{key}: {first['input']!r} is refused; {wanted}"
+    wanted = error["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
+    return f"{key}: {error['input']!r} is refused; {wanted}"

@@ -6,6 +6,8 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from results.words import counted
+
 from .errors import UsageProblem
 from .jobfile import JobFile
 
@@ -66,7 +68,7 @@ def _covariance(path: Path, array: NDArray[np.generic], is_covariance: bool, slo
         return values
     if values.shape[-1] > slots:
         raise UsageProblem(
-            f"{path}: design.custom: W has {values.shape[-1]} columns for {slots} slots; "
+            f"{path}: design.custom: W has {counted(values.shape[-1], 'column')} for {counted(slots, 'slot')}; "
             "give at most one a slot, or save V = W W^H under the name V with numpy.savez"
         )
     return values @ np.swapaxes(values.conj(), -1, -2)

@@ -202,11 +202,13 @@ def work(
     chunk: ChunkOption = None,
 ) -> None:
     """Compute one share of a submitted run's chunks: what each job of an array does."""
+    from results.words import counted
+
     from .progress import Progress
     from .submit import work as work_share
 
     done = work_share(_folder(folder), share, of, Progress(), chunk)
-    sys.stdout.write(f"share {share} of {of}: {done} chunks\n")
+    sys.stdout.write(f"share {share} of {of}: {counted(done, 'chunk')}\n")
 
 
 @app.command()
@@ -321,15 +323,19 @@ def replay(
 @app.command()
 def verify(folder: FolderArgument, as_json: JsonOption = False) -> None:
     """Check a run: hashes of shards and cube, completeness, and certificates of a sample, from scratch."""
+    from results.words import counted
+
     from .check import verify as verify_run
 
     result = verify_run(_folder(folder))
     print_result(
         result,
         as_json,
-        f"{folder}: {result['shards']} shards and the cube are intact, {result['draws']} draws complete\n"
-        f"  {result['draws_replayed']} draws replayed bit for bit; {result['designs_recomputed']} designs recomputed "
-        f"by the explicit sum over subcarriers, largest gap {result['largest_gap']:.2e}",
+        f"{folder}: {counted(result['shards'], 'shard')} and the cube are intact, "
+        f"{counted(result['draws'], 'draw')} complete\n"
+        f"  {counted(result['draws_replayed'], 'draw')} replayed bit for bit; "
+        f"{counted(result['designs_recomputed'], 'design')} recomputed by the explicit sum over subcarriers, "
+        f"largest gap {result['largest_gap']:.2e}",
     )
 
 
@@ -366,21 +372,31 @@ def doctor(
 
 
 def _load(job: str) -> Any:
+    """A checked job; doubts about it go to stderr, and hold up nothing."""
+    from .doubts import doubts
     from .jobfile import JobError, load_job
 
     try:
-        return load_job(job)
+        checked = load_job(job)
     except JobError as error:
         raise UsageProblem(str(error)) from None
+    for line in doubts(checked):
+        sys.stderr.write(f"crbatch: warning: {line}\n")
+    return checked
 
 
 def _profile(name: str) -> Any:
     from cluster.errors import ClusterError
     from cluster.profiles import load_profile
 
+    from .kinds import Kind, kind_of
+
     try:
         return load_profile(name)
     except ClusterError as error:
+        kind = kind_of(Path(name))
+        if kind in (Kind.JOB, Kind.RUN, Kind.FOLDER, Kind.NETCDF):
+            raise UsageProblem(f"--cluster: {name}: {kind}, not a cluster profile; see README, On a cluster") from None
         raise UsageProblem(f"--cluster: {error}") from None
 
 

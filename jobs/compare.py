@@ -12,8 +12,10 @@ from results.accessor import open_cube
 from results.claims import nearest_weights
 from results.compare import common_part, compare, have_common_draws
 from results.errors import ResultsError
+from results.words import counted
 
 from .errors import UsageProblem
+from .kinds import instead_of_cube
 from .rundir import flat
 
 _METRICS = ("crb_bp", "crb_ms", "objective")
@@ -59,9 +61,14 @@ def job_differences(a: xr.Dataset, b: xr.Dataset) -> dict[str, tuple[Any, Any]]:
 
 def _opened(path: Path) -> xr.Dataset:
     try:
-        return open_cube(path)
-    except (OSError, ValueError) as error:
-        raise UsageProblem(f"{path}: no cube can be read there ({type(error).__name__}); give cube.nc or DIR") from None
+        cube = open_cube(path)
+    except (OSError, ValueError):
+        raise UsageProblem(f"{path}: {instead_of_cube(path)}") from None
+    lacks = [name for name in (*_METRICS, "status") if name not in cube]
+    if lacks:
+        cube.close()
+        raise UsageProblem(f"{path}: a NetCDF file, but no cube (it has no {lacks[0]}); give a cube or its folder")
+    return cube
 
 
 def _rows(table: xr.Dataset, metric: str) -> list[dict[str, Any]]:
@@ -83,7 +90,8 @@ def text(found: dict[str, Any]) -> str:
     """The comparison as lines."""
     lines = [f"{key}: {a} in A, {b} in B" for key, (a, b) in found["job"].items()] or ["the jobs are the same"]
     together = "the same, compared one by one" if found["common_draws"] else "others: medians side by side"
-    lines.append(f"{found['draws']} draw indices in common, the draws are {together}")
+    indices = "1 draw index" if found["draws"] == 1 else f"{found['draws']} draw indices"
+    lines.append(f"{indices} in common, the draws are {together}")
     for row in found["rows"]:
         known = (
             "metric",
@@ -97,7 +105,7 @@ def text(found: dict[str, Any]) -> str:
         if "ratio" in row:
             numbers += (
                 f"  B/A {_number(row['ratio'])} ({_number(row['ratio_lower'])} to {_number(row['ratio_upper'])}, "
-                f"{row['used']} draws; furthest from 1 by {_number(row['largest'])})"
+                f"{counted(row['used'], 'draw')}; furthest from 1 by {_number(row['largest'])})"
             )
         lines.append(f"{head}  {numbers}")
     return "\n".join(lines)

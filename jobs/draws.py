@@ -7,8 +7,9 @@ import numpy as np
 
 from engine import Draws, Scenario, sample
 from engine.scenario import ONE_POINT_M
+from results.words import counted
 
-from .drops import Drops, read_drops
+from .drops import Drops
 from .errors import UsageProblem
 from .jobfile import JobFile
 
@@ -65,25 +66,36 @@ def check_draws(job: JobFile) -> None:
     if job.drops_path is None:
         return
     drops = _drops(job)
-    needed = job.draws.until.max if job.draws.until else job.draws.count
-    trained = job.design.training_draws if "average" in job.design.knowledge else 0
-    if len(drops) < needed + trained:
-        training = f" and {trained} training draws" if trained else ""
-        raise _problem(job, f"has {len(drops)} draws, and {needed}{training} are asked for; lower draws.count")
+    _check_count(job, len(drops))
     targets = job.scenario.targets
     for name, values in drops.arrays.items():
         entities = {"target": targets, "phase": targets + 1}.get(name.partition("_")[0])
         if entities is not None and values.shape[1] != entities:
-            kind = "targets" if name.startswith("target") else "paths"
-            raise _problem(job, f"has {name} for {values.shape[1]} {kind}; the scenario has {entities}")
+            found = counted(values.shape[1], "target" if name.startswith("target") else "path")
+            raise _problem(job, f"has {found} (in {drops.heading(name)} ...); the scenario has {entities}")
         key, free = _RIVALS[name]
         said = getattr(job.draws, key)
         if getattr(said, "kind", said) != free:
-            raise _problem(job, f"has {name}, which draws.{key} says too; leave out one of them")
+            raise _problem(job, f"has {drops.heading(name)}, which draws.{key} says too; leave out one of them")
     for key, name in _SWEPT.items():
         if key in job.sweep and name in drops.arrays:
-            raise _problem(job, f"has {name}, which a sweep of {key} would not change; leave out one of them")
+            heading = drops.heading(name)
+            raise _problem(job, f"has {heading}, which a sweep of {key} would not change; leave out one of them")
     _check_places(job, drops)
+
+
+def _check_count(job: JobFile, rows: int) -> None:
+    """Refuse a file with fewer draws than are asked for; what training takes comes first."""
+    trained, until = job.trained, job.draws.until
+    asked = until.max if until else job.draws.count
+    if rows >= asked + trained:
+        return
+    key = "draws.until.max" if until else "draws.count"
+    training = f" and {counted(trained, 'training draw')}" if trained else ""
+    advice = f"lower {key} to {rows - trained}"
+    if trained >= rows:
+        advice = f"lower design.training_draws (to {rows - 1} at most)" if rows > 1 else "give more, or no training"
+    raise _problem(job, f"has {counted(rows, 'draw')}, and {asked}{training} are asked for; {advice}")
 
 
 def _check_places(job: JobFile, drops: Drops) -> None:
@@ -95,17 +107,17 @@ def _check_places(job: JobFile, drops: Drops) -> None:
         near = np.hypot(*(places[:, first] - places[:, second]).T) < ONE_POINT_M
         if near.any():
             names = ["the BS", "the UE", *(f"target {k + 1}" for k in range(job.scenario.targets))]
-            row = int(np.flatnonzero(near)[0])
-            raise _problem(job, f"has {names[first]} and {names[second]} at the same point in draw {row}; move one")
+            where = drops.row(int(np.flatnonzero(near)[0]))
+            raise _problem(job, f"has {names[first]} and {names[second]} at the same point in {where}; move one")
 
 
 def _drops(job: JobFile) -> Drops:
-    path = job.drops_path
-    assert path is not None
     try:
-        return read_drops(path)
-    except (ValueError, OSError) as error:
-        raise UsageProblem(f"draws.file: {error}") from None
+        drops = job.drops()
+    except ValueError as error:
+        raise UsageProblem(" ".join(f"draws.file: {error}".split())) from None
+    assert drops is not None
+    return drops
 
 
 def _problem(job: JobFile, reason: str) -> UsageProblem:

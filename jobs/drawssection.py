@@ -3,11 +3,13 @@
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from engine.draws import DrawModel
 from engine.scenario import Finite
 from results.schema import VARIABLES
+from results.words import counted
+
+from .mistakes import at
 
 _FIRST_DRAWS = 1000
 _METRICS = tuple(
@@ -15,11 +17,6 @@ _METRICS = tuple(
     for name, variable in VARIABLES.items()
     if variable.dims[:3] == ("draw", "scheme", "rho") and variable.units in ("m2", "rad2", "s2") and not variable.keep
 )
-
-
-def at(key: str, reason: str) -> PydanticCustomError:
-    """Report a key below the place where its error is noticed."""
-    return PydanticCustomError("at_key", "{reason}", {"key": key, "reason": reason})
 
 
 class Section(BaseModel):
@@ -68,6 +65,8 @@ class DrawsSection(DrawModel):
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 2025
     until: Until | None = None
     file: Annotated[str, Field(min_length=1)] | None = None
+    # Columns (or variables) of the file that are none of ours.
+    ignore_columns: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -78,11 +77,17 @@ class DrawsSection(DrawModel):
         return data
 
     @model_validator(mode="after")
+    def _ignored_are_of_a_file(self) -> Self:
+        if self.ignore_columns is not None and self.file is None:
+            raise at("ignore_columns", "there is no file whose columns they could be; add file, or leave them out")
+        return self
+
+    @model_validator(mode="after")
     def _count_is_a_look(self) -> Self:
         if self.until is None:
             return self
         if self.until.max < self.until.first:
-            reason = f"{self.until.max} draws are less than the {self.until.first} to begin with; raise it"
+            reason = f"{self.until.max} is less than the {counted(self.until.first, 'draw')} to begin with; raise it"
             raise at("until.max", reason)
         if self.count not in self.until.looks():
             known = ", ".join(map(str, self.until.looks()))

@@ -7,9 +7,9 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
+from math import prod
 from pathlib import Path
 from reprlib import repr as short
 from typing import Annotated, Any, Literal, Self, get_args
@@ -26,14 +26,16 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails, PydanticCustomError
 
 from engine.draws import BoxPosition, DiscPosition
 from engine.errors import EngineError
 from engine.scenario import Finite, Scenario
+from results.words import counted
 
-from .drawssection import DrawsSection, Section, Until, at
-from .drops import read_drops
+from .drawssection import DrawsSection, Section, Until
+from .drops import Drops, read_drops
+from .kinds import instead_of_job
+from .mistakes import Mistake, at, at_each, in_one_line, mistakes_of, unknown_key
 from .packaged import packaged_jobs, packaged_text
 
 Scheme = Literal["fdb-wcrb", "fdb-wbf", "fdb-wvm", "cpa-wcrb", "cpa-wbf", "cpa-wvm", "apa", "fdb-wbf-aligned", "custom"]
@@ -89,7 +91,7 @@ def _rho(value: object) -> object:
     try:
         return RhoRange.model_validate(value).values()
     except ValidationError as error:
-        raise _relay(error, value, "design.rho") from None
+        raise at_each(mistakes_of(error, value, _KEYS, "design.rho")) from None
 
 
 class DesignSection(Section):
@@ -147,22 +149,21 @@ class JobFile(Section):
     @classmethod
     def _check_sweep(cls, sweep: Any, info: ValidationInfo) -> Any:
         """Refuse unknown keys and impossible points; give each value the type that the scenario gives it."""
-        if not isinstance(sweep, dict) or "scenario" not in info.data:
-            return {} if isinstance(sweep, dict) else sweep
-        size = 1
-        for key, values in sweep.items():
-            if key not in SWEEPABLE:
-                raise at(key, _unknown("sweep", key))
-            if not (isinstance(values, (list, tuple)) and values and all(type(v) in (int, float) for v in values)):
-                raise at(key, f"{short(values)} is refused; it should be a list of numbers, not empty")
-            size *= len(values)
+        if not isinstance(sweep, dict):
+            return sweep
+        mistakes = list(_sweep_mistakes(sweep))
+        if mistakes:
+            raise at_each(mistakes)
+        size = prod(map(len, sweep.values()))
         if size > _MAX_POINTS:
             raise ValueError(f"{size} points are too many; {_MAX_POINTS} at most")
+        if "scenario" not in info.data:
+            return {}
         scenarios = [_swept(info.data["scenario"], point) for point in _points(sweep)]
         typed = {key: tuple(dict.fromkeys(getattr(s, key) for s in scenarios)) for key in sweep}
-        for key, values in sweep.items():
-            if len(typed[key]) < len(values):
-                raise at(key, "a value is listed more than once; list it once")
+        twice = [key for key, values in sweep.items() if len(typed[key]) < len(values)]
+        if twice:
+            raise at_each([(key, "a value is listed more than once; list it once") for key in twice])
         return typed
 
     @model_validator(mode="after")
@@ -175,7 +176,7 @@ class JobFile(Section):
         for name in ("phases_bistatic_rad", "phases_monostatic_rad"):
             phases = getattr(self.draws, name)
             if phases is not None and len(phases) != paths:
-                reason = f"{len(phases)} phases for {paths} paths; give {paths}, path 0 first"
+                reason = f"{counted(len(phases), 'phase')} for {counted(paths, 'path')}; give {paths}, path 0 first"
                 raise at(f"draws.{name}", reason)
         for key, word, swept in (
             ("output.keep", "covariance", "tx_antennas"),
@@ -216,6 +217,11 @@ class JobFile(Section):
         )
 
     @property
+    def trained(self) -> int:
+        """Draws of the file, if any, that designs train on."""
+        return self.design.training_draws if "average" in self.design.knowledge else 0
+
+    @property
     def custom_path(self) -> Path | None:
         """File of the custom beams, if any."""
         return None if self.design.custom is None else self._folder / self.design.custom
@@ -224,6 +230,17 @@ class JobFile(Section):
     def drops_path(self) -> Path | None:
         """File of the draws, if any."""
         return None if self.draws.file is None else self._folder / self.draws.file
+
+    def drops(self) -> Drops | None:
+        """Draws of the job's file, if any.
+
+        Raises
+        ------
+        ValueError
+            In one line: what is wrong with the file, and where.
+        """
+        path = self.drops_path
+        return None if path is None else read_drops(path, self.draws.ignore_columns or ())
 
     @property
     def files(self) -> dict[str, Path]:
@@ -312,8 +329,11 @@ def load_job(path_or_name: str | Path) -> JobFile:
     """
     source = str(path_or_name)
     path = Path(path_or_name)
+    packaged = isinstance(path_or_name, str) and source in packaged_jobs()
+    wrong = None if packaged else instead_of_job(path)
+    if wrong is not None:
+        raise JobError(f"{source}: {wrong}")
     try:
-        packaged = isinstance(path_or_name, str) and source in packaged_jobs()
         text = packaged_text(source) if packaged else path.read_text(encoding="utf-8")
         document = tomllib.loads(text)
         job = JobFile.model_validate(document)
@@ -321,10 +341,14 @@ def load_job(path_or_name: str | Path) -> JobFile:
         reason = f"no such file; give a job file's path or a packaged job ({', '.join(packaged_jobs())})"
     except OSError as error:
         reason = f"cannot be read ({error.strerror}); give a job file"
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        reason = "no UTF-8 text, and so no job file; give one (TOML) or a packaged job: see crbatch jobs"
+    except tomllib.TOMLDecodeError as error:
         reason = f"not TOML: {error}; correct that place"
+        if path.suffix != ".toml":
+            reason = f"no job file, which would be TOML ({error}); give one or a packaged job: see crbatch jobs"
     except ValidationError as error:
-        reason = _explain(error, document)
+        reason = in_one_line(mistakes_of(error, document, _KEYS))
     else:
         job._folder = path.parent
         lost = next(((key, file) for key, file in job.files.items() if not file.is_file()), None)
@@ -338,11 +362,11 @@ def _counted(job: JobFile, source: str) -> JobFile:
     """Take all draws of a file where the job does not say how many."""
     if job.drops_path is None or "count" in job.draws.model_fields_set or job.draws.until is not None:
         return job
-    trained = job.design.training_draws if "average" in job.design.knowledge else 0
     try:
-        return job.with_count(max(1, len(read_drops(job.drops_path)) - trained))
+        drops = job.drops()
     except ValueError as error:
-        raise JobError(f"{source}: draws.file: {error}") from None
+        raise JobError(" ".join(f"{source}: draws.file: {error}".split())) from None
+    return job if drops is None else job.with_count(max(1, len(drops) - job.trained))
 
 
 def _canonical(job: dict[str, Any]) -> str:
@@ -358,6 +382,15 @@ def _points(sweep: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
     return [dict(zip(sweep, values, strict=True)) for values in product(*sweep.values())]
 
 
+def _sweep_mistakes(sweep: Mapping[str, object]) -> Iterator[Mistake]:
+    """What is wrong with a sweep whatever the scenario."""
+    for key, values in sweep.items():
+        if key not in SWEEPABLE:
+            yield key, unknown_key("sweep", key, _KEYS)
+        elif not (isinstance(values, (list, tuple)) and values and all(type(v) in (int, float) for v in values)):
+            yield key, f"{short(values)} is refused; it should be a list of numbers, not empty"
+
+
 def _swept(scenario: Scenario, point: dict[str, float]) -> Scenario:
     """Move the scenario to one point of a sweep."""
     changes = dict(point)
@@ -365,9 +398,11 @@ def _swept(scenario: Scenario, point: dict[str, float]) -> Scenario:
     if not isinstance(targets, int):
         raise at("targets", f"{targets} is refused; it should be a whole number")
     try:
-        return scenario.replace(**changes).with_targets(targets)
+        moved = scenario.replace(**changes)
     except ValidationError as error:
-        raise _relay(error, point, "scenario") from None
+        raise at_each(mistakes_of(error, point, _KEYS, "scenario")) from None
+    try:
+        return moved.with_targets(targets)
     except EngineError as error:
         raise at("targets", str(error)) from None
 
@@ -387,63 +422,3 @@ _KEYS = {
     table: [field.alias or name for model in models for name, field in model.model_fields.items()]
     for table, models in _TABLES.items()
 } | {"sweep": list(SWEEPABLE)}
-
-
-def _unknown(table: str, key: str) -> str:
-    """Name the nearest valid key: the same one in another table, or a similar one in this."""
-    keys = _KEYS.get(table, _KEYS[""])  # a quoted key may hold dots
-    if key in keys:
-        return "not a key of this kind; leave it out, or give another kind"
-    home = next((f"{other}.{key}".lstrip(".") for other, names in _KEYS.items() if key in names), None)
-    return f'unknown key; did you mean "{home or get_close_matches(key, keys, n=1, cutoff=0.0)[0]}"?'
-
-
-def _place(error: ErrorDetails, document: object) -> str:
-    """Spell an error's location as a dotted key, without the names of alternatives, which the file lacks."""
-    parts = []
-    for part in error["loc"]:
-        found = isinstance(document, dict) and part in document
-        if found or isinstance(part, int) or (error["type"] == "missing" and part == error["loc"][-1]):
-            parts.append(str(part))
-        if isinstance(document, dict) and found:
-            document = document[part]
-    if error["type"] == "at_key":
-        parts.append(error["ctx"]["key"])
-    return ".".join(part for part in parts if part)
-
-
-def _reason(error: ErrorDetails, place: str) -> str:
-    """Say what is wrong and what would be right."""
-    given = short(error["input"])
-    match error["type"]:
-        case "extra_forbidden":
-            table, _, key = place.rpartition(".")
-            return _unknown(table, key)
-        case "missing":
-            return "missing; add it"
-        case "at_key" | "value_error":
-            return error["msg"].removeprefix("Value error, ")
-        case "model_type" | "model_attributes_type" | "dict_type":
-            return f"{given} is refused; it should be a table"
-        case "union_tag_invalid" | "union_tag_not_found":
-            return f'{given} is of no known kind; give kind = "fixed", "box" or "disc"'
-        case _:
-            wanted = error["msg"].partition("should ")[2] or error["msg"]
-            return f"{given} is refused; it should {wanted.replace('tuple', 'list')}"
-
-
-def _first(error: ValidationError) -> ErrorDetails:
-    """Pick the error to show: unknown keys come before what follows from them."""
-    return min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-
-
-def _relay(error: ValidationError, document: object, table: str) -> PydanticCustomError:
-    """Pass on the error of a value that was validated on its own."""
-    place = _place(_first(error), document)
-    return at(place, _reason(_first(error), f"{table}.{place}"))
-
-
-def _explain(error: ValidationError, document: object) -> str:
-    place = _place(_first(error), document)
-    more = f" (+{error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{place}: {_reason(_first(error), place)}{more}"

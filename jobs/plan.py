@@ -6,6 +6,7 @@ from math import ceil, prod
 from typing import Any
 
 from results.schema import VARIABLES
+from results.words import counted
 
 from .evaluate import sizes_of
 from .jobfile import JobFile
@@ -156,12 +157,14 @@ def text(job: JobFile, summary: dict[str, Any], cores: int) -> str:
     """What a plan says, for people."""
     seconds, until = summary["core_hours"] * 3600.0, job.draws.until
     lines = [
-        f"{job.name}: {summary['designs']} designs ({summary['draws']} draws x {summary['sweep_points']} points of "
-        f"the sweep x {len(job.labels)} schemes x {len(job.design.rho)} weights)",
-        f"  {summary['chunks']} chunks of {summary['chunk_draws']} draws, about {seconds:.0f} s of one core "
+        f"{job.name}: {counted(summary['designs'], 'design')} ({counted(summary['draws'], 'draw')} x "
+        f"{counted(summary['sweep_points'], 'point')} of the sweep x {counted(len(job.labels), 'scheme')} x "
+        f"{counted(len(job.design.rho), 'weight')})",
+        f"  {counted(summary['chunks'], 'chunk')} of {counted(summary['chunk_draws'], 'draw')}, "
+        f"about {seconds:.0f} s of one core "
         f"({summary['core_hours']:.3g} core-hours), {seconds / cores:.0f} s on {cores}",
         f"  cube of about {summary['cube_bytes'] / 1e6:.1f} MB",
     ]
     if until is not None:
-        lines.append(f"  to be doubled, up to {until.max} draws, until {until}")
+        lines.append(f"  to be doubled, up to {counted(until.max, 'draw')}, until {until}")
     return "\n".join(lines)

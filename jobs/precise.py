@@ -6,6 +6,7 @@ from typing import Any
 
 from results.precision import worst_error
 from results.shards import Shard, covering
+from results.words import counted
 
 from .jobfile import JobFile
 from .rundir import RunDirectory
@@ -62,4 +63,5 @@ def precision_text(found: dict[str, Any]) -> str:
     error, at = found["relative_error"], ", ".join(f"{key} = {value}" for key, value in found["at"].items())
     known = "is not known yet" if error is None else f"is known to {error:.3g} at the worst place"
     head = "precise enough" if found["reached"] else "NOT as precise as asked for"
-    return f"{head}: {found['statistic']} {known}" + (f" ({at})" if at else "") + f" after {found['draws']} draws"
+    where = f" ({at})" if at else ""
+    return f"{head}: {found['statistic']} {known}{where} after {counted(found['draws'], 'draw')}"

@@ -10,9 +10,9 @@ import xarray as xr
 from results import claims, drawfigures, errorfigures, figures, statistics
 from results.accessor import write_csv
 from results.page import METRICS, Picture, render
+from results.words import counted
 
 from .beams import load_beams
-from .drops import read_drops
 from .evaluate import design_draws
 from .identity import versions
 from .jobfile import JobFile
@@ -121,7 +121,8 @@ def _what(job: JobFile) -> list[tuple[str, str]]:
         "UE orientation": draws.ue_orientation != "fixed",
         "RCS": draws.rcs != "fixed",
     }
-    filed = [_IN_FILE[name] for name in read_drops(job.drops_path).arrays] if job.drops_path else []
+    drops = job.drops()
+    filed = [_IN_FILE[name] for name in drops.arrays] if drops else []
     yes, no = (
         [name for name, drawn in varied.items() if drawn is wanted and name not in filed] for wanted in (True, False)
     )
@@ -134,11 +135,11 @@ def _what(job: JobFile) -> list[tuple[str, str]]:
         *((f"Swept {key}", ", ".join(f"{value:g}" for value in values)) for key, values in job.sweep.items()),
         (
             "Scenario",
-            f"{s.targets} targets, {s.tx_antennas} transmit antennas, {s.power_dbm:g} dBm, "
-            f"{s.bandwidth_hz / 1e6:g} MHz at {s.carrier_hz / 1e9:g} GHz, {s.subcarriers} subcarriers",
+            f"{counted(s.targets, 'target')}, {counted(s.tx_antennas, 'transmit antenna')}, {s.power_dbm:g} dBm, "
+            f"{s.bandwidth_hz / 1e6:g} MHz at {s.carrier_hz / 1e9:g} GHz, {counted(s.subcarriers, 'subcarrier')}",
         ),
         ("Beams know", ", ".join(_KNOWLEDGE[word] for word in job.design.knowledge)),
-        ("Designs", f"{len(job.labels)} schemes at {len(job.design.rho)} weights rho"),
+        ("Designs", f"{counted(len(job.labels), 'scheme')} at {counted(len(job.design.rho), 'weight')} rho"),
     ]
     return rows
 
@@ -156,7 +157,7 @@ def _timings(folder: RunDirectory) -> list[tuple[str, str]]:
     overhead = overhead_text(found)
     rows = {
         "start_up": ("Starting workers", ""),
-        "evaluation": ("Evaluating draws and designs", f" of one core, in {len(chunks)} chunks"),
+        "evaluation": ("Evaluating draws and designs", f" of one core, in {counted(len(chunks), 'chunk')}"),
         "computing": ("First chunk sent to last shard written", overhead and f", {overhead}"),
         "consolidation": ("Consolidating the cube", ""),
     }

@@ -21,6 +21,7 @@ from cluster.walltime import seconds_left
 from engine import DesignError, Solver, Status, check_slots
 from results.cube import write_cube
 from results.shards import Shard, commit_bytes, covering
+from results.words import counted
 
 from .beams import load_beams
 from .draws import check_draws
@@ -227,7 +228,9 @@ def _told_to_drain(folder: RunDirectory, missing: list[tuple[int, int]]) -> Comm
             f"{folder.path}: {since} times in a row no chunk was finished before walltime; give more of it, or a "
             "smaller --chunk"
         )
-    return IncompleteRun(f"{folder.path}: told to end, {left} draws to go; run the same command again to continue")
+    return IncompleteRun(
+        f"{folder.path}: told to end, {counted(left, 'draw')} to go; run the same command again to continue"
+    )
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from typing import Any
 
 from results.errors import DamagedData as DamagedShard
 from results.shards import Shard, count_uncertified, covering, file_hash, list_shards, shard_attrs, verify_shard
+from results.words import counted
 
 from .errors import DamagedData, IncompleteRun, UsageProblem
 from .identity import code_key
 from .jobfile import JobError, JobFile, load_job
 from .journal import Journal
-
-JOB_FILE = "job.toml"
+from .kinds import JOB_FILE, instead_of_run
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,14 @@ class RunDirectory:
 
         Raises
         ------
+        UsageProblem
+            If this is no folder.
         DamagedData
             If there is none that can be read.
         """
+        wrong = instead_of_run(self.path)
+        if wrong is not None:
+            raise UsageProblem(f"{self.path}: {wrong}")
         if not (self.path / JOB_FILE).is_file():
             raise DamagedData(f"{self.path}: no folder of a run (it has no {JOB_FILE})")
         try:
@@ -163,7 +168,9 @@ class RunDirectory:
         _, missing = covering(list_shards(self.shards), job.draws.count)
         if missing or not self.cube.is_file():
             left = sum(stop - start for start, stop in missing)
-            raise IncompleteRun(f"{self.path}: not finished, {left} draws to go; run the job again to continue")
+            raise IncompleteRun(
+                f"{self.path}: not finished, {counted(left, 'draw')} to go; run the job again to continue"
+            )
         if self.journal.events("cube")[-1:] and self.journal.events("cube")[-1]["job"] != job.canonical():
             raise IncompleteRun(f"{self.path}: the cube is of another number of draws; run the job again to continue")
         raise DamagedData(f"{self.cube}: its bytes are not those that the journal records; run the job again")

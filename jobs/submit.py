@@ -8,15 +8,17 @@ from cluster import batch
 from cluster.errors import ClusterError
 from cluster.profiles import PbsProfile, QueueProfile, profile_toml
 from results.shards import covering, list_shards
+from results.words import counted
 
 from .errors import EnvironmentProblem, IncompleteRun, UsageProblem
 from .identity import code_key
 from .interrupt import deferred, draining, stop_if_wished
 from .jobfile import JobFile
+from .kinds import JOB_FILE
 from .lock import refuse_driver
 from .plan import make_plan
 from .progress import Progress
-from .rundir import JOB_FILE, RunDirectory, replace_text, write_plan
+from .rundir import RunDirectory, replace_text, write_plan
 from .task import Chunk, compute, warm_up
 
 PROFILE_FILE = "cluster.toml"
@@ -214,5 +216,7 @@ def work(folder: RunDirectory, share: int, of: int, progress: Progress, chunk: i
             stop_if_wished()
             done += 1
             if draining() and done < len(todo):
-                raise IncompleteRun(f"{folder.path}: told to end, {len(todo) - done} chunks of this share to go")
+                raise IncompleteRun(
+                    f"{folder.path}: told to end, {counted(len(todo) - done, 'chunk')} of this share to go"
+                )
     return done

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from results.words import counted
+
 from .precise import precision_text
 from .run import Outcome
 from .timings import timings_text
@@ -14,7 +16,7 @@ def run_text(outcome: Outcome) -> str:
     certified = s["certified"] + s["closed_form"]
     lines = [
         f"{s['folder']}: {head}",
-        f"  {s['designs']} designs: {s['certified']} certified (largest gap {s['largest_gap']:.2e}), "
+        f"  {counted(s['designs'], 'design')}: {s['certified']} certified (largest gap {s['largest_gap']:.2e}), "
         f"{s['closed_form']} closed form, {s['uncertified']} uncertified, {s['unidentifiable']} unidentifiable, "
         f"{s['failed']} failed",
         "  optimised by " + ", ".join(f"{name} {count}" for name, count in s["solvers"].items()),

@@ -10,6 +10,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 from numpy.typing import ArrayLike, NDArray
 
 from .figures import _AMBER, _BLUE, _DASHED, _GREEN, _PURPLE, _VERMILION, DOUBLE_COLUMN_IN, styled
+from .words import noun
 
 _SKY = "#56B4E9"
 _OURS = ("batch", "alone", "front")
@@ -217,7 +218,7 @@ def dispatch_figure(
     left.plot(t, slots / t, color="0.5", linewidth=0.8, linestyle=_DASHED, label="no overhead")
     left.plot(t, np.minimum(slots / (t + gap), 1.0 / driver), color=_BLUE, label="model")
     left.plot(x, [row["measured"] for row in simulation], "o", color=_VERMILION, markersize=4.0, label="measured")
-    left.set_title(f"(a) {slots:g} workers that sleep")
+    left.set_title(f"(a) {slots:g} sleeping {noun(slots, 'worker')}")
     left.legend(fontsize=7)
     _time_axis(left.xaxis)
     colours = (_VERMILION, _BLUE, _GREEN, _PURPLE)

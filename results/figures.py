@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from .claims import Claim, at_first_point, is_ratio, label_of, nearest_weights
 from .schema import STATUS_FLAGS
+from .words import counted
 
 P = ParamSpec("P")
 
@@ -227,9 +228,9 @@ def _say_not_shown(axes: Axes, panel: xr.Dataset, median: NDArray[np.float64]) -
     left_out = shown.size - int(shown.sum())
     points = int((~np.isfinite(median)).any(axis=0).sum())
     lines = [
-        f"{left_out} of {shown.size} designs left out (no certificate)" if left_out else "",
-        f"{int(infinite.sum())} of {shown.size} designs infinite (in the medians)" if infinite.any() else "",
-        f"{points} of {median[0].size} points not drawn (no finite median)" if points else "",
+        f"{left_out} of {counted(shown.size, 'design')} left out (no certificate)" if left_out else "",
+        f"{int(infinite.sum())} of {counted(shown.size, 'design')} infinite (in the medians)" if infinite.any() else "",
+        f"{points} of {counted(median[0].size, 'point')} not drawn (no finite median)" if points else "",
     ]
     text = "\n".join(filter(None, lines))
     axes.text(0.97, 0.97, text, transform=axes.transAxes, ha="right", va="top", fontsize=7, zorder=5)

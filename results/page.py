@@ -19,6 +19,7 @@ from .accessor import CubeAccessor
 from .claims import label_of, nearest_weights
 from .figures import style_of
 from .statistics import mean, paired, quantile
+from .words import counted
 
 METRICS = {"crb_bp": "the UE's position (BP)", "crb_ms": "all sensed positions (MS)"}
 _LEVELS = np.linspace(0.0, 1.0, 41)  # with 5, 25, 50, 75 and 95 %
@@ -167,7 +168,7 @@ def answers(cube: xr.Dataset, bounds: Mapping[str, xr.Dataset], counts: Mapping[
     proven = counts["certified"] + counts["closed_form"]
     share = "100 %" if proven == total else f"{math.floor(1e4 * proven / total) / 1e2:g} %"
     lost = ", ".join(f"{counts[w]} {w}" for w in ("uncertified", "unidentifiable", "failed", "not_computed"))
-    words = f"of {total} designs are certified or mixed from certified ones; {lost.replace('_', ' ')}."
+    words = f"of {counted(total, 'design')} certified or mixed from certified ones; {lost.replace('_', ' ')}."
     return [*found, (share, words)]
 
 
@@ -180,7 +181,7 @@ def _compared(cube: xr.Dataset, scheme: str) -> list[str]:
 
 def _of_draws(one: xr.Dataset) -> str:
     out = sum(one[name].item() for name in ("uncertified", "failed", "undefined"))
-    words = f"{one['used'].item()} draws"
+    words = counted(one["used"].item(), "draw")
     words += f", {one['infinite'].item()} of them infinite" if one["infinite"].item() else ""
     return words + (f", {out} left out" if out else "")
 
@@ -219,9 +220,11 @@ def warnings(cube: xr.Dataset, bounds: Mapping[str, xr.Dataset]) -> list[str]:
             )
     out = int(sum(bounds["crb_bp"][name].sum().item() for name in ("uncertified", "failed")))
     if out:
-        found.append(f"{out} designs have no certificate or failed. They are left out of quantiles, and counted there.")
+        words = "1 design has" if out == 1 else f"{out} designs have"
+        found.append(f"{words} no certificate or failed: left out of quantiles, and counted there.")
     if cube.sizes["draw"] < 100:
-        found.append(f"{cube.sizes['draw']} draws are few: look at the intervals before quoting a number.")
+        words = "1 draw is" if cube.sizes["draw"] == 1 else f"{cube.sizes['draw']} draws are"
+        found.append(f"{words} few: look at the intervals before quoting a number.")
     return found
 
 

@@ -164,7 +164,7 @@ def test_text_says_what_follows(
     text = capsys.readouterr().out
     for says in (
         "empty chunks through a local cluster",
-        "4 workers that sleep",
+        "4 sleeping workers",
         "array mode",
         "One driver feeds up to",
     ):

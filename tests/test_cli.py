@@ -66,7 +66,7 @@ def test_every_command_in_json_and_text(tmp_path: Path, monkeypatch: pytest.Monk
     assert digests(out) == before
     for words, says in (
         (run, "nothing was left to do"),
-        (("plan", job), "72 designs (6 draws x 1 points of the sweep x 4 schemes x 3 weights)"),
+        (("plan", job), "72 designs (6 draws x 1 point of the sweep x 4 schemes x 3 weights)"),
         (("replay", out, "--draw", 5), "draw 5: identical to the cube, bit for bit"),
         (("verify", out), "the cube are intact, 6 draws complete"),
         (("jobs",), "paper   "),
@@ -122,7 +122,7 @@ def test_init_writes_a_job_that_loads(tmp_path: Path, monkeypatch: pytest.Monkey
         (("init", "{here}/no/such/folder/job.toml"), "cannot be written"),
         (("init", "{here}/x.toml", "--from", "papr"), "no packaged job 'papr'"),
         (("run", "{here}/nowhere.toml"), "no such file"),
-        (("run", "{here}"), "cannot be read"),
+        (("run", "{here}"), "a folder, not a job file; give one"),
         (("plan", "papr"), "packaged job"),
         (("run", "{job}", "-o", "{out}", "--cluster", "slrum"), "no cluster profile 'slrum'; there are local, none"),
         (("run", "{job}", "-o", "{job}"), "not a folder; choose another with -o"),

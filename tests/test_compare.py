@@ -75,4 +75,4 @@ def test_the_command(
     assert crbatch(monkeypatch, "compare", folders[0], folders[2]) == 0
     assert "side by side" in capsys.readouterr().out
     assert crbatch(monkeypatch, "compare", folders[0], tmp_path / "none") == 2
-    assert "no cube" in capsys.readouterr().err
+    assert "no such file or folder" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from job_cases import crbatch, run_tiny, tiny_job
+from scipy.io import savemat
 
 from engine import sample
 from jobs.check import verify
@@ -82,6 +83,34 @@ def test_a_run_of_a_file_is_that_of_its_draws(tmp_path: Path) -> None:
             np.testing.assert_array_equal(again[name].values, cube[name].values)
 
 
+def test_a_run_keeps_to_its_ignored_columns(tmp_path: Path) -> None:
+    text = "".join(f"{line},LOS\n" if line else "\n" for line in CSV.splitlines()).replace("LOS", "link", 1)
+    with pytest.raises(JobError, match=r"column 6 \('link'\) is unknown"):
+        filed(tmp_path, text=text)
+    job = filed(tmp_path, 'ignore_columns = ["link"]\n', text)
+    run_tiny(tmp_path / "x", job, report=True)
+    assert verify(RunDirectory(tmp_path / "x"))["draws"] == 4
+    bounds = evaluate(job, 0, 4)["crb_bp"].values
+    np.testing.assert_array_equal(evaluate(filed(tmp_path), 0, 4)["crb_bp"].values, bounds)
+    with pytest.raises(JobError, match=r"draws\.ignore_columns: there is no file"):
+        load_without_file(tmp_path)
+
+
+def load_without_file(folder: Path) -> JobFile:
+    text = (folder / "filed.toml").read_text().replace('file = "drops.csv"', 'ignore_columns = ["x"]')
+    (folder / "filed.toml").write_text(text)
+    return load_job(folder / "filed.toml")
+
+
+def test_a_file_of_matlab_is_one_of_draws_too(tmp_path: Path) -> None:
+    savemat(tmp_path / "drops.mat", {"ue_position": np.array([[-5.0, 20.0], [3.0, 18.0]])})
+    (tmp_path / "filed.toml").write_text(f'{HEAD}[draws]\nfile = "drops.mat"\n')
+    job = load_job(tmp_path / "filed.toml")
+    run_tiny(tmp_path / "x", job)
+    assert verify(RunDirectory(tmp_path / "x"))["draws"] == 2
+    assert (tmp_path / "x" / "draws.mat").read_bytes() == (tmp_path / "drops.mat").read_bytes()
+
+
 def test_the_bytes_of_the_file_are_part_of_the_identity(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
@@ -113,17 +142,17 @@ def test_the_last_draws_of_a_file_train(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("ue_x_m,ue_z_m\n1,2\n", "unknown column 'ue_z_m'; there are ue_x_m, ue_y_m"),
-        ("ue_x_m,ue_x_m\n1,2\n", "column 'ue_x_m' is there twice"),
-        ("ue_x_m,ue_y_m\n1\n", "line 2 has 1 cells; the header has 2"),
-        ("ue_x_m,ue_y_m\n1,2\n1,far\n", "line 3: ue_y_m is 'far'; it should be a number"),
-        ("ue_x_m,ue_y_m\n1,nan\n", "draw 0: ue_position is [1.0, nan]; it should be a number"),
-        ("ue_rcs_m2\n1\n0\n", "draw 1: ue_rcs is 0.0; it should be a positive number"),
-        ("ue_x_m\n1\n", "columns of ue_position are missing"),
-        ("target2_rcs_m2\n1\n", "columns of target_rcs are missing"),
-        ("target0_rcs_m2,target1_rcs_m2\n1,1\n", "columns of target_rcs are missing"),
-        ("ue_x_m,ue_y_m\n", "has no draws"),
-        ("", "has none of phase_bistatic"),
+        ("ue_x_m,ue_z_m\n1,2\n", "line 1: column 2 ('ue_z_m') is unknown; there are ue_x_m, ue_y_m"),
+        ("ue_x_m,ue_x_m\n1,2\n", "columns 1 (ue_x_m) and 2 (ue_x_m) say the same"),
+        ("ue_x_m,ue_y_m\n1\n", "line 2 has 1 cell for 2 headings"),
+        ("ue_x_m,ue_y_m\n1,2\n1,far\n", "line 3, column 2 (ue_y_m): 'far' is refused; it should be a number"),
+        ("ue_x_m,ue_y_m\n1,nan\n", "line 2, column 2 (ue_y_m): 'nan' is refused; it should be a number"),
+        ("ue_rcs_m2\n1\n0\n", "line 3, column 1 (ue_rcs_m2): 0 is refused; it should be above 0"),
+        ("ue_x_m\n1\n", "ue_y_m is missing beside ue_x_m"),
+        ("target2_rcs_m2\n1\n", "target1_rcs_m2 is missing beside target2_rcs_m2"),
+        ("target0_rcs_m2,target1_rcs_m2\n1,1\n", "targets count from 1"),
+        ("ue_x_m,ue_y_m\n", "no draws below the headings"),
+        ("", "no headings; the first line should have some of ue_x_m, "),
     ],
 )
 def test_a_faulty_table_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
@@ -136,16 +165,38 @@ def test_a_faulty_table_is_refused_in_one_line(tmp_path: Path, text: str, messag
 @pytest.mark.parametrize(
     ("draws", "more", "text", "message"),
     [
-        ("count = 5\n", "", CSV, "has 4 draws, and 5 are asked for"),
-        ("count = 3\n", 'knowledge = "average"\ntraining_draws = 2\n', CSV, "3 and 2 training draws are asked for"),
-        ('rcs = "swerling1"\n', "", CSV, "has target_rcs, which draws.rcs says too"),
+        ("count = 5\n", "", CSV, "has 4 draws, and 5 are asked for; lower draws.count to 4"),
+        (
+            "count = 3\n",
+            'knowledge = "average"\ntraining_draws = 2\n',
+            CSV,
+            "3 and 2 training draws are asked for; lower draws.count to 2",
+        ),
+        ('rcs = "swerling1"\n', "", CSV, "has target1_rcs_m2, which draws.rcs says too"),
         ('ue_orientation = "uniform"\n', "", CSV, "which draws.ue_orientation says too"),
-        ("", "", "target1_rcs_m2\n1\n", "has target_rcs for 1 targets; the scenario has 2"),
-        ("", "", "phase_bistatic0_rad\n1\n", "has phase_bistatic for 1 paths; the scenario has 3"),
+        ("", "", "target1_rcs_m2\n1\n", "has 1 target (in target1_rcs_m2 ...); the scenario has 2"),
+        ("", "", "phase_bistatic0_rad\n1\n", "has 1 path (in phase_bistatic0_rad ...); the scenario has 3"),
         ("", "[sweep]\nue_orientation_deg = [1, 2]\n", CSV, "a sweep of ue_orientation_deg would not change"),
-        ("", "", "ue_x_m,ue_y_m\n-5,20\n5,15\n", "the UE and target 2 at the same point in draw 1"),
-        ("", "", "ue_x_m,ue_y_m\n0,0\n", "the BS and the UE at the same point in draw 0"),
-        ("count = 1\nuntil = { metric = 'crb_bp', relative_error = 0.1, max = 9 }\n", "", CSV, "and 9 are asked for"),
+        ("", "", "ue_x_m,ue_y_m\n-5,20\n5,15\n", "the UE and target 2 at the same point in line 3"),
+        ("", "", "ue_x_m,ue_y_m\n0,0\n", "the BS and the UE at the same point in line 2"),
+        (
+            "count = 1\nuntil = { metric = 'crb_bp', relative_error = 0.1, max = 9 }\n",
+            "",
+            CSV,
+            "and 9 are asked for; lower draws.until.max to 4",
+        ),
+        (
+            "",
+            'knowledge = "average"\n',
+            CSV,
+            "1 and 256 training draws are asked for; lower design.training_draws (to 3 at",
+        ),
+        (
+            "",
+            'knowledge = "average"\n',
+            "ue_rcs_m2\n1\n",
+            "has 1 draw, and 1 and 256 training draws are asked for; give",
+        ),
     ],
 )
 def test_a_table_that_does_not_fit_the_job_is_refused(
@@ -168,7 +219,7 @@ def test_netcdf_is_checked_too(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="select one point"):
         read_drops(tmp_path / "other.nc")
     (tmp_path / "none.nc").write_text("nothing")
-    with pytest.raises(ValueError, match=r"no NetCDF file .*give \.csv or \.nc"):
+    with pytest.raises(ValueError, match="no NetCDF file that can be read"):
         read_drops(tmp_path / "none.nc")
     filed(tmp_path).files["draws.file"].unlink()
     with pytest.raises(JobError, match="no file"):

@@ -50,158 +50,6 @@ def test_defaults(write):
     assert loaded.sweep_points() == [((), Scenario())]
 
 
-# One line: the key, what is wrong, what would be right.
-REFUSED = [
-    ("[scenario]\nbandwith_hz = 1", 'scenario.bandwith_hz: unknown key; did you mean "bandwidth_hz"?'),
-    ("[scenario]\ncarrier_ghz = 28", 'scenario.carrier_ghz: unknown key; did you mean "carrier_hz"?'),
-    ("count = 5", 'count: unknown key; did you mean "draws.count"?'),
-    ('"a.b" = 5', 'a.b: unknown key; did you mean "'),
-    ('"a\\nb" = 5', 'a b: unknown key; did you mean "'),
-    ("[design]\nknowledge = 1", "design.knowledge: 1 is refused; it should be"),
-    ("[draws]\ntraining_draws = 1", 'draws.training_draws: unknown key; did you mean "'),
-    ("[scenario]\nbandwidth_hz = -1.0", "-1.0 is refused; it should be greater than 0"),
-    ('[scenario]\nslots = "16"', "scenario.slots: '16' is refused; it should be a valid integer"),
-    (
-        "[scenario]\nue_position_m = [nan, 1]",
-        "scenario.ue_position_m.0: nan is refused; it should be a finite",
-    ),
-    ("[scenario]\nue_position_m = [1]", "scenario.ue_position_m.1: missing; add it"),
-    ("[scenario]\nue_position_m = [0, 0]", "scenario: bs_position_m and ue_position_m are the same point"),
-    (
-        "[scenario]\ntarget_rcs_m2 = 'x'",
-        "scenario.target_rcs_m2: 'x' is refused; it should be a valid number",
-    ),
-    ("[scenario]\ntarget_rcs_m2 = [1, 2, 0]", "scenario.target_rcs_m2.2: 0 is refused; it should be greater"),
-    ("scenario = 3", "scenario: 3 is refused; it should be a table"),
-    ("[draws]\nseed = -1", "draws.seed: -1 is refused; it should be greater than or equal to 0"),
-    ("[draws]\ncount = true", "draws.count: True is refused; it should be a valid integer"),
-    (
-        '[draws]\nphases = "fixed"',
-        'draws: phases = "fixed" needs phases_bistatic_rad; give one phase per path',
-    ),
-    (
-        f'[scenario]\ntarget_positions_m = [[5, 15]]\n[draws]\nphases = "fixed"\n{PHASES}',
-        "draws.phases_bistatic_rad: 4 phases for 2 paths; give 2, path 0 first",
-    ),
-    ('[draws]\nue_position = "fixed"', "draws.ue_position: 'fixed' is refused; it should be a table"),
-    (
-        '[draws]\nue_position = { kind = "ball" }',
-        'draws.ue_position: {\'kind\': \'ball\'} is of no known kind; give kind = "fixed", "box" or "disc"',
-    ),
-    (
-        '[draws]\nue_position = { kind = "box", x_m = [2, 1], y_m = [0, 1] }',
-        "draws.ue_position: x_m = [2, 1] is empty; give [low, high] with low < high",
-    ),
-    (
-        '[draws]\nue_position = { kind = "disc", centre_m = [2, 1], radius = 1, radius_m = 1 }',
-        'draws.ue_position.radius: unknown key; did you mean "radius_m"?',
-    ),
-    (
-        '[draws]\ntarget_positions = { kind = "fixed", x_m = [0, 1] }',
-        "draws.target_positions.x_m: not a key of this kind; leave it out, or give another kind",
-    ),
-    ("[design]\nrho = [0, 1.5]", "design.rho.1: 1.5 is refused; it should be less than or equal to 1"),
-    ("[design]\nrho = [0.5, nan]", "design.rho.1: nan is refused; it should be a finite number"),
-    ("[design]\nrho = [0, 0.0]", "design.rho: a value is listed more than once; list it once"),
-    ("[design]\nrho = []", "design.rho: the list is empty; give at least one value"),
-    ("[design]\nrho = 0.5", "design.rho: 0.5 is refused; it should be a valid list"),
-    ("[design]\nrho = { start = 0, stop = 1 }", "design.rho.num: missing; add it"),
-    ("[design]\nrho = { start = 0, stop = 1, nm = 3 }", 'design.rho.nm: unknown key; did you mean "num"?'),
-    (
-        "[design]\nrho = { start = 0, stop = 2, num = 3 }",
-        "design.rho.stop: 2 is refused; it should be less than",
-    ),
-    ("[design]\nrho = { start = 1, stop = 1, num = 3 }", "design.rho: a value is listed more than once"),
-    ('[design]\nschemes = ["fdb"]', "design.schemes.0: 'fdb' is refused; it should be 'fdb-wcrb', "),
-    ('[design]\nschemes = ["apa", "apa"]', "design.schemes: a value is listed more than once; list it once"),
-    ("[design]\nschemes = []", "design.schemes: the list is empty; give at least one value"),
-    ('[design]\nschemes = ["custom"]', 'design.schemes: "custom" has no beams; add custom = "beams.npy"'),
-    (
-        '[design]\ncustom = "no.npy"',
-        "design.custom: no file no.npy; the path starts at the job file's folder",
-    ),
-    (
-        "[design]\ngap_tolerance = 0.1",
-        "design.gap_tolerance: 0.1 is refused; it should be less than or equal",
-    ),
-    ("[design]\ngap_tolerance = 1e-10", "design.gap_tolerance: 1e-10 is refused; it should be greater than"),
-    ("[sweep]\ntx_antenna = [1]", 'sweep.tx_antenna: unknown key; did you mean "tx_antennas"?'),
-    ("[sweep]\ngain_law = [1]", 'sweep.gain_law: unknown key; did you mean "scenario.gain_law"?'),
-    (
-        "[sweep]\ntx_antennas = []",
-        "sweep.tx_antennas: [] is refused; it should be a list of numbers, not empty",
-    ),
-    (
-        "[sweep]\ntx_antennas = 8",
-        "sweep.tx_antennas: 8 is refused; it should be a list of numbers, not empty",
-    ),
-    ('[sweep]\ntx_antennas = ["8"]', "sweep.tx_antennas: ['8'] is refused; it should be a list of numbers"),
-    ("[sweep]\ntx_antennas = [8, 8.5]", "sweep.tx_antennas: 8.5 is refused; it should be a valid integer"),
-    ("[sweep]\npower_dbm = [1, 1.0]", "sweep.power_dbm: a value is listed more than once; list it once"),
-    ("[sweep]\nslots = [4, 0]", "sweep.slots: 0 is refused; it should be greater than or equal to 1"),
-    ("[sweep]\ntargets = [2, 4]", "sweep.targets: targets = 4 is outside 0..3, the targets of the scenario"),
-    ("[sweep]\ntargets = [2.0]", "sweep.targets: 2.0 is refused; it should be a whole number"),
-    (
-        "[sweep]\nbandwidth_hz = [3e11]",
-        "sweep: bandwidth_hz 3e+11 is not below carrier_hz 2.8e+10; give both",
-    ),
-    ("sweep = 5", "sweep: 5 is refused; it should be a table"),
-    (
-        f"[sweep]\nslots = {list(range(1, 102))}\ntx_antennas = {list(range(1, 102))}",
-        "sweep: 10201 points are too many; 10000 at most",
-    ),
-    (
-        '[output]\nkeep = ["covariance"]\n[sweep]\ntx_antennas = [8]',
-        'output.keep: "covariance" has one size, which a sweep of tx_antennas changes',
-    ),
-    (
-        '[output]\nkeep = ["power", "beamformers"]\n[sweep]\ntx_antennas = [8]',
-        'output.keep: "beamformers" has one size, which a sweep of tx_antennas changes',
-    ),
-    (
-        '[output]\nkeep = ["beamformers"]\n[sweep]\nslots = [8]',
-        'output.keep: "beamformers" has one size, which a sweep of slots changes',
-    ),
-    (
-        '[design]\ncustom = "no.npy"\n[sweep]\ntx_antennas = [8]',
-        'design.schemes: "custom" has one size, which a sweep of tx_antennas changes',
-    ),
-    ('[output]\nkeep = ["cov"]', "output.keep.0: 'cov' is refused; it should be 'covariance', "),
-    ("[output]\nuntil = 3", 'output.until: unknown key; did you mean "draws.until"?'),
-    ("[draws\n", "not TOML: Expected ']' at the end of a table declaration (at line 3, "),
-    ("[draws]\nseed = 1\nseed = 2\n", "not TOML: Cannot overwrite a value (at line 5, "),
-]
-
-
-@pytest.mark.parametrize(("text", "message"), REFUSED)
-def test_refused_in_one_line(write, text, message):
-    with pytest.raises(JobError) as caught:
-        load_job(write(text))
-    assert str(caught.value).startswith("my.toml: ")
-    assert message in str(caught.value)
-    assert len(str(caught.value).splitlines()) == 1
-    assert "more)" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ('name = "a"', "my.toml: schema: missing; add it"),
-        ("schema = 1", "my.toml: name: missing; add it"),
-        ('schema = 2\nname = "a"', "my.toml: schema: 2 is refused; it should be 1"),
-        (
-            'schema = 1\nname = "a"\nslots = 0\n[scenario]\nslots = 0',
-            'slots: unknown key; did you mean "scenario.slots"?',
-        ),
-        ('schema = 1\nnam = "a"', 'my.toml: nam: unknown key; did you mean "name"? (+1 more)'),
-    ],
-)
-def test_top_level(write, text, message):
-    with pytest.raises(JobError) as caught:
-        load_job(write(text, head=""))
-    assert message in str(caught.value)
-
-
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "-a", "a b", "a\n", "é", "x" * 65, "a\u0000"])
 def test_unsafe_names(name):
     with pytest.raises(ValueError, match="safe name"):
@@ -211,11 +59,11 @@ def test_unsafe_names(name):
 def test_files_that_cannot_be_read(tmp_path, write):
     with pytest.raises(JobError, match=r"^gone\.toml: no such file; .*packaged job \(antennas, drops, .*, smoke\)"):
         load_job("gone.toml")
-    with pytest.raises(JobError, match="cannot be read"):
+    with pytest.raises(JobError, match="a folder, not a job file"):
         load_job(tmp_path)
     path = tmp_path / write("")
     path.write_bytes(b"\xff\xfe")
-    with pytest.raises(JobError, match="not TOML"):
+    with pytest.raises(JobError, match="no UTF-8 text, and so no job file"):
         load_job(path)
 
 
@@ -365,7 +213,7 @@ def test_a_packaged_name_wins_over_a_folder_of_that_name(tmp_path, monkeypatch):
     (tmp_path / "smoke").mkdir()
     monkeypatch.chdir(tmp_path)
     assert load_job("smoke").name == "smoke"
-    with pytest.raises(JobError, match="cannot be read"):
+    with pytest.raises(JobError, match="a folder, not a job file"):
         load_job("./smoke")
 
 
@@ -381,7 +229,7 @@ def test_template_spells_out_every_default(write):
 
 def test_commented_lines_of_the_template_are_valid(write, tmp_path):
     (tmp_path / "beams.npy").write_bytes(b"any")
-    (tmp_path / "drops.csv").write_text("ue_x_m,ue_y_m\n-5,20\n")
+    (tmp_path / "drops.csv").write_text("ue_x_m,ue_y_m,power_dbm\n-5,20,-3\n")
     text = packaged_text("template").replace('phases = "uniform"', 'phases = "fixed"')
     _, *lines = text.splitlines()
     switched_on = "\n".join(line.removeprefix("# ") if " = " in line else line for line in lines)

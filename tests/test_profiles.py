@@ -38,7 +38,12 @@ def test_own_folder_comes_before_the_users_and_that_before_the_packaged(
     [
         ({"kind": "slrum"}, "kind: 'slrum' is refused; give one of none, local, address, ssh, slurm, pbs"),
         ({"wrokers": 2}, 'wrokers: unknown key; did you mean "workers"?'),
+        ({"foo": 2}, "foo: unknown key; there are workers, cores, memory, "),
         ({"workers": 0}, "workers: 0 is refused"),
+        (
+            {"workers": 0, "wrokers": 2, "memory": "2"},
+            r"3 mistakes: \(1\) wrokers: .* \(2\) workers: 0 is refused.* \(3\) memory: .2. is refused",
+        ),
         ({"workers": "2"}, "workers: '2' is refused"),
         ({"memory": "2"}, 'memory: .2. is refused; it should be a number with a unit, as in "2GB"'),
         ({"walltime": "30"}, "walltime: '30' is refused"),

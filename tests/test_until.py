@@ -128,7 +128,7 @@ def test_an_array_has_nobody_to_look(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ("draws", "message"),
     [
         ({"count": 50, "until": UNTIL | {"first": 20}}, "50 is none of the numbers of draws at which until looks"),
-        ({"count": 2000, "until": UNTIL}, "1000 draws are less than the 2000"),
+        ({"count": 2000, "until": UNTIL}, "1000 is less than the 2000 draws"),
         ({"until": UNTIL | {"metric": "gap"}}, "metric"),
         ({"until": UNTIL | {"relative_error": 0.0}}, "relative_error"),
         ({"until": UNTIL | {"statistic": "mode"}}, "statistic"),

@@ -28,6 +28,7 @@ from engine.beamforming import baselines, weighted
 from engine.beamforming.weighted import Solution
 from results.benchfigures import antennas_figure
 from results.figures import save
+from results.words import counted
 
 from ..errors import DamagedData
 from ..progress import Progress
@@ -186,10 +187,10 @@ def why_not(method: Method, done: dict[int, float], size: int, budget: float) ->
     """Why a method is not started at a size; empty if it may be. `done` has its seconds per call so far."""
     expected = predicted(list(done), list(done.values()), size)
     if expected > budget:
-        return f"about {expected:.3g} s expected at {size} antennas, the budget is {budget:g} s"
+        return f"about {expected:.3g} s expected at {counted(size, 'antenna')}, the budget is {budget:g} s"
     needed, free = method.bytes_needed(size), _free_bytes()
     if needed > _MEMORY_SHARE * free:
-        return f"about {needed / 1e9:.3g} GB needed at {size} antennas, {free / 1e9:.3g} GB are free"
+        return f"about {needed / 1e9:.3g} GB needed at {counted(size, 'antenna')}, {free / 1e9:.3g} GB are free"
     return ""
 
 

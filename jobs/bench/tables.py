@@ -8,6 +8,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from results.words import noun
+
 from .speed import LABELS, SETS
 
 
@@ -130,9 +132,9 @@ def dispatch_text(result: dict[str, Any]) -> str:
     """Tables of `crbatch bench dispatch`: costs, simulation, model, and what follows."""
     most, growth = result["most_workers"], result["memory_growth"]
     advice = (
-        f"One driver feeds up to {most:,} workers like this machine's with chunks of a minute; for more, split the "
-        "draws into an array of jobs that need no driver.\n"
-        f"The driver's memory grows by {growth:,.0f} bytes a chunk on the way, and a run keeps "
+        f"One driver feeds up to {most:,} {noun(most, 'worker')} like this machine's with chunks of a minute; "
+        "for more, split the draws into an array of jobs that need no driver.\n"
+        f"The driver's memory grows by {growth:,.0f} {noun(round(growth), 'byte')} a chunk on the way, and a run keeps "
         f"{result['costs']['memory_chunk']:,.0f} of bookkeeping for each."
     )
     return _rendered(
@@ -186,7 +188,8 @@ def _costs_table(costs: dict[str, Any]) -> Table:
 
 def _simulation_table(rows: list[dict[str, Any]]) -> Table:
     right = ("chunks/s wanted", "predicted", "measured", "measured / predicted", "driver and scheduler")
-    table = _table(f"{rows[0]['slots']} workers that sleep, with the journal", ("chunk",), right)
+    slots = rows[0]["slots"]
+    table = _table(f"{slots} sleeping {noun(slots, 'worker')}, with the journal", ("chunk",), right)
     for row in rows:
         table.add_row(
             duration(row["chunk_seconds"]),

@@ -10,6 +10,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from results.words import counted
+
 from .verdicts import Line
 
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "bold red"}
@@ -42,8 +44,7 @@ def doctor_text(lines: Sequence[Line]) -> str:
 def verdict(lines: Sequence[Line]) -> str:
     """One sentence."""
     counts = Counter(line.state for line in lines)
-    warnings = f"{counts['warning']} {'warning' if counts['warning'] == 1 else 'warnings'}"
-    problems = f"{counts['problem']} {'problem' if counts['problem'] == 1 else 'problems'}"
+    warnings, problems = counted(counts["warning"], "warning"), counted(counts["problem"], "problem")
     if counts["problem"]:
         return f"{problems}, {warnings}: a run would fail, or be open to others; do first what stands at the arrows."
     if counts["warning"]:

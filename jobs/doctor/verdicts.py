@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cluster.doctor import Network, RoundTrip
+from results.words import counted, noun
 
 State = Literal["ok", "warning", "problem"]
 Facts = Mapping[str, Any]
@@ -126,12 +127,13 @@ def open_files_line(here: Facts, workers: int) -> Line:
     need = _FILES + _FILES_PER_WORKER * workers
     said = "no limit" if limit < 0 else f"{limit} may be open at a time"
     if 0 <= limit < need:
-        found = f"{said}, {workers} workers need about {need}"
+        found = f"{said}, {counted(workers, 'worker')} {'needs' if workers == 1 else 'need'} about {need}"
         return Line(
             "this machine", "open files", "warning", found, f"ulimit -n {need}, in the shell that starts crbatch"
         )
-    most = "any number of" if limit < 0 else f"up to {(limit - _FILES) // _FILES_PER_WORKER:,}"
-    return Line("this machine", "open files", "ok", f"{said}: enough for {most} workers")
+    most = (limit - _FILES) // _FILES_PER_WORKER
+    enough = "any number of workers" if limit < 0 else f"up to {most:,} {noun(most, 'worker')}"
+    return Line("this machine", "open files", "ok", f"{said}: enough for {enough}")
 
 
 def folder_lines(folder: str, tried: Facts | str) -> list[Line]:
@@ -207,7 +209,10 @@ def worker_lines(here: Facts, workers: Mapping[str, Facts], errors: Mapping[str,
     else:
         hosts = len({facts["host"] for facts in workers.values()})
         answered = Line(
-            part, "workers", "ok", f"{len(workers)} answer, on {hosts} {'machine' if hosts == 1 else 'machines'}"
+            part,
+            "workers",
+            "ok",
+            f"{len(workers)} {'answers' if len(workers) == 1 else 'answer'}, on {counted(hosts, 'machine')}",
         )
     if not workers:
         return [answered]
@@ -281,11 +286,11 @@ def _room(workers: Mapping[str, Facts]) -> Line:
         facts = next(f for f in workers.values() if f["host"] == host)
         each = facts["memory"] / count
         if each < _WORKER_BYTES:
-            tight["problem"].append(f"{host}: {each / _GB:.1f} GB for each of {count} workers")
+            tight["problem"].append(f"{host}: {each / _GB:.1f} GB for each of {counted(count, 'worker')}")
         elif each < _WORKER_COMFORT:
-            tight["warning"].append(f"{host}: {each / _GB:.1f} GB for each of {count} workers")
+            tight["warning"].append(f"{host}: {each / _GB:.1f} GB for each of {counted(count, 'worker')}")
         if count > facts["cores"]:
-            tight["warning"].append(f"{host}: {count} workers on {facts['cores']} cores")
+            tight["warning"].append(f"{host}: {counted(count, 'worker')} on {counted(facts['cores'], 'core')}")
     for state, found in tight.items():
         if found:
             return Line(
@@ -336,13 +341,17 @@ def receipts_line(seconds: float, workers: int, chunk_seconds: float, share: flo
     rate = 1.0 / seconds
     most = int(share * chunk_seconds * rate)
     found = (
-        f"{rate:.0f} receipts a second: chunks of {chunk_seconds:g} s keep up to {most:,} workers busy "
+        f"{rate:.0f} receipts a second: chunks of {chunk_seconds:g} s keep up to {most:,} {noun(most, 'worker')} busy "
         "with half of this core"
     )
     if workers > most:
         need = workers * seconds / share
         return Line(
-            "cluster", "receipts", "warning", found, f"for {workers} workers make chunks of {need:.0f} s or more"
+            "cluster",
+            "receipts",
+            "warning",
+            found,
+            f"for {counted(workers, 'worker')} make chunks of {need:.0f} s or more",
         )
     return Line("cluster", "receipts", "ok", found)
 

@@ -1,0 +1,183 @@
+"""Files of draws that hold the cube's own variables as arrays: NetCDF, such as a cube, and MATLAB."""
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import numpy as np
+from numpy.typing import NDArray
+
+from results.schema import DRAW_VARIABLES, VARIABLES
+
+from .found import Array, Drops
+
+_OURS = ", ".join(DRAW_VARIABLES)
+_NAMED = 8  # foreign variables in a message
+_DEGREES = ("deg", "degree", "degrees")
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_HEADER = 512  # bytes that MATLAB puts before HDF5
+
+
+@dataclass(frozen=True)
+class _Raw:
+    """A variable as a file has it; dimensions and unit where the file says them."""
+
+    values: NDArray[Any]
+    dims: tuple[str, ...] | None = None
+    units: str | None = None
+
+
+def read_netcdf(path: Path, ignored: Collection[str]) -> Drops:
+    """Read the draws of a NetCDF file, such as a cube.
+
+    Parameters
+    ----------
+    path
+        Variables as in the cube, with their dimensions, in SI units, or in degrees where the file says so.
+    ignored
+        Variables to pass over.
+
+    Returns
+    -------
+    Drops
+        In the file's order.
+
+    Raises
+    ------
+    ValueError
+        Naming the variable and what is wrong with it.
+    """
+    with _reading("NetCDF"):
+        names = _hdf5_names(path)
+    wanted = _wanted(names, ignored)
+    with _reading("NetCDF"):
+        raw = _from_hdf5(path, wanted)
+    return _drops(raw)
+
+
+def read_matlab(path: Path, ignored: Collection[str]) -> Drops:
+    """Read the draws of a MATLAB file, of any version.
+
+    Parameters
+    ----------
+    path
+        Variables named as in the cube, in SI units, the draw along the first dimension.
+    ignored
+        Variables to pass over.
+
+    Returns
+    -------
+    Drops
+        In the file's order.
+
+    Raises
+    ------
+    ValueError
+        Naming the variable and what is wrong with it.
+    """
+    from scipy.io import loadmat, whosmat  # 0.1 s, which few need
+
+    with path.open("rb") as file:
+        head = file.read(_HEADER + len(_HDF5))
+    is_hdf5 = _HDF5 in (head[: len(_HDF5)], head[_HEADER:])  # version 7.3
+    with _reading("MATLAB", "; write it with save -v7"):
+        names = _hdf5_names(path) if is_hdf5 else [name for name, _, _ in whosmat(path) if not name.startswith("__")]
+    wanted = _wanted(names, ignored)
+    with _reading("MATLAB", "; write it with save -v7"):
+        if is_hdf5:  # which has the dimensions in reverse order
+            arrays = {name: one.values.T for name, one in _from_hdf5(path, wanted).items()}
+        else:
+            found = loadmat(path, variable_names=wanted)
+            arrays = {name: np.asarray(found[name]) for name in wanted}
+    return _drops({name: _Raw(_as_vector(name, values)) for name, values in arrays.items()})
+
+
+@contextmanager
+def _reading(kind: str, advice: str = "") -> Iterator[None]:
+    """Say in one line what the libraries make of bytes that are not theirs, which may be any exception."""
+    try:
+        yield
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:100] or type(error).__name__
+        raise ValueError(f"no {kind} file that can be read ({reason}){advice}") from None
+
+
+def _hdf5_names(path: Path) -> list[str]:
+    """Names of what could be draws: neither coordinates nor single numbers."""
+    with netCDF4.Dataset(path) as file:
+        return [name for name, one in file.variables.items() if one.ndim > 0 and name not in file.dimensions]
+
+
+def _from_hdf5(path: Path, names: Collection[str]) -> dict[str, _Raw]:
+    # Not by xarray, which makes dates of what is in "days since ...", and loses the unit on the way.
+    with netCDF4.Dataset(path) as file:
+        return {name: _Raw(_values(file[name]), file[name].dimensions, _units(file[name])) for name in names}
+
+
+def _values(variable: "netCDF4.Variable[Any]") -> NDArray[Any]:
+    """The numbers of a variable, NaN where they are missing."""
+    if "MATLAB_empty" in variable.ncattrs():  # its numbers are the sizes
+        return np.empty((0,) * variable.ndim)
+    values = variable[...]
+    return np.ma.filled(values.astype(np.float64), np.nan) if np.ma.isMaskedArray(values) else np.asarray(values)
+
+
+def _units(variable: "netCDF4.Variable[Any]") -> str | None:
+    return str(variable.getncattr("units")) if "units" in variable.ncattrs() else None
+
+
+def _wanted(names: Collection[str], ignored: Collection[str]) -> list[str]:
+    """Names of draws among a file's variables; those that are no part of a cube are refused."""
+    lost = set(ignored) - set(names)
+    if lost:
+        raise ValueError(f"no variable {min(lost)!r}, which draws.ignore_columns names; correct that")
+    others = [name for name in names if name not in VARIABLES and name not in ignored]
+    if others:
+        said = ", ".join(map(repr, others[:_NAMED]))
+        advice = "leave the others out, or name them in draws.ignore_columns"
+        raise ValueError(f"unknown variables {said}; there are {_OURS}; {advice}")
+    wanted = [name for name in DRAW_VARIABLES if name in names and name not in ignored]
+    if not wanted:
+        raise ValueError(f"has none of {_OURS}")
+    return wanted
+
+
+def _as_vector(name: str, values: NDArray[Any]) -> NDArray[Any]:
+    """MATLAB has no vectors: one number a draw is a row or a column."""
+    single = VARIABLES[name].dims == ("draw",) and values.ndim == 2 and 1 in values.shape
+    return values.ravel() if single else values
+
+
+def _drops(raw: Mapping[str, _Raw]) -> Drops:
+    arrays = {name: _checked(name, one) for name, one in raw.items()}
+    sizes = {name: len(values) for name, values in arrays.items()}
+    if len(set(sizes.values())) > 1:
+        said = ", ".join(f"{size} of {name}" for name, size in sizes.items())
+        raise ValueError(f"there are {said}; give as many draws of each, along the first dimension")
+    return Drops(arrays)
+
+
+def _checked(name: str, raw: _Raw) -> Array:
+    """A variable in SI units, with the cube's dimensions."""
+    known, values = VARIABLES[name], raw.values
+    if values.size == 0:
+        raise ValueError(f"{name} is empty; leave it out, or give a draw")
+    if raw.dims not in (None, known.dims):
+        raise ValueError(
+            f"{name} has dimensions {raw.dims}; it should have {known.dims} (of a cube with a sweep, select one point)"
+        )
+    if values.dtype.kind not in "fiu":
+        raise ValueError(f"{name} is of type {values.dtype}; it should be real numbers")
+    if values.ndim != len(known.dims) or (known.dims[-1] == "xy" and values.shape[-1] != 2):
+        right = ", ".join("2" if dim == "xy" else f"{dim}s" for dim in known.dims)
+        flat = "; this engine is two-dimensional" if known.dims[-1] == "xy" else ""
+        raise ValueError(f"{name} is of shape {values.shape}; it should be ({right}){flat}")
+    units = raw.units or known.units
+    in_degrees = known.units == "rad" and units in _DEGREES
+    if units != known.units and not in_degrees:
+        raise ValueError(f"{name} is in {units}; it should be in {known.units}")
+    return np.ascontiguousarray(values, np.float64) * (math.pi / 180.0 if in_degrees else 1.0)
