@@ -20,7 +20,8 @@ from .problem import Problem
 
 LARGEST_ERROR = 1e-5  # of a mix that counts as certified
 _SAFETY = 3.0
-_ROUNDING = 1e-13  # relative, of any objective
+_ROUNDING = 100.0  # times that of the FIMs, of extremes whose optimum is flat
+_LEAST = 1e-9  # no mix is known better
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,7 @@ class Mixer:
         """What all mixes have: errors, gaps, and nothing where an extreme of non-zero weight is missing."""
         gap = extreme_gap(extremes.gap, self._rho)
         blur = np.maximum(self._problem.bistatic.rounding, self._problem.monostatic.rounding)[:, None]
-        error = np.where(self._of_both(extremes.known), _SAFETY * sum(changes) + blur + _ROUNDING, np.inf)
+        error = np.where(self._of_both(extremes.known), _SAFETY * sum(changes) + _ROUNDING * blur + _LEAST, np.inf)
         error = np.where(np.isnan(error), np.inf, error)
         error = np.where((self._rho == 0.0) | (self._rho == 1.0), gap, error)
         exist = self._of_both(extremes.exist)
