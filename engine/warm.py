@@ -32,7 +32,7 @@ def compile_solvers() -> None:
     bounds.ranks_of(x, weighted.CLEANING)
     settled = x[:, :1].repeat(2, axis=1)
     nobody_of_two = np.zeros((1, 2), np.bool_)
-    extremes.settled_covariances(draws, np.array([1.0, 0.0]), settled, nobody_of_two, 1.0)
+    extremes.settled_covariances(draws, np.array([1.0, 0.0]), settled, settled, nobody_of_two, 1e4)
     found = extremes.covariance_slopes(draws, rho, x, unwanted)
     extremes.power_slopes(draws, rho, powers[:, None].copy(), unwanted)
     roots = mismatch.factors_of(settled, np.zeros((1, 1, 2), np.complex128), np.array([2]), mismatch.SQRT)

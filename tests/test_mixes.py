@@ -91,14 +91,14 @@ def less_exact(problem: Problem, goal: float) -> dict[str, Extremes]:
     none = nothing.astype(int)
     x, before, _ = interior.interior_designs(problem.arrays, problem.apa, rho, wanted, interior.BRISK, goal)
     known = np.diagonal(before, axis1=2, axis2=3).any(axis=2)
-    settled, doubtful = (kernels.settled_covariances(problem.arrays, rho, x, wanted, c) for c in (1.0, 1e4))
-    others = np.stack((doubtful, kernels.settled_covariances(problem.arrays, rho, before, known, 1.0)), axis=2)
-    fdb = Extremes(settled, nothing, none, none, settled, others, known)
+    settled, *others = kernels.settled_covariances(problem.arrays, rho, x, before, wanted, 1e4)
+    fdb = Extremes(settled, nothing, none, none, settled, np.stack(others, axis=2), known)
     p, last, _ = interiorpowers.interior_powers(problem.arrays, problem.apa, rho, wanted, goal)
-    known = last.any(axis=2)
-    settled, doubtful = (extremes._settled_powers(problem, p, wanted, c) for c in (1.0, 1e4))
-    others = np.stack((doubtful, extremes._settled_powers(problem, last, known, 1.0)), axis=2)
-    return {"fdb": fdb, "cpa": Extremes(settled, nothing, none, none, settled, others, known)}
+    settled, *others = extremes._settled_powers(problem, p, last, wanted)
+    return {
+        "fdb": fdb,
+        "cpa": Extremes(settled, nothing, none, none, settled, np.stack(others, axis=2), last.any(axis=2)),
+    }
 
 
 @pytest.mark.parametrize("goal", [1e-8, 1e-10])

@@ -17,7 +17,8 @@ from .problem import Problem
 
 _RHO = np.array([1.0, 0.0])  # BP, MS
 _GOAL = 1e-12  # gap to reach
-_TIGHT, _LOOSE = 1e-11, 1e-9  # gaps above which a slower way is tried, and a still slower one
+_TIGHT, _LOOSE = 3e-12, 1e-9  # gaps above which a slower way is tried, and a still slower one
+_APART = 8.0  # least ratio of the gaps of two points on the way
 _CLEAR_POWER, _CLEAR_SLACK = 1e-7, 1e-5  # of a codeword that is certainly in use, or not
 _CERTAIN = 1e4  # ratio of slack and power from which on a direction is certainly empty at the optimum
 
@@ -83,6 +84,9 @@ def fdb_extremes(problem: Problem, tolerance: float) -> Extremes:
     spent, solver = solved.iterations.copy(), solved.solver.copy()
     x, before = finishing.finished_designs(arrays, ends, _RHO, wanted & _there(ends))
     reached = _covariance_gaps(problem, x, wanted, False, tolerance)
+    # A last step that went not far tells nothing of how far it is still to go, but where both ends are close.
+    last = _covariance_gaps(problem, before, wanted, False, tolerance)
+    reached[wanted & ~((last >= _APART * reached) | (last <= _TIGHT))] = np.inf
     spent[wanted] += finishing.EVALUATIONS
     for clearance, most in ((interior.BRISK, _TIGHT), (interior.CAREFUL, _LOOSE)):
         left = wanted & ~(reached <= most)
@@ -97,9 +101,8 @@ def fdb_extremes(problem: Problem, tolerance: float) -> Extremes:
     worse = wanted & ~(reached < gap) & _there(ends)
     x[worse], before[worse] = ends[worse], 0.0
     there, known = wanted & _there(x), _there(before)
-    settled = extremes.settled_covariances(arrays, _RHO, x, there, 1.0)
-    doubtful = extremes.settled_covariances(arrays, _RHO, x, there, _CERTAIN)
-    others = np.stack((doubtful, extremes.settled_covariances(arrays, _RHO, before, known, 1.0)), axis=2)
+    settled, doubtful, earlier = extremes.settled_covariances(arrays, _RHO, x, before, there, _CERTAIN)
+    others = np.stack((doubtful, earlier), axis=2)
     own = _covariance_gaps(problem, settled, wanted, False, tolerance)
     _take(own <= tolerance, settled, own, ends, gap)
     left = there & ~(own <= tolerance)
@@ -128,7 +131,7 @@ def cpa_extremes(problem: Problem, tolerance: float) -> Extremes:
     ends, gap = solved.powers.copy(), solved.gap.copy()
     spent, solver = solved.iterations.copy(), solved.solver.copy()
     there = wanted & (total_power(ends) > 0.0)
-    settled, before, sure = _refined(problem, _settled_powers(problem, ends, there, 1.0), there)
+    settled, before, sure = _refined(problem, _settled_powers(problem, ends, None, there)[0], there)
     doubtful, known = settled.copy(), sure.copy()
     spent[there] += interiorpowers.NEWTON_STEPS + 1
     left = wanted & ~sure
@@ -136,17 +139,16 @@ def cpa_extremes(problem: Problem, tolerance: float) -> Extremes:
         p, last, evaluations = interiorpowers.interior_powers(arrays, problem.apa, _RHO, left, _GOAL)
         spent[left] += evaluations[left]
         found = left & (total_power(p) > 0.0)
-        rough = _settled_powers(problem, p, found, 1.0)
+        rough, doubt, last = _settled_powers(problem, p, last, found)
         other, last_step, refined = interiorpowers.refined_powers(arrays, _RHO, rough, found)
-        last = np.where(refined[..., None], last_step, _settled_powers(problem, last, total_power(last) > 0.0, 1.0))
+        last = np.where(refined[..., None], last_step, last)
         other = np.where(refined[..., None], other, rough)
-        doubt = _settled_powers(problem, p, found, _CERTAIN)
         # Where the optimum is not unique, Newton's method cannot tell, and rounding moves p among the optimal ones.
         many = found & ~refined & np.isfinite(cleaning.certified_powers(arrays, _RHO, rough, found))
         if many.any():
             p, last_centre = interiorpowers.centred_powers(arrays, _RHO, p, many)
-            other[many] = doubt[many] = _settled_powers(problem, p, many, 1.0)[many]
-            last[many] = _settled_powers(problem, last_centre, many, 1.0)[many]
+            centred = _settled_powers(problem, p, last_centre, many)
+            other[many], doubt[many], last[many] = (powers[many] for powers in centred)
         settled[found], before[found], doubtful[found] = other[found], last[found], doubt[found]
         known[found] = total_power(last)[found] > 0.0
     own = cleaning.certified_powers(arrays, _RHO, settled, there)
@@ -185,11 +187,19 @@ def _covariance_gaps(
 
 
 def _settled_powers(
-    problem: Problem, p: NDArray[np.float64], wanted: NDArray[np.bool_], certainty: float
-) -> NDArray[np.float64]:
-    """Powers without those of codewords whose slack exceeds `certainty` times them, at unit sum; 0 where not wanted."""
+    problem: Problem, p: NDArray[np.float64], before: NDArray[np.float64] | None, wanted: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Powers without those that an optimum leaves empty, at unit sum, as `kernels.extremes` has it for covariances."""
     slack = 1.0 - extremes.power_slopes(problem.arrays, _RHO, p, wanted)
-    kept = np.where(wanted[..., None] & ~(certainty * p < slack), p, 0.0)
+    shrunk = wanted[..., None] if before is None else before > extremes.SHRUNK * p
+    empty, certainly = ((certainty * p < slack) & shrunk for certainty in (1.0, _CERTAIN))
+    last = p if before is None else before
+    return _unit(p, empty, wanted), _unit(p, certainly, wanted), _unit(last, empty, wanted)
+
+
+def _unit(p: NDArray[np.float64], empty: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Powers without the empty ones, at unit sum; 0 where not wanted."""
+    kept = np.where(wanted[..., None] & ~empty, p, 0.0)
     total = total_power(kept)[..., None]
     return np.divide(kept, total, out=np.zeros_like(kept), where=total > 0.0)
 

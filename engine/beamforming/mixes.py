@@ -2,7 +2,7 @@
 
 Every mix is told how far its objective may be from that of a mix of the true extremes. An extreme may still change by
 what its doubtful directions held, or by what it changed on the last of the way to it, along which its gap fell at
-least tenfold and so its error at least threefold; the error is thrice the sum of what these changes do to log f of the
+least tenfold and so its error at least threefold; the error is five times the sum of what these changes do to log f of the
 mix, to first order, all taken to be of the same sign.
 """
 
@@ -19,7 +19,7 @@ from .extremes import Extremes, cpa_extremes, fdb_extremes, total_power
 from .problem import Problem
 
 LARGEST_ERROR = 1e-5  # of a mix that counts as certified
-_SAFETY = 3.0
+_SAFETY = 5.0
 _ROUNDING = 100.0  # times that of the FIMs, of extremes whose optimum is flat
 _LEAST = 1e-9  # no mix is known better
 

@@ -19,7 +19,7 @@ from .packs import hermitian_inverse
 _MU = 1e-6
 _BLEND = 1e-9  # share of equal eigenvalues with which f exists at a design of any rank
 _CLEARANCE = 1.02
-_STEPS = 5
+_STEPS = 6
 EVALUATIONS = _STEPS + 2
 
 

@@ -21,7 +21,7 @@ _CLEARANCE = 1.5  # a step goes to 2/3 of the way to the boundary at most
 _EQUAL = 1e-3  # share of equal powers that keeps the start inside
 NEWTON_STEPS = 3
 _CENTRED_MU = 1e-8
-_CENTRING_STEPS = 12
+_CENTRING_STEPS = 40
 _CENTRED_SHARE = 1e-2  # of equal powers at the start
 
 
