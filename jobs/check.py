@@ -8,8 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from engine import Scenario, Status, build_problem, certified_gap, certified_mean_gap, fixed_draw
-from engine.crb import bistatic_bounds, monostatic_bounds
-from engine.fisher import position_fim
+from engine.crb import link_bounds
 from engine.links import bistatic_link, monostatic_link
 from results.errors import DamagedData as DamagedShard
 from results.shards import Shard, covering, list_shards, verify_shard
@@ -174,8 +173,7 @@ def _certify(folder: RunDirectory, draw: int) -> tuple[int, float]:
                 if designs.status[0, s, r] != Status.CERTIFIED:
                     continue
                 v = designs.beam_covariance(scheme, rho)
-                bp = bistatic_bounds(position_fim(links[0], v, "explicit")).position[0]
-                ms = monostatic_bounds(position_fim(links[1], v, "explicit")).position[0]
+                bp, ms = (link_bounds(link, v, "explicit").position[0] for link in links)
                 found = (rho * bp if rho > 0.0 else 0.0) + ((1.0 - rho) * ms if rho < 1.0 else 0.0)
                 if not abs(found / designs.objective[0, s, r] - 1.0) <= _BOUND_TOLERANCE:
                     raise DamagedData(

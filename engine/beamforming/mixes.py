@@ -1,9 +1,9 @@
 """The mixes of the extreme designs: WBF (16) and WVM (19), over all of span(B) or on the codebook, and their errors.
 
 Every mix is told how far its objective may be from that of a mix of the true extremes. An extreme may still change by
-what its doubtful directions held, or by what it changed on the last of the way to it, along which its gap fell at
-least tenfold and so its error at least threefold; the error is five times the sum of what these changes do to log f of the
-mix, to first order, all taken to be of the same sign.
+what its doubtful directions held, or by what it changed on the last of the way to it, along which its gap fell about
+tenfold and so its error about threefold; the error is five times the sum of what these changes do to log f of the mix,
+to first order, all taken to be of the same sign.
 """
 
 from collections.abc import Iterator
