@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -136,8 +137,13 @@ def test_certificate_that_does_not_hold_is_named(reference: Path, monkeypatch: p
 def test_bound_that_the_explicit_sum_does_not_give_is_named(
     reference: Path, monkeypatch: pytest.MonkeyPatch, factor: float
 ) -> None:
-    slow = check.position_fim
-    monkeypatch.setattr(check, "position_fim", lambda *words: factor * slow(*words))
+    slow = check.link_bounds
+
+    def otherwise(*words: Any) -> Any:
+        found = slow(*words)
+        return replace(found, position=factor * found.position)
+
+    monkeypatch.setattr(check, "link_bounds", otherwise)
     with pytest.raises(DamagedData, match=r"draw 0, fdb-wcrb, rho = 0: the explicit sum gives"):
         verify(RunDirectory(reference))
 
