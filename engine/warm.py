@@ -5,7 +5,19 @@ import numpy as np
 from .beamforming import weighted
 from .beamforming.problem import build_problem
 from .draws import fixed_draw
-from .kernels import bounds, cleaning, curve, descent, extremes, finishing, interior, interiorpowers, mismatch, polar
+from .kernels import (
+    bounds,
+    cleaning,
+    curve,
+    descent,
+    extremes,
+    finishing,
+    interior,
+    interiorpowers,
+    mismatch,
+    newtonpowers,
+    polar,
+)
 from .kernels.block import Draws, LinkArrays
 from .scenario import Scenario
 
@@ -51,8 +63,8 @@ def compile_setup() -> None:
     x = problem.covariance_of_powers(problem.apa[:, None])
     finishing.finished_designs(problem.arrays, x, rho, nobody)
     interiorpowers.interior_powers(problem.arrays, problem.apa, rho, nobody, 1e-6)
-    interiorpowers.centred_powers(problem.arrays, rho, problem.apa[:, None].copy(), nobody)
-    interiorpowers.refined_powers(problem.arrays, rho, problem.apa[:, None].copy(), nobody)
+    newtonpowers.centred_powers(problem.arrays, rho, problem.apa[:, None].copy(), nobody)
+    newtonpowers.refined_powers(problem.arrays, rho, problem.apa[:, None].copy(), nobody)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels import cleaning, extremes, finishing, interior, interiorpowers
+from ..kernels import cleaning, extremes, finishing, interior, interiorpowers, newtonpowers
 from . import weighted
 from .problem import Problem
 
@@ -133,20 +133,20 @@ def cpa_extremes(problem: Problem, tolerance: float) -> Extremes:
     there = wanted & (total_power(ends) > 0.0)
     settled, before, sure = _refined(problem, _settled_powers(problem, ends, None, there)[0], there)
     doubtful, known = settled.copy(), sure.copy()
-    spent[there] += interiorpowers.NEWTON_STEPS + 1
+    spent[there] += newtonpowers.NEWTON_STEPS + 1
     left = wanted & ~sure
     if left.any():
         p, last, evaluations = interiorpowers.interior_powers(arrays, problem.apa, _RHO, left, _GOAL)
         spent[left] += evaluations[left]
         found = left & (total_power(p) > 0.0)
         rough, doubt, last = _settled_powers(problem, p, last, found)
-        other, last_step, refined = interiorpowers.refined_powers(arrays, _RHO, rough, found)
+        other, last_step, refined = newtonpowers.refined_powers(arrays, _RHO, rough, found)
         last = np.where(refined[..., None], last_step, last)
         other = np.where(refined[..., None], other, rough)
         # Where the optimum is not unique, Newton's method cannot tell, and rounding moves p among the optimal ones.
         many = found & ~refined & np.isfinite(cleaning.certified_powers(arrays, _RHO, rough, found))
         if many.any():
-            p, last_centre = interiorpowers.centred_powers(arrays, _RHO, p, many)
+            p, last_centre = newtonpowers.centred_powers(arrays, _RHO, p, many)
             centred = _settled_powers(problem, p, last_centre, many)
             other[many], doubt[many], last[many] = (powers[many] for powers in centred)
         settled[found], before[found], doubtful[found] = other[found], last[found], doubt[found]
@@ -162,7 +162,7 @@ def _refined(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
     """Optima from powers close by, the iterate before, and where they are so beyond doubt."""
     arrays = problem.arrays
-    p, before, refined = interiorpowers.refined_powers(arrays, _RHO, rough, there)
+    p, before, refined = newtonpowers.refined_powers(arrays, _RHO, rough, there)
     gap = cleaning.certified_powers(arrays, _RHO, p, refined)
     slack = 1.0 - extremes.power_slopes(arrays, _RHO, p, refined)
     clear = np.where(p > 0.0, p > _CLEAR_POWER, slack > _CLEAR_SLACK).all(axis=2)

@@ -19,13 +19,9 @@ from .packs import cholesky
 _MOST = 60  # evaluations
 _CLEARANCE = 1.5  # a step goes to 2/3 of the way to the boundary at most
 _EQUAL = 1e-3  # share of equal powers that keeps the start inside
-NEWTON_STEPS = 3
-_CENTRED_MU = 1e-8
-_CENTRING_STEPS = 40
-_CENTRED_SHARE = 1e-2  # of equal powers at the start
 
 
-class _Space(NamedTuple):
+class Space(NamedTuple):
     """State and buffers, (codewords, 1, lane) but for the system."""
 
     p: np.ndarray
@@ -44,8 +40,9 @@ class _Space(NamedTuple):
 
 
 @piece
-def _new_space(n, size):
-    return _Space(
+def new_space(n, size):
+    """Buffers for powers on n codewords; size is that of the system, in whole tiles."""
+    return Space(
         lane_zeros(n, 1),
         lane_zeros(n, 1),
         lane_zeros(n, 1),
@@ -63,7 +60,7 @@ def _new_space(n, size):
 
 
 @piece
-def _evaluate(block, rho, space):
+def evaluate(block, rho, space):
     """Value of f, N, and 1 + the gap, the largest N times the power."""
     transmit_powers(block, space.p)
     value = weighted_crb(block, rho)
@@ -78,7 +75,7 @@ def _evaluate(block, rho, space):
 
 
 @bare
-def _solve_for_step(n, sigma_mu, space):
+def solve_for_step(n, sigma_mu, space):
     """Steps d and ds for a target p s = sigma mu."""
     for i in range(n):
         target = (sigma_mu - get(space.correction, i, 0)) / get(space.p, i, 0)
@@ -98,7 +95,7 @@ def _solve_for_step(n, sigma_mu, space):
 
 
 @bare
-def _room(a, d):
+def room(a, d):
     """How far along d the positive a may go: at most 1, and 1 / clearance of the way to the boundary."""
     length = everywhere(1.0)
     for i in range(a.shape[0]):
@@ -109,7 +106,7 @@ def _room(a, d):
 
 
 @bare
-def _factored(n, space):
+def factored(n, space):
     """Factor B + diag(s / p), B being in the system; 0 where that breaks down."""
     for i in range(n):
         g = get(space.normal, i, 0)
@@ -125,12 +122,12 @@ def _advance(n, going, space):
     product = everywhere(0.0)
     for i in range(n):
         product += get(space.p, i, 0) * get(space.s, i, 0)
-    fine = where_less(0.0, _factored(n, space), going, 0.0)
+    fine = where_less(0.0, factored(n, space), going, 0.0)
     mu = product / (1.0 * n)
     space.correction[:] = 0.0
-    _solve_for_step(n, everywhere(0.0), space)
-    a = _room(space.p, space.d)
-    b = _room(space.s, space.ds)
+    solve_for_step(n, everywhere(0.0), space)
+    a = room(space.p, space.d)
+    b = room(space.s, space.ds)
     ahead = everywhere(0.0)
     for i in range(n):
         ahead += (get(space.p, i, 0) + a * get(space.d, i, 0)) * (get(space.s, i, 0) + b * get(space.ds, i, 0))
@@ -139,9 +136,9 @@ def _advance(n, going, space):
     sigma = share * share * share
     sigma = where_less(sigma, LARGEST_SIGMA, sigma, LARGEST_SIGMA)
     sigma = where_less(LEAST_SIGMA, sigma, sigma, LEAST_SIGMA)
-    _solve_for_step(n, sigma * mu, space)
-    a = where_less(0.0, fine, _room(space.p, space.d), 0.0)
-    b = where_less(0.0, fine, _room(space.s, space.ds), 0.0)
+    solve_for_step(n, sigma * mu, space)
+    a = where_less(0.0, fine, room(space.p, space.d), 0.0)
+    b = where_less(0.0, fine, room(space.s, space.ds), 0.0)
     for i in range(n):
         put(space.p, get(space.p, i, 0) + where_less(0.0, a, a * get(space.d, i, 0), 0.0), i, 0)
         put(space.s, get(space.s, i, 0) + where_less(0.0, b, b * get(space.ds, i, 0), 0.0), i, 0)
@@ -192,7 +189,7 @@ def _follow(block, rho, tolerance, space, bending):
     put(space.spent, 0.0, 0, 0)
     going = everywhere(1.0)
     for turn in range(_MOST):
-        value, level = _evaluate(block, rho, space)
+        value, level = evaluate(block, rho, space)
         going = where_less(value, np.inf, going, 0.0)
         put(space.spent, get(space.spent, 0, 0) + going, 0, 0)
         _note_best(level - 1.0, going, space)
@@ -224,7 +221,7 @@ def interior_powers(draws, powers, rho, wanted, tolerance):
     items = np.argwhere(wanted.T)  # weight by weight: designs for one weight take about the same time
     block = new_block(draws, n)
     bending = curvature_work(block, True)
-    space = _new_space(n, bending.forms.shape[0])
+    space = new_space(n, bending.forms.shape[0])
     weight = lane_zeros(1, 1)
     for first in range(0, len(items), LANES):
         used = min(LANES, len(items) - first)
@@ -239,116 +236,3 @@ def interior_powers(draws, powers, rho, wanted, tolerance):
             if space.gaps[2, 0, lane] < np.inf:
                 before[b, w] = space.before[:, 0, lane] / space.before[:, 0, lane].sum()
     return out, before, evaluations
-
-
-@piece
-def _newton_step(n, space):
-    """Newton's step among the codewords that have power, into d; 1 in the lanes in which it stays positive."""
-    for i in range(n):
-        empty = where_less(0.0, get(space.p, i, 0), 0.0, 1.0)
-        g = get(space.normal, i, 0)
-        for k in range(i + 1):
-            b = get(space.system, i, k) - g * get(space.normal, k, 0)
-            out = where_less(0.0, empty, 1.0, where_less(0.0, get(space.p, k, 0), 0.0, 1.0))
-            put(space.system, where_less(0.0, out, 1.0 if i == k else 0.0, b), i, k)
-        put(space.correction, where_less(0.0, empty, 0.0, g - 1.0), i, 0)
-    fine = cholesky(space.system, n)
-    for i in range(n):
-        x = get(space.correction, i, 0)
-        for k in range(i):
-            x -= get(space.system, i, k) * get(space.d, k, 0)
-        put(space.d, x * get(space.system, i, i), i, 0)
-    for i in range(n - 1, -1, -1):
-        x = get(space.d, i, 0)
-        for k in range(i + 1, n):
-            x -= get(space.system, k, i) * get(space.d, k, 0)
-        put(space.d, x * get(space.system, i, i), i, 0)
-        after = get(space.p, i, 0) + get(space.d, i, 0)
-        fine = where_less(0.0, get(space.p, i, 0), where_less(0.0, after, fine, 0.0), fine)
-    return fine
-
-
-@kernel
-def refined_powers(draws, rho, powers, wanted):
-    """Optimal powers (batch, rho, n) of unit sum among the codewords that have power, from close by: Newton's method.
-
-    Returns powers and the iterate before, (batch, rho, n), and where every step could be taken, (batch, rho): where
-    second derivatives are positive, so that the optimum is unique, and powers stay positive.
-    """
-    n = powers.shape[2]
-    out, before = powers.copy(), powers.copy()
-    refined = np.zeros(wanted.shape, np.bool_)
-    items = np.argwhere(wanted.T)
-    block = new_block(draws, n)
-    bending = curvature_work(block, True)
-    space = _new_space(n, bending.forms.shape[0])
-    weight = lane_zeros(1, 1)
-    for first in range(0, len(items), LANES):
-        used = min(LANES, len(items) - first)
-        load_items(block, draws, items[first : first + used], rho, powers[:, 0], weight)
-        for lane in range(LANES):
-            w, b = items[first + min(lane, used - 1)]
-            for i in range(n):
-                space.p[i, 0, lane] = powers[b, w, i]
-        put(space.stale, 0.0, 0, 0)
-        for _ in range(NEWTON_STEPS):
-            value, _ = _evaluate(block, get(weight, 0, 0), space)
-            space.system[:] = 0.0
-            add_curvature(block, get(weight, 0, 0), value, bending, space.system)
-            fine = where_less(value, np.inf, _newton_step(n, space), 0.0)
-            put(space.stale, get(space.stale, 0, 0) + where_less(0.0, fine, 0.0, 1.0), 0, 0)
-            for i in range(n):
-                put(space.before, get(space.p, i, 0), i, 0)
-                put(space.p, get(space.p, i, 0) + where_less(0.0, fine, get(space.d, i, 0), 0.0), i, 0)
-        for lane in range(used):
-            w, b = items[first + lane]
-            if space.stale[0, 0, lane] == 0.0:
-                refined[b, w] = True
-                out[b, w] = space.p[:, 0, lane] / space.p[:, 0, lane].sum()
-                before[b, w] = space.before[:, 0, lane] / space.before[:, 0, lane].sum()
-    return out, before, refined
-
-
-@kernel
-def centred_powers(draws, rho, powers, wanted):
-    """Powers (batch, rho, n) of unit sum in the middle of the optimal ones, from close by, where these are many.
-
-    They minimise log f + sum p - mu sum log p by Newton's method, and tend to the analytic centre of the optima with
-    mu. Returns those of the last mu, and those of one ten times as large.
-    """
-    n = powers.shape[2]
-    out, before = powers.copy(), powers.copy()
-    items = np.argwhere(wanted.T)
-    block = new_block(draws, n)
-    bending = curvature_work(block, True)
-    space = _new_space(n, bending.forms.shape[0])
-    weight = lane_zeros(1, 1)
-    for first in range(0, len(items), LANES):
-        used = min(LANES, len(items) - first)
-        load_items(block, draws, items[first : first + used], rho, powers[:, 0], weight)
-        for lane in range(LANES):
-            w, b = items[first + min(lane, used - 1)]
-            for i in range(n):
-                space.p[i, 0, lane] = (1.0 - _CENTRED_SHARE) * powers[b, w, i] + _CENTRED_SHARE / n
-        space.correction[:] = 0.0
-        for turn in range(2 * _CENTRING_STEPS):
-            mu = 10.0 * _CENTRED_MU if turn < _CENTRING_STEPS else _CENTRED_MU
-            value, _ = _evaluate(block, get(weight, 0, 0), space)
-            space.system[:] = 0.0
-            add_curvature(block, get(weight, 0, 0), value, bending, space.system)
-            for i in range(n):
-                put(space.s, mu / get(space.p, i, 0), i, 0)
-            fine = where_less(value, np.inf, _factored(n, space), 0.0)
-            _solve_for_step(n, everywhere(mu), space)
-            length = where_less(0.0, fine, _room(space.p, space.d), 0.0)
-            for i in range(n):
-                step = where_less(0.0, length, length * get(space.d, i, 0), 0.0)
-                put(space.p, get(space.p, i, 0) + step, i, 0)
-            if turn == _CENTRING_STEPS - 1:
-                for lane in range(used):
-                    w, b = items[first + lane]
-                    before[b, w] = space.p[:, 0, lane] / space.p[:, 0, lane].sum()
-        for lane in range(used):
-            w, b = items[first + lane]
-            out[b, w] = space.p[:, 0, lane] / space.p[:, 0, lane].sum()
-    return out, before
