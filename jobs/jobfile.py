@@ -365,7 +365,7 @@ def _swept(scenario: Scenario, point: dict[str, float]) -> Scenario:
     if not isinstance(targets, int):
         raise at("targets", f"{targets} is refused; it should be a whole number")
     try:
-        return scenario.replace(**changes).with_targets(targets)
+        return Scenario.model_validate(scenario.model_dump() | changes).with_targets(targets)
     except ValidationError as error:
         raise _relay(error, point, "scenario") from None
     except EngineError as error:

@@ -65,7 +65,7 @@ REFUSED = [
         "[scenario]\nue_position_m = [nan, 1]",
         "scenario.ue_position_m.0: nan is refused; it should be a finite",
     ),
-    ("[scenario]\nue_position_m = [1]", "scenario.ue_position_m.1: missing; add it"),
+    ("[scenario]\nue_position_m = [1]", "scenario.ue_position_m: [1] is refused; it should be [x, y] in m"),
     ("[scenario]\nue_position_m = [0, 0]", "scenario: bs_position_m and ue_position_m are the same point"),
     (
         "[scenario]\ntarget_rcs_m2 = 'x'",
