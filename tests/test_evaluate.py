@@ -169,7 +169,13 @@ def test_custom_beams_are_evaluated_as_they_are(tmp_path: Path) -> None:
     np.savez(tmp_path / "each_v.npz", V=v)
     np.save(tmp_path / "one.npy", w[1])
     np.savez(tmp_path / "one.npz", V=v[1])
-    for name in ("each.npy", "each_w.npz", "each_v.npz", "one.npy", "one.npz"):
+    for name, scale in (("huge", 1e200), ("tiny", 1e-200)):  # only their shape counts
+        np.save(tmp_path / f"each_{name}.npy", w * scale)
+        np.savez(tmp_path / f"each_{name}.npz", V=v * scale)
+    for name in (
+        *("each.npy", "each_w.npz", "each_v.npz", "one.npy", "one.npz", "each_huge.npy", "each_tiny.npy"),
+        *("each_huge.npz", "each_tiny.npz"),
+    ):
         job = custom_job(tmp_path, name, schemes=["custom", "apa"])
         check_job(job, "job.toml")
         mine = evaluate(job, 0, 1).isel(draw=0).sel(scheme="custom")
@@ -179,6 +185,29 @@ def test_custom_beams_are_evaluated_as_they_are(tmp_path: Path) -> None:
         np.testing.assert_allclose(mine["gap"].values[at], kept["gap"].values[at], atol=1e-8, err_msg=name)
         if name.startswith("one"):
             assert (mine["gap"][[0, 2]] > 1e-3).all()  # best for its own weight only
+
+
+def test_custom_covariances_of_single_precision_are_taken_as_such(tmp_path: Path) -> None:
+    z = np.random.default_rng(1).standard_normal((2, 16, 3))
+    w = (z[0] + 1j * z[1]).astype(np.complex64)
+    np.savez(tmp_path / "single.npz", V=w @ w.conj().T)
+    np.save(tmp_path / "double.npy", w.astype(complex))
+    found = []
+    for name in ("single.npz", "double.npy"):
+        job = custom_job(tmp_path, name, schemes=["custom"])
+        check_job(job, "job.toml")
+        found.append(evaluate(job, 0, 1)["objective"].values)
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-4)
+
+
+def test_one_custom_beam_is_no_failed_design(tmp_path: Path) -> None:
+    np.save(tmp_path / "beam.npy", np.ones((16, 1)))
+    run_tiny(tmp_path / "run", custom_job(tmp_path, "beam.npy"))
+    with xr.open_dataset(tmp_path / "run" / "cube.nc") as cube:
+        mine = cube.sel(scheme="custom")
+        assert (mine["status"] == 4).all()
+        assert np.isposinf(mine["crb_bp"]).all()
+        assert np.isposinf(mine["gap"].sel(rho=[0.4, 1.0])).all()
 
 
 def test_custom_beams_go_through_a_run(tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ class Designs:
     crb_map, crb_ms_target
         BP's bound on each target, (..., K), and MS's on each position, (..., K+1), m2.
     gap
-        Certified relative gap; NaN where the scheme optimises nothing.
+        Certified relative gap; NaN where the scheme optimises nothing; of ``custom`` how far it is from the best, inf
+        where its objective is.
     status, solver, iterations, rank
         See `Status`, `Solver`; -1 where not applicable.
     """
