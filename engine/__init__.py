@@ -7,7 +7,7 @@ Arrays in, arrays out, batch axis first, SI units, angles in rad. Start with `Sc
 from .beamforming.certificate import certified_gap, certified_mean_gap
 from .beamforming.designs import Designs
 from .beamforming.knowledge import SharedDesigns, average_designs, evaluate_shared, nominal_designs
-from .beamforming.mismatch import mix_beamformers, mix_covariances
+from .beamforming.mixing import mix_beamformers, mix_covariances
 from .beamforming.problem import Problem, build_problem
 from .beamforming.schemes import CUSTOM, SCHEMES, check_slots, design
 from .channel import Channel, channel_of

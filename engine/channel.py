@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .draws import Draws
+from .draws import Draws, check_fit
 from .kernels import geometry
 from .scenario import SPEED_OF_LIGHT, Scenario
 
@@ -48,7 +48,13 @@ def channel_of(scenario: Scenario, draws: Draws) -> Channel:
     -------
     Channel
         All arrays (batch, K+1).
+
+    Raises
+    ------
+    ScenarioError
+        If the draws have another number of targets than the scenario, or an entity is where the BS is.
     """
+    check_fit(scenario, draws)
     values = geometry.channel_parameters(
         np.asarray(scenario.bs_position_m, dtype=float),
         float(np.radians(scenario.bs_broadside_deg)),

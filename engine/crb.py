@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .arguments import reals, within
 from .errors import EngineError
 from .fisher import FimPath, channel_fim
 from .kernels import bounds
@@ -19,6 +20,8 @@ from .links import Link, bistatic_parameters
 LOST = 1e-2
 # ...or, at a design whose draw is identifiable, it is this many times as large as under equal powers.
 SINGULAR = 1e11
+# Relative asymmetry of a FIM that rounding does not explain.
+_ASYMMETRY = 1e-6
 
 
 @dataclass(frozen=True)
@@ -81,13 +84,23 @@ def monostatic_from_diagonal(diagonal: NDArray[np.float64]) -> MonostaticBounds:
 
 
 def _checked(fim: ArrayLike, paths_from: int, per_path: int) -> tuple[NDArray[np.float64], int]:
-    j = np.ascontiguousarray(fim, dtype=np.float64)
+    j = np.ascontiguousarray(reals("a FIM", fim))
     if j.ndim == 2:
         j = j[None]
     targets, odd = divmod(j.shape[-1] - paths_from, per_path)
     if j.ndim != 3 or j.shape[1] != j.shape[2] or odd or targets < 0:
         raise EngineError(f"expected position FIMs (batch, p, p) with p = {per_path} K + {paths_from}; got {j.shape}")
+    _check_symmetry(j)
     return j, targets
+
+
+def _check_symmetry(j: NDArray[np.float64]) -> None:
+    """Refuse what no FIM can be; one that is singular or not finite belongs to a draw that is not identifiable."""
+    turned = np.swapaxes(j, 1, 2)
+    diagonal = np.abs(np.einsum("bii->bi", j))
+    size = np.maximum(np.sqrt(diagonal[:, :, None]) * np.sqrt(diagonal[:, None, :]), np.abs(j))
+    if (np.abs(j - turned) > _ASYMMETRY * np.maximum(size, np.abs(turned))).any():
+        raise EngineError("a FIM is not symmetric; give what position_fim returns")
 
 
 def bistatic_bounds(fim: ArrayLike) -> BistaticBounds:
@@ -110,7 +123,7 @@ def bistatic_bounds(fim: ArrayLike) -> BistaticBounds:
     Raises
     ------
     EngineError
-        If the shape is not that of BP's FIMs.
+        If the shape is not that of BP's FIMs, or a matrix is not real and symmetric.
     """
     j, targets = _checked(fim, 6, 4)
     diagonal = bounds.inverse_diagonal(j, LOST)
@@ -137,7 +150,7 @@ def monostatic_bounds(fim: ArrayLike) -> MonostaticBounds:
     Raises
     ------
     EngineError
-        If the shape is not that of MS's FIMs.
+        If the shape is not that of MS's FIMs, or a matrix is not real and symmetric.
     """
     j, targets = _checked(fim, 4, 4)
     diagonal = bounds.inverse_diagonal(j, LOST)
@@ -190,8 +203,16 @@ def equivalent_fim(fim: ArrayLike, keep: int) -> NDArray[np.float64]:
     -------
     numpy.ndarray
         (..., keep, keep), symmetric.
+
+    Raises
+    ------
+    EngineError
+        If these are no square matrices of real numbers, or `keep` is not from 1 to their size.
     """
-    j = np.asarray(fim, dtype=np.float64)
+    j = reals("a FIM", fim)
+    if j.ndim < 2 or j.shape[-1] != j.shape[-2]:
+        raise EngineError(f"expected square FIMs (..., p, p); got {j.shape}")
+    keep = within("keep", keep, 1, j.shape[-1])
     scale = 1.0 / np.sqrt(np.einsum("...ii->...i", j))
     unit = j * scale[..., :, None] * scale[..., None, :]
     cross = unit[..., :keep, keep:]

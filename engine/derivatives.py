@@ -3,21 +3,23 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from .arguments import names_of, reals
 from .errors import EngineError
 from .kernels import tensors
 from .links import Link
 
 
-def _subcarriers(link: Link, subcarriers: Sequence[int] | None) -> NDArray[np.int64]:
-    chosen = np.arange(1, link.subcarriers + 1) if subcarriers is None else np.asarray(subcarriers, np.int64)
-    if chosen.ndim != 1 or chosen.size == 0 or chosen.min() < 1 or chosen.max() > link.subcarriers:
-        raise EngineError(f"subcarriers must be numbers from 1 to {link.subcarriers}")
-    return chosen
+def _subcarriers(link: Link, subcarriers: ArrayLike | None) -> NDArray[np.int64]:
+    every = np.arange(1, link.subcarriers + 1)
+    chosen = every if subcarriers is None else np.atleast_1d(reals("subcarriers", subcarriers))
+    if chosen.ndim != 1 or chosen.size == 0 or not np.isin(chosen, every).all():
+        raise EngineError(f"subcarriers must be whole numbers from 1 to {link.subcarriers}")
+    return chosen.astype(np.int64)
 
 
-def channel_matrix(link: Link, subcarriers: Sequence[int] | None = None) -> NDArray[np.complex128]:
+def channel_matrix(link: Link, subcarriers: ArrayLike | None = None) -> NDArray[np.complex128]:
     """H_m of (3) or (5).
 
     Parameters
@@ -25,7 +27,7 @@ def channel_matrix(link: Link, subcarriers: Sequence[int] | None = None) -> NDAr
     link
         A bistatic or monostatic link.
     subcarriers
-        Numbers m from 1 to M; all by default.
+        Number or numbers m from 1 to M; all by default.
 
     Returns
     -------
@@ -50,7 +52,7 @@ def channel_matrix(link: Link, subcarriers: Sequence[int] | None = None) -> NDAr
 
 
 def derivative_tensor(
-    link: Link, parameters: Sequence[str] | None = None, subcarriers: Sequence[int] | None = None
+    link: Link, parameters: str | Sequence[str] | None = None, subcarriers: ArrayLike | None = None
 ) -> NDArray[np.complex128]:
     """dH_m / dxi_p, the integrand of the FIM (6).
 
@@ -59,9 +61,9 @@ def derivative_tensor(
     link
         A bistatic or monostatic link.
     parameters
-        Names out of ``link.parameters``; all by default (84 MB a draw for BP at the paper's sizes).
+        Name or names out of ``link.parameters``; all by default (84 MB a draw for BP at the paper's sizes).
     subcarriers
-        Numbers m from 1 to M; all by default.
+        Number or numbers m from 1 to M; all by default.
 
     Returns
     -------
@@ -73,7 +75,7 @@ def derivative_tensor(
     EngineError
         If a parameter or subcarrier does not exist.
     """
-    names = link.parameters if parameters is None else tuple(parameters)
+    names = link.parameters if parameters is None else names_of(parameters)
     unknown = [name for name in names if name not in link.parameters]
     if unknown:
         raise EngineError(f"no channel parameter {unknown[0]!r}; this link has {', '.join(link.parameters)}")

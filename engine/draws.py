@@ -7,16 +7,29 @@ adding draws changes no earlier one, and with fewer targets the values of those 
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from copy import copy
+from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Annotated, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from numpy.typing import ArrayLike, NDArray
+from pydantic import BeforeValidator, Field, model_validator
 
+from .arguments import reals, whole
+from .checked import Checked
 from .errors import ScenarioError
-from .scenario import Finite, Metres, Point, Scenario
+from .scenario import (
+    LARGEST_DEG,
+    LARGEST_M,
+    LARGEST_POSITIVE,
+    ONE_POINT_M,
+    Finite,
+    Metres,
+    Point,
+    Scenario,
+    two,
+)
 
 Array = NDArray[np.float64]
 
@@ -35,22 +48,21 @@ class _Purpose(IntEnum):
     NOISE_MONOSTATIC = 8
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+_Range = Annotated[tuple[Metres, Metres], BeforeValidator(two("[low, high] in m"))]
 
 
-class FixedPosition(_Model):
+class FixedPosition(Checked):
     """The scenario's own position."""
 
     kind: Literal["fixed"] = "fixed"
 
 
-class BoxPosition(_Model):
+class BoxPosition(Checked):
     """Uniform in a rectangle; each side is given as [low, high] in m."""
 
     kind: Literal["box"]
-    x_m: Point
-    y_m: Point
+    x_m: _Range
+    y_m: _Range
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -60,7 +72,7 @@ class BoxPosition(_Model):
         return self
 
 
-class DiscPosition(_Model):
+class DiscPosition(Checked):
     """Uniform by area in a disc."""
 
     kind: Literal["disc"]
@@ -72,7 +84,7 @@ Position = Annotated[FixedPosition | BoxPosition | DiscPosition, Field(discrimin
 Phases = tuple[Finite, ...]
 
 
-class DrawModel(_Model):
+class DrawModel(Checked):
     """What varies from draw to draw, and how.
 
     Attributes
@@ -90,8 +102,8 @@ class DrawModel(_Model):
 
     Raises
     ------
-    pydantic.ValidationError
-        If a value is missing its sense; a ValueError.
+    ScenarioError
+        If a value is missing its sense; in one line, every field that is.
     """
 
     phases: Literal["uniform", "fixed"] = "uniform"
@@ -135,7 +147,8 @@ class Draws:
     Raises
     ------
     ScenarioError
-        If the arrays' shapes do not fit each other.
+        If the arrays' shapes do not fit each other, a value is not finite or beyond the limits of a `Scenario`, or two
+        entities of a draw are at one point; naming the array and the draw, counted from 0.
     """
 
     phase_bistatic: Array
@@ -149,7 +162,7 @@ class Draws:
     def __post_init__(self) -> None:
         for field in fields(self):
             # One layout only: a kernel is compiled anew for every other one.
-            value = np.ascontiguousarray(getattr(self, field.name), dtype=np.float64)
+            value = np.ascontiguousarray(reals(f"draws: {field.name}", getattr(self, field.name), ScenarioError))
             object.__setattr__(self, field.name, value)
         batch, targets = (*self.target_rcs.shape, 0, 0)[:2]
         expected = {
@@ -168,6 +181,10 @@ class Draws:
                     f"draws: {name} has shape {found}; with target_rcs of shape {self.target_rcs.shape} "
                     f"it should be {shape}"
                 )
+        for name in expected:
+            _check_values(name, getattr(self, name))
+        places = np.concatenate((self.ue_position[:, None], self.target_position), axis=1)
+        _check_apart(places, ("the UE", *(f"target {k + 1}" for k in range(targets))))
 
     def __len__(self) -> int:
         return len(self.ue_rcs)
@@ -175,7 +192,14 @@ class Draws:
     def __getitem__(self, index: slice) -> "Draws":
         if not isinstance(index, slice):
             raise TypeError("draws are taken by slice, so that the batch axis stays: draws[i:i + 1]")
-        return Draws(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
+        return self.changed(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
+
+    def changed(self, **arrays: Array) -> "Draws":
+        """A copy with other arrays that fit each other, unchecked: for parts of draws, and for estimates of them."""
+        other = copy(self)
+        for name, values in arrays.items():
+            object.__setattr__(other, name, np.ascontiguousarray(values))
+        return other
 
     def with_targets(self, count: int) -> "Draws":
         """Keep the first targets only.
@@ -195,15 +219,77 @@ class Draws:
         ScenarioError
             If the draws have fewer targets than that.
         """
+        count = whole("targets", count, ScenarioError)
         if not 0 <= count <= self.target_rcs.shape[1]:
             raise ScenarioError(f"targets = {count} is outside 0..{self.target_rcs.shape[1]}, those of the draws")
-        return replace(
-            self,
+        return self.changed(
             phase_bistatic=self.phase_bistatic[:, : count + 1],
             phase_monostatic=self.phase_monostatic[:, : count + 1],
             target_position=self.target_position[:, :count],
             target_rcs=self.target_rcs[:, :count],
         )
+
+
+def check_fit(scenario: Scenario, draws: Draws) -> None:
+    """Refuse draws that cannot be of this scenario.
+
+    Raises
+    ------
+    ScenarioError
+        If their number of targets differs, or an entity is where the BS is.
+    """
+    if not isinstance(draws, Draws):
+        raise ScenarioError(f"draws are {type(draws).__name__}; give Draws, as sample(scenario, ...) makes them")
+    found = draws.target_rcs.shape[1]
+    if found != scenario.targets:
+        raise ScenarioError(
+            f"the draws have {found} targets, the scenario {scenario.targets}; "
+            "take with_targets(...) of the one that has more"
+        )
+    places = np.concatenate((draws.ue_position[:, None], draws.target_position), axis=1)
+    near = np.hypot(*np.moveaxis(places - np.array(scenario.bs_position_m), 2, 0)) < ONE_POINT_M
+    if near.any():
+        draw, entity = np.argwhere(near)[0].tolist()
+        name, array = (f"target {entity}", "target_position") if entity else ("the UE", "ue_position")
+        raise ScenarioError(f"draws: the BS and {name} at the same point in draw {draw} ({array}); move one")
+
+
+# The limits of a scenario, in the draws' units.
+_LIMITS = {
+    "ue_position": (-LARGEST_M, LARGEST_M, f"from {-LARGEST_M:g} to {LARGEST_M:g} m"),
+    "ue_orientation": (-math.radians(LARGEST_DEG), math.radians(LARGEST_DEG), "from -2 pi to 2 pi rad"),
+    "ue_rcs": (math.ulp(0.0), LARGEST_POSITIVE, f"above 0, up to {LARGEST_POSITIVE:g} m2"),
+    "phase_bistatic": (-math.inf, math.inf, "a finite angle in rad"),
+}
+_LIMITS |= {
+    "target_position": _LIMITS["ue_position"],
+    "target_rcs": _LIMITS["ue_rcs"],
+    "phase_monostatic": _LIMITS["phase_bistatic"],
+}
+
+
+def _check_values(name: str, values: Array) -> None:
+    """Refuse values that are not finite, or beyond the limits of a scenario."""
+    low, high, wanted = _LIMITS[name]
+    good = np.isfinite(values) & (values >= low) & (values <= high)
+    if not good.all():
+        draw, *place = np.argwhere(~good)[0].tolist()
+        index = "".join(f", {i}" for i in place)
+        raise ScenarioError(
+            f"draws: {name}[{draw}{index}] is {values[(draw, *place)]:g} (draw {draw}); it should be {wanted}"
+        )
+
+
+def _check_apart(places: Array, names: tuple[str, ...]) -> None:
+    """Refuse draws in which two entities stand at one point; places (batch, entity, 2)."""
+    first, second = np.triu_indices(len(names), 1)
+    # An axis at a time: K = 20 makes 210 pairs.
+    x, y = places[..., 0], places[..., 1]
+    near = np.hypot(x[:, first] - x[:, second], y[:, first] - y[:, second]) < ONE_POINT_M
+    if near.any():
+        draw, pair = np.argwhere(near)[0].tolist()
+        one, other = names[first[pair]], names[second[pair]]
+        raise ScenarioError(f"draws: {one} and {other} at the same point in draw {draw} (target_position); move one")
 
 
 def sample(scenario: Scenario, model: DrawModel, seed: int, start: int, stop: int) -> Draws:
@@ -230,6 +316,7 @@ def sample(scenario: Scenario, model: DrawModel, seed: int, start: int, stop: in
     ScenarioError
         If the seed or the range is out of bounds, or there are fewer fixed phases than paths.
     """
+    seed, start, stop = (whole(*one, ScenarioError) for one in (("seed", seed), ("start", start), ("stop", stop)))
     if not 0 <= seed < 2**63:
         raise ScenarioError(f"seed {seed} is out of range; give one from 0 to 2^63 - 1")
     if not 0 <= start <= stop < 2**63:
@@ -257,8 +344,8 @@ def sample(scenario: Scenario, model: DrawModel, seed: int, start: int, stop: in
 
 def fixed_draw(
     scenario: Scenario,
-    phase_bistatic: Sequence[float] | None = None,
-    phase_monostatic: Sequence[float] | None = None,
+    phase_bistatic: ArrayLike | None = None,
+    phase_monostatic: ArrayLike | None = None,
 ) -> Draws:
     """One draw with the scenario's own values and given phases.
 
@@ -277,13 +364,13 @@ def fixed_draw(
     Raises
     ------
     ScenarioError
-        If there are fewer phases than paths.
+        If there are fewer phases than paths, or they are not finite numbers.
     """
     zeros = (0.0,) * (scenario.targets + 1)
     model = DrawModel(
         phases="fixed",
-        phases_bistatic_rad=zeros if phase_bistatic is None else tuple(map(float, phase_bistatic)),
-        phases_monostatic_rad=zeros if phase_monostatic is None else tuple(map(float, phase_monostatic)),
+        phases_bistatic_rad=zeros if phase_bistatic is None else phase_bistatic,
+        phases_monostatic_rad=zeros if phase_monostatic is None else phase_monostatic,
     )
     return sample(scenario, model, seed=0, start=0, stop=1)
 

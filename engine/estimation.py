@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from .arguments import within
 from .channel import channel_of
+from .covariances import checked_beamformers
 from .draws import Draws, noise_words
-from .fisher import position_fim
+from .fisher import position_fim_at
 from .kernels import estimation as kernels
 from .kernels.smallmat import times_adjoint
 from .links import Link, bistatic_link, monostatic_link
@@ -61,7 +63,7 @@ _LinkOf = Callable[[Scenario, _State], Link]
 _Moved = Callable[[_State, Array], _State]
 
 
-def estimate(scenario: Scenario, draws: Draws, factors: NDArray[np.complex128], seed: int, start: int) -> Errors:
+def estimate(scenario: Scenario, draws: Draws, factors: ArrayLike, seed: int, start: int) -> Errors:
     """Simulate one observation of each draw, estimate all unknowns, and return the errors.
 
     Parameters
@@ -78,15 +80,21 @@ def estimate(scenario: Scenario, draws: Draws, factors: NDArray[np.complex128], 
     Errors
         The noise of a draw depends on seed, index and number of columns alone.
 
+    Raises
+    ------
+    EngineError
+        If scenario, draws and factors do not fit each other, or seed or start is no whole number from 0 on.
+
     Notes
     -----
     S. M. Kay, Fundamentals of Statistical Signal Processing: Estimation Theory, 1993, section 7.7 (scoring).
     """
     channel = channel_of(scenario, draws)
     batch = len(draws)
+    w = checked_beamformers("factors", factors, (batch, scenario.tx_antennas, "columns"))
+    seed, start = within("seed", seed, 0, 2**63 - 1), within("start", start, 0, 2**63 - 1)
     truth = _State(draws, np.full(batch, scenario.clock_bias_s), channel.gain_bistatic, channel.gain_monostatic)
     targets = draws.target_rcs.shape[1]
-    w = np.ascontiguousarray(factors)
     v = covariance_of(w)
     errors, scaled = [], []
     links: tuple[tuple[_LinkOf, _Moved, int, Purpose], ...] = (
@@ -96,7 +104,7 @@ def estimate(scenario: Scenario, draws: Draws, factors: NDArray[np.complex128], 
     for link, moved, keep, purpose in links:
         found, converged = _maximum(scenario, truth, w, v, (link, moved), (seed, start, purpose))
         error = _positions(found.draws, keep) - _positions(draws, keep)
-        fim = position_fim(link(scenario, truth), v)
+        fim = position_fim_at(link(scenario, truth), v)
         errors.append(np.where(converged, _squared(error), np.nan))
         scaled.append(np.where(converged, kernels.normalised_error(fim, error), np.nan))
     return Errors(errors[0], errors[1], scaled[0], scaled[1])
@@ -129,7 +137,7 @@ def _maximum(
             residual,
             link.scale,
         )
-        step, length2 = kernels.scoring_step(link.jacobian, gradient, position_fim(link, v))
+        step, length2 = kernels.scoring_step(link.jacobian, gradient, position_fim_at(link, v))
         converged |= length2 < _CLOSE
         if (converged | np.isnan(length2) | (share < _SHORTEST)).all():
             break
@@ -203,8 +211,7 @@ def _moved_bistatic(state: _State, step: Array) -> _State:
     """The state a step further, along [p_U, phi, p_1..p_K, dt, Re alpha, Im alpha]."""
     paths = state.gain_bistatic.shape[1]
     gains = step[:, -2 * paths :]
-    draws = replace(
-        state.draws,
+    draws = state.draws.changed(
         ue_position=state.draws.ue_position + step[:, :2],
         ue_orientation=state.draws.ue_orientation + step[:, 2],
         target_position=state.draws.target_position + step[:, 3 : 2 * paths + 1].reshape(len(step), -1, 2),
@@ -217,8 +224,7 @@ def _moved_monostatic(state: _State, step: Array) -> _State:
     """The state a step further, along [p_U, p_1..p_K, Re beta, Im beta]."""
     paths = state.gain_monostatic.shape[1]
     gains = step[:, 2 * paths :]
-    draws = replace(
-        state.draws,
+    draws = state.draws.changed(
         ue_position=state.draws.ue_position + step[:, :2],
         target_position=state.draws.target_position + step[:, 2 : 2 * paths].reshape(len(step), -1, 2),
     )

@@ -9,22 +9,19 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import EngineError
+from .arguments import one_of
+from .covariances import checked_covariances
 from .kernels import fisher, tensors
 from .links import Link
 
 FimPath = Literal["separable", "explicit"]
 
 
-def _covariance(link: Link, covariance: ArrayLike) -> NDArray[np.complex128]:
+def _checked(link: Link, covariance: ArrayLike, path: FimPath) -> NDArray[np.complex128]:
+    """V of every draw, (batch, M_T, M_T)."""
+    one_of("path", path, FimPath)
     batch, antennas, _ = link.tx_columns.shape
-    v = np.asarray(covariance, dtype=np.complex128)
-    if v.shape not in ((antennas, antennas), (batch, antennas, antennas)):
-        raise EngineError(
-            f"the covariance must be ({antennas}, {antennas}), or one for each of {batch} draws; got {v.shape}"
-        )
-    if not np.isfinite(v).all():
-        raise EngineError("the covariance has entries that are not finite")
+    v = checked_covariances(covariance, antennas, count=batch, each="draw")
     return np.ascontiguousarray(np.broadcast_to(v, (batch, antennas, antennas)))
 
 
@@ -36,7 +33,7 @@ def channel_fim(link: Link, covariance: ArrayLike, path: FimPath = "separable") 
     link
         A bistatic or monostatic link.
     covariance
-        V = W W^H per subcarrier, Hermitian, (M_T, M_T) or (batch, M_T, M_T), W.
+        V = W W^H per subcarrier, (M_T, M_T) or (batch, M_T, M_T), W: not the beamformer W itself.
     path
         Closed form or explicit sum.
 
@@ -48,9 +45,13 @@ def channel_fim(link: Link, covariance: ArrayLike, path: FimPath = "separable") 
     Raises
     ------
     EngineError
-        If the covariance does not fit the link.
+        If the covariance does not fit the link, or is not Hermitian and positive semidefinite; for another path.
     """
-    v = _covariance(link, covariance)
+    return channel_fim_at(link, _checked(link, covariance, path), path)
+
+
+def channel_fim_at(link: Link, v: NDArray[np.complex128], path: FimPath = "separable") -> NDArray[np.float64]:
+    """`channel_fim` of V that are known to be covariances, (batch, M_T, M_T)."""
     if path == "explicit":
         return tensors.explicit_fim(  # type: ignore[no-any-return]
             link.pattern,
@@ -81,7 +82,7 @@ def position_fim(link: Link, covariance: ArrayLike, path: FimPath = "separable")
     link
         A bistatic or monostatic link.
     covariance
-        V, (M_T, M_T) or (batch, M_T, M_T), W.
+        V = W W^H per subcarrier, (M_T, M_T) or (batch, M_T, M_T), W: not the beamformer W itself.
     path
         Closed form or explicit sum.
 
@@ -93,6 +94,11 @@ def position_fim(link: Link, covariance: ArrayLike, path: FimPath = "separable")
     Raises
     ------
     EngineError
-        If the covariance does not fit the link.
+        If the covariance does not fit the link, or is not Hermitian and positive semidefinite; for another path.
     """
-    return fisher.transform(link.jacobian, channel_fim(link, covariance, path))  # type: ignore[no-any-return]
+    return position_fim_at(link, _checked(link, covariance, path), path)
+
+
+def position_fim_at(link: Link, v: NDArray[np.complex128], path: FimPath = "separable") -> NDArray[np.float64]:
+    """`position_fim` of V that are known to be covariances, (batch, M_T, M_T)."""
+    return fisher.transform(link.jacobian, channel_fim_at(link, v, path))  # type: ignore[no-any-return]

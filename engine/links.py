@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .channel import Channel, channel_of
-from .draws import Draws
+from .draws import Draws, check_fit
+from .errors import ScenarioError
 from .kernels import delaysums, geometry, steering
 from .scenario import SPEED_OF_LIGHT, Scenario
 
@@ -121,6 +122,19 @@ def _grid(scenario: Scenario) -> dict[str, float | int]:
     }
 
 
+def _own(scenario: Scenario, draws: Draws, channel: Channel | None) -> Channel:
+    """The channel that was given, or that of the draws."""
+    if channel is None:
+        return channel_of(scenario, draws)
+    check_fit(scenario, draws)
+    if channel.aod.shape != draws.phase_bistatic.shape:
+        raise ScenarioError(
+            f"the channel is of (draws, paths) {channel.aod.shape}, the draws of {draws.phase_bistatic.shape}; "
+            "take channel_of(scenario, draws)"
+        )
+    return channel
+
+
 def bistatic_link(scenario: Scenario, draws: Draws, channel: Channel | None = None) -> Link:
     """The link from BS to UE, model (3), for every draw.
 
@@ -135,8 +149,13 @@ def bistatic_link(scenario: Scenario, draws: Draws, channel: Channel | None = No
     -------
     Link
         With P = 5K+5 channel and p = 4K+6 position parameters.
+
+    Raises
+    ------
+    ScenarioError
+        If scenario, draws and channel do not fit each other.
     """
-    channel = channel or channel_of(scenario, draws)
+    channel = _own(scenario, draws, channel)
     paths = channel.aod.shape[1]
     tx_columns, tx_norm = steering.steering_columns(channel.aod, scenario.tx_antennas)
     rx_columns, rx_norm = steering.steering_columns(channel.aoa, scenario.ue_antennas)
@@ -179,8 +198,13 @@ def monostatic_link(scenario: Scenario, draws: Draws, channel: Channel | None = 
     -------
     Link
         With P = p = 4K+4 channel and position parameters.
+
+    Raises
+    ------
+    ScenarioError
+        If scenario, draws and channel do not fit each other.
     """
-    channel = channel or channel_of(scenario, draws)
+    channel = _own(scenario, draws, channel)
     paths = channel.aod.shape[1]
     tx_columns, tx_norm = steering.steering_columns(channel.aod, scenario.tx_antennas)
     rx_columns, rx_norm = steering.steering_columns(channel.aod, scenario.rx_antennas)

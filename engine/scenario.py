@@ -5,11 +5,15 @@ reference paper's.
 """
 
 import math
+from collections.abc import Callable
 from itertools import combinations
+from reprlib import repr as short
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from .arguments import whole
+from .checked import Checked
 from .errors import ScenarioError
 
 SPEED_OF_LIGHT = 299792458.0
@@ -20,13 +24,29 @@ ONE_POINT_M = 1e-9
 # Numbers must be numbers: no "16", no true, no NaN. The bounds refuse the impossible and, being far outside
 # any use, values in the wrong unit; they never stand in for judgement.
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Positive = Annotated[Finite, Field(gt=0.0, le=1e15)]
+LARGEST_POSITIVE = 1e15
+Positive = Annotated[Finite, Field(gt=0.0, le=LARGEST_POSITIVE)]
 Decibel = Annotated[Finite, Field(ge=-300.0, le=300.0)]
-Degrees = Annotated[Finite, Field(ge=-360.0, le=360.0)]
-Metres = Annotated[Finite, Field(ge=-1e7, le=1e7)]
-Point = tuple[Metres, Metres]
+LARGEST_DEG = 360.0
+Degrees = Annotated[Finite, Field(ge=-LARGEST_DEG, le=LARGEST_DEG)]
+LARGEST_M = 1e7
+Metres = Annotated[Finite, Field(ge=-LARGEST_M, le=LARGEST_M)]
 Count = Annotated[int, Field(strict=True, ge=1, le=2**20)]
 Antennas = Annotated[int, Field(strict=True, ge=1, le=4096)]
+
+
+def two(wanted: str) -> Callable[[object], object]:
+    """Refuse what is no list of two: pydantic would count them "after validation"."""
+
+    def check(value: object) -> object:
+        if not isinstance(value, (list, tuple)) or len(value) != 2:
+            raise ValueError(f"{short(value)} is refused; it should be {wanted}")
+        return value
+
+    return check
+
+
+Point = Annotated[tuple[Metres, Metres], BeforeValidator(two("[x, y] in m"))]
 
 
 def _one_or_each(value: object) -> str:
@@ -40,7 +60,7 @@ OneOrEach = Annotated[
 ]
 
 
-class Scenario(BaseModel):
+class Scenario(Checked):
     """One BS, one UE, K >= 0 passive targets and the OFDM pilots between them.
 
     Frozen, comparable and hashable. Building one checks it: types, signs, finite values, units as far as they
@@ -71,13 +91,13 @@ class Scenario(BaseModel):
     gain_law
         "radar-equation" (sqrt of the RCS in the amplitude) or "as-printed" (the RCS itself).
 
+    Numbers and arrays may be NumPy's.
+
     Raises
     ------
-    pydantic.ValidationError
-        If a value is missing its sense; a ValueError.
+    ScenarioError
+        If a value is missing its sense; in one line, every field that is.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     carrier_hz: Positive = 28e9
     bandwidth_hz: Positive = 120e6
@@ -170,6 +190,7 @@ class Scenario(BaseModel):
         ScenarioError
             If the scenario has fewer targets than that.
         """
+        count = whole("targets", count, ScenarioError)
         if not 0 <= count <= self.targets:
             raise ScenarioError(f"targets = {count} is outside 0..{self.targets}, the targets of the scenario")
         rcs = self.target_rcs_m2
@@ -193,10 +214,10 @@ class Scenario(BaseModel):
 
         Raises
         ------
-        pydantic.ValidationError
+        ScenarioError
             As when building one.
         """
-        return Scenario.model_validate(self.model_dump() | changes)
+        return Scenario(**(self.model_dump() | changes))
 
 
 def _watts(dbm: float) -> float:

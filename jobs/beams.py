@@ -1,18 +1,20 @@
 """One's own beams from a file: `[design] custom`."""
 
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.covariances import of_unit_size
 from results.words import counted
 
 from .errors import UsageProblem
 from .jobfile import JobFile
 
 
-def load_beams(job: JobFile) -> NDArray[np.complex128] | None:
+def load_beams(job: JobFile) -> NDArray[Any] | None:
     """Covariances V of the job's custom beams; None if it has none.
 
     Parameters
@@ -24,7 +26,7 @@ def load_beams(job: JobFile) -> NDArray[np.complex128] | None:
     Returns
     -------
     numpy.ndarray or None
-        V = W W^H, (M_T, M_T) or (rho, M_T, M_T), in the file's unit: only its shape counts.
+        V = W W^H, (M_T, M_T) or (rho, M_T, M_T), in any unit: only its shape counts.
 
     Raises
     ------
@@ -40,7 +42,13 @@ def load_beams(job: JobFile) -> NDArray[np.complex128] | None:
         raise UsageProblem(
             f"{path}: design.custom: not a NumPy file of numbers; save W with numpy.save, or V = W W^H with numpy.savez"
         ) from None
-    return _covariance(path, array, is_covariance, job.scenario.slots)
+    refusal = _refusal(job, "V" if is_covariance else "W", array)
+    if refusal:
+        raise UsageProblem(f"{path}: design.custom: {refusal}")
+    if is_covariance:
+        return array  # in its own precision, which says how far it may be from a covariance
+    w = of_unit_size(array.astype(np.complex128))  # or its square might leave the range of numbers
+    return w @ np.swapaxes(w.conj(), -1, -2)
 
 
 def _array(path: Path) -> tuple[NDArray[np.generic], bool]:
@@ -57,18 +65,24 @@ def _array(path: Path) -> tuple[NDArray[np.generic], bool]:
         return loaded[names[0]], names[0] == "V"
 
 
-def _covariance(path: Path, array: NDArray[np.generic], is_covariance: bool, slots: int) -> NDArray[np.complex128]:
-    if array.ndim not in (2, 3) or array.dtype.kind not in "fciu":
-        raise UsageProblem(
-            f"{path}: design.custom: an array of shape {array.shape} and type {array.dtype}; "
-            "give numbers of shape (tx, slot) or (rho, tx, slot)"
-        )
-    values = array.astype(np.complex128)
-    if is_covariance:
-        return values
-    if values.shape[-1] > slots:
-        raise UsageProblem(
-            f"{path}: design.custom: W has {counted(values.shape[-1], 'column')} for {counted(slots, 'slot')}; "
+def _refusal(job: JobFile, name: str, array: NDArray[np.generic]) -> str | None:
+    """What keeps an array from being the job's W or V, if anything."""
+    antennas, slots, weights = job.scenario.tx_antennas, job.scenario.slots, len(job.design.rho)
+    each = f"{antennas}, {antennas}" if name == "V" else f"{antennas}, slots"
+    wanted = f"({each}), or ({weights}, {each}) with one for each rho, for tx_antennas = {antennas}"
+    if array.dtype.kind not in "fciu":
+        return f"{name} is of type {array.dtype}; give numbers of shape {wanted}"
+    rows_fit = array.ndim in (2, 3) and array.shape[-2] == antennas and array.shape[:-2] in ((), (weights,))
+    if not rows_fit or (name == "V" and array.shape[-1] != antennas):
+        hint = "; a beamformer W is saved under the name W" if rows_fit else ""
+        return f"{name} must be {wanted}; got {array.shape}{hint}"
+    if not np.isfinite(array).all():
+        return f"{name} has entries that are not finite"
+    if not (array != 0).any(axis=(-2, -1)).all():
+        return f"{name} has no power" + (" for one of the rho" if array.ndim == 3 else "")
+    if name == "W" and array.shape[-1] > slots:
+        return (
+            f"W has {counted(array.shape[-1], 'column')} for {counted(slots, 'slot')}; "
             "give at most one a slot, or save V = W W^H under the name V with numpy.savez"
         )
-    return values @ np.swapaxes(values.conj(), -1, -2)
+    return None

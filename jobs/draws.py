@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 
-from engine import Draws, Scenario, sample
+from engine import Draws, Scenario, ScenarioError, sample
 from engine.scenario import ONE_POINT_M
 from results.words import counted
 
@@ -134,4 +134,7 @@ def _with_file(job: JobFile, drawn: Draws, first: int) -> Draws:
         rows = values[first : first + len(drawn)]
         kept = {"target": paths - 1, "phase": paths}.get(name.partition("_")[0])
         given[name] = rows if kept is None else rows[:, :kept]
-    return replace(drawn, **given)
+    try:
+        return replace(drawn, **given)
+    except ScenarioError as error:
+        raise UsageProblem(f"draws.file: {job.drops_path}: {error}") from None

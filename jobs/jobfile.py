@@ -398,7 +398,7 @@ def _swept(scenario: Scenario, point: dict[str, float]) -> Scenario:
     if not isinstance(targets, int):
         raise at("targets", f"{targets} is refused; it should be a whole number")
     try:
-        moved = scenario.replace(**changes)
+        moved = Scenario.model_validate(scenario.model_dump() | changes)
     except ValidationError as error:
         raise at_each(mistakes_of(error, point, _KEYS, "scenario")) from None
     try:

@@ -110,7 +110,7 @@ def test_gap_of_a_singular_design_is_infinite_and_of_an_unidentifiable_draw_nan(
     ("v", "rho", "message"),
     [
         (np.eye(15), 0.5, r"\(16, 16\)"),
-        (np.ones((2, 16, 16)), 0.5, "one a draw"),
+        (np.ones((2, 16, 16)), 0.5, "one for each draw"),
         (np.triu(np.ones((16, 16))), 0.5, "not Hermitian"),
         (1j * np.eye(16), 0.5, "not Hermitian"),
         (np.eye(16), 1.01, r"weight in \[0, 1\]"),

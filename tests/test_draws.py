@@ -183,18 +183,25 @@ def test_addresses_out_of_range(seed, start, stop):
         ({"phases": "fixed", "phases_bistatic_rad": [0.0]}, "needs phases_monostatic_rad"),
         ({"phases_monostatic_rad": [0.0]}, "no use"),
         ({"phases": "fixed", "phases_bistatic_rad": [math.nan], "phases_monostatic_rad": [0.0]}, "finite"),
-        ({"ue_position": {"kind": "sphere"}}, "does not match"),
+        ({"ue_position": {"kind": "sphere"}}, "is of no known kind; give kind = "),
         ({"ue_position": BOX | {"x_m": [1, 1]}}, "low < high"),
         ({"ue_position": BOX | {"y_m": [2, math.inf]}}, "finite"),
-        ({"ue_position": BOX | {"radius_m": 1}}, "Extra inputs"),
+        ({"ue_position": BOX | {"radius_m": 1}}, "ue_position.radius_m: unknown field"),
+        ({"ue_position": BOX | {"x_m": [1, 2, 3]}}, r"ue_position.x_m: \[1, 2, 3\] .* \[low, high\] in m"),
+        ({"target_positions": DISC | {"centre_m": 1}}, r"target_positions.centre_m: 1 .* \[x, y\] in m"),
+        ({"ue_position": "disc"}, "'disc' is of no known kind"),
+        ({"rcs": 3, "phases": "x"}, "^phases: .*; and rcs: "),
         ({"target_positions": DISC | {"radius_m": 0}}, "greater than 0"),
         ({"ue_orientation": "random"}, "'fixed' or 'uniform'"),
         ({"rcs": "swerling3"}, "'fixed' or 'swerling1'"),
     ],
 )
 def test_models_refuse(changes, wanted):
-    with pytest.raises(ValidationError, match=wanted):
+    with pytest.raises(ScenarioError, match=wanted) as caught:
         DrawModel(**changes)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ValidationError):  # a job file wants the key of each
+        DrawModel.model_validate(changes)
 
 
 def test_models_by_class_or_table():

@@ -169,7 +169,13 @@ def test_custom_beams_are_evaluated_as_they_are(tmp_path: Path) -> None:
     np.savez(tmp_path / "each_v.npz", V=v)
     np.save(tmp_path / "one.npy", w[1])
     np.savez(tmp_path / "one.npz", V=v[1])
-    for name in ("each.npy", "each_w.npz", "each_v.npz", "one.npy", "one.npz"):
+    for name, scale in (("huge", 1e200), ("tiny", 1e-200)):  # only their shape counts
+        np.save(tmp_path / f"each_{name}.npy", w * scale)
+        np.savez(tmp_path / f"each_{name}.npz", V=v * scale)
+    for name in (
+        *("each.npy", "each_w.npz", "each_v.npz", "one.npy", "one.npz", "each_huge.npy", "each_tiny.npy"),
+        *("each_huge.npz", "each_tiny.npz"),
+    ):
         job = custom_job(tmp_path, name, schemes=["custom", "apa"])
         check_job(job, "job.toml")
         mine = evaluate(job, 0, 1).isel(draw=0).sel(scheme="custom")
@@ -179,6 +185,29 @@ def test_custom_beams_are_evaluated_as_they_are(tmp_path: Path) -> None:
         np.testing.assert_allclose(mine["gap"].values[at], kept["gap"].values[at], atol=1e-8, err_msg=name)
         if name.startswith("one"):
             assert (mine["gap"][[0, 2]] > 1e-3).all()  # best for its own weight only
+
+
+def test_custom_covariances_of_single_precision_are_taken_as_such(tmp_path: Path) -> None:
+    z = np.random.default_rng(1).standard_normal((2, 16, 3))
+    w = (z[0] + 1j * z[1]).astype(np.complex64)
+    np.savez(tmp_path / "single.npz", V=w @ w.conj().T)
+    np.save(tmp_path / "double.npy", w.astype(complex))
+    found = []
+    for name in ("single.npz", "double.npy"):
+        job = custom_job(tmp_path, name, schemes=["custom"])
+        check_job(job, "job.toml")
+        found.append(evaluate(job, 0, 1)["objective"].values)
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-4)
+
+
+def test_one_custom_beam_is_no_failed_design(tmp_path: Path) -> None:
+    np.save(tmp_path / "beam.npy", np.ones((16, 1)))
+    run_tiny(tmp_path / "run", custom_job(tmp_path, "beam.npy"))
+    with xr.open_dataset(tmp_path / "run" / "cube.nc") as cube:
+        mine = cube.sel(scheme="custom")
+        assert (mine["status"] == 4).all()
+        assert np.isposinf(mine["crb_bp"]).all()
+        assert np.isposinf(mine["gap"].sel(rho=[0.4, 1.0])).all()
 
 
 def test_custom_beams_go_through_a_run(tmp_path: Path) -> None:
@@ -198,15 +227,24 @@ def test_custom_beams_go_through_a_run(tmp_path: Path) -> None:
     [
         ("a.npy", np.full((16, 3), np.nan), "not finite"),
         ("a.npy", np.zeros((16, 3)), "no power"),
-        ("a.npy", np.ones((15, 3)), "must be"),
+        ("a.npy", np.ones((3, 16, 3)) * np.array([1.0, 0.0, 1.0])[:, None, None], "no power for one of the rho"),
+        ("a.npy", np.ones((15, 8)), r"W must be \(16, slots\), or \(3, 16, slots\) .*tx_antennas = 16; got \(15, 8\)$"),
         ("a.npy", np.ones((2, 16, 3)), "one for each rho"),
-        ("a.npy", np.ones(16), r"give numbers of shape \(tx, slot\)"),
+        ("a.npy", np.ones(16), r"W must be \(16, slots\).*; got \(16,\)$"),
+        ("a.npy", np.ones((2, 3, 16, 3)), r"W must be \(16, slots\).*; got \(2, 3, 16, 3\)$"),
         ("a.npy", np.array([["x"]]), "give numbers"),
+        ("a.npy", np.ones((16, 3), bool), "of type bool; give numbers"),
         ("a.npy", np.array([[{}]]), "not a NumPy file of numbers"),
         ("a.npy", np.ones((16, 17)), "17 columns for 16 slots"),
         ("a.npz", {"X": np.ones((16, 3))}, "holds X; save one array named W or V"),
         ("a.npz", {"W": np.ones((16, 3)), "V": np.eye(16)}, "holds W, V"),
-        ("a.npz", {"V": np.ones((16, 15))}, "must be"),
+        (
+            "a.npz",
+            {"V": np.ones((16, 15))},
+            r"V must be \(16, 16\).*got \(16, 15\); a beamformer W is saved under the name W",
+        ),
+        ("a.npz", {"V": np.ones((15, 15))}, r"V must be \(16, 16\).*got \(15, 15\)$"),
+        ("a.npz", {"V": np.full((16, 16), np.inf)}, "V has entries that are not finite"),
         ("a.npz", {"V": np.triu(np.ones((16, 16)))}, "not Hermitian"),
         ("a.npz", {"V": np.diag([3.0] + 15 * [-0.1])}, "not positive semidefinite"),
         ("a.npz", {"V": np.array([[{}]])}, "not a NumPy file of numbers"),

@@ -238,7 +238,7 @@ def test_names_follow_the_order_of_the_parameters() -> None:
     ("shape", "fill", "message"),
     [
         ((16, 15), 1.0, r"must be \(16, 16\)"),
-        ((2, 16, 16), 1.0, "one for each of 1 draws"),
+        ((2, 16, 16), 1.0, r"or \(1, 16, 16\), one for each draw"),
         ((16, 16), np.nan, "not finite"),
     ],
 )

@@ -5,14 +5,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import one_of, weight
+from ..covariances import checked_covariances, tolerance_of
 from ..errors import DesignError
 from ..kernels import certificate as kernels
 from ..kernels.objective import coordinates_of, hermitian_gradient, weighted_crb, work_space
 from .problem import Problem
 
 Cone = Literal["full", "reduced"]
-# Rounding allowed in trace and eigenvalues of a given V, relative to the power.
-_FEASIBLE = 1e-9
 
 
 def certified_gap(problem: Problem, covariance: ArrayLike, rho: float, cone: Cone = "reduced") -> NDArray[np.float64]:
@@ -40,10 +40,12 @@ def certified_gap(problem: Problem, covariance: ArrayLike, rho: float, cone: Con
     Raises
     ------
     DesignError
-        If V does not fit, is not finite, Hermitian, positive semidefinite and of power P_m or less, or rho is not
-        a weight.
+        If V does not fit, is not finite, Hermitian, positive semidefinite and of power P_m or less, rho is not a
+        weight, or there is no such cone.
     """
-    x = _reduced(problem, covariance, rho)
+    one_of("cone", cone, Cone, DesignError)
+    rho = weight("rho", rho, DesignError)
+    x = _reduced(problem, covariance)
     return np.array([_gap(problem, b, x[b], rho, cone) for b in range(len(x))])
 
 
@@ -71,7 +73,8 @@ def certified_mean_gap(problem: Problem, covariance: ArrayLike, rho: float) -> f
     DesignError
         As `certified_gap` does.
     """
-    x = _reduced(problem, covariance, rho)
+    rho = weight("rho", rho, DesignError)
+    x = _reduced(problem, covariance)
     equal = problem.covariance_of_powers(problem.apa[:, None])[:, 0]
     value, slope = 0.0, np.zeros((problem.basis.shape[1],) * 2, np.complex128)
     for draw in range(len(x)):
@@ -83,23 +86,15 @@ def certified_mean_gap(problem: Problem, covariance: ArrayLike, rho: float) -> f
     return float(np.linalg.eigvalsh(slope)[-1] / value - 1.0) if value > 0.0 else float("nan")
 
 
-def _reduced(problem: Problem, covariance: ArrayLike, rho: float) -> NDArray[np.complex128]:
+def _reduced(problem: Problem, covariance: ArrayLike) -> NDArray[np.complex128]:
     """Check V and take the part of it that each draw sees, (batch, N, N), of unit trace at full power."""
-    if not 0.0 <= rho <= 1.0:
-        raise DesignError(f"rho is a weight in [0, 1]; got {rho:g}")
     batch, antennas, _ = problem.basis.shape
-    v = np.asarray(covariance, np.complex128)
-    if v.shape not in ((antennas, antennas), (batch, antennas, antennas)):
-        raise DesignError(f"the covariance must be ({antennas}, {antennas}) or one a draw; got {v.shape}")
-    if not np.isfinite(v).all():
-        raise DesignError("the covariance has entries that are not finite")
-    if not np.allclose(v, np.swapaxes(v.conj(), -1, -2), rtol=0.0, atol=1e-9 * float(np.abs(v).max())):
-        raise DesignError("the covariance is not Hermitian")
-    # Outside the feasible set the bound says nothing: more power, or a negative direction, would pass for optimal.
-    if np.trace(v, axis1=-2, axis2=-1).real.max() > problem.power * (1.0 + _FEASIBLE):
+    v = checked_covariances(covariance, antennas, count=batch, each="draw")
+    trace = np.trace(v, axis1=-2, axis2=-1).real[..., None, None]
+    # Outside the feasible set the bound says nothing: more power would pass for optimal.
+    if trace.max() > problem.power * (1.0 + tolerance_of(covariance)):
         raise DesignError(f"the covariance has more than the power of {problem.power:.6g} W per subcarrier; scale it")
-    if np.linalg.eigvalsh(v).min() < -_FEASIBLE * problem.power:
-        raise DesignError("the covariance is not positive semidefinite")
+    v = v * (problem.power / np.maximum(trace, problem.power))
     return problem.reduce(np.broadcast_to(v, (batch, antennas, antennas))[:, None].copy())[:, 0]
 
 

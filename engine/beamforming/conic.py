@@ -12,6 +12,7 @@ import cvxpy as cp
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import one_of, weight
 from ..errors import DesignError
 from ..kernels.reduced import coordinate_index
 from .certificate import Cone
@@ -75,13 +76,13 @@ def _weighted_program(
 ) -> cp.Problem:
     """(15): minimise rho tr T_bp + (1 - rho) tr T_ms, terms of zero weight left out."""
     terms = []
-    for weight, link, linear in zip((rho, 1.0 - rho), links, maps, strict=True):
-        if weight > 0.0:
+    for share, link, linear in zip((rho, 1.0 - rho), links, maps, strict=True):
+        if share > 0.0:
             value, schur, scale = _bound(link, linear, unknown)
-            terms.append((weight * scale, value))
+            terms.append((share * scale, value))
             constraints = constraints + schur
-    largest = max(weight for weight, _ in terms)
-    return cp.Problem(cp.Minimize(sum(weight / largest * value for weight, value in terms)), constraints)
+    largest = max(share for share, _ in terms)
+    return cp.Problem(cp.Minimize(sum(share / largest * value for share, value in terms)), constraints)
 
 
 def weighted_crb_program(
@@ -102,7 +103,14 @@ def weighted_crb_program(
     -------
     tuple of cvxpy.Problem and cvxpy.Variable
         The program and its Hermitian variable of unit trace.
+
+    Raises
+    ------
+    DesignError
+        If rho is no weight, or there is no such cone.
     """
+    one_of("cone", cone, Cone, DesignError)
+    rho = weight("rho", rho, DesignError)
     if cone == "full":
         columns = problem.codebook[draw]
     else:

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..covariances import checked_covariances, of_unit_size
 from ..errors import DesignError
+from ..kernels import products
 from .problem import Problem
-
-_HERMITIAN_TOLERANCE = 1e-9
 
 
 def custom_covariances(problem: Problem, covariance: ArrayLike, weights: int) -> NDArray[np.complex128]:
@@ -33,23 +33,11 @@ def custom_covariances(problem: Problem, covariance: ArrayLike, weights: int) ->
     DesignError
         If V does not fit, is not finite, Hermitian and positive semidefinite, or is zero.
     """
-    v = np.asarray(covariance, np.complex128)
     batch, antennas, _ = problem.basis.shape
-    if v.shape not in ((antennas, antennas), (weights, antennas, antennas)):
-        raise DesignError(
-            f"custom beams: V must be ({antennas}, {antennas}), or ({weights}, {antennas}, {antennas}) with one "
-            f"for each rho; got {v.shape}"
-        )
-    if not np.isfinite(v).all():
-        raise DesignError("custom beams: V has entries that are not finite")
-    v = np.broadcast_to(v, (weights, antennas, antennas))
-    traces = np.trace(v, axis1=1, axis2=2).real
+    v = checked_covariances(covariance, antennas, "custom beams: V", weights, "rho")
+    v = of_unit_size(v)
+    traces = np.trace(v, axis1=-2, axis2=-1).real
     if not (traces > 0.0).all():
         raise DesignError("custom beams: V has no power")
-    v = v / traces[:, None, None]
-    if np.abs(v - np.swapaxes(v.conj(), 1, 2)).max() > _HERMITIAN_TOLERANCE:
-        raise DesignError("custom beams: V is not Hermitian; for a beamformer W give V = W W^H")
-    if np.linalg.eigvalsh(v).min() < -_HERMITIAN_TOLERANCE:
-        raise DesignError("custom beams: V is not positive semidefinite; for a beamformer W give V = W W^H")
-    full = problem.power * np.broadcast_to(v, (batch, weights, antennas, antennas))
-    return problem.reduce(np.ascontiguousarray(full))
+    unit = np.broadcast_to(v / traces[..., None, None], (batch, weights, antennas, antennas))
+    return products.reduce(problem.basis, np.ascontiguousarray(unit), 1.0)  # type: ignore[no-any-return]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import reals, weight
 from ..errors import DesignError
 from ..kernels import products
 from .problem import Problem
@@ -33,7 +34,8 @@ class Designs:
     crb_map, crb_ms_target
         BP's bound on each target, (..., K), and MS's on each position, (..., K+1), m2.
     gap
-        Certified relative gap; NaN where the scheme optimises nothing.
+        Certified relative gap; NaN where the scheme optimises nothing; of ``custom`` how far it is from the best, inf
+        where its objective is.
     status, solver, iterations, rank
         See `Status`, `Solver`; -1 where not applicable.
     mix_error
@@ -68,6 +70,7 @@ class Designs:
         DesignError
             If this batch has no such design.
         """
+        rho = weight("rho", rho, DesignError)
         matches = np.flatnonzero(np.isclose(self.rho, rho, rtol=0.0, atol=1e-12))
         if scheme not in self.schemes or matches.size == 0:
             raise DesignError(
@@ -81,7 +84,29 @@ class Designs:
         s, r = self.index(scheme, rho)
         return self.problem.expand(np.ascontiguousarray(self.covariance[:, s, r])[:, None])[:, 0]
 
-    def beampattern(self, scheme: str, rho: float, angle: ArrayLike) -> NDArray[np.float64]:
-        """Power a(theta)^H V a(theta) sent towards angles (rad from broadside), (draw, angle), W."""
-        theta = np.atleast_1d(np.asarray(angle, np.float64))
+    def beampattern(self, scheme: str, rho: float, angle_rad: ArrayLike) -> NDArray[np.float64]:
+        """Power a(theta)^H V a(theta) of one design sent towards angles, for every draw.
+
+        Parameters
+        ----------
+        scheme, rho
+            Which design.
+        angle_rad
+            One angle or several, from broadside, rad (``numpy.radians`` of degrees).
+
+        Returns
+        -------
+        numpy.ndarray
+            (draw, angle), W.
+
+        Raises
+        ------
+        DesignError
+            If this batch has no such design, or an angle is not finite or beyond a full turn, as degrees are.
+        """
+        theta = np.atleast_1d(reals("angle_rad", angle_rad, DesignError))
+        beyond = ~(np.abs(theta) <= 2.0 * np.pi)
+        if theta.ndim != 1 or beyond.any():
+            what = f"{theta[beyond][0]:g} is beyond a full turn" if beyond.any() else f"of shape {theta.shape}"
+            raise DesignError(f"angle_rad: {what}; give a list of angles in rad, as numpy.radians makes of degrees")
         return products.beampattern(self.beam_covariance(scheme, rho), theta)  # type: ignore[no-any-return]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import positive
 from ..crb import bistatic_from_diagonal, monostatic_from_diagonal
 from ..draws import Draws, fixed_draw
 from ..errors import DesignError
@@ -68,7 +69,7 @@ class SharedDesigns:
 
 def nominal_designs(
     scenario: Scenario,
-    schemes: Sequence[str],
+    schemes: str | Sequence[str],
     rho: ArrayLike,
     *,
     gap_tolerance: float = 1e-6,
@@ -112,7 +113,7 @@ def nominal_designs(
 def average_designs(
     scenario: Scenario,
     training: Draws,
-    schemes: Sequence[str],
+    schemes: str | Sequence[str],
     rho: ArrayLike,
     *,
     gap_tolerance: float = 1e-6,
@@ -140,10 +141,10 @@ def average_designs(
         As `design` does; where positions differ between draws and M_T is above `LARGEST_MOVING`; where the best V has
         a higher rank than there are slots, or WBF would need more of them.
     """
-    weights = np.atleast_1d(np.asarray(rho, np.float64))
+    names, weights = per_draw.checked_request(schemes, rho, gap_tolerance, wbf_factor)
     grid = np.union1d(weights, (0.0, 1.0))
     mean = _Mean.of(scenario, training, grid)
-    own, names = np.searchsorted(grid, weights), tuple(schemes)
+    own = np.searchsorted(grid, weights)
     fdb = mean.solve(mean.basis[:, :0], gap_tolerance) if any(n.startswith("fdb") for n in names) else None
     cpa = mean.solve(mean.codewords, gap_tolerance) if any(n.startswith("cpa") for n in names) else None
     optima = {"fdb": fdb, "cpa": cpa}
@@ -188,7 +189,20 @@ def evaluate_shared(scenario: Scenario, draws: Draws, shared: SharedDesigns, *, 
     Designs
         `gap`, `rank`, `iterations` and `solver` are those of the shared design; `covariance` is the part of V that the
         links of the draw see.
+
+    Raises
+    ------
+    DesignError
+        If the designs are for another number of antennas, or the tolerance is not positive.
+    ScenarioError
+        If the draws are not of this scenario.
     """
+    positive("gap_tolerance", gap_tolerance, DesignError)
+    if shared.covariance.shape[-1] != scenario.tx_antennas:
+        raise DesignError(
+            f"the designs are for {shared.covariance.shape[-1]} transmit antennas, the scenario has "
+            f"{scenario.tx_antennas}; design for this scenario"
+        )
     problem = build_problem(scenario, draws)
     batch = len(draws)
     parts = []

@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import one_of, within
+from ..errors import DesignError
 from ..kernels.mismatch import eigen_factor
 from .designs import Designs
 from .problem import Problem
@@ -89,7 +91,13 @@ def recover(
     -------
     Recovered
         With loss 0 where the rank of V is at most L.
+
+    Raises
+    ------
+    DesignError
+        If there is no such method, or slots is no whole number from 1 on.
     """
+    _check_recovery(method, slots)
     full = eigen_beamformer(problem, draw, x)
     rank = int(np.count_nonzero(np.abs(full).max(axis=0) > 0.0))
     candidates = [full[:, :slots]]
@@ -131,7 +139,13 @@ def recover_all(
     tuple
         W / sqrt(P_m) on the basis, (draw, scheme, rho, n, L), and the loss, (draw, scheme, rho); both NaN
         where no design exists.
+
+    Raises
+    ------
+    DesignError
+        As `recover` does.
     """
+    _check_recovery(method, slots)
     shape = designs.rank.shape
     count = designs.covariance.shape[-1]
     beams = np.full((*shape, count, slots), np.nan, np.complex128)
@@ -157,9 +171,15 @@ def recover_all(
 
 def recovery_losses(designs: Designs, slots: int, method: Recovery, seed: int, first_draw: int) -> NDArray[np.float64]:
     """The losses of `recover_all` alone; nothing has to be recovered while every rank fits the slots."""
+    _check_recovery(method, slots)
     if designs.rank.max(initial=0) <= slots:
         return np.where(designs.rank > 0, 0.0, np.nan)
     return recover_all(designs, slots, method, seed, first_draw)[1]
+
+
+def _check_recovery(method: Recovery, slots: int) -> None:
+    one_of("method", method, Recovery, DesignError)
+    within("slots", slots, 1, 2**20, DesignError)
 
 
 def _word(text: str) -> int:

@@ -5,11 +5,12 @@ This is what a job's chunk calls, and what a user calls for a single scenario.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import names_of, one_of, positive, weights_in
 from ..crb import bistatic_from_diagonal, monostatic_from_diagonal
 from ..draws import Draws, fixed_draw
 from ..errors import DesignError
@@ -51,7 +52,7 @@ class Part:
     mix_error: NDArray[np.float64] | None = None
 
 
-def check_slots(scenario: Scenario, schemes: Sequence[str]) -> None:
+def check_slots(scenario: Scenario, schemes: str | Sequence[str]) -> None:
     """Refuse schemes whose beamformer has more columns than there are slots.
 
     Raises
@@ -65,7 +66,7 @@ def check_slots(scenario: Scenario, schemes: Sequence[str]) -> None:
         "fdb-wbf-aligned": min(scenario.tx_antennas, codewords),
         "cpa-wbf": codewords,
     }
-    for scheme in schemes:
+    for scheme in names_of(schemes):
         if columns.get(scheme, 0) > scenario.slots:
             raise DesignError(
                 f"{scheme} mixes beamformers of {columns[scheme]} columns, but there are only "
@@ -73,10 +74,30 @@ def check_slots(scenario: Scenario, schemes: Sequence[str]) -> None:
             )
 
 
+def checked_request(
+    schemes: str | Sequence[str], rho: ArrayLike, gap_tolerance: float, wbf_factor: WbfFactor, custom: bool = False
+) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """Names and weights that `design` is asked for.
+
+    Raises
+    ------
+    DesignError
+        As `design` does.
+    """
+    names, known = names_of(schemes), (*SCHEMES, CUSTOM) if custom else SCHEMES
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        what = f"unknown scheme {unknown[0]!r}" if unknown else "no scheme is asked for"
+        raise DesignError(f"{what}; the schemes are {', '.join(known)}")
+    positive("gap_tolerance", gap_tolerance, DesignError)
+    one_of("wbf_factor", wbf_factor, WbfFactor, DesignError)
+    return names, weights_in("rho", rho, DesignError)
+
+
 def design(
     scenario: Scenario,
     draws: Draws | None = None,
-    schemes: Sequence[str] = SCHEMES,
+    schemes: str | Sequence[str] = SCHEMES,
     rho: ArrayLike = 0.5,
     *,
     gap_tolerance: float = 1e-6,
@@ -90,7 +111,7 @@ def design(
     scenario, draws
         What is fixed and what was drawn; without draws, one with the scenario's own values and zero phases.
     schemes
-        Names out of `SCHEMES`; with `custom`, also ``custom``, which otherwise comes last.
+        Name or names out of `SCHEMES`; with `custom`, also ``custom``, which otherwise comes last.
     rho
         Weight of BP, one number or a list, in [0, 1].
     gap_tolerance
@@ -111,23 +132,13 @@ def design(
     ------
     DesignError
         For an unknown scheme, a weight outside [0, 1], too few slots, or beams that do not fit.
+    ScenarioError
+        If the draws are not of this scenario.
     """
-    names = tuple(schemes)
+    names = names_of(schemes)
     if custom is not None and CUSTOM not in names:
         names = (*names, CUSTOM)
-    known = SCHEMES if custom is None else (*SCHEMES, CUSTOM)
-    for name in names:
-        if name not in known:
-            raise DesignError(f"unknown scheme {name!r}; the schemes are {', '.join(known)}")
-    if not names:
-        raise DesignError(f"no scheme is asked for; the schemes are {', '.join(known)}")
-    weights = np.atleast_1d(np.asarray(rho, np.float64))
-    if weights.ndim != 1 or weights.size == 0 or not ((weights >= 0.0) & (weights <= 1.0)).all():
-        raise DesignError("rho must be one or more weights in [0, 1]")
-    if not gap_tolerance > 0.0:
-        raise DesignError(f"gap_tolerance = {gap_tolerance:g} cannot be reached; give a positive number")
-    if wbf_factor not in get_args(WbfFactor):
-        raise DesignError(f"unknown wbf_factor {wbf_factor!r}; there are {', '.join(get_args(WbfFactor))}")
+    names, weights = checked_request(names, rho, gap_tolerance, wbf_factor, custom is not None)
     check_slots(scenario, names)
     problem = build_problem(scenario, fixed_draw(scenario) if draws is None else draws)
     parts = _all_schemes(problem, names, weights, gap_tolerance, wbf_factor, custom)
@@ -210,7 +221,7 @@ def _custom(problem: Problem, beams: ArrayLike, rho: NDArray[np.float64]) -> Par
     gap = cleaning.certified_covariances(problem.arrays, rho, x, cleaning.NO_POINTS, 0, bounded, False, 0.0, 0.0)
     return Part(
         covariance=x,
-        gap=np.where(np.isfinite(gap), gap, np.nan),
+        gap=gap,
         inherited=np.ones(gap.shape, np.bool_),
         closed_form=True,
     )
@@ -246,7 +257,10 @@ def with_bounds(
     blurred = blurred | ((rho < 1.0) & (problem.monostatic.rounding[:, None, None] > tolerance))
     status = np.stack([np.where(part.inherited, _good(part), Status.UNCERTIFIED) for part in parts], axis=1)
     status = np.where(blurred, Status.UNCERTIFIED, status)
-    status = np.where(np.isfinite(objective), status, Status.FAILED)
+    # Beams that were not optimised may miss what a draw needs: an infinite bound, and nothing that failed.
+    missed = np.isposinf(objective) & np.array([part.closed_form for part in parts])[:, None]
+    status = np.where(np.isfinite(objective) | missed, status, Status.FAILED)
+    gap = np.stack([part.gap for part in parts], axis=1)
     status = np.where(lost, Status.UNIDENTIFIABLE, status)
     nothing = np.full((batch, weights), -1, np.int64)
     flat_powers = np.zeros((batch, weights, n))
@@ -264,7 +278,7 @@ def with_bounds(
         crb_clock=np.where(absent & bp_ok, np.nan, bp.clock),
         crb_map=np.where((absent & bp_ok)[..., None], np.nan, bp.targets),
         crb_ms_target=np.where((absent & ms_ok)[..., None], np.nan, ms.targets),
-        gap=np.stack([part.gap for part in parts], axis=1),
+        gap=np.where(missed & ~np.isnan(gap), np.inf, gap),
         status=status.astype(np.int64),
         solver=np.stack([np.full_like(nothing, Solver.NONE) if p.solver is None else p.solver for p in parts], axis=1),
         iterations=np.stack([nothing if p.iterations is None else p.iterations for p in parts], axis=1),

@@ -18,14 +18,13 @@ from engine import (
     bistatic_link,
     build_problem,
     certified_gap,
-    channel_fim,
-    mix_beamformers,
-    mix_covariances,
     monostatic_link,
     sample,
 )
 from engine.beamforming import baselines, weighted
+from engine.beamforming.mismatch import mix_beamformers, mix_covariances
 from engine.beamforming.weighted import Solution
+from engine.fisher import channel_fim_at
 from results.benchfigures import antennas_figure
 from results.figures import save
 from results.words import counted
@@ -100,7 +99,7 @@ def _cold(case: Case, solve: Callable[..., Solution]) -> Callable[[], Solution]:
 def _fim(case: Case, path: Any) -> Callable[[], Any]:
     def both() -> None:
         for make in (bistatic_link, monostatic_link):
-            channel_fim(make(case.scenario, case.draws[:1]), case.extremes[0], path)
+            channel_fim_at(make(case.scenario, case.draws[:1]), case.extremes[:1], path)
 
     return both
 
