@@ -48,7 +48,7 @@ class _Purpose(IntEnum):
     NOISE_MONOSTATIC = 8
 
 
-_Range = Annotated[tuple[Metres, Metres], BeforeValidator(two("[low, high] in m"))]
+_Range = Annotated[tuple[Metres, Metres], BeforeValidator(two("[low, high]"))]
 
 
 class FixedPosition(Checked):

@@ -35,18 +35,21 @@ Count = Annotated[int, Field(strict=True, ge=1, le=2**20)]
 Antennas = Annotated[int, Field(strict=True, ge=1, le=4096)]
 
 
-def two(wanted: str) -> Callable[[object], object]:
+def two(wanted: str, reason: str = "") -> Callable[[object], object]:
     """Refuse what is no list of two: pydantic would count them "after validation"."""
 
     def check(value: object) -> object:
-        if not isinstance(value, (list, tuple)) or len(value) != 2:
-            raise ValueError(f"{short(value)} is refused; it should be {wanted}")
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"{short(value)} is refused; it should be {wanted} in m")
+        if len(value) != 2:
+            count = "1 number" if len(value) == 1 else f"{len(value)} numbers"
+            raise ValueError(f"{short(value)} has {count}; give two, {wanted}{reason}")
         return value
 
     return check
 
 
-Point = Annotated[tuple[Metres, Metres], BeforeValidator(two("[x, y] in m"))]
+Point = Annotated[tuple[Metres, Metres], BeforeValidator(two("[x, y]", ": this engine is two-dimensional"))]
 
 
 def _one_or_each(value: object) -> str:

@@ -1,6 +1,6 @@
 """Mistakes in a job file, in words: where, what is wrong, and what would be right. All of them, in one line."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from reprlib import repr as short
 
@@ -61,8 +61,6 @@ def mistakes_of(error: ValidationError, document: object, tables: Tables, table:
         place = _place(one, document)
         if one["type"] == "at_keys":
             mistakes = [(_below(place, key), reason) for key, reason in one["ctx"]["mistakes"]]
-        elif one["type"] == "missing" and place.rpartition(".")[2].isdigit():
-            mistakes = [(place.rpartition(".")[0], _wrong_size(one, place))]
         else:
             mistakes = [(place, _reason(one, _below(table, place), tables))]
         for key, reason in mistakes:
@@ -124,18 +122,7 @@ def _reason(error: ErrorDetails, place: str, tables: Tables) -> str:
             return f"{given} is refused; it should be a table"
         case "union_tag_invalid" | "union_tag_not_found":
             return f'{given} is of no known kind; give kind = "fixed", "box" or "disc"'
-        case "too_long" if error["ctx"]["max_length"] == 2:
-            return _wrong_size(error, place)
         case _:
             wanted = error["msg"].partition("should ")[2] or error["msg"]
-            wanted = wanted.replace("tuple", "list").replace(" after validation", "")
+            wanted = wanted.replace("tuple", "list")
             return f"{given} is refused; it should {wanted}"
-
-
-def _wrong_size(error: ErrorDetails, place: str) -> str:
-    """Say how many numbers a point or a range has: all that is of fixed size."""
-    values: Iterable[object] = error["input"]
-    numbers = list(values)
-    is_range = any(part in ("x_m", "y_m") for part in place.split("."))
-    right = "[low, high]" if is_range else "[x, y]: this engine is two-dimensional"
-    return f"{short(numbers)} has {counted(len(numbers), 'number')}; give two, {right}"

@@ -187,7 +187,10 @@ def test_addresses_out_of_range(seed, start, stop):
         ({"ue_position": BOX | {"x_m": [1, 1]}}, "low < high"),
         ({"ue_position": BOX | {"y_m": [2, math.inf]}}, "finite"),
         ({"ue_position": BOX | {"radius_m": 1}}, "ue_position.radius_m: unknown field"),
-        ({"ue_position": BOX | {"x_m": [1, 2, 3]}}, r"ue_position.x_m: \[1, 2, 3\] .* \[low, high\] in m"),
+        (
+            {"ue_position": BOX | {"x_m": [1, 2, 3]}},
+            r"ue_position.x_m: \[1, 2, 3\] has 3 numbers; give two, \[low, high\]",
+        ),
         ({"target_positions": DISC | {"centre_m": 1}}, r"target_positions.centre_m: 1 .* \[x, y\] in m"),
         ({"ue_position": "disc"}, "'disc' is of no known kind"),
         ({"rcs": 3, "phases": "x"}, "^phases: .*; and rcs: "),
