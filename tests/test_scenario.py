@@ -61,7 +61,7 @@ def test_decibels(power, figure, psd):
         ("ue_orientation_deg", 1e4, "less than or equal to 360"),
         ("ue_position_m", [math.nan, 0.0], "finite"),
         ("ue_position_m", [1.0], r"\[1.0\] has 1 number; give two, \[x, y\]: this engine is two-dimensional$"),
-        ("bs_position_m", [0.0, 0.0, 0.0], r"\[0.0, 0.0, 0.0\] has 3 numbers; give two, \[x, y\]: this engine is two-dimensional$"),
+        ("bs_position_m", [0.0, 0.0, 0.0], r"has 3 numbers; give two, \[x, y\]: this engine is two-dimensional$"),
         ("target_positions_m", [[-10, 15], [5, math.nan], [0, 17]], "finite"),
         ("target_rcs_m2", 0.0, "greater than 0"),
         ("target_rcs_m2", [1.0, -1.0, 1.0], "greater than 0"),
