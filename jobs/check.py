@@ -19,6 +19,7 @@ from .errors import DamagedData, UsageProblem
 from .evaluate import design_draws, evaluate
 from .jobfile import JobFile
 from .knowledge import shared_designs
+from .reasons import draw_reasons
 from .rundir import RunDirectory
 
 _SAMPLE = 4
@@ -39,7 +40,7 @@ def replay(folder: RunDirectory, draw: int) -> dict[str, Any]:
     Returns
     -------
     dict
-        draw, whether it is identical, which variables differ, and its bounds.
+        draw, whether it is identical, which variables differ, its bounds, and why some are unidentifiable.
 
     Raises
     ------
@@ -63,7 +64,14 @@ def replay(folder: RunDirectory, draw: int) -> dict[str, Any]:
         "identical": not different and not missing,
         "different": different + missing,
         "designs": _rows(again),
+        "reasons": _reasons(job, draw) if (again["status"] == Status.UNIDENTIFIABLE).any() else [],
     }
+
+
+def _reasons(job: JobFile, draw: int) -> list[str]:
+    """What cannot be told apart in a draw, at any point of the sweep."""
+    found = [reason for point in range(len(job.sweep_points())) for reason in draw_reasons(job, point, draw)]
+    return list(dict.fromkeys(found))
 
 
 def _rows(data: xr.Dataset) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from .output import print_result
 
 _EXITS = (
     "Exit codes: 0 done, 1 bug, 2 usage or job file, 3 incomplete and resumable, 4 done but some draws failed or "
-    "are uncertified, 5 environment, 6 damaged or foreign data, 130 interrupted."
+    "are uncertified, or none is identifiable, 5 environment, 6 damaged or foreign data, 130 interrupted."
 )
 
 # New objects between two collections: modules and figures are made of many, and hardly any of them is garbage.
@@ -315,7 +315,7 @@ def replay(
     verdict = "identical to the cube, bit for bit"
     if not result["identical"]:
         verdict = f"differs from the cube in {', '.join(result['different'])}"
-    print_result(result, as_json, "\n".join([*rows, f"draw {draw}: {verdict}"]))
+    print_result(result, as_json, "\n".join([*rows, *result["reasons"], f"draw {draw}: {verdict}"]))
     if not result["identical"]:
         raise typer.Exit(int(Exit.DAMAGED))
 

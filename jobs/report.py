@@ -19,6 +19,7 @@ from .jobfile import JobFile
 from .knowledge import covariance_of
 from .machine import cpu_model
 from .precise import last_look, precision_text
+from .reasons import reasons
 from .rundir import RunDirectory, replace_text
 from .timings import overhead_text, timings
 
@@ -73,7 +74,13 @@ def write_report(folder: RunDirectory, job: JobFile) -> None:
             "Provenance": _provenance(folder, cube),
             "How to cite": _citation(cube),
         }
-        page = render(cube, what=_what(job) + _precision(folder, job), pictures=pictures, claims=text, tables=tables)
+        page = render(
+            cube,
+            what=[*_what(job), *_unidentifiable(folder, job), *_precision(folder, job)],
+            pictures=pictures,
+            claims=text,
+            tables=tables,
+        )
     replace_text(folder.report / PAGE, page)
 
 
@@ -142,6 +149,12 @@ def _what(job: JobFile) -> list[tuple[str, str]]:
         ("Designs", f"{counted(len(job.labels), 'scheme')} at {counted(len(job.design.rho), 'weight')} rho"),
     ]
     return rows
+
+
+def _unidentifiable(folder: RunDirectory, job: JobFile) -> list[tuple[str, str]]:
+    """What cannot be told apart in draws that are not identifiable."""
+    found = reasons(job, folder.cube)
+    return [("Unidentifiable", "; ".join(found))] if found else []
 
 
 def _precision(folder: RunDirectory, job: JobFile) -> list[tuple[str, str]]:

@@ -6,11 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
-
-import numpy as np
-import xarray as xr
 
 from cluster import batch
 from cluster.connect import connect, usable_cores
@@ -18,7 +14,7 @@ from cluster.dispatch import Failure, Poison, dispatch, prepare_workers
 from cluster.errors import ClusterError
 from cluster.profiles import Profile, load_profile
 from cluster.walltime import seconds_left
-from engine import DesignError, Solver, Status, check_slots
+from engine import DesignError, check_slots
 from results.cube import write_cube
 from results.shards import Shard, commit_bytes, covering
 from results.words import counted
@@ -33,7 +29,9 @@ from .lock import hold
 from .plan import Plan, make_plan
 from .precise import as_precise, last_look
 from .progress import Progress
+from .reasons import reasons
 from .rundir import RunDirectory, write_plan
+from .tally import tally
 from .task import Chunk, compute, flag_as_failed, halves, pilot, warm_up
 from .timings import timings
 
@@ -188,13 +186,15 @@ def _run(
     summary = {
         "folder": str(folder.path),
         "seconds": round(time.perf_counter() - begun, 2),
-        **tally(folder.cube),
+        **(counts := tally(folder.cube)),
+        "reasons": reasons(job, folder.cube) if counts["unidentifiable"] else [],
         "timings": timings(folder.journal.all(), since),
         **last_look(folder, job),
     }
     if made:
         folder.journal.write("end", **summary)
-    bad = summary["uncertified"] + summary["failed"]
+    hopeless = summary["unidentifiable"] == summary["designs"]
+    bad = summary["uncertified"] + summary["failed"] > 0 or hopeless
     return Outcome(Exit.SOME_UNCERTIFIED if bad else Exit.DONE, not made, summary)
 
 
@@ -419,26 +419,3 @@ def cube_attrs(job: JobFile) -> dict[str, str]:
         "seed": str(job.draws.seed),
         "versions": json.dumps(versions(), sort_keys=True),
     }
-
-
-def tally(cube: Path) -> dict[str, Any]:
-    """Count the designs of a cube by status, find its largest certified gap, and name the draws that failed."""
-    counts = dict.fromkeys((status.value for status in Status), 0)
-    rungs = dict.fromkeys((solver.value for solver in Solver if solver != Solver.NONE), 0)
-    largest = 0.0
-    failed: list[int] = []
-    with xr.open_dataset(cube) as data:
-        for start in range(0, data.sizes["draw"], 1024):
-            part = data[["status", "gap", "solver"]].isel(draw=slice(start, start + 1024)).load()
-            status = part["status"].values
-            for value in counts:
-                counts[value] += int(np.count_nonzero(status == value))
-            for value in rungs:
-                rungs[value] += int(np.count_nonzero(part["solver"].values == value))
-            gaps = part["gap"].values[status == Status.CERTIFIED]
-            largest = max(largest, float(gaps.max(initial=0.0)))
-            lost = (part["status"] == Status.FAILED).any([dim for dim in part["status"].dims if dim != "draw"])
-            failed += part["draw"].values[lost.values].tolist()
-    named = {status.name.lower(): counts[status.value] for status in Status}
-    used = {Solver(value).name.lower(): count for value, count in rungs.items()}
-    return {"designs": sum(counts.values()), **named, "largest_gap": largest, "solvers": used, "failed_draws": failed}

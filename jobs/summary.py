@@ -15,12 +15,20 @@ def run_text(outcome: Outcome) -> str:
     head = "nothing was left to do" if outcome.nothing_left else f"done in {s['seconds']:.1f} s"
     certified = s["certified"] + s["closed_form"]
     lines = [
+        *([f"{s['folder']}: no draw is identifiable"] if s["unidentifiable"] == s["designs"] else []),
         f"{s['folder']}: {head}",
         f"  {counted(s['designs'], 'design')}: {s['certified']} certified (largest gap {s['largest_gap']:.2e}), "
         f"{s['closed_form']} closed form, {s['uncertified']} uncertified, {s['unidentifiable']} unidentifiable, "
         f"{s['failed']} failed",
-        "  optimised by " + ", ".join(f"{name} {count}" for name, count in s["solvers"].items()),
     ]
+    if s["solvers"]:
+        lines.append("  optimised by " + ", ".join(f"{name} {count}" for name, count in s["solvers"].items()))
+    lines += [f"  unidentifiable: {reason}" for reason in s["reasons"]]
+    if s["vague_mixes"]:
+        lines.append(
+            f"  {s['vague_mixes']} of the uncertified are mixes whose extremes are not known well enough "
+            f"(mix_error up to {s['largest_mix_error']:.1e})"
+        )
     if certified + s["unidentifiable"] < s["designs"]:
         lines.append("  look at `status` in the cube for those that are neither certified nor unidentifiable")
     if "precision" in s:
