@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cluster.errors import ClusterError
+from cluster.leaving import at_stop
 from cluster.profiles import AddressProfile, LocalProfile, NoCluster, Profile, SlurmProfile, SshProfile, load_profile
 from cluster.security import refuse_plain_tcp, run_keys
 from cluster.threads import THREAD_VARIABLES, WORKER_ENVIRONMENT
@@ -131,12 +134,14 @@ def _local_client(profile: LocalProfile, workers: int | None) -> Iterator[Client
     count = workers or profile.workers or usable_cores()
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="crbatch-cluster-", ignore_cleanup_errors=True))
+        stack.enter_context(at_stop(lambda: shutil.rmtree(folder, ignore_errors=True)))
         settings = {
             **_QUIET,
             "temporary-directory": folder,
             "distributed.worker.multiprocessing-method": "spawn",  # a fork would copy locks and loaded libraries
         }
         stack.enter_context(dask.config.set(settings))
+        _start_tracker()
         try:
             cluster = LocalCluster(
                 n_workers=count,
@@ -155,6 +160,16 @@ def _local_client(profile: LocalProfile, workers: int | None) -> Iterator[Client
             hint = 'a script has to connect under `if __name__ == "__main__":`'
             raise ClusterError(f"{count} local workers did not start: {error} ({hint})") from error
         yield client
+
+
+def _start_tracker() -> None:
+    """Start multiprocessing's tracker of semaphores, which unblocks signals in the thread that starts it.
+
+    Blocked signals stay so in the workers, which Ctrl-C in a terminal reaches while they have only begun to start.
+    """
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    resource_tracker.ensure_running()
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 @contextmanager
@@ -211,6 +226,7 @@ def _ssh_client(profile: SshProfile, workers: int | None, folder: Path) -> Itera
                 security=keys.security(),
             )
             stack.enter_context(cluster)
+            stack.enter_context(at_stop(cluster.close))
             client = stack.enter_context(Client(cluster))
         except ImportError as error:
             raise ClusterError(f"ssh needs the package asyncssh beside crbatch: {error}") from error
