@@ -12,7 +12,6 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ from cluster.errors import ClusterError
 from cluster.leaving import at_stop
 from cluster.profiles import AddressProfile, LocalProfile, NoCluster, Profile, SlurmProfile, SshProfile, load_profile
 from cluster.security import refuse_plain_tcp, run_keys
-from cluster.threads import THREAD_VARIABLES, WORKER_ENVIRONMENT
+from cluster.threads import THREAD_VARIABLES, WORKER_ENVIRONMENT, environment, start_tracker
 
 if TYPE_CHECKING:
     from distributed import Client, Worker, WorkerPlugin
@@ -82,7 +81,7 @@ def connect(
     with ExitStack() as stack:
         # For as long as the cluster lives: a worker that replaces a dead one inherits it as well, and a
         # value from the user's shell would win over the one in Dask's configuration.
-        stack.enter_context(_environment(WORKER_ENVIRONMENT))
+        stack.enter_context(environment(WORKER_ENVIRONMENT))
         match profile:
             case LocalProfile():
                 client = _local_client(profile, workers)
@@ -141,7 +140,7 @@ def _local_client(profile: LocalProfile, workers: int | None) -> Iterator[Client
             "distributed.worker.multiprocessing-method": "spawn",  # a fork would copy locks and loaded libraries
         }
         stack.enter_context(dask.config.set(settings))
-        _start_tracker()
+        start_tracker()
         try:
             cluster = LocalCluster(
                 n_workers=count,
@@ -160,16 +159,6 @@ def _local_client(profile: LocalProfile, workers: int | None) -> Iterator[Client
             hint = 'a script has to connect under `if __name__ == "__main__":`'
             raise ClusterError(f"{count} local workers did not start: {error} ({hint})") from error
         yield client
-
-
-def _start_tracker() -> None:
-    """Start multiprocessing's tracker of semaphores, which unblocks signals in the thread that starts it.
-
-    Blocked signals stay so in the workers, which Ctrl-C in a terminal reaches while they have only begun to start.
-    """
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    resource_tracker.ensure_running()
-    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 @contextmanager
@@ -245,17 +234,3 @@ def _deaf_to_interrupts() -> WorkerPlugin:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     return DeafToInterrupts()
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

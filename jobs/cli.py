@@ -271,7 +271,7 @@ def report(folder: FolderArgument, as_json: JsonOption = False) -> None:
     The page needs no network. Figures are written as PNG, PDF and SVG, quantiles as CSV, and the check of the paper's
     claims as text and JSON.
     """
-    from .report import PAGE, write_report
+    from .report import write_report
 
     directory = _folder(folder)
     directory.complete_cube()
@@ -280,7 +280,7 @@ def report(folder: FolderArgument, as_json: JsonOption = False) -> None:
     print_result(
         {"files": files},
         as_json,
-        "\n".join([*files, "", f"open {directory.report / PAGE} in a browser"]),
+        "\n".join([*files, "", f"open {directory.page} in a browser"]),
     )
 
 

@@ -178,7 +178,7 @@ def _run(
     if made or not folder.cube_is_current(job):
         made = True
         _consolidate(job, folder, cover, progress)
-    if report and (made or not folder.report.is_dir()):
+    if report and (made or not _has_report(folder)):
         made = True
         progress.say("drawing figures")
         from .report import write_report  # Matplotlib, only where figures are wanted
@@ -223,6 +223,11 @@ def _ending_noted(folder: RunDirectory) -> Iterator[None]:
     except BaseException:
         folder.journal.write("interrupted")
         raise
+
+
+def _has_report(folder: RunDirectory) -> bool:
+    """Whether there is a whole report, of the cube that is there."""
+    return folder.page.is_file() and folder.page.stat().st_mtime_ns >= folder.cube.stat().st_mtime_ns
 
 
 def _told_to_drain(folder: RunDirectory, missing: list[tuple[int, int]]) -> CommandError:
