@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cluster.errors import ClusterError
+from cluster.leaving import at_stop
 from cluster.profiles import AddressProfile, LocalProfile, NoCluster, Profile, SlurmProfile, SshProfile, load_profile
 from cluster.security import refuse_plain_tcp, run_keys
-from cluster.threads import THREAD_VARIABLES, WORKER_ENVIRONMENT
+from cluster.threads import THREAD_VARIABLES, WORKER_ENVIRONMENT, environment, start_tracker
 
 if TYPE_CHECKING:
     from distributed import Client, Worker, WorkerPlugin
@@ -79,7 +81,7 @@ def connect(
     with ExitStack() as stack:
         # For as long as the cluster lives: a worker that replaces a dead one inherits it as well, and a
         # value from the user's shell would win over the one in Dask's configuration.
-        stack.enter_context(_environment(WORKER_ENVIRONMENT))
+        stack.enter_context(environment(WORKER_ENVIRONMENT))
         match profile:
             case LocalProfile():
                 client = _local_client(profile, workers)
@@ -131,12 +133,14 @@ def _local_client(profile: LocalProfile, workers: int | None) -> Iterator[Client
     count = workers or profile.workers or usable_cores()
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="crbatch-cluster-", ignore_cleanup_errors=True))
+        stack.enter_context(at_stop(lambda: shutil.rmtree(folder, ignore_errors=True)))
         settings = {
             **_QUIET,
             "temporary-directory": folder,
             "distributed.worker.multiprocessing-method": "spawn",  # a fork would copy locks and loaded libraries
         }
         stack.enter_context(dask.config.set(settings))
+        start_tracker()
         try:
             cluster = LocalCluster(
                 n_workers=count,
@@ -211,6 +215,7 @@ def _ssh_client(profile: SshProfile, workers: int | None, folder: Path) -> Itera
                 security=keys.security(),
             )
             stack.enter_context(cluster)
+            stack.enter_context(at_stop(cluster.close))
             client = stack.enter_context(Client(cluster))
         except ImportError as error:
             raise ClusterError(f"ssh needs the package asyncssh beside crbatch: {error}") from error
@@ -229,17 +234,3 @@ def _deaf_to_interrupts() -> WorkerPlugin:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     return DeafToInterrupts()
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cluster.errors import ClusterError
+from cluster.leaving import at_stop
 
 if TYPE_CHECKING:
     from distributed.security import Security
@@ -75,13 +76,18 @@ def run_keys(parent: Path) -> Iterator[Keys]:
         shutil.rmtree(left)
     made = Security.temporary()
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))  # mode 0700
-    try:
-        keys = Keys(folder / "certificate.pem", folder / "key.pem")
-        _write_private(keys.certificate, made.tls_ca_file)
-        _write_private(keys.key, made.tls_scheduler_key)
-        yield keys
-    finally:
+
+    def remove() -> None:
         shutil.rmtree(folder, ignore_errors=True)  # the run is over; a vanished folder is as good
+
+    with at_stop(remove):
+        try:
+            keys = Keys(folder / "certificate.pem", folder / "key.pem")
+            _write_private(keys.certificate, made.tls_ca_file)
+            _write_private(keys.key, made.tls_scheduler_key)
+            yield keys
+        finally:
+            remove()
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -33,6 +33,9 @@ def simulated(slots: int, processes: int = 2) -> Iterator[Client]:
     import dask
     from distributed import Client, LocalCluster
 
+    from cluster.threads import start_tracker
+
+    start_tracker()
     settings = {
         "distributed.worker.multiprocessing-method": "spawn",
         "distributed.scheduler.http.routes": [],

@@ -11,8 +11,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cluster.batch import alive, check_folder, template
+from cluster.batch import alive, cancel, check_folder, template
 from cluster.errors import ClusterError
+from cluster.leaving import at_stop
 from cluster.profiles import SlurmProfile
 from cluster.security import Keys, run_keys
 
@@ -86,6 +87,7 @@ def slurm_client(
             raise ClusterError(f"the scheduler did not start: {error}") from error
         client = stack.enter_context(Client(cluster))
         keeper = _Keeper(cluster, count, on_jobs)
+        stack.enter_context(at_stop(lambda: cancel("slurm", keeper.jobs())))
         cluster.sync(keeper.look)
         task = cluster.sync(keeper.begin)
         stack.callback(cluster.loop.add_callback, task.cancel)
@@ -190,8 +192,12 @@ class _Keeper:
             raise ClusterError(f"sbatch refuses worker jobs: {' '.join(str(error).split())}") from error
         self._tell()
 
+    def jobs(self) -> list[str]:
+        """Numbers of the jobs that there are."""
+        return [worker.job_id for worker in tuple(self._cluster.workers.values()) if worker.job_id]
+
     def _tell(self) -> None:
-        fresh = {worker.job_id for worker in self._cluster.workers.values() if worker.job_id} - self._known
+        fresh = set(self.jobs()) - self._known
         self._known |= fresh
         if fresh and self._on_jobs is not None:
             self._on_jobs(sorted(fresh))

@@ -1,6 +1,10 @@
 """What every process that computes starts with."""
 
-from collections.abc import Mapping
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import MappingProxyType
 
 #: One thread per process: parallelism comes from processes, and sums keep one order.
@@ -20,3 +24,30 @@ THREAD_VARIABLES: Mapping[str, str] = MappingProxyType(
 WORKER_ENVIRONMENT: Mapping[str, str] = MappingProxyType(
     {**THREAD_VARIABLES, "HDF5_USE_FILE_LOCKING": "FALSE", "PYTHONSAFEPATH": "1"}
 )
+
+
+@contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables for the processes that are started within this block."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def start_tracker() -> None:
+    """Start multiprocessing's tracker of semaphores, quiet, before it starts itself.
+
+    It unblocks signals in the thread that starts it, and workers would not inherit that they are blocked: Ctrl-C in a
+    terminal reaches them, too, while they have only begun to start. And it tells the user what it tidied up.
+    """
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with environment({"PYTHONWARNINGS": "ignore:resource_tracker"}):
+        resource_tracker.ensure_running()
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)

@@ -1,5 +1,15 @@
-"""``python -m jobs``: the command line where no script is on the path, as in batch jobs."""
+"""The command, from its first moment on; also ``python -m jobs``, where no script is on the path, as in batch jobs."""
 
-from .cli import main
+from .interrupt import listen
 
-main()
+
+def main() -> None:
+    """Listen to signals for good, and only then load the command line."""
+    listen()
+    from .cli import main as command
+
+    command()
+
+
+if __name__ == "__main__":
+    main()

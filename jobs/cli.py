@@ -4,16 +4,17 @@ import gc
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from .bench.cli import app as bench_app
 from .errors import CommandError, Exit, UsageProblem
 from .identity import check_one_place
-from .interrupt import listen
+from .interrupt import keeps, listening, rest_if_stopping
 from .output import print_result
 
+_GOES_ON = "finished draws are kept, run the same command again to continue"
 _EXITS = (
     "Exit codes: 0 done, 1 bug, 2 usage or job file, 3 incomplete and resumable, 4 done but some draws failed or "
     "are uncertified, or none is identifiable, 5 environment, 6 damaged or foreign data, 130 interrupted."
@@ -98,6 +99,7 @@ def run(
     Run it again to continue after an interruption, or after raising `draws.count` or changing `draws.until`:
     finished draws are not redone.
     """
+    keeps(_GOES_ON)
     from .progress import Progress
     from .run import check_job
     from .run import run as run_job
@@ -144,6 +146,7 @@ def submit(
     A driver job keeps the profile's worker jobs busy and replaces those that are lost; it comes back to the queue
     when its walltime ends. You can log out.
     """
+    keeps("jobs that were handed in go on, crbatch status DIR names them and crbatch stop DIR ends them")
     from cluster.profiles import PbsProfile, SlurmProfile
 
     from .run import check_job
@@ -202,6 +205,7 @@ def work(
     chunk: ChunkOption = None,
 ) -> None:
     """Compute one share of a submitted run's chunks: what each job of an array does."""
+    keeps(_GOES_ON)
     from results.words import counted
 
     from .progress import Progress
@@ -269,7 +273,7 @@ def report(folder: FolderArgument, as_json: JsonOption = False) -> None:
     The page needs no network. Figures are written as PNG, PDF and SVG, quantiles as CSV, and the check of the paper's
     claims as text and JSON.
     """
-    from .report import PAGE, write_report
+    from .report import write_report
 
     directory = _folder(folder)
     directory.complete_cube()
@@ -278,7 +282,7 @@ def report(folder: FolderArgument, as_json: JsonOption = False) -> None:
     print_result(
         {"files": files},
         as_json,
-        "\n".join([*files, "", f"open {directory.report / PAGE} in a browser"]),
+        "\n".join([*files, "", f"open {directory.page} in a browser"]),
     )
 
 
@@ -406,19 +410,15 @@ def _folder(path: Path) -> Any:
     return RunDirectory(path)
 
 
-def _is_interrupt(error: BaseException) -> bool:
-    """Whether Ctrl-C is behind an exception: Typer makes an exit of it, and a compiled kernel a SystemError."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, KeyboardInterrupt):
-        cause = cause.__cause__ or cause.__context__
-    return cause is not None
-
-
 def main() -> None:
     """Run the command line; every expected problem ends in one line on stderr and its exit code."""
     gc.set_threshold(_GC_THRESHOLD)
+    with listening():
+        _command()
+
+
+def _command() -> None:
     try:
-        listen()
         check_one_place()  # before anything is imported from what could be another's package
         from cluster.threads import THREAD_VARIABLES
 
@@ -427,15 +427,14 @@ def main() -> None:
         os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
         app(prog_name="crbatch")
     except CommandError as error:
-        sys.stderr.write(f"crbatch: {error}\n")
-        sys.exit(int(error.code))
-    except (KeyboardInterrupt, SystemError, SystemExit) as error:
-        if not _is_interrupt(error):
-            raise
-        sys.stderr.write("crbatch: interrupted; finished draws are kept, run the same command again to continue\n")
-        sys.exit(int(Exit.INTERRUPTED))
+        _end(str(error), error.code)
     except OSError as error:
-        sys.stderr.write(f"crbatch: {error}\n")
-        sys.exit(int(Exit.ENVIRONMENT))
+        _end(str(error), Exit.ENVIRONMENT)
     finally:
         gc.freeze()  # what is left at the end is not looked through again, which would take 0.5 s
+
+
+def _end(problem: str, code: Exit) -> NoReturn:
+    rest_if_stopping()
+    sys.stderr.write(f"crbatch: {problem}\n")
+    sys.exit(int(code))

@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 from filelock import SoftFileLease, Timeout
 
+from cluster.leaving import at_stop
+
 from .errors import EnvironmentProblem
 from .progress import Progress
 
@@ -61,10 +63,11 @@ def hold(folder: Path, progress: Progress) -> Iterator[None]:
             _acquire_patiently(lease, folder)
         else:
             raise EnvironmentProblem(_refusal(folder, other)) from None
-    try:
-        yield
-    finally:
-        lease.release()
+    with at_stop(lambda: (folder / FILE).unlink(missing_ok=True)):
+        try:
+            yield
+        finally:
+            lease.release()
 
 
 def refuse_driver(folder: Path) -> None:

@@ -42,7 +42,6 @@ _IN_FILE = {
     "ue_rcs": "RCS",
 }
 _TABLE_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
-PAGE = "report.html"
 
 
 def write_report(folder: RunDirectory, job: JobFile) -> None:
@@ -81,7 +80,7 @@ def write_report(folder: RunDirectory, job: JobFile) -> None:
             claims=text,
             tables=tables,
         )
-    replace_text(folder.report / PAGE, page)
+    replace_text(folder.page, page)
 
 
 # Alternative text and caption of each figure.

@@ -12,18 +12,19 @@ from cluster import batch
 from cluster.connect import connect, usable_cores
 from cluster.dispatch import Failure, Poison, dispatch, prepare_workers
 from cluster.errors import ClusterError
+from cluster.leaving import at_stop
 from cluster.profiles import Profile, load_profile
 from cluster.walltime import seconds_left
 from engine import DesignError, check_slots
 from results.cube import write_cube
-from results.shards import Shard, commit_bytes, covering
+from results.shards import Shard, commit_bytes, covering, remove_temporaries
 from results.words import counted
 
 from .beams import load_beams
 from .draws import check_draws
 from .errors import CommandError, DamagedData, EnvironmentProblem, Exit, IncompleteRun, UsageProblem
 from .identity import check_one_place, code_key, versions
-from .interrupt import deferred, draining, stop_if_wished
+from .interrupt import draining, ended_processes, rest_if_stopping, unbroken
 from .jobfile import JobFile
 from .lock import hold
 from .plan import Plan, make_plan
@@ -128,7 +129,8 @@ def run(
         As the exit codes say.
     """
     check_one_place()
-    folder.prepare(job)
+    with unbroken():
+        folder.prepare(job)
     with hold(folder.path, progress), _ending_noted(folder):
         return _run(folder, folder.job(), cluster, workers, chunk, report, progress, insecure_tcp)
 
@@ -175,7 +177,7 @@ def _run(
     if made or not folder.cube_is_current(job):
         made = True
         _consolidate(job, folder, cover, progress)
-    if report and (made or not folder.report.is_dir()):
+    if report and (made or not _has_report(folder)):
         made = True
         progress.say("drawing figures")
         from .report import write_report  # Matplotlib, only where figures are wanted
@@ -201,11 +203,19 @@ def _run(
 @contextmanager
 def _ending_noted(folder: RunDirectory) -> Iterator[None]:
     """Note in the journal how a run ended that did not come to its end, for `status`."""
+
+    def interrupted() -> None:
+        folder.journal.write("interrupted")
+        for place in (folder.path, folder.shards):
+            remove_temporaries(place, ended_processes())
+
     try:
-        yield
+        with at_stop(interrupted):
+            yield
     except (IncompleteRun, DamagedData):
         raise  # told to end, and noted so; or a folder that is not to be touched
     except Exception as error:
+        rest_if_stopping()
         code = error.code if isinstance(error, CommandError) else Exit.BUG
         code = Exit.ENVIRONMENT if isinstance(error, OSError) else code
         with suppress(OSError):  # a full disk may be what ended it
@@ -214,6 +224,11 @@ def _ending_noted(folder: RunDirectory) -> Iterator[None]:
     except BaseException:
         folder.journal.write("interrupted")
         raise
+
+
+def _has_report(folder: RunDirectory) -> bool:
+    """Whether there is a whole report, of the cube that is there."""
+    return folder.page.is_file() and folder.page.stat().st_mtime_ns >= folder.cube.stat().st_mtime_ns
 
 
 def _told_to_drain(folder: RunDirectory, missing: list[tuple[int, int]]) -> CommandError:
@@ -304,16 +319,16 @@ def _compute(
     items = [Chunk(str(folder.path.resolve()), a, b, job.key(), code_key(), text) for a, b in plan.chunks]
     shards = []
     total = sum(b - a for a, b in plan.chunks)
-    with progress.bar("draws", total) as advance, deferred():
+    with progress.bar("draws", total) as advance:
         poison = Poison(halves, fatal=(CommandError, OSError, MemoryError))
         finished = dispatch(client, compute, _until_draining(items), poison=poison, on_pause=_look_up)
         with closing(finished), suppress(_NoTimeLeft):  # on an error, what is out is cancelled at once
             for chunk, result in finished:
+                rest_if_stopping()
                 receipt = _committed(job, folder, chunk, result)
                 folder.journal.write("chunk", **receipt)
                 shards.append(_shard(folder, receipt))
                 advance(chunk.stop - chunk.start)
-                stop_if_wished()
                 if _out_of_time():
                     break
     return shards
@@ -332,8 +347,7 @@ def _out_of_time() -> bool:
 
 
 def _look_up() -> None:
-    """While nothing arrives: obey a signal."""
-    stop_if_wished()
+    """While nothing arrives: look at the clock."""
     if _out_of_time():
         raise _NoTimeLeft
 

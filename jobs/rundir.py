@@ -40,6 +40,11 @@ class RunDirectory:
         return self.path / "report"
 
     @property
+    def page(self) -> Path:
+        """The page of the report, which is written last."""
+        return self.report / "report.html"
+
+    @property
     def journal(self) -> Journal:
         """The run's journal."""
         return Journal(self.path / "journal.jsonl")

@@ -90,7 +90,7 @@ def _chunks_left(
 
 
 def _state(folder: RunDirectory, job: JobFile, events: list[dict[str, Any]], running: bool) -> tuple[str, str | None]:
-    """The state in a word, and what ended the last driver where it failed."""
+    """The state in a word, and what ended the last driver where it did not end by itself."""
     if running:
         return "running", None
     if folder.cube_is_current(job):
@@ -98,6 +98,8 @@ def _state(folder: RunDirectory, job: JobFile, events: list[dict[str, Any]], run
     last = next((event for event in reversed(events) if event["event"] in ("start", "error", "interrupted")), None)
     if last is not None and last["event"] == "error":
         return "failed", last["message"]
+    if last is not None and last["event"] == "interrupted":
+        return "incomplete", "interrupted; run the same command again to continue"
     return "incomplete", None
 
 

@@ -12,7 +12,7 @@ from results.words import counted
 
 from .errors import EnvironmentProblem, IncompleteRun, UsageProblem
 from .identity import code_key
-from .interrupt import deferred, draining, stop_if_wished
+from .interrupt import draining
 from .jobfile import JobFile
 from .kinds import JOB_FILE
 from .lock import refuse_driver
@@ -209,11 +209,10 @@ def work(folder: RunDirectory, share: int, of: int, progress: Progress, chunk: i
         if not any(low <= start and stop <= high for low, high in cover)
     ]
     done = 0
-    with progress.bar("draws", sum(one.stop - one.start for one in todo)) as advance, deferred():
+    with progress.bar("draws", sum(one.stop - one.start for one in todo)) as advance:
         for one in todo:
             compute(one)
             advance(one.stop - one.start)
-            stop_if_wished()
             done += 1
             if draining() and done < len(todo):
                 raise IncompleteRun(

@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +67,7 @@ def sync_folder(folder: Path) -> None:
 @contextmanager
 def temporary_file(folder: Path, suffix: str) -> Iterator[Path]:
     """Give a private temporary name in a folder; whatever is still there at the end is removed."""
-    path = folder / f".{uuid4().hex}{suffix}"
+    path = folder / f".{uuid4().hex}.{os.getpid()}{suffix}"
     # Not tempfile's 0600: others may read results, if the user's umask lets them.
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
@@ -75,6 +75,13 @@ def temporary_file(folder: Path, suffix: str) -> Iterator[Path]:
         yield path
     finally:
         path.unlink(missing_ok=True)
+
+
+def remove_temporaries(folder: Path, processes: Collection[int]) -> None:
+    """Remove what processes of this machine, which are no more, were writing in a folder."""
+    for path in folder.glob(".*.tmp"):
+        if any(f".{process}." in path.name for process in processes):
+            path.unlink(missing_ok=True)
 
 
 def sync_file(path: Path) -> None:

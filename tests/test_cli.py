@@ -14,7 +14,6 @@ import pytest
 import xarray as xr
 from job_cases import DOCUMENT, ROOT, crbatch, digests, write_job
 
-from jobs import cli
 from jobs.errors import Exit
 from jobs.jobfile import load_job
 from jobs.packaged import packaged_jobs
@@ -270,25 +269,3 @@ def test_foreign_package_on_the_path_is_named(tmp_path: Path, package: str) -> N
     assert done.stderr.startswith(f"crbatch: the package '{package}' comes from {tmp_path / package}")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
-
-
-def test_interrupt_inside_a_kernel_is_an_interrupt(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
-    """Numba makes a SystemError of it; other system errors are bugs and stay visible."""
-
-    def interrupted(**_: object) -> None:
-        try:
-            raise KeyboardInterrupt
-        except KeyboardInterrupt as error:
-            raise SystemError("returned a result with an exception set") from error
-
-    monkeypatch.setattr(cli, "app", interrupted)
-    assert crbatch(monkeypatch, "run", "smoke") == Exit.INTERRUPTED
-    assert capsys.readouterr().err.startswith("crbatch: interrupted; finished draws are kept")
-
-    def broken(**_: object) -> None:
-        raise SystemError("a bug")
-
-    monkeypatch.setattr(cli, "app", broken)
-    monkeypatch.setattr(sys, "argv", ["crbatch"])
-    with pytest.raises(SystemError, match="a bug"):
-        cli.main()

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ..errors import Exit, UsageProblem
+from ..interrupt import keeps
 from ..output import print_result
 
 app = typer.Typer(
@@ -87,6 +88,7 @@ def antennas(
 
     Run it again to continue after an interruption: what is measured is not measured again.
     """
+    keeps("measurements are kept, run the same command again to continue")
     from ..progress import Progress
     from .antennas import Setting, run_antennas
     from .harness import BenchFolder

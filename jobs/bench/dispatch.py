@@ -4,6 +4,7 @@ Nothing is designed here but one shard's worth of draws: chunks are simulated, t
 """
 
 import itertools
+import shutil
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cluster.connect import connect, usable_cores
 from cluster.dispatch import dispatch
+from cluster.leaving import at_stop
 from cluster.simulated import simulated
 from results.benchfigures import dispatch_figure
 from results.cube import write_cube
@@ -364,7 +366,7 @@ def _resampled(values: list[float]) -> NDArray[np.float64]:
 @contextmanager
 def _workspace(folder: BenchFolder) -> Iterator[Path]:
     """A folder on the disk that is measured, for files that nobody keeps."""
-    with TemporaryDirectory(prefix=".files-", dir=folder.path) as name:
+    with TemporaryDirectory(prefix=".files-", dir=folder.path) as name, at_stop(lambda: shutil.rmtree(name)):
         yield Path(name)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+from cluster.leaving import at_stop
 from results.shards import sync_file, sync_folder
 
 from .facts import filesystem_of
@@ -40,10 +41,11 @@ def scratch(folder: Path) -> Iterator[Path]:
         If nothing can be written there.
     """
     path = Path(mkdtemp(prefix=".crbatch-doctor-", dir=folder))
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
+    with at_stop(lambda: shutil.rmtree(path, ignore_errors=True)):
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def folder_facts(place: Path) -> dict[str, Any]:
