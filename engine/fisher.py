@@ -11,10 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from .arguments import one_of
 from .covariances import checked_covariances
+from .errors import DesignError
 from .kernels import fisher, tensors
 from .links import Link
 
 FimPath = Literal["separable", "explicit"]
+# Times the scenario's own: more is a mistake of units, or W in the place of V.
+_MOST_POWER = 1000.0
 
 
 def _checked(link: Link, covariance: ArrayLike, path: FimPath) -> NDArray[np.complex128]:
@@ -22,6 +25,12 @@ def _checked(link: Link, covariance: ArrayLike, path: FimPath) -> NDArray[np.com
     one_of("path", path, FimPath)
     batch, antennas, _ = link.tx_columns.shape
     v = checked_covariances(covariance, antennas, count=batch, each="draw")
+    excess = float(np.trace(v, axis1=-2, axis2=-1).real.max(initial=0.0)) / link.power_w
+    if excess > _MOST_POWER:  # a Hermitian W passes for a covariance, but for its size
+        raise DesignError(
+            f"the covariance V has {excess:.2g} times the power of the scenario, {link.power_w:.3g} W per subcarrier; "
+            "scale it, or for a beamformer W give V = W W^H"
+        )
     return np.ascontiguousarray(np.broadcast_to(v, (batch, antennas, antennas)))
 
 

@@ -54,6 +54,8 @@ class Link:
         2 N / sigma^2 of (6), 1/W.
     spacing_hz, subcarriers
         The OFDM grid.
+    power_w
+        P_m, what a covariance has at full power.
     """
 
     parameters: tuple[str, ...]
@@ -69,6 +71,7 @@ class Link:
     scale: float
     spacing_hz: float
     subcarriers: int
+    power_w: float
 
     @property
     def paths(self) -> int:
@@ -119,6 +122,7 @@ def _grid(scenario: Scenario) -> dict[str, float | int]:
         "scale": noise_scale(scenario),
         "spacing_hz": scenario.subcarrier_spacing_hz,
         "subcarriers": scenario.subcarriers,
+        "power_w": scenario.power_per_subcarrier_w,
     }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.covariances import of_unit_size
+from engine.kernels.smallmat import times_adjoint
 from results.words import counted
 
 from .errors import UsageProblem
@@ -48,7 +49,8 @@ def load_beams(job: JobFile) -> NDArray[Any] | None:
     if is_covariance:
         return array  # in its own precision, which says how far it may be from a covariance
     w = of_unit_size(array.astype(np.complex128))  # or its square might leave the range of numbers
-    return w @ np.swapaxes(w.conj(), -1, -2)
+    each = [times_adjoint(one, one) for one in w.reshape(-1, *w.shape[-2:])]  # BLAS has other bits on other machines
+    return np.stack(each).reshape(*w.shape[:-1], w.shape[-2])
 
 
 def _array(path: Path) -> tuple[NDArray[np.generic], bool]:

@@ -9,7 +9,9 @@ import pytest
 from engine_cases import case_of, drops, golden_covariance, setup
 
 from engine import (
+    DesignError,
     EngineError,
+    Scenario,
     Status,
     bistatic_bounds,
     bistatic_link,
@@ -18,6 +20,8 @@ from engine import (
     certified_mean_gap,
     channel_fim,
     design,
+    fixed_draw,
+    link_bounds,
     mix_beamformers,
     mix_covariances,
     monostatic_bounds,
@@ -98,9 +102,9 @@ def test_what_is_no_covariance_is_refused_in_one_line(door: str, what: str) -> N
 
 
 @pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize("scale", [1e-12, 1.0])
+@pytest.mark.parametrize("scale", [1e-12, 1e-6])
 def test_covariances_pass(door: str, scale: float) -> None:
-    """In units of W, of 1, by lists, and with what rounding leaves of zero eigenvalues."""
+    """Of little power and of much, by lists, and with what rounding leaves of zero eigenvalues."""
     v = scale / CASE.power * golden_covariance(CASE)
     if "gap" in door:
         v = golden_covariance(CASE)
@@ -257,3 +261,15 @@ def test_each_draw_is_judged_by_its_own_covariance() -> None:
     v[2, 0, 0] = -1.0
     with pytest.raises(EngineError, match="not positive semidefinite"):
         position_fim(bistatic_link(scenario, draws), v)
+
+
+def test_a_hermitian_beamformer_is_told_by_its_power() -> None:
+    """0.83 mm came out for 166 mm: W = I sqrt(P_m / 16) is a covariance of 40,000 times the power."""
+    scenario = Scenario()
+    link = bistatic_link(scenario, fixed_draw(scenario))
+    w = np.eye(16) * np.sqrt(scenario.power_per_subcarrier_w / 16)
+    for give in (position_fim, channel_fim, link_bounds):
+        with pytest.raises(DesignError, match=r"4e\+04 times the power of the scenario.* give V = W W\^H"):
+            give(link, w)
+    right = link_bounds(link, w @ w.conj().T).position[0]
+    assert np.sqrt(right) == pytest.approx(0.166, abs=5e-4)

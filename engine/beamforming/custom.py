@@ -39,5 +39,8 @@ def custom_covariances(problem: Problem, covariance: ArrayLike, weights: int) ->
     traces = np.trace(v, axis1=-2, axis2=-1).real
     if not (traces > 0.0).all():
         raise DesignError("custom beams: V has no power")
-    unit = np.broadcast_to(v / traces[..., None, None], (batch, weights, antennas, antennas))
-    return products.reduce(problem.basis, np.ascontiguousarray(unit), 1.0)  # type: ignore[no-any-return]
+    unit = np.broadcast_to(v / traces[..., None, None], (weights, antennas, antennas))[None]
+    # Draw by draw: a copy of V for each of them could fill the memory.
+    unit = np.ascontiguousarray(unit)
+    seen = [products.reduce(problem.basis[b : b + 1], unit, 1.0) for b in range(batch)]
+    return np.concatenate(seen) if seen else np.zeros((0, weights, *problem.mix.shape[1:]), np.complex128)
