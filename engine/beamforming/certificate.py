@@ -90,10 +90,11 @@ def _reduced(problem: Problem, covariance: ArrayLike) -> NDArray[np.complex128]:
     """Check V and take the part of it that each draw sees, (batch, N, N), of unit trace at full power."""
     batch, antennas, _ = problem.basis.shape
     v = checked_covariances(covariance, antennas, count=batch, each="draw")
-    trace = np.trace(v, axis1=-2, axis2=-1).real[..., None, None]
+    given = np.trace(np.asarray(covariance), axis1=-2, axis2=-1, dtype=np.complex128).real
     # Outside the feasible set the bound says nothing: more power would pass for optimal.
-    if trace.max() > problem.power * (1.0 + tolerance_of(covariance)):
+    if given.max() > problem.power * (1.0 + tolerance_of(covariance)):
         raise DesignError(f"the covariance has more than the power of {problem.power:.6g} W per subcarrier; scale it")
+    trace = np.trace(v, axis1=-2, axis2=-1).real[..., None, None]  # rounding may have added to it
     v = v * (problem.power / np.maximum(trace, problem.power))
     return problem.reduce(np.broadcast_to(v, (batch, antennas, antennas))[:, None].copy())[:, 0]
 

@@ -260,8 +260,9 @@ def with_bounds(
     # Beams that were not optimised may miss what a draw needs: an infinite bound, and nothing that failed.
     missed = np.isposinf(objective) & np.array([part.closed_form for part in parts])[:, None]
     status = np.where(np.isfinite(objective) | missed, status, Status.FAILED)
-    gap = np.stack([part.gap for part in parts], axis=1)
     status = np.where(lost, Status.UNIDENTIFIABLE, status)
+    gap = np.stack([part.gap for part in parts], axis=1)
+    endless = np.isposinf(objective) & np.array([name == CUSTOM for name in names])[:, None]
     nothing = np.full((batch, weights), -1, np.int64)
     flat_powers = np.zeros((batch, weights, n))
     return Designs(
@@ -278,7 +279,7 @@ def with_bounds(
         crb_clock=np.where(absent & bp_ok, np.nan, bp.clock),
         crb_map=np.where((absent & bp_ok)[..., None], np.nan, bp.targets),
         crb_ms_target=np.where((absent & ms_ok)[..., None], np.nan, ms.targets),
-        gap=np.where(missed & ~np.isnan(gap), np.inf, gap),
+        gap=np.where(endless & ~np.isnan(gap), np.inf, gap),
         status=status.astype(np.int64),
         solver=np.stack([np.full_like(nothing, Solver.NONE) if p.solver is None else p.solver for p in parts], axis=1),
         iterations=np.stack([nothing if p.iterations is None else p.iterations for p in parts], axis=1),
