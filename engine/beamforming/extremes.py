@@ -18,6 +18,7 @@ from .problem import Problem
 _RHO = np.array([1.0, 0.0])  # BP, MS
 _GOAL = 1e-12  # gap to reach
 _TIGHT, _LOOSE = 3e-12, 1e-9  # gaps above which a slower way is tried, and a still slower one
+_MOST_FINISHED, _MOST_SOLVED_AGAIN = 26, 14  # columns of the mixing matrix: 12 and 6 targets
 _APART = 8.0  # least ratio of the gaps of two points on the way
 _CLEAR_POWER, _CLEAR_SLACK = 1e-7, 1e-5  # of a codeword that is certainly in use, or not
 _CERTAIN = 1e4  # ratio of slack and power from which on a direction is certainly empty at the optimum
@@ -82,21 +83,26 @@ def fdb_extremes(problem: Problem, tolerance: float) -> Extremes:
     solved = weighted.solve_fdb(problem, _RHO, tolerance)
     ends, gap = solved.covariance.copy(), solved.gap.copy()
     spent, solver = solved.iterations.copy(), solved.solver.copy()
-    x, before = finishing.finished_designs(arrays, ends, _RHO, wanted & _there(ends))
+    if ends.shape[-1] > _MOST_FINISHED:  # an interior-point step takes the sixth power of that
+        x, before, evaluations = _descended(problem, ends)
+        spent[wanted] += evaluations[wanted]
+    else:
+        x, before = finishing.finished_designs(arrays, ends, _RHO, wanted & _there(ends))
+        spent[wanted] += finishing.EVALUATIONS
     reached = _covariance_gaps(problem, x, wanted, False, tolerance)
     # A last step that went not far tells nothing of how far it is still to go, but where both ends are close.
     last = _covariance_gaps(problem, before, wanted, False, tolerance)
-    reached[wanted & ~((last >= _APART * reached) | (last <= _TIGHT))] = np.inf
-    spent[wanted] += finishing.EVALUATIONS
+    near = (last >= _APART * reached) | (last <= _TIGHT)
     for clearance, most in ((interior.BRISK, _TIGHT), (interior.CAREFUL, _LOOSE)):
-        left = wanted & ~(reached <= most)
-        if left.any():
+        left = wanted & ~(near & (reached <= most))
+        if left.any() and ends.shape[-1] <= _MOST_SOLVED_AGAIN:
             other, other_before, evaluations = interior.interior_designs(
                 arrays, problem.apa, _RHO, left, clearance, _GOAL
             )
             own = _covariance_gaps(problem, other, left, False, tolerance)
-            better = left & ~(reached <= own) & _there(other)
+            better = left & ~(near & (reached <= own)) & _there(other)
             x[better], before[better], reached[better] = other[better], other_before[better], own[better]
+            near |= better
             spent[left] += evaluations[left]
     worse = wanted & ~(reached < gap) & _there(ends)
     x[worse], before[worse] = ends[worse], 0.0
@@ -110,6 +116,14 @@ def fdb_extremes(problem: Problem, tolerance: float) -> Extremes:
         own = _covariance_gaps(problem, x, left, True, tolerance)
         _take(own < gap, x, own, ends, gap)
     return Extremes(ends, gap, spent, solver, settled, others, known)
+
+
+def _descended(
+    problem: Problem, ends: NDArray[np.complex128]
+) -> tuple[NDArray[np.complex128], NDArray[np.complex128], NDArray[np.int64]]:
+    """What the descent alone makes of the extremes at a tight tolerance; the point before is what the ladder found."""
+    x, _, evaluations = weighted.descend_fdb(problem, _RHO[::-1].copy(), _LOOSE)
+    return np.ascontiguousarray(x[:, ::-1]), ends.copy(), evaluations[:, ::-1]
 
 
 def _take(

@@ -100,10 +100,7 @@ def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
     count = problem.mix.shape[1]
     wanted = _identifiable(problem, weights)
     found = _nothing(wanted, np.zeros((count, count), np.complex128))
-    columns = _columns(count)
-    start = polar.polar_of_powers(problem.mix, _balanced(problem, weights), columns)
-    points, evaluations = _descend(problem, columns, start, weights, tolerance)
-    x, gap = _from_factors(problem, weights, tolerance, wanted, points, columns)
+    x, gap, evaluations = descend_fdb(problem, weights, tolerance)
     _judge(wanted, x, gap, evaluations, Solver.LBFGS, found)
     for clearance in (interior.BOLD, interior.BRISK, interior.CAREFUL):
         # For BP alone many optima lie on the edge of where f exists: too bold a step leaves it.
@@ -119,6 +116,17 @@ def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
     _climb(problem, weights, tolerance, _fdb_by_clarabel, found)
     x, gap, iterations, solver = found
     return Solution(x, None, gap, iterations, solver).at(places)
+
+
+def descend_fdb(
+    problem: Problem, rho: NDArray[np.float64], tolerance: float
+) -> tuple[NDArray[np.complex128], NDArray[np.float64], NDArray[np.int64]]:
+    """Covariances, gaps and evaluations of the first rung alone, whatever it reaches; weights in ascending order."""
+    count = problem.mix.shape[1]
+    columns = _columns(count)
+    start = polar.polar_of_powers(problem.mix, _balanced(problem, rho), columns)
+    points, evaluations = _descend(problem, columns, start, rho, tolerance)
+    return *_from_factors(problem, rho, tolerance, _identifiable(problem, rho), points, columns), evaluations
 
 
 def _identifiable(problem: Problem, rho: NDArray[np.float64]) -> NDArray[np.bool_]:
