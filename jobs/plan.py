@@ -6,16 +6,24 @@ from math import ceil, prod
 from typing import Any
 
 from results.schema import VARIABLES
-from results.words import counted
+from results.words import counted, duration, size
 
 from .evaluate import sizes_of
 from .jobfile import JobFile
 
-# Rough costs on one core of a current machine, for the plan's estimate alone: seconds per certified design
-# (set-up and bounds included), which grow with the number of reduced unknowns as (K + 1)^3.
-_SECONDS_PER_DESIGN = {"fdb-wcrb": 5e-5, "cpa-wcrb": 3e-5}
+# Rough costs on one core of a current machine, for the plan's estimate alone: seconds of a draw, for K = 3. They were
+# measured for 1 to 20 targets and hold within a factor of three.
+_SETUP_SECONDS = 2e-4
+_SECONDS_PER_DESIGN = {"fdb": 2e-5, "cpa": 1.5e-5}  # along a curve, bounds apart; with the fourth power of K + 1
+_SECONDS_OF_EXTREMES = {
+    "fdb": 5e-4,
+    "cpa": 1.5e-4,
+}  # both; fdb with the fifth power while the interior point has a part
+_MOST_FINISHED = 12  # targets up to which it has
 _SECONDS_PER_BOUND = 5e-6
 _PAPER_PATHS = 4
+# Of a training draw, evaluated some dozens of times a weight and family: where all see the same directions, or not.
+_SECONDS_OF_TRAINING = (1e-4, 1e-3)
 _CHUNK_SECONDS = 4.0
 _LARGEST_CHUNK = 4096
 # Less is lost in writing and sending chunks: 50 ms of a worker, and of the driver 6 ms of its half core.
@@ -108,7 +116,7 @@ def make_plan(
         designs=count * len(points) * len(job.labels) * len(job.design.rho),
         chunk=chunk,
         chunks=chunks,
-        core_hours=seconds * count / 3600.0,
+        core_hours=(seconds * count + workers * _training_seconds(job)) / 3600.0,
         bytes=count * _draw_bytes(job),
     )
 
@@ -132,14 +140,35 @@ def _cut(ranges: list[tuple[int, int]], most: int, least: int, share: int) -> It
 
 def _draw_seconds(job: JobFile, paths: int) -> float:
     """Estimated seconds of one core for one draw at one point of the sweep."""
-    weights = len(job.design.rho)
-    growth = (paths / _PAPER_PATHS) ** 3
-    total = 2e-4 * growth
+    weights, growth = len(job.design.rho), paths / _PAPER_PATHS
+    total = _SETUP_SECONDS * growth**3 + growth**3 * weights * len(job.labels) * _SECONDS_PER_BOUND
+    if "per-draw" not in job.design.knowledge:
+        return total
+    inside = sum(0.0 < rho < 1.0 for rho in job.design.rho)
     for family in ("fdb", "cpa"):
-        if any(scheme.startswith(family) for scheme in job.design.schemes):
-            solved = weights if f"{family}-wcrb" in job.design.schemes else 2
-            total += growth * solved * _SECONDS_PER_DESIGN[f"{family}-wcrb"]
-    return total + growth * weights * len(job.labels) * _SECONDS_PER_BOUND
+        schemes = [scheme for scheme in job.design.schemes if scheme.startswith(family)]
+        optimised = f"{family}-wcrb" in schemes
+        if optimised:
+            total += growth**4 * inside * _SECONDS_PER_DESIGN[family]
+        if len(schemes) > optimised or (optimised and inside < weights):  # mixes, or the extremes themselves
+            power = 5 if family == "fdb" and paths <= _MOST_FINISHED + 1 else 4
+            total += growth**power * _SECONDS_OF_EXTREMES[family]
+    return total
+
+
+def _training_seconds(job: JobFile) -> float:
+    """Estimated seconds, of each worker, for the designs that serve all draws."""
+    if "average" not in job.design.knowledge:
+        return 0.0
+    moving = (
+        job.draws.file is not None
+        or job.draws.ue_position.kind != "fixed"
+        or job.draws.target_positions.kind != "fixed"
+    )
+    families = len({scheme[:3] for scheme in job.design.schemes if scheme[:3] in _SECONDS_PER_DESIGN})
+    paths = [scenario.targets + 1 for _, scenario in job.sweep_points()]
+    growth = sum((each / _PAPER_PATHS) ** 3 for each in paths)
+    return job.design.training_draws * len(job.design.rho) * families * growth * _SECONDS_OF_TRAINING[moving]
 
 
 def _draw_bytes(job: JobFile) -> int:
@@ -161,9 +190,9 @@ def text(job: JobFile, summary: dict[str, Any], cores: int) -> str:
         f"{counted(summary['sweep_points'], 'point')} of the sweep x {counted(len(job.labels), 'scheme')} x "
         f"{counted(len(job.design.rho), 'weight')})",
         f"  {counted(summary['chunks'], 'chunk')} of {counted(summary['chunk_draws'], 'draw')}, "
-        f"about {seconds:.0f} s of one core "
-        f"({summary['core_hours']:.3g} core-hours), {seconds / cores:.0f} s on {cores}",
-        f"  cube of about {summary['cube_bytes'] / 1e6:.1f} MB",
+        f"about {duration(seconds)} of one core ({summary['core_hours']:.3g} core-hours), "
+        f"{duration(seconds / cores)} on {cores}",
+        f"  cube of about {size(summary['cube_bytes'])}",
     ]
     if until is not None:
         lines.append(f"  to be doubled, up to {counted(until.max, 'draw')}, until {until}")

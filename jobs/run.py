@@ -319,7 +319,7 @@ def _compute(
     items = [Chunk(str(folder.path.resolve()), a, b, job.key(), code_key(), text) for a, b in plan.chunks]
     shards = []
     total = sum(b - a for a, b in plan.chunks)
-    with progress.bar("draws", total) as advance:
+    with progress.bar("draws", job.draws.count, job.draws.count - total) as advance:
         poison = Poison(halves, fatal=(CommandError, OSError, MemoryError))
         finished = dispatch(client, compute, _until_draining(items), poison=poison, on_pause=_look_up)
         with closing(finished), suppress(_NoTimeLeft):  # on an error, what is out is cancelled at once
