@@ -7,14 +7,11 @@ from typing import Any
 
 from results.schema import VARIABLES
 
+from . import cost
 from .evaluate import sizes_of
 from .jobfile import JobFile
+from .units import counted, duration_text, size_text
 
-# Rough costs on one core of a current machine, for the plan's estimate alone: seconds per certified design
-# (set-up and bounds included), which grow with the number of reduced unknowns as (K + 1)^3.
-_SECONDS_PER_DESIGN = {"fdb-wcrb": 5e-5, "cpa-wcrb": 3e-5}
-_SECONDS_PER_BOUND = 5e-6
-_PAPER_PATHS = 4
 _CHUNK_SECONDS = 4.0
 _LARGEST_CHUNK = 4096
 # Less is lost in writing and sending chunks: 50 ms of a worker, and of the driver 6 ms of its half core.
@@ -34,8 +31,12 @@ class Plan:
         Draws in a chunk, at most.
     chunks
         Ranges of draws still to compute.
-    core_hours
-        Estimate for all draws.
+    draw_seconds
+        Seconds of one core for a draw, estimated or measured.
+    training_seconds
+        Estimate of what each process takes before its first draw, with beams for the average.
+    processes
+        How many there are: the driver, which tries the first draws out, and worker processes beside it if any.
     bytes
         Estimated size of the cube.
     """
@@ -45,8 +46,15 @@ class Plan:
     designs: int
     chunk: int
     chunks: tuple[tuple[int, int], ...]
-    core_hours: float
+    draw_seconds: float
+    training_seconds: float
+    processes: int
     bytes: int
+
+    @property
+    def core_hours(self) -> float:
+        """Estimate for all draws."""
+        return (self.draw_seconds * self.draws + self.training_seconds * self.processes) / 3600.0
 
     def summary(self) -> dict[str, Any]:
         """The plan's figures, fit for JSON."""
@@ -56,7 +64,9 @@ class Plan:
             "designs": self.designs,
             "chunk_draws": self.chunk,
             "chunks": len(self.chunks),
-            "core_hours": round(self.core_hours, 6),
+            "core_hours": float(f"{self.core_hours:.6g}"),
+            "draw_seconds": float(f"{self.draw_seconds:.6g}"),
+            "training_seconds": float(f"{self.training_seconds:.6g}"),
             "cube_bytes": self.bytes,
         }
 
@@ -93,7 +103,7 @@ def make_plan(
     """
     count = job.draws.count
     points = job.sweep_points()
-    seconds = draw_seconds or sum(_draw_seconds(job, scenario.targets + 1) for _, scenario in points)
+    seconds = draw_seconds or cost.draw_seconds(job)
     ranges = [(0, count)] if missing is None else missing
     least = chunk or _least(count, workers, seconds)
     if chunk is None:
@@ -107,7 +117,9 @@ def make_plan(
         designs=count * len(points) * len(job.labels) * len(job.design.rho),
         chunk=chunk,
         chunks=chunks,
-        core_hours=seconds * count / 3600.0,
+        draw_seconds=seconds,
+        training_seconds=cost.training_seconds(job),
+        processes=workers + (workers > 1),
         bytes=count * _draw_bytes(job),
     )
 
@@ -129,18 +141,6 @@ def _cut(ranges: list[tuple[int, int]], most: int, least: int, share: int) -> It
             start = end
 
 
-def _draw_seconds(job: JobFile, paths: int) -> float:
-    """Estimated seconds of one core for one draw at one point of the sweep."""
-    weights = len(job.design.rho)
-    growth = (paths / _PAPER_PATHS) ** 3
-    total = 2e-4 * growth
-    for family in ("fdb", "cpa"):
-        if any(scheme.startswith(family) for scheme in job.design.schemes):
-            solved = weights if f"{family}-wcrb" in job.design.schemes else 2
-            total += growth * solved * _SECONDS_PER_DESIGN[f"{family}-wcrb"]
-    return total + growth * weights * len(job.labels) * _SECONDS_PER_BOUND
-
-
 def _draw_bytes(job: JobFile) -> int:
     """Bytes of one draw in the cube, at all points of the sweep."""
     sizes = {"draw": 1, **sizes_of(job)}
@@ -154,14 +154,23 @@ def _draw_bytes(job: JobFile) -> int:
 
 def text(job: JobFile, summary: dict[str, Any], cores: int) -> str:
     """What a plan says, for people."""
-    seconds, until = summary["core_hours"] * 3600.0, job.draws.until
+    drawing, training, until = summary["draw_seconds"] * summary["draws"], summary["training_seconds"], job.draws.until
+    wall = drawing / cores + training * (2 if cores > 1 else 1)
+    factors = (
+        counted(summary["draws"], "draw"),
+        counted(summary["sweep_points"], "point") + " of the sweep",
+        counted(len(job.labels), "scheme"),
+        counted(len(job.design.rho), "weight"),
+    )
     lines = [
-        f"{job.name}: {summary['designs']} designs ({summary['draws']} draws x {summary['sweep_points']} points of "
-        f"the sweep x {len(job.labels)} schemes x {len(job.design.rho)} weights)",
-        f"  {summary['chunks']} chunks of {summary['chunk_draws']} draws, about {seconds:.0f} s of one core "
-        f"({summary['core_hours']:.3g} core-hours), {seconds / cores:.0f} s on {cores}",
-        f"  cube of about {summary['cube_bytes'] / 1e6:.1f} MB",
+        f"{job.name}: {counted(summary['designs'], 'design')} ({' x '.join(factors)})",
+        f"  {counted(summary['chunks'], 'chunk')} of up to {counted(summary['chunk_draws'], 'draw')}",
+        f"  about {duration_text(3600.0 * summary['core_hours'])} of one core, "
+        f"{duration_text(wall)} on {cores}, within a factor of about 3",
+        f"  cube of about {size_text(summary['cube_bytes'])}",
     ]
+    if training:
+        lines.insert(3, f"  of which training takes about {duration_text(training)} in each process")
     if until is not None:
         lines.append(f"  to be doubled, up to {until.max} draws, until {until}")
     return "\n".join(lines)

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from .units import duration_text
+
 _LINE_SECONDS = 30.0
 
 
@@ -22,14 +24,17 @@ class Progress:
             sys.stderr.flush()
 
     @contextmanager
-    def bar(self, label: str, total: int) -> Iterator[Callable[[int], None]]:
-        """Show `total` steps of something; yields a function that advances by some."""
-        if self.animated:
-            yield from self._animated(label, total)
-        else:
-            yield from self._lines(label, total)
+    def bar(self, label: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
+        """Show `total` steps of something, of which some are `done`; yields a function that advances by some.
 
-    def _animated(self, label: str, total: int) -> Iterator[Callable[[int], None]]:
+        The time that is left follows from the steps that are made now.
+        """
+        if self.animated:
+            yield from self._animated(label, total, done)
+        else:
+            yield from self._lines(label, total, done)
+
+    def _animated(self, label: str, total: int, done: int) -> Iterator[Callable[[int], None]]:
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -49,12 +54,12 @@ class Progress:
             TimeRemainingColumn(),
         )
         with Bars(*columns, console=Console(stderr=True)) as bars:
-            task = bars.add_task(label, total=total)
+            task = bars.add_task(label, total=total, completed=done)
             yield lambda steps: bars.advance(task, steps)
 
-    def _lines(self, label: str, total: int) -> Iterator[Callable[[int], None]]:
+    def _lines(self, label: str, total: int, done: int) -> Iterator[Callable[[int], None]]:
         begun = last = time.monotonic()
-        done = 0
+        before = done
 
         def advance(steps: int) -> None:
             nonlocal done, last
@@ -63,8 +68,9 @@ class Progress:
             if self.quiet or (now - last < _LINE_SECONDS and done < total):
                 return
             last = now
-            left = (now - begun) * (total - done) / done if done else float("nan")
-            sys.stderr.write(f"{label}: {done} of {total}, {now - begun:.0f} s, {left:.0f} s left\n")
+            spent = now - begun
+            left = spent * (total - done) / (done - before)
+            sys.stderr.write(f"{label}: {done} of {total}, {duration_text(spent)}, {duration_text(left)} left\n")
             sys.stderr.flush()
 
         yield advance

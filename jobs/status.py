@@ -19,6 +19,7 @@ from .lock import Driver, driver_of
 from .plan import make_plan
 from .precise import last_look, precision_text
 from .rundir import RunDirectory
+from .units import counted, duration_text
 
 #: Draws that the preview rests on at most; it is to be cheap.
 PREVIEW_DRAWS = 4096
@@ -244,8 +245,8 @@ def text(folder: Path, found: dict[str, Any]) -> str:
     """What `status` found, for people."""
     lines = [
         f"{folder}: {found['state']}" + (f" ({found['message']})" if found["message"] else ""),
-        f"  {found['chunks_done']} of {found['chunks_total']} chunks, {found['draws_done']} of "
-        f"{found['draws_total']} draws, {found['uncertified']} designs uncertified",
+        f"  {found['chunks_done']} of {counted(found['chunks_total'], 'chunk')}, {found['draws_done']} of "
+        f"{counted(found['draws_total'], 'draw')}, {counted(found['uncertified'], 'design')} uncertified",
     ]
     if "precision" in found:
         lines.append(f"  {precision_text(found['precision'])}")
@@ -253,9 +254,9 @@ def text(folder: Path, found: dict[str, Any]) -> str:
         lines.append(f"  failed draws: {', '.join(map(str, found['failed_draws'][:20]))}")
     if found["state"] == "running":
         speed = "" if found["designs_per_second"] is None else f", {found['designs_per_second']:.0f} designs a second"
-        left = "" if found["seconds_left"] is None else f", {found['seconds_left']:.0f} s left"
+        left = "" if found["seconds_left"] is None else f", {duration_text(found['seconds_left'])} left"
         jobs = f" (jobs {', '.join(found['jobs'])})" if found["jobs"] else ""
-        lines.append(f"  {found['workers']} workers{jobs}{speed}{left}")
+        lines.append(f"  {counted(found['workers'], 'worker')}{jobs}{speed}{left}")
     seen = found["preview"]
     if seen["rows"]:
         lines.append(f"  medians over draws 0 to {seen['draws'] - 1} at rho = {seen['rho']:g}, sqrt CRB in m:")

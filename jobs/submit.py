@@ -18,6 +18,7 @@ from .plan import make_plan
 from .progress import Progress
 from .rundir import JOB_FILE, RunDirectory, replace_text, write_plan
 from .task import Chunk, compute, warm_up
+from .units import counted
 
 PROFILE_FILE = "cluster.toml"
 
@@ -201,17 +202,21 @@ def work(folder: RunDirectory, share: int, of: int, progress: Progress, chunk: i
     job = folder.job()
     warm_up()
     cover = [(low, high) for _, low, high in covering(list_shards(folder.shards), job.draws.count)[0]]
+    mine = make_plan(job, chunk=chunk, workers=of, even=True).chunks[share::of]
     todo = [
         Chunk(str(folder.path.resolve()), start, stop, job.key(), code_key())
-        for start, stop in make_plan(job, chunk=chunk, workers=of, even=True).chunks[share::of]
+        for start, stop in mine
         if not any(low <= start and stop <= high for low, high in cover)
     ]
+    draws = sum(stop - start for start, stop in mine)
     done = 0
-    with progress.bar("draws", sum(one.stop - one.start for one in todo)) as advance:
+    with progress.bar("draws", draws, draws - sum(one.stop - one.start for one in todo)) as advance:
         for one in todo:
             compute(one)
             advance(one.stop - one.start)
             done += 1
             if draining() and done < len(todo):
-                raise IncompleteRun(f"{folder.path}: told to end, {len(todo) - done} chunks of this share to go")
+                raise IncompleteRun(
+                    f"{folder.path}: told to end, {counted(len(todo) - done, 'chunk')} of this share to go"
+                )
     return done

@@ -1,24 +1,28 @@
 """What a run says at its end, for people."""
 
 from pathlib import Path
+from typing import Any
 
 from .precise import precision_text
 from .run import Outcome
 from .timings import timings_text
+from .units import counted, duration_text
 
 
 def run_text(outcome: Outcome) -> str:
     """The summary of a run in lines."""
     s = outcome.summary
-    head = "nothing was left to do" if outcome.nothing_left else f"done in {s['seconds']:.1f} s"
+    head = "nothing was left to do" if outcome.nothing_left else f"done in {duration_text(s['seconds'])}"
     certified = s["certified"] + s["closed_form"]
     lines = [
+        *_unidentifiable(s),
         f"{s['folder']}: {head}",
-        f"  {s['designs']} designs: {s['certified']} certified (largest gap {s['largest_gap']:.2e}), "
+        f"  {counted(s['designs'], 'design')}: {s['certified']} certified (largest gap {s['largest_gap']:.2e}), "
         f"{s['closed_form']} closed form, {s['uncertified']} uncertified, {s['unidentifiable']} unidentifiable, "
         f"{s['failed']} failed",
-        "  optimised by " + ", ".join(f"{name} {count}" for name, count in s["solvers"].items()),
     ]
+    if s["solvers"]:
+        lines.append("  optimised by " + ", ".join(f"{name} {count}" for name, count in s["solvers"].items()))
     if certified + s["unidentifiable"] < s["designs"]:
         lines.append("  look at `status` in the cube for those that are neither certified nor unidentifiable")
     if "precision" in s:
@@ -30,3 +34,11 @@ def run_text(outcome: Outcome) -> str:
         lines.append(f"  {timings_text(s['timings'])}")
     lines.append(f"  cube: {Path(s['folder']) / 'cube.nc'}")
     return "\n".join(lines)
+
+
+def _unidentifiable(summary: dict[str, Any]) -> list[str]:
+    """What comes first where no number is of use: that no draw is identifiable, and why (a line for each link)."""
+    reasons = [f"  {reason}" for reason in summary.get("why", [])]
+    if summary["unidentifiable"] < summary["designs"]:
+        return reasons
+    return [f"{summary['folder']}: NO DRAW IS IDENTIFIABLE, every bound that has a weight is infinite", *reasons]

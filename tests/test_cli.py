@@ -65,7 +65,7 @@ def test_every_command_in_json_and_text(tmp_path: Path, monkeypatch: pytest.Monk
     assert digests(out) == before
     for words, says in (
         (run, "nothing was left to do"),
-        (("plan", job), "72 designs (6 draws x 1 points of the sweep x 4 schemes x 3 weights)"),
+        (("plan", job), "72 designs (6 draws x 1 point of the sweep x 4 schemes x 3 weights)"),
         (("replay", out, "--draw", 5), "draw 5: identical to the cube, bit for bit"),
         (("verify", out), "the cube are intact, 6 draws complete"),
         (("jobs",), "paper   "),
