@@ -17,7 +17,7 @@ from .output import print_result
 _GOES_ON = "finished draws are kept, run the same command again to continue"
 _EXITS = (
     "Exit codes: 0 done, 1 bug, 2 usage or job file, 3 incomplete and resumable, 4 done but some draws failed or "
-    "are uncertified, or none is identifiable, 5 environment, 6 damaged or foreign data, 130 interrupted."
+    "are uncertified or none is identifiable, 5 environment, 6 damaged or foreign data, 130 interrupted."
 )
 
 # New objects between two collections: modules and figures are made of many, and hardly any of them is garbage.

@@ -6,24 +6,13 @@ from math import ceil, prod
 from typing import Any
 
 from results.schema import VARIABLES
-from results.words import counted, duration, size
+from results.words import counted
 
+from . import cost
 from .evaluate import sizes_of
 from .jobfile import JobFile
+from .units import duration_text, size_text
 
-# Rough costs on one core of a current machine, for the plan's estimate alone: seconds of a draw, for K = 3. They were
-# measured for 1 to 20 targets and hold within a factor of three.
-_SETUP_SECONDS = 2e-4
-_SECONDS_PER_DESIGN = {"fdb": 2e-5, "cpa": 1.5e-5}  # along a curve, bounds apart; with the fourth power of K + 1
-_SECONDS_OF_EXTREMES = {
-    "fdb": 5e-4,
-    "cpa": 1.5e-4,
-}  # both; fdb with the fifth power while the interior point has a part
-_MOST_FINISHED = 12  # targets up to which it has
-_SECONDS_PER_BOUND = 5e-6
-_PAPER_PATHS = 4
-# Of a training draw, evaluated some dozens of times a weight and family: where all see the same directions, or not.
-_SECONDS_OF_TRAINING = (1e-4, 1e-3)
 _CHUNK_SECONDS = 4.0
 _LARGEST_CHUNK = 4096
 # Less is lost in writing and sending chunks: 50 ms of a worker, and of the driver 6 ms of its half core.
@@ -43,8 +32,12 @@ class Plan:
         Draws in a chunk, at most.
     chunks
         Ranges of draws still to compute.
-    core_hours
-        Estimate for all draws.
+    draw_seconds
+        Seconds of one core for a draw, estimated or measured.
+    training_seconds
+        Estimate of what each process takes before its first draw, with beams for the average.
+    processes
+        How many there are: the driver, which tries the first draws out, and worker processes beside it if any.
     bytes
         Estimated size of the cube.
     """
@@ -54,8 +47,15 @@ class Plan:
     designs: int
     chunk: int
     chunks: tuple[tuple[int, int], ...]
-    core_hours: float
+    draw_seconds: float
+    training_seconds: float
+    processes: int
     bytes: int
+
+    @property
+    def core_hours(self) -> float:
+        """Estimate for all draws."""
+        return (self.draw_seconds * self.draws + self.training_seconds * self.processes) / 3600.0
 
     def summary(self) -> dict[str, Any]:
         """The plan's figures, fit for JSON."""
@@ -65,7 +65,9 @@ class Plan:
             "designs": self.designs,
             "chunk_draws": self.chunk,
             "chunks": len(self.chunks),
-            "core_hours": round(self.core_hours, 6),
+            "core_hours": float(f"{self.core_hours:.6g}"),
+            "draw_seconds": float(f"{self.draw_seconds:.6g}"),
+            "training_seconds": float(f"{self.training_seconds:.6g}"),
             "cube_bytes": self.bytes,
         }
 
@@ -102,7 +104,7 @@ def make_plan(
     """
     count = job.draws.count
     points = job.sweep_points()
-    seconds = draw_seconds or sum(_draw_seconds(job, scenario.targets + 1) for _, scenario in points)
+    seconds = draw_seconds or cost.draw_seconds(job)
     ranges = [(0, count)] if missing is None else missing
     least = chunk or _least(count, workers, seconds)
     if chunk is None:
@@ -116,7 +118,9 @@ def make_plan(
         designs=count * len(points) * len(job.labels) * len(job.design.rho),
         chunk=chunk,
         chunks=chunks,
-        core_hours=(seconds * count + workers * _training_seconds(job)) / 3600.0,
+        draw_seconds=seconds,
+        training_seconds=cost.training_seconds(job),
+        processes=workers + (workers > 1),
         bytes=count * _draw_bytes(job),
     )
 
@@ -138,39 +142,6 @@ def _cut(ranges: list[tuple[int, int]], most: int, least: int, share: int) -> It
             start = end
 
 
-def _draw_seconds(job: JobFile, paths: int) -> float:
-    """Estimated seconds of one core for one draw at one point of the sweep."""
-    weights, growth = len(job.design.rho), paths / _PAPER_PATHS
-    total = _SETUP_SECONDS * growth**3 + growth**3 * weights * len(job.labels) * _SECONDS_PER_BOUND
-    if "per-draw" not in job.design.knowledge:
-        return total
-    inside = sum(0.0 < rho < 1.0 for rho in job.design.rho)
-    for family in ("fdb", "cpa"):
-        schemes = [scheme for scheme in job.design.schemes if scheme.startswith(family)]
-        optimised = f"{family}-wcrb" in schemes
-        if optimised:
-            total += growth**4 * inside * _SECONDS_PER_DESIGN[family]
-        if len(schemes) > optimised or (optimised and inside < weights):  # mixes, or the extremes themselves
-            power = 5 if family == "fdb" and paths <= _MOST_FINISHED + 1 else 4
-            total += growth**power * _SECONDS_OF_EXTREMES[family]
-    return total
-
-
-def _training_seconds(job: JobFile) -> float:
-    """Estimated seconds, of each worker, for the designs that serve all draws."""
-    if "average" not in job.design.knowledge:
-        return 0.0
-    moving = (
-        job.draws.file is not None
-        or job.draws.ue_position.kind != "fixed"
-        or job.draws.target_positions.kind != "fixed"
-    )
-    families = len({scheme[:3] for scheme in job.design.schemes if scheme[:3] in _SECONDS_PER_DESIGN})
-    paths = [scenario.targets + 1 for _, scenario in job.sweep_points()]
-    growth = sum((each / _PAPER_PATHS) ** 3 for each in paths)
-    return job.design.training_draws * len(job.design.rho) * families * growth * _SECONDS_OF_TRAINING[moving]
-
-
 def _draw_bytes(job: JobFile) -> int:
     """Bytes of one draw in the cube, at all points of the sweep."""
     sizes = {"draw": 1, **sizes_of(job)}
@@ -184,16 +155,23 @@ def _draw_bytes(job: JobFile) -> int:
 
 def text(job: JobFile, summary: dict[str, Any], cores: int) -> str:
     """What a plan says, for people."""
-    seconds, until = summary["core_hours"] * 3600.0, job.draws.until
+    drawing, training, until = summary["draw_seconds"] * summary["draws"], summary["training_seconds"], job.draws.until
+    wall = drawing / cores + training * (2 if cores > 1 else 1)
+    factors = (
+        counted(summary["draws"], "draw"),
+        counted(summary["sweep_points"], "point") + " of the sweep",
+        counted(len(job.labels), "scheme"),
+        counted(len(job.design.rho), "weight"),
+    )
     lines = [
-        f"{job.name}: {counted(summary['designs'], 'design')} ({counted(summary['draws'], 'draw')} x "
-        f"{counted(summary['sweep_points'], 'point')} of the sweep x {counted(len(job.labels), 'scheme')} x "
-        f"{counted(len(job.design.rho), 'weight')})",
-        f"  {counted(summary['chunks'], 'chunk')} of {counted(summary['chunk_draws'], 'draw')}, "
-        f"about {duration(seconds)} of one core ({summary['core_hours']:.3g} core-hours), "
-        f"{duration(seconds / cores)} on {cores}",
-        f"  cube of about {size(summary['cube_bytes'])}",
+        f"{job.name}: {counted(summary['designs'], 'design')} ({' x '.join(factors)})",
+        f"  {counted(summary['chunks'], 'chunk')} of up to {counted(summary['chunk_draws'], 'draw')}",
+        f"  about {duration_text(3600.0 * summary['core_hours'])} of one core, "
+        f"{duration_text(wall)} on {cores}, within a factor of about 3",
+        f"  cube of about {size_text(summary['cube_bytes'])}",
     ]
+    if training:
+        lines.insert(3, f"  of which training takes about {duration_text(training)} in each process")
     if until is not None:
-        lines.append(f"  to be doubled, up to {counted(until.max, 'draw')}, until {until}")
+        lines.append(f"  to be doubled, up to {until.max} draws, until {until}")
     return "\n".join(lines)

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from .units import duration_text
+
 _LINE_SECONDS = 30.0
 
 
@@ -25,7 +27,7 @@ class Progress:
     def bar(self, label: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
         """Show `total` steps of something, of which some are `done`; yields a function that advances by some.
 
-        The time left follows from the steps of this session alone.
+        The time that is left follows from the steps that are made now.
         """
         if self.animated:
             yield from self._animated(label, total, done)
@@ -55,9 +57,9 @@ class Progress:
             task = bars.add_task(label, total=total, completed=done)
             yield lambda steps: bars.advance(task, steps)
 
-    def _lines(self, label: str, total: int, before: int) -> Iterator[Callable[[int], None]]:
+    def _lines(self, label: str, total: int, done: int) -> Iterator[Callable[[int], None]]:
         begun = last = time.monotonic()
-        done = before
+        before = done
 
         def advance(steps: int) -> None:
             nonlocal done, last
@@ -66,8 +68,9 @@ class Progress:
             if self.quiet or (now - last < _LINE_SECONDS and done < total):
                 return
             last = now
-            left = (now - begun) * (total - done) / (done - before) if done > before else float("nan")
-            sys.stderr.write(f"{label}: {done} of {total}, {now - begun:.0f} s, {left:.0f} s left\n")
+            spent = now - begun
+            left = spent * (total - done) / (done - before)
+            sys.stderr.write(f"{label}: {done} of {total}, {duration_text(spent)}, {duration_text(left)} left\n")
             sys.stderr.flush()
 
         yield advance

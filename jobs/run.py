@@ -56,7 +56,7 @@ class Outcome:
     Attributes
     ----------
     exit
-        DONE, or SOME_UNCERTIFIED.
+        DONE; SOME_UNCERTIFIED also where some draws failed, or none is identifiable.
     nothing_left
         Whether all was there already.
     summary
@@ -195,8 +195,7 @@ def _run(
     }
     if made:
         folder.journal.write("end", **summary)
-    hopeless = summary["unidentifiable"] == summary["designs"]
-    bad = summary["uncertified"] + summary["failed"] > 0 or hopeless
+    bad = summary["uncertified"] + summary["failed"] or summary["unidentifiable"] == summary["designs"]
     return Outcome(Exit.SOME_UNCERTIFIED if bad else Exit.DONE, not made, summary)
 
 
@@ -305,7 +304,7 @@ def _begin(job: JobFile, folder: RunDirectory, plan: Plan, place: Place) -> Plan
         workers=place.workers,
         chunks=len(plan.chunks),
         chunk=plan.chunk,
-        draw_seconds=round(plan.core_hours * 3600.0 / plan.draws, 9),
+        draw_seconds=round(plan.draw_seconds, 9),
         versions=versions(),
     )
     return plan
@@ -318,8 +317,8 @@ def _compute(
     text = None if place.sees_folder else job.to_toml()
     items = [Chunk(str(folder.path.resolve()), a, b, job.key(), code_key(), text) for a, b in plan.chunks]
     shards = []
-    total = sum(b - a for a, b in plan.chunks)
-    with progress.bar("draws", job.draws.count, job.draws.count - total) as advance:
+    done = job.draws.count - sum(b - a for a, b in plan.chunks)
+    with progress.bar("draws", job.draws.count, done) as advance:
         poison = Poison(halves, fatal=(CommandError, OSError, MemoryError))
         finished = dispatch(client, compute, _until_draining(items), poison=poison, on_pause=_look_up)
         with closing(finished), suppress(_NoTimeLeft):  # on an error, what is out is cancelled at once

@@ -20,6 +20,7 @@ from .lock import Driver, driver_of
 from .plan import make_plan
 from .precise import last_look, precision_text
 from .rundir import RunDirectory
+from .units import duration_text
 
 #: Draws that the preview rests on at most; it is to be cheap.
 PREVIEW_DRAWS = 4096
@@ -254,7 +255,7 @@ def text(folder: Path, found: dict[str, Any]) -> str:
         lines.append(f"  failed draws: {', '.join(map(str, found['failed_draws'][:20]))}")
     if found["state"] == "running":
         speed = "" if found["designs_per_second"] is None else f", {found['designs_per_second']:.0f} designs a second"
-        left = "" if found["seconds_left"] is None else f", {found['seconds_left']:.0f} s left"
+        left = "" if found["seconds_left"] is None else f", {duration_text(found['seconds_left'])} left"
         jobs = f" (jobs {', '.join(found['jobs'])})" if found["jobs"] else ""
         lines.append(f"  {counted(found['workers'], 'worker')}{jobs}{speed}{left}")
     seen = found["preview"]

@@ -203,13 +203,15 @@ def work(folder: RunDirectory, share: int, of: int, progress: Progress, chunk: i
     job = folder.job()
     warm_up()
     cover = [(low, high) for _, low, high in covering(list_shards(folder.shards), job.draws.count)[0]]
+    mine = make_plan(job, chunk=chunk, workers=of, even=True).chunks[share::of]
     todo = [
         Chunk(str(folder.path.resolve()), start, stop, job.key(), code_key())
-        for start, stop in make_plan(job, chunk=chunk, workers=of, even=True).chunks[share::of]
+        for start, stop in mine
         if not any(low <= start and stop <= high for low, high in cover)
     ]
+    draws = sum(stop - start for start, stop in mine)
     done = 0
-    with progress.bar("draws", sum(one.stop - one.start for one in todo)) as advance:
+    with progress.bar("draws", draws, draws - sum(one.stop - one.start for one in todo)) as advance:
         for one in todo:
             compute(one)
             advance(one.stop - one.start)

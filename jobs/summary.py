@@ -1,21 +1,23 @@
 """What a run says at its end, for people."""
 
 from pathlib import Path
+from typing import Any
 
 from results.words import counted
 
 from .precise import precision_text
 from .run import Outcome
 from .timings import timings_text
+from .units import duration_text
 
 
 def run_text(outcome: Outcome) -> str:
     """The summary of a run in lines."""
     s = outcome.summary
-    head = "nothing was left to do" if outcome.nothing_left else f"done in {s['seconds']:.1f} s"
+    head = "nothing was left to do" if outcome.nothing_left else f"done in {duration_text(s['seconds'])}"
     certified = s["certified"] + s["closed_form"]
     lines = [
-        *([f"{s['folder']}: no draw is identifiable"] if s["unidentifiable"] == s["designs"] else []),
+        *_unidentifiable(s),
         f"{s['folder']}: {head}",
         f"  {counted(s['designs'], 'design')}: {s['certified']} certified (largest gap {s['largest_gap']:.2e}), "
         f"{s['closed_form']} closed form, {s['uncertified']} uncertified, {s['unidentifiable']} unidentifiable, "
@@ -40,3 +42,11 @@ def run_text(outcome: Outcome) -> str:
         lines.append(f"  {timings_text(s['timings'])}")
     lines.append(f"  cube: {Path(s['folder']) / 'cube.nc'}")
     return "\n".join(lines)
+
+
+def _unidentifiable(summary: dict[str, Any]) -> list[str]:
+    """What comes first where no number is of use: that no draw is identifiable, and why (a line for each link)."""
+    reasons = [f"  {reason}" for reason in summary.get("why", [])]
+    if summary["unidentifiable"] < summary["designs"]:
+        return reasons
+    return [f"{summary['folder']}: NO DRAW IS IDENTIFIABLE, every bound that has a weight is infinite", *reasons]

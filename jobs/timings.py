@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from .units import duration_text
+
 _STEADY = ("none", "local")  # clusters whose workers are there from beginning to end
 
 _TELLING_SECONDS = 1.0
@@ -56,7 +58,7 @@ def _add(found: dict[str, float], part: str, seconds: float) -> None:
 
 def timings_text(found: dict[str, float]) -> str:
     """One line of `timings`, for people."""
-    parts = {part: f"{part.replace('_', '-')} {seconds:.1f} s" for part, seconds in found.items()}
+    parts = {part: f"{part.replace('_', '-')} {duration_text(seconds)}" for part, seconds in found.items()}
     parts.pop("evaluation", None)
     parts.pop("overhead", None)
     if words := overhead_text(found):

@@ -1,6 +1,7 @@
 """Seeded chaos: a real run with two workers, under faults that are drawn at random, has to end with the right cube.
 
     python tests/chaos.py --schedules 50 --seed 1      run that many schedules
+    python tests/chaos.py --interrupts 40 --seed 1     interrupt one run that many times, each at a random moment
     python tests/chaos.py --items 100000               the driver's memory over that many trivial items
 
 A schedule that fails is printed with its seed; `--schedules 1 --seed N` repeats it.
@@ -9,12 +10,14 @@ A schedule that fails is printed with its seed; `--schedules 1 --seed N` repeats
 import argparse
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +26,7 @@ from job_cases import ROOT, tiny_job
 
 from jobs.identity import code_key
 from jobs.rundir import RunDirectory
+from jobs.status import status as find_status
 from jobs.task import Chunk, compute
 from results.shards import covering, list_shards
 
@@ -242,6 +246,43 @@ def run_schedules(count: int, seed: int, home: Path) -> None:
     sys.stdout.write(f"{count} schedules, {faults} faults, {again} chunks computed again, 0 lost, all cubes equal\n")
 
 
+def run_interrupts(count: int, seed: int, home: Path) -> None:
+    """Interrupt one run again and again, by Ctrl-C or its kin, once or twice, in a terminal or the driver alone."""
+    undisturbed = undisturbed_cube(home)
+    rng = random.Random(seed)
+    run = Run(RunDirectory(home / "interrupted" / "run"), rng)
+    run.folder.path.parent.mkdir()
+    (run.folder.path.parent / "job.toml").write_text(JOB.to_toml())
+    for number in range(count):
+        run.start()
+        process = run.process
+        assert process is not None
+        moment, terminal, twice = rng.uniform(0.15, 8.0), rng.random() < 0.5, rng.random() < 0.3
+        kind = rng.choice([signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(moment)
+        begun = time.monotonic()
+        for pause in (0.3, 0.0) if twice else (0.0,):
+            with suppress(ProcessLookupError):
+                (os.killpg if terminal else os.kill)(process.pid, kind)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(pause)
+        code, seconds = run.end(), time.monotonic() - begun
+        state = find_status(run.folder)["state"] if (run.folder.path / "job.toml").exists() else "not begun"
+        said = (run.folder.path.parent / "said").read_text()
+        how = f"{kind.name} {'to all' if terminal else 'to the driver'}{', twice' if twice else ''}"
+        sys.stdout.write(f"{number}: {how} at {moment:.2f} s: exit {code} after {seconds:.2f} s, {state}\n")
+        sys.stdout.flush()
+        assert code in (0, 130)
+        assert "Traceback" not in said
+        assert state in ("not begun", "incomplete", "done")
+        if state == "done":
+            shutil.rmtree(run.folder.path)
+        run.redone += IN_FLIGHT
+    run.start()
+    check(run, undisturbed)
+
+
 def run_items(count: int) -> None:
     """Watch the driver's memory over many trivial items."""
     from cluster.connect import connect
@@ -262,12 +303,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--schedules", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--interrupts", type=int, default=0)
     parser.add_argument("--items", type=int, default=0)
     options = parser.parse_args()
     if options.items:
         run_items(options.items)
         return
     home = Path(tempfile.mkdtemp(prefix="crbatch-chaos-"))
+    if options.interrupts:
+        run_interrupts(options.interrupts, options.seed, home)
+        return
     run_schedules(options.schedules, options.seed, home)
 
 

@@ -46,15 +46,21 @@ main()
 """
 
 
+def answer_all() -> None:
+    """Begin like a command in a terminal, whatever started these tests."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Command:
     """A command in a session of its own, as a terminal starts it."""
 
-    def __init__(self, command: tuple[object, ...], place: Path, **options: Any) -> None:
+    def __init__(self, command: tuple[object, ...], place: Path, begin: Callable[[], Any] = answer_all) -> None:
         self.said = place / "said"
         with self.said.open("wb") as said:
             self.process = subprocess.Popen(
                 [str(word) for word in command], cwd=place, stdout=said, stderr=said, start_new_session=True,
-                env=os.environ | {"PYTHONPATH": str(ROOT)}, **options,
+                env=os.environ | {"PYTHONPATH": str(ROOT)}, preexec_fn=begin,
             )  # fmt: skip
 
     def wait_for(self, sign: Callable[[], object]) -> None:
@@ -220,7 +226,7 @@ def test_ignored_signals_stay_ignored(tmp_path: Path) -> None:
     """As under nohup."""
     code = WAITING.format(block="unbroken()", seconds=0)
     command = Command(
-        (sys.executable, "-P", "-c", code), tmp_path, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        (sys.executable, "-P", "-c", code), tmp_path, begin=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
     )
     command.wait_for(command.says("done"))
     os.kill(command.process.pid, signal.SIGHUP)

@@ -21,7 +21,7 @@ def test_a_job_without_an_identifiable_draw_says_so_first(
     out = tmp_path / "out"
     assert crbatch(monkeypatch, "run", job, "-o", out, "--cluster", "none") == Exit.SOME_UNCERTIFIED
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"{out}: no draw is identifiable"
+    assert lines[0].startswith(f"{out}: NO DRAW IS IDENTIFIABLE")
     assert f"  unidentifiable: {ALONE} (3 draws, first draw 0)" in lines
     assert not any(line.startswith("  optimised by") for line in lines)
     assert ALONE in (out / "report" / "report.html").read_text()
@@ -36,7 +36,7 @@ def test_reasons_name_the_point_of_a_sweep(tmp_path: Path, monkeypatch: pytest.M
     assert crbatch(monkeypatch, "run", job, "-o", tmp_path / "out", "--cluster", "none", "--no-report") == 0
     said = capsys.readouterr().out
     assert f"  unidentifiable: {ALONE} (2 draws, first draw 0 at targets = 0)" in said.splitlines()
-    assert "no draw is identifiable" not in said
+    assert "NO DRAW IS IDENTIFIABLE" not in said
 
 
 def test_nothing_is_said_where_all_is_identifiable(

@@ -249,7 +249,9 @@ def measure_all(folder: BenchFolder, setting: Setting, progress: Progress) -> di
             raise DamagedData(f"{folder.journal.path}: measures {event.get('method')!r}, which is no method")
         found[event["method"]][int(event["size"])] = event
     warm: set[str] = set()
-    with on_one_core(), progress.bar("antennas", total=len(METHODS) * len(setting.sizes())) as advance:
+    total = len(METHODS) * len(setting.sizes())
+    measured = sum(size in sizes for sizes in found.values() for size in setting.sizes())
+    with on_one_core(), progress.bar("antennas", total, measured) as advance:
         for size in setting.sizes():
             case = None
             for name, method in METHODS.items():
@@ -265,7 +267,7 @@ def measure_all(folder: BenchFolder, setting: Setting, progress: Progress) -> di
                         facts = {"method": name, "size": size, "load": load_average(), **measure(method, case, setting)}
                         folder.journal.write("measured", **facts, **first)
                         found[name][size] = facts
-                advance(1)
+                    advance(1)
     return found
 
 
