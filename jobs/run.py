@@ -12,19 +12,18 @@ from cluster import batch
 from cluster.connect import connect, usable_cores
 from cluster.dispatch import Failure, Poison, dispatch, prepare_workers
 from cluster.errors import ClusterError
-from cluster.leaving import at_stop
 from cluster.profiles import Profile, load_profile
 from cluster.walltime import seconds_left
 from engine import DesignError, check_slots
 from results.cube import write_cube
-from results.shards import Shard, commit_bytes, covering, remove_temporaries
-from results.words import counted
+from results.shards import Shard, commit_bytes, covering
 
 from .beams import load_beams
 from .draws import check_draws
-from .errors import CommandError, DamagedData, EnvironmentProblem, Exit, IncompleteRun, UsageProblem
+from .ending import ending_noted, told_to_drain
+from .errors import CommandError, EnvironmentProblem, Exit, UsageProblem
 from .identity import check_one_place, code_key, versions
-from .interrupt import draining, ended_processes, rest_if_stopping, unbroken
+from .interrupt import draining, rest_if_stopping, unbroken
 from .jobfile import JobFile
 from .lock import hold
 from .plan import Plan, make_plan
@@ -38,7 +37,6 @@ from .timings import timings
 
 _IN_PROCESS_SECONDS = 5.0
 _LAST_SECONDS = 8.0  # before walltime, for ending in order
-_FRUITLESS = 3  # sessions without a finished chunk, after which more of them will not help
 REFERENCE = (
     "Y. Zhang, H. Chen, P. Zheng, B. Ning, H. Wymeersch, T. Y. Al-Naffouri, Optimized Beamforming for Joint "
     "Bistatic Positioning and Monostatic Sensing, IEEE ICC Workshops 2025, doi 10.1109/ICCWorkshops67674.2025.11162149"
@@ -131,7 +129,7 @@ def run(
     check_one_place()
     with unbroken():
         folder.prepare(job)
-    with hold(folder.path, progress), _ending_noted(folder):
+    with hold(folder.path, progress), ending_noted(folder):
         return _run(folder, folder.job(), cluster, workers, chunk, report, progress, insecure_tcp)
 
 
@@ -173,7 +171,7 @@ def _run(
                     break
                 plan = _begin(job, folder, make_plan(job, missing, chunk, cores, draw_seconds), place)
         if missing:
-            raise _told_to_drain(folder, missing)
+            raise told_to_drain(folder, missing)
     if made or not folder.cube_is_current(job):
         made = True
         _consolidate(job, folder, cover, progress)
@@ -199,52 +197,9 @@ def _run(
     return Outcome(Exit.SOME_UNCERTIFIED if bad else Exit.DONE, not made, summary)
 
 
-@contextmanager
-def _ending_noted(folder: RunDirectory) -> Iterator[None]:
-    """Note in the journal how a run ended that did not come to its end, for `status`."""
-
-    def interrupted() -> None:
-        folder.journal.write("interrupted")
-        for place in (folder.path, folder.shards):
-            remove_temporaries(place, ended_processes())
-
-    try:
-        with at_stop(interrupted):
-            yield
-    except (IncompleteRun, DamagedData):
-        raise  # told to end, and noted so; or a folder that is not to be touched
-    except Exception as error:
-        rest_if_stopping()
-        code = error.code if isinstance(error, CommandError) else Exit.BUG
-        code = Exit.ENVIRONMENT if isinstance(error, OSError) else code
-        with suppress(OSError):  # a full disk may be what ended it
-            folder.journal.write("error", code=int(code), message=" ".join(f"{error}".split()))
-        raise
-    except BaseException:
-        folder.journal.write("interrupted")
-        raise
-
-
 def _has_report(folder: RunDirectory) -> bool:
     """Whether there is a whole report, of the cube that is there."""
     return folder.page.is_file() and folder.page.stat().st_mtime_ns >= folder.cube.stat().st_mtime_ns
-
-
-def _told_to_drain(folder: RunDirectory, missing: list[tuple[int, int]]) -> CommandError:
-    """What to raise after draining: incomplete, or hopeless where walltime is over before a chunk is."""
-    folder.journal.write("drained")
-    left = sum(stop - start for start, stop in missing)
-    since = 0
-    for event in folder.journal.events("chunk", "drained"):
-        since = 0 if event["event"] == "chunk" else since + 1
-    if since > _FRUITLESS:
-        return EnvironmentProblem(
-            f"{folder.path}: {since} times in a row no chunk was finished before walltime; give more of it, or a "
-            "smaller --chunk"
-        )
-    return IncompleteRun(
-        f"{folder.path}: told to end, {counted(left, 'draw')} to go; run the same command again to continue"
-    )
 
 
 @dataclass(frozen=True)
