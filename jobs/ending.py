@@ -52,4 +52,5 @@ def told_to_drain(folder: RunDirectory, missing: list[tuple[int, int]]) -> Comma
             f"{folder.path}: {since} times in a row no chunk was finished before walltime; give more of it, or a "
             "smaller --chunk"
         )
-    return IncompleteRun(f"{folder.path}: told to end, {counted(left, 'draw')} to go; run the same command again to continue")
+    to_go = counted(left, "draw")
+    return IncompleteRun(f"{folder.path}: told to end, {to_go} to go; run the same command again to continue")
