@@ -100,9 +100,11 @@ def _check_count(job: JobFile, rows: int) -> None:
 
 def _check_places(job: JobFile, drops: Drops) -> None:
     """Refuse draws in which two of BS, UE and targets stand at the same point."""
-    one = draws_of(job, job.scenario, 0, len(drops))
+    # Not as `Draws`, which would refuse them by their index, and not by the line of the file.
+    drawn = sample(job.scenario, job.draws, job.draws.seed, 0, len(drops))
+    ue, targets = (drops.arrays.get(name, getattr(drawn, name)) for name in ("ue_position", "target_position"))
     bs = np.broadcast_to(np.array(job.scenario.bs_position_m), (len(drops), 1, 2))
-    places = np.concatenate((bs, one.ue_position[:, None], one.target_position), axis=1)
+    places = np.concatenate((bs, ue[:, None], targets), axis=1)
     for first, second in combinations(range(places.shape[1]), 2):
         near = np.hypot(*(places[:, first] - places[:, second]).T) < ONE_POINT_M
         if near.any():

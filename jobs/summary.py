@@ -45,8 +45,7 @@ def run_text(outcome: Outcome) -> str:
 
 
 def _unidentifiable(summary: dict[str, Any]) -> list[str]:
-    """What comes first where no number is of use: that no draw is identifiable, and why (a line for each link)."""
-    reasons = [f"  {reason}" for reason in summary.get("why", [])]
+    """What comes first where no number is of use."""
     if summary["unidentifiable"] < summary["designs"]:
-        return reasons
-    return [f"{summary['folder']}: NO DRAW IS IDENTIFIABLE, every bound that has a weight is infinite", *reasons]
+        return []
+    return [f"{summary['folder']}: NO DRAW IS IDENTIFIABLE, every bound that has a weight is infinite"]
