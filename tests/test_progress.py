@@ -67,6 +67,7 @@ def test_a_run_goes_on_from_what_is_there(
 SUMMARY = {
     "folder": "out", "seconds": 8000.0, "designs": 4, "certified": 2, "closed_form": 1, "uncertified": 0,
     "unidentifiable": 1, "failed": 0, "largest_gap": 1e-7, "solvers": {"lbfgs": 2}, "failed_draws": [], "timings": {},
+    "reasons": [], "vague_mixes": 0, "largest_mix_error": 0.0,
 }  # fmt: skip
 
 
@@ -78,7 +79,8 @@ def test_summary_names_what_there_was() -> None:
     assert said()[0] == "out: done in 2.22 h"
     assert "  optimised by lbfgs 2" in said()
     assert not any("optimised by" in line for line in said(solvers={}))
-    assert said(why=["BP: the clock cannot be told from the range"])[0].startswith("  BP: ")
+    reason = "bistatic: UE position and clock bias cannot be told apart (1 draw, first draw 0)"
+    assert f"  unidentifiable: {reason}" in said(reasons=[reason])
 
 
 def test_nothing_identifiable_is_the_first_line(
