@@ -14,6 +14,7 @@ import psutil
 import pytest
 from job_cases import ROOT, run_tiny, write_job
 
+from cluster.leaving import at_stop, undo_all
 from jobs.errors import Exit
 from jobs.interrupt import listening
 from jobs.rundir import RunDirectory
@@ -245,3 +246,17 @@ def test_signals_are_as_they_were_afterwards() -> None:
             pass
         assert now() != before
     assert now() == before
+
+
+def test_what_is_over_is_not_undone_and_what_fails_stops_nothing() -> None:
+    undone: list[str] = []
+
+    def fail() -> None:
+        raise OSError
+
+    with at_stop(lambda: undone.append("outer")), at_stop(fail), at_stop(lambda: undone.append("inner")):
+        with at_stop(lambda: undone.append("over")):
+            pass
+        undo_all()
+    undo_all()
+    assert undone == ["inner", "outer"]
