@@ -34,9 +34,10 @@ def load_beams(job: JobFile) -> NDArray[Any] | None:
     UsageProblem
         If the file is not such an array.
     """
-    path = job.custom_path
-    if path is None:
-        return None
+    return None if job.custom_path is None else job.content("design.custom", lambda path: _covariances(job, path))
+
+
+def _covariances(job: JobFile, path: Path) -> NDArray[Any]:
     try:
         array, is_covariance = _array(path)
     except (OSError, ValueError, EOFError, BadZipFile):

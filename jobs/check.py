@@ -1,5 +1,6 @@
 """Checks of a finished run: replay of one draw bit for bit, and verification of bytes and certificates."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,23 @@ from numpy.typing import NDArray
 from engine import Scenario, Status, build_problem, certified_gap, certified_mean_gap, fixed_draw
 from engine.crb import link_bounds
 from engine.links import bistatic_link, monostatic_link
+from results.cube import check_cube
 from results.errors import DamagedData as DamagedShard
-from results.shards import Shard, covering, list_shards, verify_shard
+from results.shards import Shard, covering, list_shards, shard_attrs
 
 from .beams import load_beams
 from .draws import training_draws
 from .errors import DamagedData, UsageProblem
 from .evaluate import design_draws, evaluate
+from .identity import code_key
 from .jobfile import JobFile
 from .knowledge import shared_designs
+from .progress import Progress
 from .reasons import draw_reasons
 from .rundir import RunDirectory
 
 _SAMPLE = 4
+_REPLAYED_TOGETHER = 64
 # The explicit path sums over subcarriers in another order; near-singular FIMs magnify the difference.
 _BOUND_TOLERANCE = 1e-6
 
@@ -52,20 +57,25 @@ def replay(folder: RunDirectory, draw: int) -> dict[str, Any]:
         raise UsageProblem(f"{folder.path}: no draw {draw}; there are 0 to {job.draws.count - 1}")
     again = evaluate(job, draw, draw + 1)
     with xr.open_dataset(folder.complete_cube()) as cube:
-        stored = cube.isel(draw=slice(draw, draw + 1)).load()
-    different = [
-        str(name)
-        for name in again.data_vars
-        if np.ascontiguousarray(again[name].values).tobytes() != np.ascontiguousarray(stored[name].values).tobytes()
-    ]
-    missing = sorted(str(name) for name in set(stored.data_vars) ^ set(again.data_vars))
+        different = _different(again, cube.isel(draw=slice(draw, draw + 1)).load())
     return {
         "draw": draw,
-        "identical": not different and not missing,
-        "different": different + missing,
+        "identical": not different,
+        "different": different,
         "designs": _rows(again),
         "reasons": _reasons(job, draw) if (again["status"] == Status.UNIDENTIFIABLE).any() else [],
     }
+
+
+def _different(again: xr.Dataset, stored: xr.Dataset) -> list[str]:
+    """Variables that are not the same bit for bit, or that only one of two datasets has."""
+    different = [
+        str(name)
+        for name in again.data_vars
+        if name in stored
+        and np.ascontiguousarray(again[name].values).tobytes() != np.ascontiguousarray(stored[name].values).tobytes()
+    ]
+    return different + sorted(str(name) for name in set(stored.data_vars) ^ set(again.data_vars))
 
 
 def _reasons(job: JobFile, draw: int) -> list[str]:
@@ -88,8 +98,8 @@ def _rows(data: xr.Dataset) -> list[dict[str, Any]]:
     return rows
 
 
-def verify(folder: RunDirectory) -> dict[str, Any]:
-    """Check a finished run: bytes of shards and cube, completeness, replay and certificates of a sample.
+def verify(folder: RunDirectory, *, every: bool = False, progress: Progress | None = None) -> dict[str, Any]:
+    """Check a finished run: bytes and labels of shards and cube, completeness, replay and certificates of a sample.
 
     The sample's designs are certified from scratch: FIMs by the explicit sum over subcarriers, bounds by
     inverting them, the gap on the full M_T x M_T cone.
@@ -98,6 +108,10 @@ def verify(folder: RunDirectory) -> dict[str, Any]:
     ----------
     folder
         A run.
+    every
+        Whether to replay every draw, which takes as long as the run did on one core.
+    progress
+        Tells the user; nothing by default.
 
     Returns
     -------
@@ -111,36 +125,63 @@ def verify(folder: RunDirectory) -> dict[str, Any]:
     DamagedData
         Naming the file or draw that is not what it should be.
     """
-    job = folder.job()
+    job = folder.written_job()
     folder.complete_cube()
     shards = list_shards(folder.shards)
-    _check_bytes(folder, shards)
-    _, missing = covering(shards, job.draws.count)
+    _check_bytes(folder, job, shards)
+    cover, missing = covering(shards, job.draws.count)
     if missing:
         raise DamagedData(f"{folder.shards}: the cube is there, but the shards of draws {missing} are not")
+    try:
+        check_cube(cover, folder.cube, job.draws.count)
+    except DamagedShard as error:
+        raise DamagedData(f"{error}; delete it, then run the job again") from None
     step = max(1, job.draws.count // _SAMPLE)
     checked = 0
     largest = 0.0
     for _, scenario in job.sweep_points():
         for knowledge in set(job.design.knowledge) - {"per-draw"}:
             largest = max(largest, _certify_shared(folder, job, scenario, knowledge))
-    sample_of = _could_be_computed(folder.cube, range(0, job.draws.count, step))
-    for draw in sample_of:
-        result = replay(folder, draw)
-        if not result["identical"]:
-            raise DamagedData(
-                f"{folder.cube}: draw {draw} comes out otherwise when computed again ({', '.join(result['different'])})"
-            )
+    sample = _could_be_computed(folder.cube, range(0, job.draws.count, step))
+    replayed = _could_be_computed(folder.cube, range(job.draws.count)) if every else sample
+    with (progress or Progress(quiet=True)).bar("replaying", len(replayed)) as advance:
+        for start, stop in _ranges(replayed):
+            _replay_for_certain(folder, job, start, stop)
+            advance(stop - start)
+    for draw in sample:
         count, gap = _certify(folder, draw)
         checked += count
         largest = max(largest, gap)
     return {
         "shards": len(shards),
         "draws": job.draws.count,
-        "draws_replayed": len(sample_of),
+        "draws_replayed": len(replayed),
         "designs_recomputed": checked,
         "largest_gap": largest,
     }
+
+
+def _ranges(draws: list[int]) -> Iterator[tuple[int, int]]:
+    """Ranges of draws that follow each other, up to a number that is quick to compute."""
+    start = 0
+    for at in range(1, len(draws) + 1):
+        if at == len(draws) or draws[at] != draws[at - 1] + 1 or at - start == _REPLAYED_TOGETHER:
+            yield draws[start], draws[at - 1] + 1
+            start = at
+
+
+def _replay_for_certain(folder: RunDirectory, job: JobFile, start: int, stop: int) -> None:
+    """Refuse a cube of which a draw comes out otherwise."""
+    again = evaluate(job, start, stop)
+    with xr.open_dataset(folder.cube) as cube:
+        stored = cube.isel(draw=slice(start, stop)).load()
+    for n in range(stop - start):
+        different = _different(again.isel(draw=slice(n, n + 1)), stored.isel(draw=slice(n, n + 1)))
+        if different:
+            raise DamagedData(
+                f"{folder.cube}: draw {start + n} comes out otherwise when computed again ({', '.join(different)}); "
+                "delete the cube and the shard that holds it, then run the job again"
+            )
 
 
 def _could_be_computed(cube: Path, draws: range) -> list[int]:
@@ -151,12 +192,14 @@ def _could_be_computed(cube: Path, draws: range) -> list[int]:
     return [draw for draw, lost in zip(draws, failed, strict=True) if not lost]
 
 
-def _check_bytes(folder: RunDirectory, shards: list[Shard]) -> None:
-    """Name everything whose bytes are not those that were written."""
+def _check_bytes(folder: RunDirectory, job: JobFile, shards: list[Shard]) -> None:
+    """Name everything that is not what was written, or of something else."""
     damaged = []
     for shard in shards:
         try:
-            verify_shard(shard)
+            attrs = shard_attrs(shard, job.coordinates())
+            if (attrs.get("job_key"), attrs.get("code_key")) != (job.key(), code_key()):
+                raise DamagedShard(f"{shard.path}: of another job, or another version")
         except DamagedShard as error:
             damaged.append(f"{error}; delete it")
     lines = folder.journal.damaged()

@@ -325,19 +325,27 @@ def replay(
 
 
 @app.command()
-def verify(folder: FolderArgument, as_json: JsonOption = False) -> None:
-    """Check a run: hashes of shards and cube, completeness, and certificates of a sample, from scratch."""
+def verify(
+    folder: FolderArgument,
+    every: Annotated[bool, typer.Option("--all", help="Replay every draw, not a sample of four.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a run: shards by hash and label, the cube against them, replay and certificates of a sample, from scratch.
+
+    A draw that is replayed has to come out bit for bit; a sample tells nothing of the other draws, --all does.
+    """
     from results.words import counted
 
     from .check import verify as verify_run
+    from .progress import Progress
 
-    result = verify_run(_folder(folder))
+    result = verify_run(_folder(folder), every=every, progress=Progress(quiet=as_json))
     print_result(
         result,
         as_json,
         f"{folder}: {counted(result['shards'], 'shard')} and the cube are intact, "
         f"{counted(result['draws'], 'draw')} complete\n"
-        f"  {counted(result['draws_replayed'], 'draw')} replayed bit for bit; "
+        f"  {result['draws_replayed']} of {counted(result['draws'], 'draw')} replayed bit for bit; "
         f"{counted(result['designs_recomputed'], 'design')} recomputed by the explicit sum over subcarriers, "
         f"largest gap {result['largest_gap']:.2e}",
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from cluster.leaving import at_stop
-from results.shards import remove_temporaries
+from results.files import remove_temporaries
 from results.words import counted
 
 from .errors import CommandError, DamagedData, EnvironmentProblem, Exit, IncompleteRun

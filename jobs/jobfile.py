@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -34,6 +34,7 @@ from results.words import counted
 
 from .drawssection import DrawsSection, Section, Until
 from .drops import Drops, read_drops
+from .inputs import Content, Inputs
 from .kinds import instead_of_job
 from .mistakes import Mistake, at, at_each, in_one_line, mistakes_of, unknown_key
 from .packaged import packaged_jobs, packaged_text
@@ -144,6 +145,7 @@ class JobFile(Section):
     output: OutputSection = OutputSection()
     # Where relative paths start from.
     _folder: Path = PrivateAttr(default=Path())
+    _inputs: Inputs = PrivateAttr(default_factory=Inputs)
 
     @field_validator("sweep", mode="before")
     @classmethod
@@ -216,6 +218,11 @@ class JobFile(Section):
             for scheme in self.design.schemes
         )
 
+    def coordinates(self) -> dict[str, list[Any]]:
+        """Coordinates of the cube by name, the draw apart."""
+        swept = {key: list(values) for key, values in self.sweep.items()}
+        return {"scheme": list(self.labels), "rho": list(self.design.rho), **swept}
+
     @property
     def trained(self) -> int:
         """Draws of the file, if any, that designs train on."""
@@ -239,8 +246,22 @@ class JobFile(Section):
         ValueError
             In one line: what is wrong with the file, and where.
         """
-        path = self.drops_path
-        return None if path is None else read_drops(path, self.draws.ignore_columns or ())
+        if self.drops_path is None:
+            return None
+        drops: Drops = self.content("draws.file", lambda path: read_drops(path, self.draws.ignore_columns or ()))
+        return drops
+
+    def digest(self, key: str) -> str:
+        """SHA-256 of a file that the job names (hex)."""
+        return self._inputs.digest(key, self.files[key])
+
+    def bytes_of(self, key: str) -> bytes:
+        """Bytes of a file that the job names: `inputs.Inputs.bytes_of`."""
+        return self._inputs.bytes_of(key, self.files[key])
+
+    def content(self, key: str, read: Callable[[Path], Content]) -> Content:
+        """What `read` makes of a file that the job names: `inputs.Inputs.content`."""
+        return self._inputs.content(key, self.files[key], read)
 
     @property
     def files(self) -> dict[str, Path]:
@@ -294,9 +315,9 @@ class JobFile(Section):
             hash of each file's bytes in place of its path.
         """
         job = self._uncounted()
-        for key, path in self.files.items():
+        for key in self.files:
             table, _, word = key.partition(".")
-            job[table][word] = hashlib.sha256(path.read_bytes()).hexdigest()
+            job[table][word] = self.digest(key)
         return hashlib.sha256(_canonical(job).encode()).hexdigest()
 
     def sweep_points(self) -> list[tuple[tuple[int, ...], Scenario]]:
@@ -356,6 +377,24 @@ def load_job(path_or_name: str | Path) -> JobFile:
             return _counted(job, source)
         reason = f"{lost[0]}: no file {lost[1]}; the path starts at the job file's folder"
     raise JobError(" ".join(f"{source}: {reason}".split()))
+
+
+def parse_job(canonical: str, folder: Path) -> JobFile:
+    """Read a job as `JobFile.canonical` wrote it; `folder` is where its files are.
+
+    Raises
+    ------
+    JobError
+        If it is no valid job, or one of its files is missing.
+    """
+    try:
+        job = JobFile.model_validate(json.loads(canonical))
+    except ValueError as error:
+        raise JobError(f"no valid job: {error}") from None
+    job._folder = folder
+    if not all(path.is_file() for path in job.files.values()):
+        raise JobError(f"{folder}: a file that its job names is missing")
+    return job
 
 
 def _counted(job: JobFile, source: str) -> JobFile:

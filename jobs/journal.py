@@ -11,6 +11,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from results.files import replace_file, sync_folder
+
 
 class Journal:
     """Appends events to ``journal.jsonl``."""
@@ -21,14 +23,19 @@ class Journal:
     def write(self, event: str, **facts: Any) -> None:
         """Append one event with the time it is written at."""
         line = _line({"event": event, "time": round(time.time(), 3), **facts})
-        with self.path.open("a+b") as file:
-            if file.tell() > 0:
+        is_new = not self.path.exists()
+        # No link is followed, and no pipe waited for.
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        with os.fdopen(os.open(self.path, flags, 0o666), "r+b", buffering=0) as file:
+            if file.seek(0, os.SEEK_END) > 0:
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":  # a crash cut the last line short; do not lose this one with it
                     line = b"\n" + line
-            file.write(line)
-            file.flush()
+            while line:  # a disk that fills up takes a part of it
+                line = line[file.write(line) :]
             os.fsync(file.fileno())
+        if is_new:
+            sync_folder(self.path.parent)
 
     def all(self) -> list[dict[str, Any]]:
         """All intact events, oldest first."""
@@ -43,20 +50,19 @@ class Journal:
         return [number for number, event in enumerate(self._read(), 1) if event is None]
 
     def mend(self) -> None:
-        """Leave the intact lines only; the file as it was is kept beside it."""
-        if not self.damaged():
-            return
-        whole = b"".join(_line(event) for event in self.all())
-        os.replace(self.path, self.path.with_name(f"{self.path.stem}.damaged.jsonl"))
-        fresh = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        fresh.write_bytes(whole)
-        os.replace(fresh, self.path)
+        """Leave the intact lines only; what was there, if it was not a whole journal, is kept beside it."""
+        aside = self.path.with_name(f"{self.path.stem}.damaged.jsonl")
+        if self.path.is_symlink() or (self.path.exists() and not self.path.is_file()):
+            os.replace(self.path, aside)
+        elif self.damaged():
+            content, whole = self.path.read_bytes(), b"".join(_line(event) for event in self.all())
+            replace_file(aside, content)
+            replace_file(self.path, whole)
 
     def _read(self) -> list[dict[str, Any] | None]:
-        try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
+        if self.path.is_symlink() or not self.path.is_file():
             return []
+        data = self.path.read_bytes()
         return [_event(line) for line in data.split(b"\n") if line]
 
 

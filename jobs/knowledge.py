@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,14 +65,13 @@ class _Source:
     """A job as what shared designs depend on: the same for more draws."""
 
     text: str
-    files: tuple[tuple[Path, int, int], ...]
+    files: tuple[tuple[str, str], ...]
     job: JobFile = field(compare=False)
 
     @classmethod
     def of(cls, job: JobFile) -> "_Source":
-        """Name the job by its text and by place, time and size of its files, which are not read for that."""
-        stamps = {path: path.stat() for path in job.files.values()}
-        files = tuple((path, stamp.st_mtime_ns, stamp.st_size) for path, stamp in stamps.items())
+        """Name the job by its text and the hashes of its files."""
+        files = tuple((key, job.digest(key)) for key in job.files)
         return cls(job.canonical(counted=False), files, job)
 
 

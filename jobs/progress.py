@@ -23,6 +23,11 @@ class Progress:
             sys.stderr.write(f"{text} ...\n")
             sys.stderr.flush()
 
+    def note(self, text: str) -> None:
+        """Tell what the user has to know, quiet or not."""
+        sys.stderr.write(f"crbatch: {text}\n")
+        sys.stderr.flush()
+
     @contextmanager
     def bar(self, label: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
         """Show `total` steps of something, of which some are `done`; yields a function that advances by some.

@@ -1,7 +1,10 @@
 """The report of a finished run: figures, the check of the paper's trade-off claims, tables, and one page of all."""
 
 import json
+import os
+import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +12,7 @@ import xarray as xr
 
 from results import claims, drawfigures, errorfigures, figures, statistics
 from results.accessor import write_csv
+from results.files import file_hash, temporary_folder
 from results.page import METRICS, Picture, render
 from results.words import counted
 
@@ -20,7 +24,7 @@ from .knowledge import covariance_of
 from .machine import cpu_model
 from .precise import last_look, precision_text
 from .reasons import reasons
-from .rundir import RunDirectory, replace_text
+from .rundir import RunDirectory
 from .timings import overhead_text, timings
 
 _ANGLES_DEG = np.linspace(-90.0, 90.0, 721)
@@ -45,8 +49,26 @@ _TABLE_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def write_report(folder: RunDirectory, job: JobFile) -> None:
-    """Write figures (PNG, PDF, SVG), claims, a table (CSV) and the page of a complete run into its report folder."""
-    folder.report.mkdir(exist_ok=True)
+    """Write figures (PNG, PDF, SVG), claims, a table (CSV) and the page of a complete run into its report folder.
+
+    All of it is made aside, so that no file is ever seen half written; the journal notes what a whole report is.
+    """
+    started = time.perf_counter()
+    cube = folder.journal.events("cube")[-1]["sha256"]
+    with temporary_folder(folder.path) as place:
+        _make(folder, job, place)
+        digests = {path.name: file_hash(path) for path in sorted(place.iterdir())}
+        if folder.report.is_symlink():
+            folder.report.unlink()
+        folder.report.mkdir(exist_ok=True)
+        for name in sorted(digests, key=lambda name: name == folder.page.name):  # the page comes last
+            os.replace(place / name, folder.report / name)
+    seconds = round(time.perf_counter() - started, 3)
+    folder.journal.write("report", seconds=seconds, cube=cube, files=digests)
+
+
+def _make(folder: RunDirectory, job: JobFile, place: Path) -> None:
+    """Make all files of a report in some place."""
     pattern, paths = beampatterns(job, _PATTERN_DRAW)
     with xr.open_dataset(folder.cube, engine="netcdf4") as cube:
         found = claims.section_claims(cube)
@@ -61,13 +83,14 @@ def write_report(folder: RunDirectory, job: JobFile) -> None:
             "claims": figures.claims_figure(found),
         }
         for stem, figure in made.items():
-            figures.save(figure, folder.report, stem)
+            figures.save(figure, place, stem)
         text = claims.claims_text(found)
-        replace_text(folder.report / "claims.txt", text)
-        replace_text(folder.report / "claims.json", json.dumps(claims.claims_json(found), indent=1) + "\n")
+        (place / "claims.txt").write_text(text, encoding="utf-8")
+        found_json = json.dumps(claims.claims_json(found), indent=1)
+        (place / "claims.json").write_text(f"{found_json}\n", encoding="utf-8")
         for metric in METRICS:
-            write_csv(statistics.quantile(cube, metric, _TABLE_LEVELS), folder.report / f"quantiles-{metric}.csv")
-        pictures = [Picture(folder.report / f"{stem}.svg", *_WORDS[stem]) for stem in made]
+            write_csv(statistics.quantile(cube, metric, _TABLE_LEVELS), place / f"quantiles-{metric}.csv")
+        pictures = [Picture(place / f"{stem}.svg", *_WORDS[stem]) for stem in made]
         tables = {
             "Timings": _timings(folder),
             "Provenance": _provenance(folder, cube),
@@ -80,7 +103,7 @@ def write_report(folder: RunDirectory, job: JobFile) -> None:
             claims=text,
             tables=tables,
         )
-    replace_text(folder.page, page)
+    (place / folder.page.name).write_text(page, encoding="utf-8")
 
 
 # Alternative text and caption of each figure.

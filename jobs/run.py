@@ -16,12 +16,13 @@ from cluster.profiles import Profile, load_profile
 from cluster.walltime import seconds_left
 from engine import DesignError, check_slots
 from results.cube import write_cube
+from results.errors import DamagedData as DamagedShard
 from results.shards import Shard, commit_bytes, covering
 
 from .beams import load_beams
 from .draws import check_draws
 from .ending import ending_noted, told_to_drain
-from .errors import CommandError, EnvironmentProblem, Exit, UsageProblem
+from .errors import CommandError, DamagedData, EnvironmentProblem, Exit, UsageProblem
 from .identity import check_one_place, code_key, versions
 from .interrupt import draining, rest_if_stopping, unbroken
 from .jobfile import JobFile
@@ -127,10 +128,14 @@ def run(
         As the exit codes say.
     """
     check_one_place()
-    with unbroken():
-        folder.prepare(job)
+    folder.claim()
     with hold(folder.path, progress), ending_noted(folder):
-        return _run(folder, folder.job(), cluster, workers, chunk, report, progress, insecure_tcp)
+        with unbroken():
+            folder.prepare(job, progress)
+        mine = folder.written_job()
+        if mine.key() != job.key():
+            raise DamagedData(f"{folder.path}: its job is not the one given; something else writes there")
+        return _run(folder, mine, cluster, workers, chunk, report, progress, insecure_tcp)
 
 
 def _run(
@@ -145,7 +150,7 @@ def _run(
 ) -> Outcome:
     begun, since = time.perf_counter(), time.time()
     progress.say("looking for finished draws")
-    shards = folder.finished(job)
+    shards = folder.finished(job, progress)
     folder.mend_journal(shards)
     if not folder.cube_is_current(job):
         job = as_precise(folder, job, shards)
@@ -175,14 +180,12 @@ def _run(
     if made or not folder.cube_is_current(job):
         made = True
         _consolidate(job, folder, cover, progress)
-    if report and (made or not _has_report(folder)):
+    if report and not folder.report_is_current():
         made = True
         progress.say("drawing figures")
         from .report import write_report  # Matplotlib, only where figures are wanted
 
-        started = time.perf_counter()
         write_report(folder, job)
-        folder.journal.write("report", seconds=round(time.perf_counter() - started, 3))
     summary = {
         "folder": str(folder.path),
         "seconds": round(time.perf_counter() - begun, 2),
@@ -195,11 +198,6 @@ def _run(
         folder.journal.write("end", **summary)
     bad = summary["uncertified"] + summary["failed"] or summary["unidentifiable"] == summary["designs"]
     return Outcome(Exit.SOME_UNCERTIFIED if bad else Exit.DONE, not made, summary)
-
-
-def _has_report(folder: RunDirectory) -> bool:
-    """Whether there is a whole report, of the cube that is there."""
-    return folder.page.is_file() and folder.page.stat().st_mtime_ns >= folder.cube.stat().st_mtime_ns
 
 
 @dataclass(frozen=True)
@@ -260,6 +258,8 @@ def _begin(job: JobFile, folder: RunDirectory, plan: Plan, place: Place) -> Plan
         chunks=len(plan.chunks),
         chunk=plan.chunk,
         draw_seconds=round(plan.draw_seconds, 9),
+        job=job.canonical(),
+        job_key=job.key(),
         versions=versions(),
     )
     return plan
@@ -370,7 +370,10 @@ def _consolidate(job: JobFile, folder: RunDirectory, cover: list[tuple[Shard, in
             advance(stop - done)
             done = stop
 
-        digest = write_cube(cover, folder.cube, job.draws.count, cube_attrs(job), on_block)
+        try:
+            digest = write_cube(cover, folder.cube, job.draws.count, cube_attrs(job), on_block)
+        except DamagedShard as error:
+            raise DamagedData(f"{error}; run the same command again, which computes it anew") from None
     seconds = round(time.perf_counter() - started, 3)
     folder.journal.write("cube", sha256=digest, job=job.canonical(), seconds=seconds)
 

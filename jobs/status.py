@@ -238,7 +238,10 @@ def stop(folder: RunDirectory) -> Stopped:
         raise EnvironmentProblem(
             f"{folder.path}: its driver is process {driver.pid} on {driver.host}; stop it from there"
         )
-    os.kill(driver.pid, signal.SIGTERM)
+    try:
+        os.kill(driver.pid, signal.SIGTERM)
+    except PermissionError:
+        raise EnvironmentProblem(f"{folder.path}: its driver is process {driver.pid} of another user") from None
     return Stopped([], driver)
 
 

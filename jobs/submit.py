@@ -7,6 +7,7 @@ from pathlib import Path
 from cluster import batch
 from cluster.errors import ClusterError
 from cluster.profiles import PbsProfile, QueueProfile, profile_toml
+from results.files import replace_text
 from results.shards import covering, list_shards
 from results.words import counted
 
@@ -15,10 +16,10 @@ from .identity import code_key
 from .interrupt import draining
 from .jobfile import JobFile
 from .kinds import JOB_FILE
-from .lock import refuse_driver
+from .lock import hold, refuse_driver
 from .plan import make_plan
 from .progress import Progress
-from .rundir import RunDirectory, replace_text, write_plan
+from .rundir import RunDirectory, write_plan
 from .task import Chunk, compute, warm_up
 
 PROFILE_FILE = "cluster.toml"
@@ -127,8 +128,10 @@ def submit(
     if isinstance(profile, PbsProfile):
         raise UsageProblem("PBS jobs are not submitted from here; print the scripts with --dry-run, and qsub them")
     made = scripts(job, folder.path.resolve(), profile, array=array, chunk=chunk)
-    folder.prepare(job)
+    folder.claim()
     refuse_second(folder)
+    with hold(folder.path, Progress(quiet=True)):
+        folder.prepare(job, Progress(quiet=True))
     (folder.path / "logs").mkdir(exist_ok=True)
     replace_text(folder.path / PROFILE_FILE, profile_toml(profile))
     if array:

@@ -5,7 +5,7 @@ each block goes to disk in whole HDF5 chunks, variable by variable. Memory is on
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from .errors import DamagedData
+from .files import file_hash, sync_file, sync_folder, temporary_file
 from .schema import VARIABLES
-from .shards import Shard, file_hash, sync_file, sync_folder, temporary_file
+from .shards import Shard, check_labels, not_written, opened, reading, verify_shard
 
 _BLOCK_BYTES = 32 * 2**20
 _CHUNK_BYTES = 4 * 2**20  # well below HDF5's chunk cache: a larger chunk would change the file's bytes
@@ -52,27 +54,60 @@ def write_cube(
 
     Raises
     ------
+    DamagedData
+        If a shard is not what its name says.
     OSError
         If it cannot be written; a cube that was there stays.
     """
+    template = _template(cover[0][0])
     with temporary_file(path.parent, ".cube.tmp") as temporary:
-        with xr.open_dataset(cover[0][0].path, engine="netcdf4") as first:
-            template = first.isel(draw=slice(0, 1)).load()
         try:
             with netCDF4.Dataset(temporary, "w", format="NETCDF4") as file:
                 block = _define(file, template, count, attrs)
-                for start in range(0, count, block):
+                for start, arrays in _blocks(cover, template, block, count):
                     stop = min(start + block, count)
-                    _write_block(file, template, cover, start, stop)
+                    _write_block(file, arrays, start, stop)
                     if on_block is not None:
                         on_block(stop, count)
         except (PermissionError, RuntimeError) as error:  # what HDF5 makes of a full disk
-            raise OSError(f"{path}: the cube could not be written ({error}); is the disk full?") from error
+            raise not_written(path, error) from error
         sync_file(temporary)
         digest = file_hash(temporary)
         os.replace(temporary, path)
     sync_folder(path.parent)
     return digest
+
+
+def check_cube(cover: Cover, path: Path, count: int) -> None:
+    """Compare a cube with its shards, bit for bit, coordinates included.
+
+    Parameters
+    ----------
+    cover, path, count
+        As for `write_cube`.
+
+    Raises
+    ------
+    DamagedData
+        Naming the variable and the draws that differ, or the shard that is damaged.
+    """
+    template = _template(cover[0][0])
+    with netCDF4.Dataset(path) as file:
+        file.set_auto_maskandscale(False)
+        labels = {**_labels(template), "draw": list(range(count))}
+        names = [name for name in VARIABLES if name in template]
+        if set(file.variables) != {*names, *labels}:
+            raise DamagedData(f"{path}: has other variables than its shards")
+        for name, values in labels.items():
+            if file[name][:].tolist() != values:
+                raise DamagedData(f"{path}: its {name} is not that of its shards")
+        block = _block_draws(template, names, count)
+        for start, arrays in _blocks(cover, template, block, count):
+            for name, array in arrays.items():
+                axis = file[name].dimensions.index("draw")
+                stop = start + array.shape[axis]
+                if file[name][(*[slice(None)] * axis, slice(start, stop))].tobytes() != array.tobytes():
+                    raise DamagedData(f"{path}: {name} of draws {start} to {stop - 1} is not that of its shards")
 
 
 def _define(file: netCDF4.Dataset, template: xr.Dataset, count: int, attrs: Mapping[str, str]) -> int:
@@ -91,8 +126,7 @@ def _define(file: netCDF4.Dataset, template: xr.Dataset, count: int, attrs: Mapp
         coordinate = file.createVariable(name, kind, (name,))
         coordinate.setncatts(template[name].attrs)
         coordinate[:] = values.astype(object) if name == "scheme" else values
-    per_draw = sum(template[name].nbytes for name in names)
-    block = _power_of_two(_BLOCK_BYTES // per_draw, count)
+    block = _block_draws(template, names, count)
     for name in names:
         array = template[name]
         dims = tuple(str(dim) for dim in array.dims)
@@ -104,14 +138,18 @@ def _define(file: netCDF4.Dataset, template: xr.Dataset, count: int, attrs: Mapp
     return block
 
 
+def _block_draws(template: xr.Dataset, names: Sequence[str], count: int) -> int:
+    """Draws that are held in memory at a time."""
+    return _power_of_two(_BLOCK_BYTES // sum(template[name].nbytes for name in names), count)
+
+
 def _power_of_two(most: int, limit: int) -> int:
     """Return the largest power of two up to `most`, but at least 1 and at most `limit`."""
     return min(1 << max(int(most), 1).bit_length() - 1, limit)
 
 
-def _write_block(file: netCDF4.Dataset, template: xr.Dataset, cover: Cover, start: int, stop: int) -> None:
-    """Gather draws start to stop - 1 from the shards that hold them and write them chunk by chunk."""
-    arrays = _gather(template, cover, start, stop)
+def _write_block(file: netCDF4.Dataset, arrays: dict[str, NDArray[Any]], start: int, stop: int) -> None:
+    """Write draws start to stop - 1 chunk by chunk."""
     for name, array in arrays.items():
         variable = file.variables[name]
         axis = variable.dimensions.index("draw")
@@ -122,13 +160,36 @@ def _write_block(file: netCDF4.Dataset, template: xr.Dataset, cover: Cover, star
                 variable[(*point, slice(low, high))] = array[(*point, slice(low - start, high - start))]
 
 
-def _gather(template: xr.Dataset, cover: Cover, start: int, stop: int) -> dict[str, NDArray[Any]]:
-    parts: dict[str, list[NDArray[Any]]] = {name: [] for name in VARIABLES if name in template}
+def _template(shard: Shard) -> xr.Dataset:
+    """One draw, for the names, sizes, coordinates and attributes that a cube's shards share."""
+    verify_shard(shard)
+    with reading(shard), xr.open_dataset(shard.path, engine="netcdf4") as first:
+        return first.isel(draw=slice(0, 1)).load()
+
+
+def _labels(template: xr.Dataset) -> dict[str, list[Any]]:
+    """Coordinates that all shards of a cube share."""
+    return {str(name): template[name].values.tolist() for name in template.coords if name != "draw"}
+
+
+def _blocks(
+    cover: Cover, template: xr.Dataset, block: int, count: int
+) -> Iterator[tuple[int, dict[str, NDArray[Any]]]]:
+    """Gather draws block by block from the shards that hold them, each read once and held against its name first."""
+    axes = {name: template[name].dims.index("draw") for name in VARIABLES if name in template}
+    labels = _labels(template)
+    parts: dict[str, list[NDArray[Any]]] = {name: [] for name in axes}
     for shard, low, high in cover:
-        if high <= start or low >= stop:
-            continue
-        with xr.open_dataset(shard.path, engine="netcdf4") as source:
-            inside = slice(max(low, start) - shard.start, min(high, stop) - shard.start)
-            for name, pieces in parts.items():
-                pieces.append(source[name].isel(draw=inside).values)
-    return {name: np.concatenate(pieces, axis=template[name].dims.index("draw")) for name, pieces in parts.items()}
+        with opened(shard) as file:
+            check_labels(file, shard, labels)
+            while low < high:
+                stop = min(high, (low // block + 1) * block)
+                with reading(shard):
+                    for name, axis in axes.items():
+                        inside = (*[slice(None)] * axis, slice(low - shard.start, stop - shard.start))
+                        parts[name].append(file[name][inside])
+                if stop % block == 0 or stop == count:
+                    start = (stop - 1) // block * block
+                    yield start, {name: np.concatenate(pieces, axis=axes[name]) for name, pieces in parts.items()}
+                    parts = {name: [] for name in axes}
+                low = stop

@@ -177,6 +177,28 @@ _COORDINATES: Mapping[str, Mapping[str, str]] = {
 }
 
 
+#: Keys of the scenario that a sweep may vary: units as UDUNITS has them, and what they are.
+SWEPT: Mapping[str, tuple[str, str]] = {
+    "carrier_hz": ("Hz", "carrier frequency"),
+    "bandwidth_hz": ("Hz", "bandwidth"),
+    "subcarriers": ("1", "number of subcarriers"),
+    "slots": ("1", "number of slots"),
+    "pilots_per_slot": ("1", "number of pilots in a slot"),
+    "power_dbm": ("dBm", "transmit power, all subcarriers together"),
+    "noise_figure_db": ("0.1 lg(re 1)", "noise figure in dB"),
+    "noise_psd_dbm_hz": ("0.1 lg(re 1 mW/Hz)", "noise power spectral density in dBm/Hz"),
+    "tx_antennas": ("1", "number of transmit antennas"),
+    "rx_antennas": ("1", "number of receive antennas of the BS"),
+    "ue_antennas": ("1", "number of antennas of the UE"),
+    "bs_broadside_deg": ("degree", "direction of the BS's broadside"),
+    "ue_orientation_deg": ("degree", "orientation phi of the UE, whose broadside is -phi"),
+    "clock_bias_s": ("s", "clock bias of the UE"),
+    "target_rcs_m2": ("m2", "radar cross section of the targets"),
+    "ue_rcs_m2": ("m2", "radar cross section of the UE"),
+    "targets": ("1", "number of targets"),
+}
+
+
 def make_dataset(
     arrays: Mapping[str, NDArray[Any]],
     *,
@@ -231,6 +253,9 @@ def make_dataset(
             dataset[name].attrs = attributes(variable)
     for name, values in _COORDINATES.items():
         dataset[name].attrs = dict(values)
+    for name in sweep:
+        units, words = SWEPT[name]
+        dataset[name].attrs = {"long_name": words, "units": units}
     validate(dataset)
     return dataset
 

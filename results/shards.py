@@ -3,25 +3,26 @@
 A shard's name carries its range of draws and the hash of its bytes; nothing else counts as done.
 """
 
-import errno
 import hashlib
 import os
 import re
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import netCDF4
+import numpy as np
 import xarray as xr
 
 from .errors import DamagedData
+from .files import file_hash, sync_file, sync_folder, temporary_file
 from .schema import STATUS_FLAGS
 
 UNCERTIFIED = next(value for value, name in STATUS_FLAGS.items() if name == "uncertified")
+_LOCKING = "HDF5_USE_FILE_LOCKING"
 _LOCK = threading.Lock()  # HDF5 is not safe for threads
 _NAME = re.compile(r"draws-(\d{8,})-(\d{8,})-([0-9a-f]{64})\.nc")
 
@@ -44,50 +45,6 @@ class Shard:
     stop: int
     sha256: str
     path: Path
-
-
-def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes (hex)."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in a folder last through a power cut, where the file system can do that."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # some network file systems know no fsync of a folder
-            raise
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def temporary_file(folder: Path, suffix: str) -> Iterator[Path]:
-    """Give a private temporary name in a folder; whatever is still there at the end is removed."""
-    path = folder / f".{uuid4().hex}.{os.getpid()}{suffix}"
-    # Not tempfile's 0600: others may read results, if the user's umask lets them.
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
-    try:
-        os.close(descriptor)
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def remove_temporaries(folder: Path, processes: Collection[int]) -> None:
-    """Remove what processes of this machine, which are no more, were writing in a folder."""
-    for path in folder.glob(".*.tmp"):
-        if any(f".{process}." in path.name for process in processes):
-            path.unlink(missing_ok=True)
-
-
-def sync_file(path: Path) -> None:
-    """Bring a closed file's bytes to the disk."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def commit_shard(dataset: xr.Dataset, folder: Path, start: int, stop: int) -> Shard:
@@ -116,13 +73,21 @@ def commit_shard(dataset: xr.Dataset, folder: Path, start: int, stop: int) -> Sh
         try:
             _write(dataset, temporary)
         except (PermissionError, RuntimeError) as error:  # what HDF5 makes of a full disk
-            raise OSError(f"{folder}: the shard could not be written ({error}); is the disk full?") from error
+            raise not_written(folder, error) from error
         sync_file(temporary)
         digest = file_hash(temporary)
         final = folder / f"draws-{start:08d}-{stop:08d}-{digest}.nc"
         os.replace(temporary, final)
     sync_folder(folder)
     return Shard(start, stop, digest, final)
+
+
+def not_written(path: Path, error: Exception) -> OSError:
+    """What to raise when HDF5 could not write, which tells no reason: locks that a user insists on may be one."""
+    hint = "is the disk full?"
+    if os.environ.get(_LOCKING, "FALSE").upper() not in ("FALSE", "0"):
+        hint = f"is the disk full, or has it no locks? Then set {_LOCKING}=FALSE"
+    return OSError(f"{path}: could not be written ({error}); {hint}")
 
 
 def _write(dataset: xr.Dataset, path: Path) -> None:
@@ -165,15 +130,24 @@ def commit_bytes(content: bytes, folder: Path, start: int, stop: int, sha256: st
 
 
 def list_shards(folder: Path) -> list[Shard]:
-    """List the shards of a folder by their names, in draw order; other files are not looked at."""
+    """List the shards of a folder by their names, in draw order; what is no regular file is none."""
     if not folder.is_dir():
         return []
-    found = []
-    for entry in folder.iterdir():
-        match = _NAME.fullmatch(entry.name)
-        if match:
-            found.append(Shard(int(match[1]), int(match[2]), match[3], entry))
-    return sorted(found)
+    with os.scandir(folder) as entries:
+        return sorted(shard for entry in entries if entry.is_file(follow_symlinks=False) for shard in _named(entry))
+
+
+def strangers(folder: Path) -> list[Path]:
+    """List what has a shard's name and is none, such as a pipe, a folder or a link."""
+    with os.scandir(folder) as entries:
+        named = [entry for entry in entries if _NAME.fullmatch(entry.name)]
+        return sorted(Path(entry) for entry in named if not entry.is_file(follow_symlinks=False))
+
+
+def _named(entry: "os.DirEntry[str]") -> Iterator[Shard]:
+    match = _NAME.fullmatch(entry.name)
+    if match:
+        yield Shard(int(match[1]), int(match[2]), match[3], Path(entry))
 
 
 def verify_shard(shard: Shard) -> None:
@@ -188,19 +162,82 @@ def verify_shard(shard: Shard) -> None:
         raise DamagedData(f"{shard.path}: its bytes do not have the hash in its name")
 
 
-def shard_attrs(shard: Shard) -> dict[str, Any]:
-    """Return the global attributes of a shard.
+@contextmanager
+def opened(shard: Shard) -> Iterator[netCDF4.Dataset]:
+    """Open a shard whose bytes are those that its name promises.
 
     Raises
     ------
     DamagedData
-        If the file cannot be read.
+        If they are not, or it is no NetCDF file.
+    """
+    verify_shard(shard)
+    with reading(shard):
+        file = netCDF4.Dataset(shard.path)
+    try:
+        file.set_auto_maskandscale(False)
+        yield file
+    finally:
+        file.close()
+
+
+@contextmanager
+def reading(shard: Shard) -> Iterator[None]:
+    """Say in one line what goes wrong with a shard's content.
+
+    Raises
+    ------
+    DamagedData
+        For whatever the libraries make of it.
     """
     try:
-        with netCDF4.Dataset(shard.path) as file:
-            return {name: file.getncattr(name) for name in file.ncattrs()}
-    except OSError as error:
-        raise DamagedData(f"{shard.path}: not a readable NetCDF file ({error})") from error
+        yield
+    except (OSError, RuntimeError, LookupError, AttributeError, TypeError, ValueError) as error:
+        if isinstance(error, DamagedData):
+            raise
+        raise DamagedData(f"{shard.path}: no shard that can be read ({error})") from error
+
+
+def check_labels(file: netCDF4.Dataset, shard: Shard, labels: Mapping[str, Sequence[Any]]) -> None:
+    """Hold a shard's coordinates against its name and what they should be.
+
+    Parameters
+    ----------
+    file, shard
+        The shard, open.
+    labels
+        Coordinates apart from the draw, by name.
+
+    Raises
+    ------
+    DamagedData
+        If it has other draws than its name says, or other coordinates.
+    """
+    wanted = {**labels, "draw": range(shard.start, shard.stop)}
+    with reading(shard):
+        for name, values in wanted.items():
+            if file[name].dimensions != (name,) or np.asarray(file[name][:]).tolist() != list(values):
+                raise DamagedData(f"{shard.path}: its {name} is not what it should be; it was renamed or changed")
+
+
+def shard_attrs(shard: Shard, labels: Mapping[str, Sequence[Any]] | None = None) -> dict[str, Any]:
+    """Return the global attributes of a shard, which says what it should.
+
+    Parameters
+    ----------
+    shard
+        The shard.
+    labels
+        Coordinates that it should have apart from the draw; not looked at by default.
+
+    Raises
+    ------
+    DamagedData
+        If its bytes or draws are not those of its name, or it cannot be read.
+    """
+    with opened(shard) as file, reading(shard):
+        check_labels(file, shard, labels or {})
+        return {name: file.getncattr(name) for name in file.ncattrs()}
 
 
 def count_uncertified(path: Path) -> int:

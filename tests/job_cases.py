@@ -14,6 +14,7 @@ from jobs.run import Outcome, run
 from jobs.rundir import RunDirectory
 
 ROOT = Path(__file__).parent.parent
+QUIET = Progress(quiet=True)
 DOCUMENT: dict[str, Any] = {
     "schema": 1,
     "name": "tiny",
@@ -40,7 +41,7 @@ def write_job(folder: Path, **changes: Any) -> Path:
 
 def run_tiny(folder: Path, job: JobFile | None = None, **options: Any) -> Outcome:
     settings: dict[str, Any] = {"cluster": "none", "workers": None, "chunk": None, "report": False} | options
-    return run(job or tiny_job(), RunDirectory(folder), progress=Progress(quiet=True), **settings)
+    return run(job or tiny_job(), RunDirectory(folder), progress=QUIET, **settings)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -57,3 +58,11 @@ def crbatch(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
     with pytest.raises(SystemExit) as end:
         main()
     return int(end.value.code or 0)
+
+
+def prepared(folder: Path, job: JobFile | None = None) -> RunDirectory:
+    """The folder of a run that has not begun."""
+    run_directory = RunDirectory(folder)
+    run_directory.claim()
+    run_directory.prepare(job or tiny_job(), QUIET)
+    return run_directory

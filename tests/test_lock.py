@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from filelock import SoftFileLease
-from job_cases import run_tiny, tiny_job
+from job_cases import run_tiny
 
 import jobs.lock
 from jobs.errors import EnvironmentProblem
@@ -120,7 +120,7 @@ def test_two_drivers_at_once_waste_work_and_no_more(tmp_path: Path) -> None:
         "jobs.run.hold = lambda folder, progress: contextlib.nullcontext()\n"
         "from job_cases import run_tiny; run_tiny(Path(sys.argv[1]), chunk=1)"
     )
-    RunDirectory(tmp_path / "both").prepare(tiny_job())
+    RunDirectory(tmp_path / "both").claim()
     words = [sys.executable, "-P", "-c", code, tmp_path / "both", Path(__file__).parent]
     both = [subprocess.Popen(words) for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from job_cases import ROOT, digests, run_tiny, tiny_job, write_job
+from job_cases import QUIET, ROOT, digests, prepared, run_tiny, tiny_job, write_job
 
 from jobs.errors import DamagedData, EnvironmentProblem, Exit, UsageProblem
 from jobs.journal import Journal
@@ -101,6 +101,9 @@ def test_damaged_shard_alone_is_redone(reference: Path, copy: Path, damage: Call
     after = shard_times(copy)
     assert after.keys() == before.keys()
     assert {name for name in after if after[name] != before[name]} == {victim.name}
+    damaged = copy / "shards" / f"{victim.name}.damaged"
+    assert damaged.exists() is (damage is not Path.unlink)
+    damaged.unlink(missing_ok=True)
     assert digests(copy / "shards") == digests(reference / "shards")
     assert (copy / "cube.nc").read_bytes() == (reference / "cube.nc").read_bytes()
 
@@ -167,13 +170,13 @@ def test_job_that_differs_is_refused_key_by_key(copy: Path) -> None:
 
 def test_custom_beams_that_differ_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "beams.npy", np.eye(16))
-    job = tiny_job(draws={"count": 1}, design={"schemes": ["apa"], "custom": str(tmp_path / "beams.npy")})
-    run_tiny(tmp_path / "run", job)
+    words: dict[str, Any] = {"schemes": ["apa"], "custom": str(tmp_path / "beams.npy")}
+    run_tiny(tmp_path / "run", tiny_job(draws={"count": 1}, design=words))
     before = digests(tmp_path / "run")
     (tmp_path / "beams.npy").unlink()
     np.save(tmp_path / "beams.npy", np.eye(16, 15))
     with pytest.raises(DamagedData, match="other bytes of a file"):
-        run_tiny(tmp_path / "run", job)
+        run_tiny(tmp_path / "run", tiny_job(draws={"count": 1}, design=words))
     assert digests(tmp_path / "run") == before
 
 
@@ -207,12 +210,11 @@ def test_times_are_in_the_journal_and_nowhere_else(reference: Path) -> None:
 
 
 def test_leftovers_of_a_killed_write_do_not_count(reference: Path, tmp_path: Path) -> None:
-    run = RunDirectory(tmp_path / "run")
-    run.prepare(tiny_job())
+    run = prepared(tmp_path / "run")
     whole = list_shards(reference / "shards")[0].path
     (run.shards / ".0123.nc.tmp").write_bytes(whole.read_bytes()[:999])
     (run.shards / whole.name.replace(whole.name[-9:-3], "abcdef")).write_bytes(whole.read_bytes())
-    assert run.finished(tiny_job()) == []
+    assert run.finished(tiny_job(), QUIET) == []
     run_tiny(run.path, chunk=2)
     assert (run.path / "cube.nc").read_bytes() == (reference / "cube.nc").read_bytes()
 
@@ -274,7 +276,7 @@ def test_folder_without_permission_is_refused(reference: Path) -> None:
         with _ordinary_user():
             for path in (folder, folder / "new"):
                 with pytest.raises(UsageProblem, match=r"cannot be written to.*choose another with -o"):
-                    RunDirectory(path).prepare(tiny_job())
+                    RunDirectory(path).claim()
         assert digests(folder) == before
         folder.chmod(0o755)
 

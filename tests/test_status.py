@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from job_cases import crbatch, digests, run_tiny, tiny_job, write_job
+from job_cases import QUIET, crbatch, digests, run_tiny, tiny_job, write_job
 
 from cluster import batch
 from jobs.errors import EnvironmentProblem, Exit
@@ -187,7 +187,8 @@ def test_uncertified_designs_of_a_lost_journal_are_counted(done: RunDirectory, t
 
 
 def with_jobs(folder: RunDirectory, monkeypatch: pytest.MonkeyPatch, alive: set[str]) -> list[Any]:
-    folder.prepare(tiny_job())
+    folder.claim()
+    folder.prepare(tiny_job(), QUIET)
     folder.journal.write("jobs", system="slurm", role="driver", ids=["40"])
     folder.journal.write("jobs", system="slurm", role="workers", ids=["41", "42"])
     cancelled: list[Any] = []

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from job_cases import crbatch, digests, run_tiny, tiny_job, write_job
+from job_cases import QUIET, crbatch, digests, run_tiny, tiny_job, write_job
 
 import jobs.task
 from cluster.profiles import SlurmProfile, load_profile, parse_profile
@@ -120,7 +120,8 @@ def test_what_has_no_queue_is_not_submitted(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize("of", [1, 2, 3])
 def test_shares_are_the_whole_and_do_not_overlap(of: int, tmp_path: Path) -> None:
     folder = RunDirectory(tmp_path / "run")
-    folder.prepare(tiny_job())
+    folder.claim()
+    folder.prepare(tiny_job(), QUIET)
     done = [work(folder, share, of, Progress(quiet=True)) for share in range(of)]
     shards = list_shards(folder.shards)
     assert sum(done) == len(shards)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
-from job_cases import crbatch, run_tiny, tiny_job, write_job
+from job_cases import QUIET, crbatch, run_tiny, tiny_job, write_job
 from pydantic import ValidationError
 
 from jobs import precise
@@ -97,11 +97,12 @@ def test_another_wish_continues_with_the_same_draws(tmp_path: Path) -> None:
     assert coarser["draws"] < first["draws"]
     with xr.open_dataset(folder.cube) as cube:
         assert cube.sizes["draw"] == coarser["draws"]
-    folder.prepare(job())
+    folder.claim()
+    folder.prepare(job(), QUIET)
     with pytest.raises(IncompleteRun, match="another number of draws"):
         folder.complete_cube()
     with pytest.raises(DamagedData, match=r"draws\.seed"):
-        folder.prepare(tiny_job(draws={"seed": 7}))
+        folder.prepare(tiny_job(draws={"seed": 7}), QUIET)
 
 
 def test_the_most_draws_may_not_be_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:

@@ -16,13 +16,12 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from cluster.connect import THREAD_VARIABLES
-from results.shards import temporary_file
+from results.files import replace_text, temporary_file
 
 from ..errors import DamagedData, UsageProblem
 from ..identity import code_key, versions
 from ..journal import Journal
 from ..machine import cpu_model
-from ..rundir import replace_text
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 from cluster.leaving import at_stop
-from results.shards import sync_file, sync_folder
+from results.files import sync_file, sync_folder
 
 from .facts import filesystem_of
 
