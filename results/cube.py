@@ -94,18 +94,17 @@ def check_cube(cover: Cover, path: Path, count: int) -> None:
     template = _template(cover[0][0])
     with netCDF4.Dataset(path) as file:
         file.set_auto_maskandscale(False)
-        labels = {**_labels(template), "draw": list(range(count))}
-        names = [name for name in VARIABLES if name in template]
-        if set(file.variables) != {*names, *labels}:
-            raise DamagedData(f"{path}: has other variables than its shards")
+        labels, names = _labels(template), [name for name in VARIABLES if name in template]
+        if set(file.variables) != {*names, *labels, "draw"} or file["draw"].shape != (count,):
+            raise DamagedData(f"{path}: has other variables or draws than its shards")
         for name, values in labels.items():
             if file[name][:].tolist() != values:
                 raise DamagedData(f"{path}: its {name} is not that of its shards")
         block = _block_draws(template, names, count)
         for start, arrays in _blocks(cover, template, block, count):
-            for name, array in arrays.items():
+            stop = min(start + block, count)
+            for name, array in {**arrays, "draw": np.arange(start, stop)}.items():
                 axis = file[name].dimensions.index("draw")
-                stop = start + array.shape[axis]
                 if file[name][(*[slice(None)] * axis, slice(start, stop))].tobytes() != array.tobytes():
                     raise DamagedData(f"{path}: {name} of draws {start} to {stop - 1} is not that of its shards")
 
@@ -121,11 +120,11 @@ def _define(file: netCDF4.Dataset, template: xr.Dataset, count: int, attrs: Mapp
     for dim in dict.fromkeys((*sweep, *(dim for name in names for dim in VARIABLES[name].dims))):
         file.createDimension(dim, count if dim == "draw" else template.sizes[dim])
     for name in (*sweep, "draw", "scheme", "rho"):
-        values = np.arange(count, dtype=np.int64) if name == "draw" else template[name].values
-        kind = str if name == "scheme" else values.dtype
-        coordinate = file.createVariable(name, kind, (name,))
+        values = template[name].values
+        coordinate = file.createVariable(name, str if name == "scheme" else values.dtype, (name,))
         coordinate.setncatts(template[name].attrs)
-        coordinate[:] = values.astype(object) if name == "scheme" else values
+        if name != "draw":
+            coordinate[:] = values.astype(object) if name == "scheme" else values
     block = _block_draws(template, names, count)
     for name in names:
         array = template[name]
@@ -133,7 +132,14 @@ def _define(file: netCDF4.Dataset, template: xr.Dataset, count: int, attrs: Mapp
         points = int(np.prod([template.sizes[dim] for dim in sweep], dtype=int))
         draws = _power_of_two(_CHUNK_BYTES // (array.nbytes // points), block)
         chunks = [1 if d in sweep else draws if d == "draw" else file.dimensions[d].size for d in dims]
-        variable = file.createVariable(name, array.dtype, dims, chunksizes=chunks, fletcher32=array.dtype.kind == "f")
+        variable = file.createVariable(
+            name,
+            array.dtype,
+            dims,
+            chunksizes=chunks,
+            fletcher32=array.dtype.kind == "f",
+            chunk_cache=int(np.prod(chunks)) * array.dtype.itemsize,  # by default 16 MB of what is already written
+        )
         variable.setncatts(array.attrs)
     return block
 
@@ -150,6 +156,7 @@ def _power_of_two(most: int, limit: int) -> int:
 
 def _write_block(file: netCDF4.Dataset, arrays: dict[str, NDArray[Any]], start: int, stop: int) -> None:
     """Write draws start to stop - 1 chunk by chunk."""
+    file["draw"][start:stop] = np.arange(start, stop)
     for name, array in arrays.items():
         variable = file.variables[name]
         axis = variable.dimensions.index("draw")

@@ -77,7 +77,11 @@ def counting(folder: Path) -> dict[str, bytes]:
 def masked(calls: Sequence[Call]) -> list[Call]:
     """Calls without the random part of temporary names and the process in them, and the number of the folder."""
     return [
-        Call(call.name, call.number, tuple(re.sub(r"^(\.[0-9a-f]{32}\.\d+|\d+$)", "", path) for path in call.paths))
+        Call(
+            call.name,
+            call.number,
+            tuple(re.sub(r"^(\.[0-9a-f]{32}\.[A-Za-z0-9_-]*\.\d+|\d+$)", "", path) for path in call.paths),
+        )
         for call in calls
     ]
 

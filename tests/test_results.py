@@ -17,9 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import Solver, Status
+from jobs.jobfile import SWEEPABLE
 from results.cube import write_cube
 from results.errors import DamagedData, ResultsError
-from results.schema import SOLVER_FLAGS, STATUS_FLAGS, VARIABLES, make_dataset, validate
+from results.schema import SOLVER_FLAGS, STATUS_FLAGS, SWEPT, VARIABLES, make_dataset, validate
 from results.shards import Shard, commit_shard, covering, list_shards, verify_shard
 
 ROOT = Path(__file__).parent.parent
@@ -259,3 +260,42 @@ def test_making_and_committing_draws_loads_none_of_dasks_arrays() -> None:
     )
     root = Path(__file__).parents[1]
     assert subprocess.run([sys.executable, "-c", script], cwd=root, check=False).returncode == 0
+
+
+def test_every_swept_key_has_units_and_a_name(tmp_path: Path) -> None:
+    assert set(SWEPT) == set(SWEEPABLE)
+    cube_bytes(tmp_path, 5, 2, sweep={"power_dbm": [-30.0, -20.0]})
+    with xr.open_dataset(tmp_path / "cube.nc") as cube:
+        assert cube["power_dbm"].attrs == {"units": "dBm", "long_name": "transmit power, all subcarriers together"}
+
+
+MEMORY = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from results.cube import write_cube
+from results.schema import VARIABLES, make_dataset
+from results.shards import Shard, commit_shard
+folder, count, size = Path(sys.argv[1]), int(sys.argv[2]), 50_000
+names = [name for name, one in VARIABLES.items() if one.dims == ("draw", "scheme", "rho") and one.keep is None]
+cover = []
+for start in range(0, count, size):
+    arrays = {name: np.zeros((size, 1, 1)) for name in names}
+    labels = {"scheme": ["apa"], "rho": [0.5], "sweep": {}, "attrs": {}}
+    dataset = make_dataset(arrays, draw=np.arange(start, start + size), **labels)
+    cover.append((commit_shard(dataset, folder, start, start + size), start, start + size))
+write_cube(cover, folder / "cube.nc", count, {})
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+@pytest.mark.slow
+def test_memory_of_consolidation_does_not_grow_with_the_draws(tmp_path: Path) -> None:
+    """Beyond a block of draws: HDF5 keeps what was written, unless told otherwise."""
+    used = []
+    for count in (500_000, 2_000_000):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        command = [sys.executable, "-c", MEMORY, folder, str(count)]
+        used.append(int(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+    assert used[1] - used[0] < 1.5e7
