@@ -189,11 +189,14 @@ def reading(shard: Shard) -> Iterator[None]:
     ------
     DamagedData
         For whatever the libraries make of it.
+    OSError
+        If the system cannot read it.
     """
     try:
         yield
     except (OSError, RuntimeError, LookupError, AttributeError, TypeError, ValueError) as error:
-        if isinstance(error, DamagedData):
+        of_the_system = isinstance(error, OSError) and (error.errno or 0) > 0  # NetCDF's own are negative
+        if of_the_system or isinstance(error, DamagedData):
             raise
         raise DamagedData(f"{shard.path}: no shard that can be read ({error})") from error
 
