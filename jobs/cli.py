@@ -13,6 +13,7 @@ from .errors import CommandError, Exit, UsageProblem
 from .identity import check_one_place
 from .interrupt import keeps, listening, rest_if_stopping
 from .output import print_result
+from .shown import one_line
 
 _GOES_ON = "finished draws are kept, run the same command again to continue"
 _EXITS = (
@@ -263,7 +264,7 @@ def init(
         raise UsageProblem(f"{path}: exists already; choose another name") from None
     except OSError as error:
         raise UsageProblem(f"{path}: cannot be written ({error.strerror}); choose another place") from None
-    sys.stdout.write(f"{path}: written; edit it, then crbatch plan {path}\n")
+    sys.stdout.write(one_line(f"{path}: written; edit it, then crbatch plan {path}") + "\n")
 
 
 @app.command()
@@ -385,7 +386,7 @@ def _load(job: str) -> Any:
     except JobError as error:
         raise UsageProblem(str(error)) from None
     for line in doubts(checked):
-        sys.stderr.write(f"crbatch: warning: {line}\n")
+        sys.stderr.write(f"crbatch: warning: {one_line(line)}\n")
     return checked
 
 
@@ -436,5 +437,5 @@ def _command() -> None:
 
 def _end(problem: str, code: Exit) -> NoReturn:
     rest_if_stopping()
-    sys.stderr.write(f"crbatch: {problem}\n")
+    sys.stderr.write(f"crbatch: {one_line(problem)}\n")
     sys.exit(int(code))
