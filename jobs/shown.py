@@ -7,7 +7,7 @@ _OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\
 
 
 def one_line(text: object) -> str:
-    """Spell out control characters, as Python does: an escape is ``\\x1b``, a line end ``\\n``."""
+    """Spell out control characters, as Python's `repr` does."""
     return _OBEYED.sub(lambda found: repr(found[0])[1:-1], str(text))
 
 

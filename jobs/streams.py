@@ -8,6 +8,7 @@ import io
 import os
 import select
 import sys
+from typing import Any, TextIO
 
 from .shown import one_line
 
@@ -27,20 +28,16 @@ def guard() -> None:
             os.dup2(os.open(os.devnull, os.O_RDWR), number)
             os.set_inheritable(number, True)
     if sys.stdin is None:
-        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+        sys.stdin = open(0, encoding="utf-8", closefd=False)
     sys.stdout, sys.stderr = _text(1, sys.stdout), _text(2, sys.stderr)
 
 
-def _text(number: int, before: io.TextIOBase | None) -> io.TextIOWrapper:
+def _text(number: int, before: TextIO | None) -> TextIO:
     """A text stream that never fails: not by its file, nor by what the terminal's encoding lacks."""
-    if before is not None:
-        before.flush()
-    encoding = getattr(before, "encoding", None) or "utf-8"
-    raw = _Tolerant(number, "w", closefd=False)
-    buffered = io.BufferedWriter(raw)
-    return io.TextIOWrapper(
-        buffered, encoding, "backslashreplace", line_buffering=number == 2 or raw.isatty(), write_through=number == 2
-    )
+    encoding = "utf-8" if before is None else before.encoding
+    file = _Tolerant(number, "w", closefd=False)
+    at_once = number == 2 or file.isatty()
+    return io.TextIOWrapper(io.BufferedWriter(file), encoding, "backslashreplace", line_buffering=at_once)
 
 
 class _Tolerant(io.FileIO):
@@ -48,7 +45,7 @@ class _Tolerant(io.FileIO):
 
     _told = False
 
-    def write(self, data: "bytes | memoryview", /) -> int:  # type: ignore[override]
+    def write(self, data: Any, /) -> int:
         """Write, or drop what cannot be written."""
         while True:
             try:

@@ -128,8 +128,8 @@ def test_control_characters_are_spelled_out(name: str) -> None:
 @pytest.mark.parametrize(
     "command", [("status",), ("plan",), ("verify",), ("run",), ("compare", "x"), ("init", "--from")]
 )
-def test_no_name_reaches_the_terminal_raw(tmp_path: Path, command: tuple[str, ...]) -> None:
-    process = started(tmp_path, *command, "".join(HOSTILE), errors="surrogateescape")
+def test_no_name_reaches_the_terminal_raw(tmp_path: Path, command: str) -> None:
+    process = started(tmp_path, *command.split(), "".join(HOSTILE), errors="surrogateescape")
     out, err = process.communicate(timeout=120)
     assert process.returncode == Exit.USAGE
     assert (out + err).replace("\n", "").isprintable(), err
