@@ -125,9 +125,7 @@ def test_control_characters_are_spelled_out(name: str) -> None:
     assert lines(f"{name}\n{name}").count("\n") == 1 + 2 * name.count("\n")
 
 
-@pytest.mark.parametrize(
-    "command", [("status",), ("plan",), ("verify",), ("run",), ("compare", "x"), ("init", "--from")]
-)
+@pytest.mark.parametrize("command", ["status", "plan", "verify", "run", "compare x", "init --from"])
 def test_no_name_reaches_the_terminal_raw(tmp_path: Path, command: str) -> None:
     process = started(tmp_path, *command.split(), "".join(HOSTILE), errors="surrogateescape")
     out, err = process.communicate(timeout=120)
