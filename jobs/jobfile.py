@@ -8,7 +8,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from itertools import islice, product
 from math import prod
 from pathlib import Path
 from reprlib import repr as short
@@ -34,15 +34,17 @@ from results.words import counted
 
 from .drawssection import DrawsSection, Section, Until
 from .drops import Drops, read_drops
-from .kinds import instead_of_job
-from .mistakes import Mistake, at, at_each, in_one_line, mistakes_of, unknown_key
+from .kinds import instead_of_job, is_file
+from .mistakes import LOOKED_AT, Mistake, at, at_each, in_one_line, mistakes_of, unknown_key
 from .packaged import packaged_jobs, packaged_text
+from .toml import parse_toml, read_toml
 
 Scheme = Literal["fdb-wcrb", "fdb-wbf", "fdb-wvm", "cpa-wcrb", "cpa-wbf", "cpa-wvm", "apa", "fdb-wbf-aligned", "custom"]
 DEFAULT_SCHEMES: tuple[Scheme, ...] = get_args(Scheme)[:7]
 # What [sweep] may vary: the scenario's number-valued keys, and how many of its targets take part.
 SWEEPABLE = (*(n for n, f in Scenario.model_fields.items() if isinstance(f.default, (int, float))), "targets")
 _MAX_POINTS = 10_000
+_MAX_TARGETS = 256
 _MOST_SHARED_ANTENNAS = 256  # whose covariances are held for every scheme and weight
 
 
@@ -126,9 +128,19 @@ class OutputSection(Section):
     keep: Annotated[tuple[Literal["covariance", "beamformers", "power", "errors"], ...], AfterValidator(_distinct)] = ()
 
 
+def _few_targets(scenario: object) -> object:
+    """Refuse what would take minutes to be looked through."""
+    targets = scenario.get("target_positions_m") if isinstance(scenario, dict) else None
+    if isinstance(targets, list) and len(targets) > _MAX_TARGETS:
+        raise at("target_positions_m", f"{len(targets)} targets are too many; {_MAX_TARGETS} at most")
+    return scenario
+
+
 def _safe_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-        raise ValueError(f"{name!r} is no safe name; use up to 64 letters, digits, . _ -, the first a letter or digit")
+        raise ValueError(
+            f"{short(name)} is no safe name; use up to 64 letters, digits, . _ -, the first a letter or digit"
+        )
     return name
 
 
@@ -137,7 +149,7 @@ class JobFile(Section):
 
     schema_version: Literal[1] = Field(alias="schema")
     name: Annotated[str, AfterValidator(_safe_name)]
-    scenario: Scenario = Scenario()
+    scenario: Annotated[Scenario, BeforeValidator(_few_targets)] = Scenario()
     draws: DrawsSection = DrawsSection()
     design: DesignSection = DesignSection()
     sweep: dict[str, tuple[int | float, ...]] = Field(default_factory=dict)
@@ -151,7 +163,7 @@ class JobFile(Section):
         """Refuse unknown keys and impossible points; give each value the type that the scenario gives it."""
         if not isinstance(sweep, dict):
             return sweep
-        mistakes = list(_sweep_mistakes(sweep))
+        mistakes = list(islice(_sweep_mistakes(sweep), LOOKED_AT))
         if mistakes:
             raise at_each(mistakes)
         size = prod(map(len, sweep.values()))
@@ -334,8 +346,7 @@ def load_job(path_or_name: str | Path) -> JobFile:
     if wrong is not None:
         raise JobError(f"{source}: {wrong}")
     try:
-        text = packaged_text(source) if packaged else path.read_text(encoding="utf-8")
-        document = tomllib.loads(text)
+        document = parse_toml(packaged_text(source)) if packaged else read_toml(path)
         job = JobFile.model_validate(document)
     except FileNotFoundError:
         reason = f"no such file; give a job file's path or a packaged job ({', '.join(packaged_jobs())})"
@@ -351,7 +362,7 @@ def load_job(path_or_name: str | Path) -> JobFile:
         reason = in_one_line(mistakes_of(error, document, _KEYS))
     else:
         job._folder = path.parent
-        lost = next(((key, file) for key, file in job.files.items() if not file.is_file()), None)
+        lost = next(((key, file) for key, file in job.files.items() if not is_file(file)), None)
         if lost is None:
             return _counted(job, source)
         reason = f"{lost[0]}: no file {lost[1]}; the path starts at the job file's folder"
@@ -401,6 +412,8 @@ def _swept(scenario: Scenario, point: dict[str, float]) -> Scenario:
         moved = Scenario.model_validate(scenario.model_dump() | changes)
     except ValidationError as error:
         raise at_each(mistakes_of(error, point, _KEYS, "scenario")) from None
+    if targets == moved.targets:
+        return moved
     try:
         return moved.with_targets(targets)
     except EngineError as error:
