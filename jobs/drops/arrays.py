@@ -4,8 +4,10 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings
 
 import netCDF4
 import numpy as np
@@ -13,12 +15,15 @@ from numpy.typing import NDArray
 
 from results.schema import DRAW_VARIABLES, VARIABLES
 
+from ..units import size_text
 from .found import Array, Drops
 
 _OURS = ", ".join(DRAW_VARIABLES)
 _NAMED = 8  # foreign variables in a message
 _DEGREES = ("deg", "degree", "degrees")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+_SMALL = 100e6  # bytes of numbers that any file may hold
+_PACKED = 1100  # bytes of numbers in one of a file; deflate reaches 1032
 _HEADER = 512  # bytes that MATLAB puts before HDF5
 
 
@@ -52,8 +57,9 @@ def read_netcdf(path: Path, ignored: Collection[str]) -> Drops:
         Naming the variable and what is wrong with it.
     """
     with _reading("NetCDF"):
-        names = _hdf5_names(path)
-    wanted = _wanted(names, ignored)
+        sizes = _hdf5_sizes(path)
+    wanted = _wanted(sizes, ignored)
+    _check_sizes(path, sizes, wanted)
     with _reading("NetCDF"):
         raw = _from_hdf5(path, wanted)
     return _drops(raw)
@@ -85,8 +91,12 @@ def read_matlab(path: Path, ignored: Collection[str]) -> Drops:
         head = file.read(_HEADER + len(_HDF5))
     is_hdf5 = _HDF5 in (head[: len(_HDF5)], head[_HEADER:])  # version 7.3
     with _reading("MATLAB", "; write it with save -v7"):
-        names = _hdf5_names(path) if is_hdf5 else [name for name, _, _ in whosmat(path) if not name.startswith("__")]
-    wanted = _wanted(names, ignored)
+        if is_hdf5:
+            sizes = _hdf5_sizes(path)
+        else:
+            sizes = {name: prod(shape) for name, shape, _ in whosmat(path) if not name.startswith("__")}
+    wanted = _wanted(sizes, ignored)
+    _check_sizes(path, sizes, wanted)
     with _reading("MATLAB", "; write it with save -v7"):
         if is_hdf5:  # which has the dimensions in reverse order
             arrays = {name: one.values.T for name, one in _from_hdf5(path, wanted).items()}
@@ -100,16 +110,29 @@ def read_matlab(path: Path, ignored: Collection[str]) -> Drops:
 def _reading(kind: str, advice: str = "") -> Iterator[None]:
     """Say in one line what the libraries make of bytes that are not theirs, which may be any exception."""
     try:
-        yield
+        with catch_warnings(action="error"):  # such as of a scale that is no number, which would not be applied
+            yield
     except Exception as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:100] or type(error).__name__
         raise ValueError(f"no {kind} file that can be read ({reason}){advice}") from None
 
 
-def _hdf5_names(path: Path) -> list[str]:
-    """Names of what could be draws: neither coordinates nor single numbers."""
+def _hdf5_sizes(path: Path) -> dict[str, int]:
+    """How many numbers each variable has that could be draws: neither coordinates nor single numbers."""
     with netCDF4.Dataset(path) as file:
-        return [name for name, one in file.variables.items() if one.ndim > 0 and name not in file.dimensions]
+        variables = file.variables.items()
+        return {name: prod(one.shape) for name, one in variables if one.ndim > 0 and name not in file.dimensions}
+
+
+def _check_sizes(path: Path, sizes: Mapping[str, int], wanted: Collection[str]) -> None:
+    """Refuse what would take memory for nothing: numbers that were never written, or zeros by the gigabyte."""
+    size = path.stat().st_size
+    for name in wanted:
+        if 8 * sizes[name] > _SMALL + _PACKED * size:
+            raise ValueError(
+                f"{name} takes {size_text(8 * sizes[name])} in a file of {size_text(size)}, so most of it was never "
+                "written; write as many draws as there are"
+            )
 
 
 def _from_hdf5(path: Path, names: Collection[str]) -> dict[str, _Raw]:
