@@ -14,16 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from results.schema import DRAW_VARIABLES, VARIABLES
+from results.sizes import check_sizes, sizes_in
 
-from ..units import size_text
 from .found import Array, Drops
 
 _OURS = ", ".join(DRAW_VARIABLES)
 _NAMED = 8  # foreign variables in a message
 _DEGREES = ("deg", "degree", "degrees")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-_SMALL = 100e6  # bytes of numbers that any file may hold
-_PACKED = 1100  # bytes of numbers in one of a file; deflate reaches 1032
 _HEADER = 512  # bytes that MATLAB puts before HDF5
 
 
@@ -59,7 +57,7 @@ def read_netcdf(path: Path, ignored: Collection[str]) -> Drops:
     with _reading("NetCDF"):
         sizes = _hdf5_sizes(path)
     wanted = _wanted(sizes, ignored)
-    _check_sizes(path, sizes, wanted)
+    check_sizes(path, {name: sizes[name] for name in wanted})
     with _reading("NetCDF"):
         raw = _from_hdf5(path, wanted)
     return _drops(raw)
@@ -94,9 +92,9 @@ def read_matlab(path: Path, ignored: Collection[str]) -> Drops:
         if is_hdf5:
             sizes = _hdf5_sizes(path)
         else:
-            sizes = {name: prod(shape) for name, shape, _ in whosmat(path) if not name.startswith("__")}
+            sizes = {name: 8 * prod(shape) for name, shape, _ in whosmat(path) if not name.startswith("__")}
     wanted = _wanted(sizes, ignored)
-    _check_sizes(path, sizes, wanted)
+    check_sizes(path, {name: sizes[name] for name in wanted})
     with _reading("MATLAB", "; write it with save -v7"):
         if is_hdf5:  # which has the dimensions in reverse order
             arrays = {name: one.values.T for name, one in _from_hdf5(path, wanted).items()}
@@ -118,21 +116,10 @@ def _reading(kind: str, advice: str = "") -> Iterator[None]:
 
 
 def _hdf5_sizes(path: Path) -> dict[str, int]:
-    """How many numbers each variable has that could be draws: neither coordinates nor single numbers."""
+    """Bytes of what could be draws: neither coordinates nor single numbers."""
     with netCDF4.Dataset(path) as file:
-        variables = file.variables.items()
-        return {name: prod(one.shape) for name, one in variables if one.ndim > 0 and name not in file.dimensions}
-
-
-def _check_sizes(path: Path, sizes: Mapping[str, int], wanted: Collection[str]) -> None:
-    """Refuse what would take memory for nothing: numbers that were never written, or zeros by the gigabyte."""
-    size = path.stat().st_size
-    for name in wanted:
-        if 8 * sizes[name] > _SMALL + _PACKED * size:
-            raise ValueError(
-                f"{name} takes {size_text(8 * sizes[name])} in a file of {size_text(size)}, so most of it was never "
-                "written; write as many draws as there are"
-            )
+        dimensions = set(file.dimensions)
+    return {name: size for name, size in sizes_in(path).items() if name not in dimensions}
 
 
 def _from_hdf5(path: Path, names: Collection[str]) -> dict[str, _Raw]:
