@@ -101,6 +101,7 @@ def run(
     finished draws are not redone.
     """
     keeps(_GOES_ON)
+    from .place import check_place
     from .progress import Progress
     from .run import check_job
     from .run import run as run_job
@@ -108,8 +109,9 @@ def run(
 
     profile = None if cluster is None else _profile(cluster)
     checked = _load(job)
-    check_job(checked, job)
     folder = _folder(output or Path(checked.name))
+    check_place(checked, folder.path)
+    check_job(checked, job)
     outcome = run_job(
         checked,
         folder,
@@ -150,6 +152,7 @@ def submit(
     keeps("jobs that were handed in go on, crbatch status DIR names them and crbatch stop DIR ends them")
     from cluster.profiles import PbsProfile, SlurmProfile
 
+    from .place import check_place
     from .run import check_job
     from .submit import scripts
     from .submit import submit as submit_run
@@ -158,8 +161,9 @@ def submit(
     if not isinstance(profile, SlurmProfile | PbsProfile):
         raise UsageProblem(f'--cluster: a profile of kind "{profile.kind}" has no queue; use run instead of submit')
     checked = _load(job)
-    check_job(checked, job)
     folder = _folder(output or Path(checked.name))
+    check_place(checked, folder.path)
+    check_job(checked, job)
     if dry_run:
         made = scripts(checked, folder.path.resolve(), profile, array=array, chunk=chunk)
         shown = {made.role: made.main, "finish": made.finish, "worker": made.worker}
@@ -223,10 +227,11 @@ def plan(
     """Dry run: say how many designs and chunks a job has, and estimate core-hours and bytes."""
     from cluster.connect import usable_cores
 
-    from .plan import make_plan, text
+    from .plan import check_size, make_plan, text
     from .run import check_job
 
     checked = _load(job)
+    check_size(checked)
     check_job(checked, job)
     cores = workers or usable_cores()
     summary = make_plan(checked, chunk=chunk, workers=cores).summary()
