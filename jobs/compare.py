@@ -18,6 +18,7 @@ from results.shards import file_hash
 from results.sizes import check_sizes, sizes_in
 from results.words import counted
 
+from .drops.classic import is_classic
 from .errors import CommandError, DamagedData, UsageProblem
 from .kinds import Kind, instead_of_cube, kind_of
 from .rundir import RunDirectory, flat
@@ -79,6 +80,8 @@ def _opened(path: Path) -> xr.Dataset:
         raise UsageProblem(f"{path}: {instead_of_cube(path)}")
     if kind is Kind.RUN:
         _check_recorded(RunDirectory(path))
+    if is_classic(file):  # no cube ever was
+        raise UsageProblem(f"{path}: {instead_of_cube(file)}")
     with _reading(path):
         check_sizes(file, sizes_in(file))
         cube = open_cube(path)

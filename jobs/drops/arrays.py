@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from results.schema import DRAW_VARIABLES, VARIABLES
 from results.sizes import check_sizes, sizes_in
 
+from .classic import classic_sizes, from_classic, is_classic
 from .found import Array, Drops
 
 _OURS = ", ".join(DRAW_VARIABLES)
@@ -54,12 +55,16 @@ def read_netcdf(path: Path, ignored: Collection[str]) -> Drops:
     ValueError
         Naming the variable and what is wrong with it.
     """
+    classic = is_classic(path)
     with _reading("NetCDF"):
-        sizes = _hdf5_sizes(path)
+        sizes = classic_sizes(path) if classic else _hdf5_sizes(path)
     wanted = _wanted(sizes, ignored)
     check_sizes(path, {name: sizes[name] for name in wanted})
     with _reading("NetCDF"):
-        raw = _from_hdf5(path, wanted)
+        if classic:
+            raw = {name: _Raw(*one) for name, one in from_classic(path, wanted).items()}
+        else:
+            raw = _from_hdf5(path, wanted)
     return _drops(raw)
 
 
