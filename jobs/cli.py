@@ -4,15 +4,17 @@ import gc
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
+from . import given
 from .bench.cli import app as bench_app
 from .errors import CommandError, Exit, UsageProblem
 from .identity import check_one_place
 from .interrupt import keeps, listening, rest_if_stopping
 from .output import print_result
+from .shown import one_line
 
 _GOES_ON = "finished draws are kept, run the same command again to continue"
 _EXITS = (
@@ -100,15 +102,17 @@ def run(
     finished draws are not redone.
     """
     keeps(_GOES_ON)
+    from .place import check_place
     from .progress import Progress
     from .run import check_job
     from .run import run as run_job
     from .summary import run_text
 
-    profile = None if cluster is None else _profile(cluster)
-    checked = _load(job)
+    profile = None if cluster is None else given.profile(cluster)
+    checked = given.job(job)
+    folder = given.folder(output or Path(checked.name))
+    check_place(checked, folder.path)
     check_job(checked, job)
-    folder = _folder(output or Path(checked.name))
     outcome = run_job(
         checked,
         folder,
@@ -149,16 +153,18 @@ def submit(
     keeps("jobs that were handed in go on, crbatch status DIR names them and crbatch stop DIR ends them")
     from cluster.profiles import PbsProfile, SlurmProfile
 
+    from .place import check_place
     from .run import check_job
     from .submit import scripts
     from .submit import submit as submit_run
 
-    profile = _profile(cluster)
+    profile = given.profile(cluster)
     if not isinstance(profile, SlurmProfile | PbsProfile):
         raise UsageProblem(f'--cluster: a profile of kind "{profile.kind}" has no queue; use run instead of submit')
-    checked = _load(job)
+    checked = given.job(job)
+    folder = given.folder(output or Path(checked.name))
+    check_place(checked, folder.path)
     check_job(checked, job)
-    folder = _folder(output or Path(checked.name))
     if dry_run:
         made = scripts(checked, folder.path.resolve(), profile, array=array, chunk=chunk)
         shown = {made.role: made.main, "finish": made.finish, "worker": made.worker}
@@ -180,7 +186,7 @@ def status(folder: FolderArgument, as_json: JsonOption = False) -> None:
     from .status import status as find_status
     from .status import text
 
-    found = find_status(_folder(folder))
+    found = find_status(given.folder(folder))
     print_result(found, as_json, text(folder, found))
 
 
@@ -189,7 +195,7 @@ def stop(folder: FolderArgument, as_json: JsonOption = False) -> None:
     """End a run's own batch jobs, or its driver on this machine; finished draws stay, `run` or `submit` continues."""
     from .status import stop as stop_run
 
-    ended = stop_run(_folder(folder))
+    ended = stop_run(given.folder(folder))
     pid = ended.driver.pid if ended.driver else None
     told = f"jobs {', '.join(ended.jobs)} are cancelled" if ended.jobs else "nothing was at work"
     if pid is not None:
@@ -211,7 +217,7 @@ def work(
     from .progress import Progress
     from .submit import work as work_share
 
-    done = work_share(_folder(folder), share, of, Progress(), chunk)
+    done = work_share(given.folder(folder), share, of, Progress(), chunk)
     sys.stdout.write(f"share {share} of {of}: {counted(done, 'chunk')}\n")
 
 
@@ -222,10 +228,11 @@ def plan(
     """Dry run: say how many designs and chunks a job has, and estimate core-hours and bytes."""
     from cluster.connect import usable_cores
 
-    from .plan import make_plan, text
+    from .plan import check_size, make_plan, text
     from .run import check_job
 
-    checked = _load(job)
+    checked = given.job(job)
+    check_size(checked)
     check_job(checked, job)
     cores = workers or usable_cores()
     summary = make_plan(checked, chunk=chunk, workers=cores).summary()
@@ -251,19 +258,20 @@ def init(
     ] = "template",
 ) -> None:
     """Write a commented job file to start from."""
+    from results.files import create_text
+
     from .packaged import packaged_jobs, packaged_text
 
     names = ("template", *packaged_jobs())
     if template not in names:
         raise UsageProblem(f"--from: no packaged job {template!r}; there are {', '.join(names)}")
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(packaged_text(template))
+        create_text(path, packaged_text(template))
     except FileExistsError:
         raise UsageProblem(f"{path}: exists already; choose another name") from None
     except OSError as error:
         raise UsageProblem(f"{path}: cannot be written ({error.strerror}); choose another place") from None
-    sys.stdout.write(f"{path}: written; edit it, then crbatch plan {path}\n")
+    sys.stdout.write(one_line(f"{path}: written; edit it, then crbatch plan {path}") + "\n")
 
 
 @app.command()
@@ -275,7 +283,7 @@ def report(folder: FolderArgument, as_json: JsonOption = False) -> None:
     """
     from .report import write_report
 
-    directory = _folder(folder)
+    directory = given.folder(folder)
     directory.complete_cube()
     write_report(directory, directory.job())
     files = sorted(str(path) for path in directory.report.iterdir())
@@ -311,7 +319,7 @@ def replay(
     """Compute one draw again, alone, and compare it with the cube bit for bit."""
     from .check import replay as replay_draw
 
-    result = replay_draw(_folder(folder), draw)
+    result = replay_draw(given.folder(folder), draw)
     rows = [
         "  ".join(f"{key}={value:.6g}" if isinstance(value, float) else f"{key}={value}" for key, value in row.items())
         for row in result["designs"]
@@ -339,7 +347,7 @@ def verify(
     from .check import verify as verify_run
     from .progress import Progress
 
-    result = verify_run(_folder(folder), every=every, progress=Progress(quiet=as_json))
+    result = verify_run(given.folder(folder), every=every, progress=Progress(quiet=as_json))
     print_result(
         result,
         as_json,
@@ -376,46 +384,11 @@ def doctor(
     from .doctor.text import doctor_text, verdict
     from .progress import Progress
 
-    profile = None if cluster is None else _profile(cluster)
+    profile = None if cluster is None else given.profile(cluster)
     lines = examine(profile, workers, output, Progress(quiet=as_json), insecure_tcp)
     print_result({"checks": [asdict(line) for line in lines], "verdict": verdict(lines)}, as_json, doctor_text(lines))
     if any(line.state == "problem" for line in lines):
         raise typer.Exit(int(Exit.ENVIRONMENT))
-
-
-def _load(job: str) -> Any:
-    """A checked job; doubts about it go to stderr, and hold up nothing."""
-    from .doubts import doubts
-    from .jobfile import JobError, load_job
-
-    try:
-        checked = load_job(job)
-    except JobError as error:
-        raise UsageProblem(str(error)) from None
-    for line in doubts(checked):
-        sys.stderr.write(f"crbatch: warning: {line}\n")
-    return checked
-
-
-def _profile(name: str) -> Any:
-    from cluster.errors import ClusterError
-    from cluster.profiles import load_profile
-
-    from .kinds import Kind, kind_of
-
-    try:
-        return load_profile(name)
-    except ClusterError as error:
-        kind = kind_of(Path(name))
-        if kind in (Kind.JOB, Kind.RUN, Kind.FOLDER, Kind.NETCDF):
-            raise UsageProblem(f"--cluster: {name}: {kind}, not a cluster profile; see README, On a cluster") from None
-        raise UsageProblem(f"--cluster: {error}") from None
-
-
-def _folder(path: Path) -> Any:
-    from .rundir import RunDirectory
-
-    return RunDirectory(path)
 
 
 def main() -> None:
@@ -432,7 +405,7 @@ def _command() -> None:
 
         # Before NumPy or Numba are loaded: one thread a process, as in the workers.
         os.environ.update(THREAD_VARIABLES)
-        os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
+        os.environ["HDF5_USE_FILE_LOCKING"] = "FALSE"  # as in the workers, whatever the user's says
         app(prog_name="crbatch")
     except CommandError as error:
         _end(str(error), error.code)
@@ -444,5 +417,5 @@ def _command() -> None:
 
 def _end(problem: str, code: Exit) -> NoReturn:
     rest_if_stopping()
-    sys.stderr.write(f"crbatch: {problem}\n")
+    sys.stderr.write(f"crbatch: {one_line(problem)}\n")
     sys.exit(int(code))

@@ -1,7 +1,8 @@
 """The command `compare`: two cubes beside each other, as rows."""
 
 import json
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,16 @@ from results.accessor import open_cube
 from results.claims import nearest_weights
 from results.compare import common_part, compare, have_common_draws
 from results.errors import ResultsError
+from results.files import file_hash
+from results.schema import DRAW_VARIABLES, validate
+from results.sizes import check_sizes, sizes_in
 from results.words import counted
 
-from .errors import UsageProblem
-from .kinds import instead_of_cube
-from .rundir import flat
+from .drops.classic import is_classic
+from .errors import CommandError, DamagedData, UsageProblem
+from .kinds import Kind, instead_of_cube, kind_of
+from .rundir import RunDirectory, flat
+from .shown import one_line
 
 _METRICS = ("crb_bp", "crb_ms", "objective")
 
@@ -33,14 +39,16 @@ def compare_cubes(first: Path, second: Path) -> dict[str, Any]:
     Raises
     ------
     UsageProblem
-        If one cannot be opened, or they have nothing in common.
+        If one is no cube, or they have nothing in common.
+    DamagedData
+        If one cannot be read, or is not what its run recorded.
     """
     with ExitStack() as stack:
         a, b = (stack.enter_context(_opened(path)) for path in (first, second))
         try:
             left, right = common_part(a, b)
             weights = nearest_weights(left["rho"].values)
-            left, right = left.isel(rho=weights).load(), right.isel(rho=weights).load()
+            left, right = _loaded(first, left.isel(rho=weights)), _loaded(second, right.isel(rho=weights))
             rows = [row for metric in _METRICS for row in _rows(compare(left, right, metric), metric)]
         except ResultsError as error:
             raise UsageProblem(f"{first}, {second}: {error}") from None
@@ -54,21 +62,66 @@ def compare_cubes(first: Path, second: Path) -> dict[str, Any]:
 
 def job_differences(a: xr.Dataset, b: xr.Dataset) -> dict[str, tuple[Any, Any]]:
     """Keys in which the jobs of two cubes differ, with both values; None where a job lacks the key."""
-    left, right = (flat(json.loads(cube.attrs.get("job", "{}"))) for cube in (a, b))
+    left, right = (flat(_job_of(cube)) for cube in (a, b))
     keys = sorted(left.keys() | right.keys())
     return {key: (left.get(key), right.get(key)) for key in keys if left.get(key) != right.get(key)}
 
 
+def _job_of(cube: xr.Dataset) -> dict[str, Any]:
+    job: dict[str, Any] = json.loads(cube.attrs.get("job", "{}"))
+    return job
+
+
 def _opened(path: Path) -> xr.Dataset:
-    try:
+    """What is compared of a cube, not read yet."""
+    kind = kind_of(path)
+    file = path / "cube.nc" if kind in (Kind.RUN, Kind.FOLDER) else path
+    if kind_of(file) is not Kind.NETCDF and kind is not Kind.RUN:
+        raise UsageProblem(f"{path}: {instead_of_cube(path)}")
+    if kind is Kind.RUN:
+        _check_recorded(RunDirectory(path))
+    if is_classic(file):  # no cube ever was
+        raise UsageProblem(f"{path}: {instead_of_cube(file)}")
+    with _reading(path):
+        check_sizes(file, sizes_in(file))
         cube = open_cube(path)
-    except (OSError, ValueError):
-        raise UsageProblem(f"{path}: {instead_of_cube(path)}") from None
-    lacks = [name for name in (*_METRICS, "status") if name not in cube]
-    if lacks:
+    try:
+        lacks = [name for name in (*_METRICS, "status") if name not in cube]
+        if lacks:
+            raise UsageProblem(f"{path}: a NetCDF file, but no cube (it has no {lacks[0]}); give a cube or its folder")
+        taken = cube[[name for name in (*_METRICS, "status", *DRAW_VARIABLES) if name in cube]]
+        taken.set_close(cube.close)
+        with _reading(path):
+            flat(_job_of(cube))
+            validate(taken)
+    except CommandError:
         cube.close()
-        raise UsageProblem(f"{path}: a NetCDF file, but no cube (it has no {lacks[0]}); give a cube or its folder")
-    return cube
+        raise
+    return taken
+
+
+def _check_recorded(folder: RunDirectory) -> None:
+    """Refuse a run's cube that is not there, or not as the run made it."""
+    if not folder.cube.is_file():
+        raise UsageProblem(f"{folder.path}: {instead_of_cube(folder.path)}")
+    records = folder.journal.events("cube")
+    if records and records[-1]["sha256"] != file_hash(folder.cube):
+        raise DamagedData(f"{folder.cube}: its bytes are not those that the journal records; run the job again")
+
+
+def _loaded(path: Path, cube: xr.Dataset) -> xr.Dataset:
+    with _reading(path):
+        return cube.load()
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Say in one line what the libraries make of a damaged cube, which may be any exception."""
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split())[:100] or type(error).__name__
+        raise DamagedData(f"{path}: a cube that cannot be read ({reason}); make it again") from None
 
 
 def _rows(table: xr.Dataset, metric: str) -> list[dict[str, Any]]:
@@ -88,7 +141,9 @@ def _plain(value: float) -> float | None:
 
 def text(found: dict[str, Any]) -> str:
     """The comparison as lines."""
-    lines = [f"{key}: {a} in A, {b} in B" for key, (a, b) in found["job"].items()] or ["the jobs are the same"]
+    lines = [one_line(f"{key}: {a} in A, {b} in B") for key, (a, b) in found["job"].items()] or [
+        "the jobs are the same"
+    ]
     together = "the same, compared one by one" if found["common_draws"] else "others: medians side by side"
     indices = "1 draw index" if found["draws"] == 1 else f"{found['draws']} draw indices"
     lines.append(f"{indices} in common, the draws are {together}")
@@ -100,7 +155,7 @@ def text(found: dict[str, Any]) -> str:
             *(key for key in row if key.startswith(("a", "b", "ratio", "largest", "used"))),
         )
         where = ", ".join(f"{key} = {row[key]:g}" for key in row if key not in known)
-        head = f"{row['metric']:<9}  {row['scheme']:<18} rho = {row['rho']:<5g} {where}"
+        head = f"{row['metric']:<9}  {one_line(row['scheme']):<18} rho = {row['rho']:<5g} {where}"
         numbers = f"A {_number(row['a'])}  B {_number(row['b'])}"
         if "ratio" in row:
             numbers += (

@@ -15,7 +15,16 @@ PACKAGES = ("engine", "jobs", "cluster", "results")
 _LIBRARIES = ("numpy", "numba", "llvmlite", "cvxpy", "clarabel", "xarray", "netCDF4")
 
 # Modules of a chunk's own work.
-_WORK = ("draws", "drops/arrays", "drops/columns", "drops/read", "drops/table", "evaluate", "knowledge")
+_WORK = (
+    "draws",
+    "drops/arrays",
+    "drops/classic",
+    "drops/columns",
+    "drops/read",
+    "drops/table",
+    "evaluate",
+    "knowledge",
+)
 
 
 def check_one_place() -> None:

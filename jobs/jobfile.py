@@ -8,11 +8,11 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import product
+from itertools import islice, product
 from math import prod
 from pathlib import Path
 from reprlib import repr as short
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 import tomli_w
 from pydantic import (
@@ -29,21 +29,22 @@ from pydantic import (
 
 from engine.draws import BoxPosition, DiscPosition
 from engine.errors import EngineError
-from engine.scenario import Finite, Scenario
+from engine.scenario import Scenario
 from results.words import counted
 
+from .designsection import DesignSection, OutputSection, RhoRange
 from .drawssection import DrawsSection, Section, Until
 from .drops import Drops, read_drops
 from .inputs import Content, Inputs
-from .kinds import instead_of_job
-from .mistakes import Mistake, at, at_each, in_one_line, mistakes_of, unknown_key
+from .kinds import instead_of_job, is_file
+from .mistakes import LOOKED_AT, Mistake, at, at_each, in_one_line, mistakes_of, unknown_key
 from .packaged import packaged_jobs, packaged_text
+from .toml import parse_toml, read_toml
 
-Scheme = Literal["fdb-wcrb", "fdb-wbf", "fdb-wvm", "cpa-wcrb", "cpa-wbf", "cpa-wvm", "apa", "fdb-wbf-aligned", "custom"]
-DEFAULT_SCHEMES: tuple[Scheme, ...] = get_args(Scheme)[:7]
 # What [sweep] may vary: the scenario's number-valued keys, and how many of its targets take part.
 SWEEPABLE = (*(n for n, f in Scenario.model_fields.items() if isinstance(f.default, (int, float))), "targets")
 _MAX_POINTS = 10_000
+_MAX_TARGETS = 256
 _MOST_SHARED_ANTENNAS = 256  # whose covariances are held for every scheme and weight
 
 
@@ -51,85 +52,19 @@ class JobError(ValueError):
     """A job file cannot be used; the message is one line for the user."""
 
 
-def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    if len(set(values)) < len(values):
-        raise ValueError("a value is listed more than once; list it once")
-    return values
-
-
-def _some(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    if not values:
-        raise ValueError("the list is empty; give at least one value")
-    return _distinct(values)
-
-
-Unit = Annotated[Finite, Field(ge=0.0, le=1.0)]
-
-
-class RhoRange(Section):
-    """Evenly spaced weights from start to stop, both included."""
-
-    start: Unit
-    stop: Unit
-    num: Annotated[int, Field(strict=True, ge=2, le=10_001)]
-
-    def values(self) -> list[float]:
-        """List the weights; those of 0 to 1 are the doubles nearest to i / (num - 1)."""
-        span, last = self.stop - self.start, self.num - 1
-        return [self.start + span * i / last for i in range(last)] + [self.stop]
-
-
-Knowledge = Literal["per-draw", "nominal", "average"]
-
-
-def _listed(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
-
-
-def _rho(value: object) -> object:
-    if not isinstance(value, dict):
-        return value
-    try:
-        return RhoRange.model_validate(value).values()
-    except ValidationError as error:
-        raise at_each(mistakes_of(error, value, _KEYS, "design.rho")) from None
-
-
-class DesignSection(Section):
-    """Which beams are designed, for which weights, and how tightly."""
-
-    schemes: Annotated[tuple[Scheme, ...], AfterValidator(_some)] = DEFAULT_SCHEMES
-    rho: Annotated[tuple[Unit, ...], BeforeValidator(_rho), AfterValidator(_some)] = tuple(
-        RhoRange(start=0.0, stop=1.0, num=21).values()
-    )
-    gap_tolerance: Annotated[Finite, Field(ge=1e-9, le=1e-2)] = 1e-6
-    recovery: Literal["eigen", "randomization"] = "eigen"
-    wbf_factor: Literal["sqrt", "eigen"] = "sqrt"
-    # One design knows the draw, none of it, or training draws; several to compare them.
-    knowledge: Annotated[tuple[Knowledge, ...], BeforeValidator(_listed), AfterValidator(_some)] = ("per-draw",)
-    training_draws: Annotated[int, Field(strict=True, ge=1, le=10**5)] = 256
-    custom: Annotated[str, Field(min_length=1)] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _append_custom(cls, data: Any) -> Any:
-        """Let a file of beams add its scheme by itself."""
-        if isinstance(data, dict) and data.get("custom") is not None:
-            schemes = data.get("schemes", DEFAULT_SCHEMES)
-            if isinstance(schemes, (list, tuple)) and "custom" not in schemes:
-                return data | {"schemes": [*schemes, "custom"]}
-        return data
-
-
-class OutputSection(Section):
-    """What the cube keeps beside the bounds."""
-
-    keep: Annotated[tuple[Literal["covariance", "beamformers", "power", "errors"], ...], AfterValidator(_distinct)] = ()
+def _few_targets(scenario: object) -> object:
+    """Refuse what would take minutes to be looked through."""
+    targets = scenario.get("target_positions_m") if isinstance(scenario, dict) else None
+    if isinstance(targets, list) and len(targets) > _MAX_TARGETS:
+        raise at("target_positions_m", f"{len(targets)} targets are too many; {_MAX_TARGETS} at most")
+    return scenario
 
 
 def _safe_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-        raise ValueError(f"{name!r} is no safe name; use up to 64 letters, digits, . _ -, the first a letter or digit")
+        raise ValueError(
+            f"{short(name)} is no safe name; use up to 64 letters, digits, . _ -, the first a letter or digit"
+        )
     return name
 
 
@@ -138,7 +73,7 @@ class JobFile(Section):
 
     schema_version: Literal[1] = Field(alias="schema")
     name: Annotated[str, AfterValidator(_safe_name)]
-    scenario: Scenario = Scenario()
+    scenario: Annotated[Scenario, BeforeValidator(_few_targets)] = Scenario()
     draws: DrawsSection = DrawsSection()
     design: DesignSection = DesignSection()
     sweep: dict[str, tuple[int | float, ...]] = Field(default_factory=dict)
@@ -153,7 +88,7 @@ class JobFile(Section):
         """Refuse unknown keys and impossible points; give each value the type that the scenario gives it."""
         if not isinstance(sweep, dict):
             return sweep
-        mistakes = list(_sweep_mistakes(sweep))
+        mistakes = list(islice(_sweep_mistakes(sweep), LOOKED_AT))
         if mistakes:
             raise at_each(mistakes)
         size = prod(map(len, sweep.values()))
@@ -355,8 +290,7 @@ def load_job(path_or_name: str | Path) -> JobFile:
     if wrong is not None:
         raise JobError(f"{source}: {wrong}")
     try:
-        text = packaged_text(source) if packaged else path.read_text(encoding="utf-8")
-        document = tomllib.loads(text)
+        document = parse_toml(packaged_text(source)) if packaged else read_toml(path)
         job = JobFile.model_validate(document)
     except FileNotFoundError:
         reason = f"no such file; give a job file's path or a packaged job ({', '.join(packaged_jobs())})"
@@ -372,7 +306,7 @@ def load_job(path_or_name: str | Path) -> JobFile:
         reason = in_one_line(mistakes_of(error, document, _KEYS))
     else:
         job._folder = path.parent
-        lost = next(((key, file) for key, file in job.files.items() if not file.is_file()), None)
+        lost = next(((key, file) for key, file in job.files.items() if not is_file(file)), None)
         if lost is None:
             return _counted(job, source)
         reason = f"{lost[0]}: no file {lost[1]}; the path starts at the job file's folder"
@@ -440,6 +374,8 @@ def _swept(scenario: Scenario, point: dict[str, float]) -> Scenario:
         moved = Scenario.model_validate(scenario.model_dump() | changes)
     except ValidationError as error:
         raise at_each(mistakes_of(error, point, _KEYS, "scenario")) from None
+    if targets == moved.targets:
+        return moved
     try:
         return moved.with_targets(targets)
     except EngineError as error:

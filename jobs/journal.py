@@ -6,9 +6,11 @@ written again from the shards.
 
 import json
 import os
+import re
 import time
 import zlib
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from results.files import replace_file, sync_folder
@@ -76,6 +78,35 @@ def _event(line: bytes) -> dict[str, Any] | None:
     try:
         facts = json.loads(line)
         del facts["~crc"]
-    except (ValueError, KeyError, TypeError):
+        whole = _line(facts) == line + b"\n"
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return facts if _line(facts) == line + b"\n" else None
+    return facts if whole and _is_event(facts) else None
+
+
+_NUMBER = (int, float)
+# What those who read an event take for granted, by its kind; all have a time.
+_FACTS: dict[str, dict[str, Any]] = {
+    "start": {"cluster": str, "chunks": int},
+    "connected": {"seconds": _NUMBER, "workers": int},
+    "chunk": {"start": int, "stop": int, "sha256": str, "uncertified": int},
+    "jobs": {"system": str, "role": str, "ids": list},
+    "cube": {"sha256": str, "job": str, "seconds": _NUMBER},
+    "report": {"seconds": _NUMBER},
+    "error": {"message": str},
+    "precision": {"draws": int, "relative_error": (*_NUMBER, NoneType), "at": dict, "reached": bool},
+}
+_JOB = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\[\]-]*")  # a number that is handed to the batch system, and no option
+
+
+def _is_event(facts: dict[str, Any]) -> bool:
+    """Whether a line has what its kind takes: a checksum can be made for any line."""
+    kind = facts.get("event")
+    if not isinstance(kind, str):
+        return False
+    wanted = {"time": _NUMBER, **_FACTS.get(kind, {})}
+    if not all(isinstance(facts.get(name), types) for name, types in wanted.items()):
+        return False
+    evaluated = isinstance(facts.get("evaluate_seconds", 0.0), _NUMBER)
+    ids = facts["ids"] if kind == "jobs" else []
+    return evaluated and all(isinstance(number, str) and _JOB.fullmatch(number) for number in ids)

@@ -1,10 +1,11 @@
 """What kind of thing a path is, so that a command that is given the wrong one can say what would be right."""
 
-import tomllib
+import errno
 from enum import StrEnum
 from pathlib import Path
 
 from .packaged import packaged_jobs
+from .toml import read_toml
 
 JOB_FILE = "job.toml"  # in the folder of a run
 _NETCDF = (b"\x89HDF\r\n\x1a\n", b"CDF\1", b"CDF\2", b"CDF\5")
@@ -22,20 +23,27 @@ class Kind(StrEnum):
     NOTHING = "nothing"
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a file; a name that no file system takes is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def kind_of(path: Path) -> Kind:
     """Look what is there."""
-    if path.is_dir():
-        return Kind.RUN if (path / JOB_FILE).is_file() else Kind.FOLDER
-    if not path.is_file():  # nor is a pipe read, which would lose what it holds
-        return Kind.FILE if path.exists() else Kind.NOTHING
     try:
+        if path.is_dir():
+            return Kind.RUN if (path / JOB_FILE).is_file() else Kind.FOLDER
+        if not path.is_file():  # nor is a pipe read, which would lose what it holds
+            return Kind.FILE if path.exists() else Kind.NOTHING
         with path.open("rb") as file:
-            content = file.read(-1 if path.suffix == ".toml" else len(_NETCDF[0]))
-        if content.startswith(_NETCDF):
-            return Kind.NETCDF
-        keys = tomllib.loads(content.decode()).keys() if path.suffix == ".toml" else set()
-    except (OSError, ValueError):
-        return Kind.FILE
+            if file.read(len(_NETCDF[0])).startswith(_NETCDF):
+                return Kind.NETCDF
+        keys = read_toml(path).keys() if path.suffix == ".toml" else set()
+    except (OSError, ValueError) as error:
+        return Kind.NOTHING if getattr(error, "errno", None) == errno.ENAMETOOLONG else Kind.FILE
     if keys & {"schema", "scenario", "draws", "design"}:
         return Kind.JOB
     return Kind.PROFILE if "kind" in keys else Kind.FILE

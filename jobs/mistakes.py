@@ -12,6 +12,10 @@ from results.words import counted
 Mistake = tuple[str, str]  # dotted key, and what is wrong and would be right
 Tables = Mapping[str, Sequence[str]]  # keys of each table, by its dotted name
 
+#: Errors that are put into words; more would take long, and nobody reads them.
+LOOKED_AT = 200
+_SAID = 20  # mistakes in a line
+_LONGEST = 80  # letters of a key
 _ELSEWHERE = 0.8  # how near a key of another table has to come
 _NUM = 'unknown key; give "num", how many weights there are from start to stop'
 # What reads as if it were something else.
@@ -31,10 +35,11 @@ def at_each(mistakes: Sequence[Mistake]) -> PydanticCustomError:
 
 def in_one_line(mistakes: Sequence[Mistake]) -> str:
     """Every mistake with its key."""
-    said = [f"{key}: {reason}" if key else reason for key, reason in mistakes]
-    if len(said) == 1:
+    said = [f"{_cut(key)}: {reason}" if key else reason for key, reason in mistakes[:_SAID]]
+    if len(mistakes) == 1:
         return said[0]
-    return f"{counted(len(said), 'mistake')}: {' '.join(f'({n}) {words}' for n, words in enumerate(said, 1))}"
+    count = counted(len(mistakes), "mistake") if len(mistakes) <= _SAID else f"more than {_SAID} mistakes"
+    return f"{count}: {' '.join(f'({n}) {words}' for n, words in enumerate(said, 1))}"
 
 
 def mistakes_of(error: ValidationError, document: object, tables: Tables, table: str = "") -> list[Mistake]:
@@ -54,10 +59,11 @@ def mistakes_of(error: ValidationError, document: object, tables: Tables, table:
     Returns
     -------
     list of Mistake
-        One for each place; unknown keys come before what follows from them.
+        One for each place, of the first ones; unknown keys come before what follows from them.
     """
     found: dict[str, str] = {}
-    for one in sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden"):
+    errors = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    for one in errors[:LOOKED_AT]:
         place = _place(one, document)
         if one["type"] == "at_keys":
             mistakes = [(_below(place, key), reason) for key, reason in one["ctx"]["mistakes"]]
@@ -83,6 +89,10 @@ def unknown_key(table: str, key: str, tables: Tables) -> str:
         return "unknown key; did you mean {}?".format(" or ".join(f'"{name}"' for name in near))
     owner = f"[{table}]" if table and table in tables else "a job file"
     return f"unknown key; {owner} has {', '.join(keys)}"
+
+
+def _cut(key: str) -> str:
+    return key if len(key) <= _LONGEST else f"{key[:_LONGEST]}..."
 
 
 def _below(place: str, key: str) -> str:

@@ -5,10 +5,13 @@ import math
 import sys
 from typing import Any
 
+from .shown import lines
+
 
 def print_result(data: dict[str, Any] | list[Any], as_json: bool, text: str) -> None:
     """Write a command's answer on stdout, as JSON (null where there is no finite number) or as its text."""
-    sys.stdout.write((json.dumps(_plain(data), sort_keys=True) if as_json else text).rstrip("\n") + "\n")
+    sys.stdout.write((json.dumps(_plain(data), sort_keys=True) if as_json else lines(text)).rstrip("\n") + "\n")
+    sys.stdout.flush()
 
 
 def _plain(value: Any) -> Any:

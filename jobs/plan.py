@@ -9,12 +9,16 @@ from results.schema import VARIABLES
 from results.words import counted
 
 from . import cost
+from .errors import UsageProblem
 from .evaluate import sizes_of
 from .jobfile import JobFile
 from .units import duration_text, size_text
 
 _CHUNK_SECONDS = 4.0
 _LARGEST_CHUNK = 4096
+# In memory there are some copies of a chunk at a time.
+_CHUNK_BYTES = 250_000_000
+_DRAW_BYTES = 500_000_000
 # Less is lost in writing and sending chunks: 50 ms of a worker, and of the driver 6 ms of its half core.
 _LEAST_SECONDS = 0.5
 _LEAST_SECONDS_PER_WORKER = 0.012
@@ -104,11 +108,14 @@ def make_plan(
     """
     count = job.draws.count
     points = job.sweep_points()
+    largest = max(1, _CHUNK_BYTES // _draw_bytes(job))
     seconds = draw_seconds or cost.draw_seconds(job)
     ranges = [(0, count)] if missing is None else missing
-    least = chunk or _least(count, workers, seconds)
-    if chunk is None:
-        chunk = max(1, min(int(_CHUNK_SECONDS / seconds), _LARGEST_CHUNK, count))
+    least = min(chunk or _least(count, workers, seconds), largest)
+    if chunk is not None:
+        chunk = min(chunk, largest)
+    else:
+        chunk = max(1, min(int(_CHUNK_SECONDS / seconds), _LARGEST_CHUNK, largest, count))
         if even:
             chunk = least = min(chunk, max(1, count // (4 * workers)))
     chunks = tuple(_cut(ranges, chunk, least, 2 * workers))
@@ -123,6 +130,28 @@ def make_plan(
         processes=workers + (workers > 1),
         bytes=count * _draw_bytes(job),
     )
+
+
+def check_size(job: JobFile) -> int:
+    """Bytes of the cube; a job whose draws do not fit into memory is refused.
+
+    Raises
+    ------
+    UsageProblem
+        Naming the key and the size.
+    """
+    if _draw_bytes(job) > _DRAW_BYTES:
+        raise UsageProblem(
+            f"{sizes_text(job)}, and at most {size_text(_DRAW_BYTES)} a draw can be computed; "
+            "keep less, or ask for fewer schemes, weights or points of the sweep"
+        )
+    return _draw_bytes(job) * job.draws.count
+
+
+def sizes_text(job: JobFile) -> str:
+    """How large the results are, and by which key."""
+    draw, key = _draw_bytes(job), "output.keep" if job.output.keep else "draws.count"
+    return f"{key}: results take {size_text(draw)} a draw, {size_text(draw * job.draws.count)} in all"
 
 
 def _least(count: int, workers: int, seconds: float) -> int:

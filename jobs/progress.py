@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from .shown import one_line
 from .units import duration_text
 
 _LINE_SECONDS = 30.0
@@ -20,7 +21,7 @@ class Progress:
     def say(self, text: str) -> None:
         """Tell what happens next."""
         if not self.quiet:
-            sys.stderr.write(f"{text} ...\n")
+            sys.stderr.write(f"{one_line(text)} ...\n")
             sys.stderr.flush()
 
     def note(self, text: str) -> None:

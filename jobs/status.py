@@ -1,5 +1,6 @@
 """How far a run is, for anyone who can read its folder, and how to end it."""
 
+import json
 import os
 import signal
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from .units import duration_text
 #: Draws that the preview rests on at most; it is to be cheap.
 PREVIEW_DRAWS = 4096
 Cover = list[tuple[Shard, int, int]]
+Ranges = list[tuple[int, int]]
 
 
 def status(folder: RunDirectory) -> dict[str, Any]:
@@ -57,7 +59,7 @@ def status(folder: RunDirectory) -> dict[str, Any]:
     return {
         "state": state,
         "chunks_done": len(cover),
-        "chunks_total": len(cover) + _chunks_left(job, events, cover, missing),
+        "chunks_total": len(cover) + _chunks_left(folder, job, events, cover, missing),
         "draws_done": job.draws.count - left,
         "draws_total": job.draws.count,
         "uncertified": sum(_uncertified(shard, receipts) for shard, _, _ in cover),
@@ -73,21 +75,35 @@ def status(folder: RunDirectory) -> dict[str, Any]:
 
 
 def _chunks_left(
-    job: JobFile, events: list[dict[str, Any]], cover: list[tuple[Shard, int, int]], missing: list[tuple[int, int]]
+    folder: RunDirectory, job: JobFile, events: list[dict[str, Any]], cover: Cover, missing: Ranges
 ) -> int:
-    """Chunks of the last driver's plan that are not finished; what a new one would plan if there was none.
+    """Chunks of the last plan, a driver's or an array's, that are not finished; of a new one if there was none.
 
     A shard that its worker has just written is finished before the driver notes it.
     """
     noted = {(event["start"], event["stop"]) for event in events if event["event"] == "chunk"}
     new = sum((shard.start, shard.stop) not in noted for shard, _, _ in cover)
-    left = None
+    left, in_array = None, False
     for event in events:
         if event["event"] == "start":
-            left = event["chunks"]
+            left, in_array = event["chunks"], False
+        elif event["event"] == "jobs" and event["role"] == "array":
+            in_array = True
         elif event["event"] == "chunk" and left is not None:
             left -= 1
+    size = _chunk_of_plan(folder) if in_array else None
+    if size is not None:  # counted from draw 0, and none notes that it begins
+        return len({n for start, stop in missing for n in range(start // size, (stop - 1) // size + 1)})
     return len(make_plan(job, missing).chunks) if left is None else max(left - new, len(missing))
+
+
+def _chunk_of_plan(folder: RunDirectory) -> int | None:
+    """Draws in a chunk by plan.json; None if it cannot be read."""
+    try:
+        size = json.loads((folder.path / "plan.json").read_bytes())["chunk_draws"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return size if isinstance(size, int) and size > 0 else None
 
 
 def _state(folder: RunDirectory, job: JobFile, events: list[dict[str, Any]], running: bool) -> tuple[str, str | None]:

@@ -23,7 +23,7 @@ def common_part(a: xr.Dataset, b: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
         raise ResultsError(f"one cube sweeps {words[0]}, the other {words[1]}; take one point with sel() first")
     places = {}
     for name in ("draw", "scheme", "rho", *sorted(sweeps[0])):
-        other = b[name].values.tolist()
+        other = set(b[name].values.tolist())
         places[name] = [value for value in a[name].values.tolist() if value in other]
         if not places[name]:
             raise ResultsError(f"the cubes have no {name} in common")

@@ -109,6 +109,23 @@ def replace_text(path: Path, text: str) -> None:
     replace_file(path, text.encode())
 
 
+def create_text(path: Path, text: str) -> None:
+    """Write a text file that must not be there yet, whole or not at all.
+
+    Raises
+    ------
+    FileExistsError
+        If it is there.
+    OSError
+        If it cannot be written.
+    """
+    with temporary_file(path.parent) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+        sync_file(temporary)
+        os.link(temporary, path)  # which fails where a rename would replace
+    sync_folder(path.parent)
+
+
 def remove_temporaries(folder: Path, processes: Collection[int]) -> None:
     """Remove what processes of this machine, which are no more, were writing in a folder."""
     for path, host, process, _ in _temporaries(folder):

@@ -197,3 +197,63 @@ def test_a_torn_or_damaged_file_is_one_line(tmp_path: Path) -> None:
                 assert len(found.splitlines()) == 1
             else:
                 assert len(found) == 3
+
+
+@pytest.mark.parametrize("kind", ["NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET"])
+def test_classic_files(tmp_path: Path, kind: str) -> None:
+    """Which another library reads: scales, units and what is missing are as in others."""
+    path = tmp_path / "drops.nc"
+    with netCDF4.Dataset(path, "w", format=kind) as file:
+        for name, size in (("draw", None), ("xy", 2), ("target", 2)):
+            file.createDimension(name, size)
+        file.createVariable("draw", "i4", ("draw",))[:] = [0, 1, 2]
+        file.createVariable("ue_position", "f4", ("draw", "xy"))[:] = POSITION
+        degrees = file.createVariable("ue_orientation", "i2", ("draw",))
+        degrees.setncatts({"units": "degrees", "scale_factor": 0.5, "add_offset": 1.0})
+        degrees[:] = [10.0, 20.0, 30.5]
+        file.createVariable("target_rcs", "f8", ("draw", "target"))[:] = DRAWS["target_rcs"]
+    drops = read_drops(path)
+    np.testing.assert_array_equal(drops.arrays["ue_position"], POSITION)
+    np.testing.assert_allclose(drops.arrays["ue_orientation"], np.deg2rad([10.0, 20.0, 30.5]), rtol=1e-12)
+    np.testing.assert_array_equal(drops.arrays["target_rcs"], DRAWS["target_rcs"])
+    with netCDF4.Dataset(path, "a") as file:
+        file["ue_position"][1, 0] = netCDF4.default_fillvals["f4"]
+    with pytest.raises(ValueError, match="draw 1: ue_position: nan is refused"):
+        read_drops(path)
+
+
+def odd(path: Path, kind: str) -> None:
+    with netCDF4.Dataset(path, "w") as file:
+        file.createDimension("draw", 10**9 if kind == "sparse" else 4)
+        options: dict[str, Any] = {"sparse": {"chunksizes": (10**6,), "zlib": True, "fill_value": 0.1}}.get(kind, {})
+        types: dict[str, Any] = {
+            "compound": lambda: file.createCompoundType(np.dtype([("x", "f8"), ("y", "f8")]), "point"),
+            "list": lambda: file.createVLType(np.float64, "list"),
+            "flag": lambda: file.createEnumType(np.uint8, "flag", {"a": 0}),
+        }
+        dtype = types[kind]() if kind in types else "f8"
+        variable = file.createVariable("ue_orientation", dtype, ("draw",), **options)
+        if kind not in (*types, "sparse"):
+            variable[:] = 0.1
+            variable.setncattr({"scale": "scale_factor", "scales": "scale_factor", "range": "valid_range"}[kind], (
+                np.array([1.0, 2.0]) if kind == "scales" else "text"
+            ))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("compound", "it should be real numbers"),
+        ("list", "it should be real numbers"),
+        ("flag", "nan is refused"),
+        ("scale", "invalid scale_factor"),
+        ("scales", "invalid scale_factor"),
+        ("range", "valid_range not used"),
+        ("sparse", r"takes 8e\+09 bytes in a file of [0-9]+, so most of it was never written"),
+    ],
+)
+def test_odd_variables_end_in_one_line(tmp_path: Path, kind: str, says: str) -> None:
+    odd(tmp_path / "drops.nc", kind)
+    with pytest.raises(ValueError, match=says) as error:
+        read_drops(tmp_path / "drops.nc")
+    assert len(str(error.value).splitlines()) == 1

@@ -247,7 +247,7 @@ def test_custom_beams_go_through_a_run(tmp_path: Path) -> None:
         ("a.npz", {"V": np.full((16, 16), np.inf)}, "V has entries that are not finite"),
         ("a.npz", {"V": np.triu(np.ones((16, 16)))}, "not Hermitian"),
         ("a.npz", {"V": np.diag([3.0] + 15 * [-0.1])}, "not positive semidefinite"),
-        ("a.npz", {"V": np.array([[{}]])}, "not a NumPy file of numbers"),
+        ("a.npz", {"V": np.array([[{}]])}, "is of type object"),
         ("a.npy", b"", "not a NumPy file of numbers"),
         ("a.npy", b"1 2 3", "not a NumPy file of numbers"),
         ("a.npz", b"PK\x03\x04 cut short", "not a NumPy file of numbers"),

@@ -8,14 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.scenario import Scenario
-from jobs.jobfile import (
-    DEFAULT_SCHEMES,
-    SWEEPABLE,
-    JobError,
-    JobFile,
-    RhoRange,
-    load_job,
-)
+from jobs.designsection import DEFAULT_SCHEMES, RhoRange
+from jobs.jobfile import SWEEPABLE, JobError, JobFile, load_job
 from jobs.packaged import packaged_jobs, packaged_text
 
 HEAD = 'schema = 1\nname = "a"\n'

@@ -2,13 +2,14 @@
 
 import json
 import random
+import zlib
 from pathlib import Path
 
 import pytest
-from job_cases import run_tiny, tiny_job
+from job_cases import crbatch, run_tiny, tiny_job
 
 from jobs.check import verify
-from jobs.errors import DamagedData
+from jobs.errors import DamagedData, Exit
 from jobs.journal import Journal
 from jobs.rundir import RunDirectory
 
@@ -29,10 +30,10 @@ def run(reference: RunDirectory, tmp_path: Path) -> RunDirectory:
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.jsonl")
-    journal.write("start", chunk=3, text='a "quoted"\nline ü')
+    journal.write("note", chunk=3, text='a "quoted"\nline ü')
     journal.write("end")
-    assert [event["event"] for event in journal.all()] == ["start", "end"]
-    assert journal.events("start")[0]["text"] == 'a "quoted"\nline ü'
+    assert [event["event"] for event in journal.all()] == ["note", "end"]
+    assert journal.events("note")[0]["text"] == 'a "quoted"\nline ü'
     assert journal.damaged() == []
     for line in journal.path.read_text().splitlines():
         json.loads(line)
@@ -47,7 +48,7 @@ def test_no_journal_has_no_events(tmp_path: Path) -> None:
 def test_any_flipped_bit_costs_its_lines_and_no_other(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.jsonl")
     for n in range(20):
-        journal.write("chunk", start=n, seconds=0.25 * n)
+        journal.write("note", start=n, seconds=0.25 * n)
     whole = journal.path.read_bytes()
     events = journal.all()
     rng = random.Random(7)
@@ -69,6 +70,50 @@ def test_line_cut_short_by_a_crash_is_dropped_by_the_next_run(run: RunDirectory)
     run_tiny(run.path)
     assert run.journal.damaged() == []
     assert (run.path / "journal.damaged.jsonl").read_bytes() == data[:-20]
+
+
+def checksummed(text: str) -> bytes:
+    return f'{text[:-1]}, "~crc": "{zlib.crc32(text.encode()):08x}"}}\n'.encode()
+
+
+def hostile_lines() -> list[bytes]:
+    """Lines that nobody wrote, most of them with a checksum that holds."""
+    deep = "[" * 2_000 + "]" * 2_000
+    events = [
+        {},
+        {"event": "chunk"},
+        {"event": "cube", "time": 1.0},
+        {"event": ["chunk"], "time": 1.0},
+        {"event": "chunk", "time": "now", "start": 0, "stop": 1, "sha256": "0", "uncertified": 0},
+        {"event": "chunk", "time": 1.0, "start": "0", "stop": 1, "sha256": "0", "uncertified": 0},
+        {"event": "chunk", "time": 1.0, "start": 0, "stop": 1, "sha256": [], "uncertified": 0},
+        {"event": "start", "time": 1.0, "cluster": "none", "chunks": None},
+        {"event": "connected", "time": 1.0, "seconds": 1.0, "workers": "2"},
+        {"event": "jobs", "time": 1.0, "system": "slurm", "role": "workers", "ids": [[]]},
+        {"event": "jobs", "time": 1.0, "system": "slurm", "role": "workers", "ids": ["--user=root"]},
+        {"event": "error", "time": 1.0},
+        {"event": "precision", "time": 1.0, "draws": 6, "relative_error": "0", "at": {}, "reached": True},
+    ]
+    texts = [json.dumps(event, sort_keys=True) for event in events]
+    texts += [f'{{"a": {deep}, "event": "x", "time": 1.0}}', '{"event": "x", "time": ' + "1" * 5_000 + "}"]
+    return [*map(checksummed, texts), f"{deep}\n".encode(), b"1" * 5_000 + b"\n", b"[]\n", b"null\n", b"\xff\xfe\0\n"]
+
+
+def test_lines_that_nobody_wrote_are_damaged(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever their checksum says; every command goes on with the others."""
+    whole = run.journal.all()
+    hostile = hostile_lines()
+    run.journal.path.write_bytes(b"".join(hostile) + run.journal.path.read_bytes())
+    assert run.journal.all() == whole
+    assert run.journal.damaged() == list(range(1, len(hostile) + 1))
+    for command in ("status", "report"):
+        assert crbatch(monkeypatch, command, run.path) == 0
+    assert crbatch(monkeypatch, "verify", run.path) == Exit.DAMAGED
+    capsys.readouterr()
+    run_tiny(run.path)
+    assert run.journal.damaged() == []
 
 
 @pytest.mark.parametrize("loss", ["all", "half"])

@@ -108,7 +108,7 @@ def test_a_packaged_job_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
     [
         ("tiny.toml", "a job file, not a cube; give one, or the folder of a finished run"),
         ("drops.csv", "a file, not a cube"),
-        ("drops.nc", "a NetCDF file, but no cube (it has no crb_bp)"),
+        ("drops.nc", "a NetCDF file, but no cube that can be read"),
         ("begun", "the folder of a run that has no cube yet; crbatch status {here}/begun says how far it is"),
         ("folder", "a folder without cube.nc; give that of a finished run"),
         ("nowhere", "no such file or folder; give a cube"),

@@ -119,10 +119,10 @@ def test_lost_journal_costs_no_draws(reference: Path, copy: Path) -> None:
 
 def test_line_cut_short_does_not_swallow_the_next(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.jsonl")
-    journal.write("cube", sha256="a")
+    journal.write("cube", sha256="a", job="{}", seconds=0.0)
     with journal.path.open("a") as file:
         file.write('{"event": "cub')
-    journal.write("cube", sha256="b")
+    journal.write("cube", sha256="b", job="{}", seconds=0.0)
     assert [event["sha256"] for event in journal.events("cube")] == ["a", "b"]
 
 

@@ -17,8 +17,11 @@ from job_cases import QUIET, crbatch, digests, run_tiny, tiny_job, write_job
 
 from cluster import batch
 from jobs.errors import EnvironmentProblem, Exit
-from jobs.rundir import RunDirectory
+from jobs.plan import make_plan
+from jobs.progress import Progress
+from jobs.rundir import RunDirectory, write_plan
 from jobs.status import PREVIEW_DRAWS, jobs_alive, preview, status, stop
+from jobs.submit import work
 from results.shards import covering, list_shards
 
 COMMAND = (sys.executable, "-P", "-m", "jobs", "run")
@@ -239,3 +242,20 @@ def test_commands(done: RunDirectory, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert crbatch(monkeypatch, "stop", done.path) == 0
     assert "nothing was at work" in capsys.readouterr().out
     assert crbatch(monkeypatch, "status", done.path / "shards") == Exit.DAMAGED
+
+
+def test_chunks_of_an_array_are_those_of_its_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also before any has begun, and without the plan, whose file may be damaged."""
+    folder = RunDirectory(tmp_path / "run")
+    with_jobs(folder, monkeypatch, {"50"})
+    folder.journal.write("start", cluster="slurm", chunks=1)
+    folder.journal.write("jobs", system="slurm", role="array", ids=["50"])
+    write_plan(folder.path / "plan.json", make_plan(tiny_job(), chunk=2, workers=2, even=True).summary())
+    counts = [(found := status(folder))["chunks_done"], found["chunks_total"]]
+    for share in range(2):
+        work(folder, share, 2, Progress(quiet=True), 2)
+        counts += [(found := status(folder))["chunks_done"], found["chunks_total"]]
+    assert counts == [0, 3, 2, 3, 3, 3]
+    for damaged in ("", "[" * 2_000, "1" * 5_000, '{"chunk_draws": "2"}', '{"chunk_draws": 0}', "[]"):
+        (folder.path / "plan.json").write_text(damaged)
+        assert status(folder)["chunks_done"] == 3

@@ -4,15 +4,19 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings
 
 import netCDF4
 import numpy as np
 from numpy.typing import NDArray
 
 from results.schema import DRAW_VARIABLES, VARIABLES
+from results.sizes import check_sizes, sizes_in
 
+from .classic import classic_sizes, from_classic, is_classic
 from .found import Array, Drops
 
 _OURS = ", ".join(DRAW_VARIABLES)
@@ -51,11 +55,16 @@ def read_netcdf(path: Path, ignored: Collection[str]) -> Drops:
     ValueError
         Naming the variable and what is wrong with it.
     """
+    classic = is_classic(path)
     with _reading("NetCDF"):
-        names = _hdf5_names(path)
-    wanted = _wanted(names, ignored)
+        sizes = classic_sizes(path) if classic else _hdf5_sizes(path)
+    wanted = _wanted(sizes, ignored)
+    check_sizes(path, {name: sizes[name] for name in wanted})
     with _reading("NetCDF"):
-        raw = _from_hdf5(path, wanted)
+        if classic:
+            raw = {name: _Raw(*one) for name, one in from_classic(path, wanted).items()}
+        else:
+            raw = _from_hdf5(path, wanted)
     return _drops(raw)
 
 
@@ -85,8 +94,12 @@ def read_matlab(path: Path, ignored: Collection[str]) -> Drops:
         head = file.read(_HEADER + len(_HDF5))
     is_hdf5 = _HDF5 in (head[: len(_HDF5)], head[_HEADER:])  # version 7.3
     with _reading("MATLAB", "; write it with save -v7"):
-        names = _hdf5_names(path) if is_hdf5 else [name for name, _, _ in whosmat(path) if not name.startswith("__")]
-    wanted = _wanted(names, ignored)
+        if is_hdf5:
+            sizes = _hdf5_sizes(path)
+        else:
+            sizes = {name: 8 * prod(shape) for name, shape, _ in whosmat(path) if not name.startswith("__")}
+    wanted = _wanted(sizes, ignored)
+    check_sizes(path, {name: sizes[name] for name in wanted})
     with _reading("MATLAB", "; write it with save -v7"):
         if is_hdf5:  # which has the dimensions in reverse order
             arrays = {name: one.values.T for name, one in _from_hdf5(path, wanted).items()}
@@ -100,16 +113,18 @@ def read_matlab(path: Path, ignored: Collection[str]) -> Drops:
 def _reading(kind: str, advice: str = "") -> Iterator[None]:
     """Say in one line what the libraries make of bytes that are not theirs, which may be any exception."""
     try:
-        yield
+        with catch_warnings(action="error"):  # such as of a scale that is no number, which would not be applied
+            yield
     except Exception as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:100] or type(error).__name__
         raise ValueError(f"no {kind} file that can be read ({reason}){advice}") from None
 
 
-def _hdf5_names(path: Path) -> list[str]:
-    """Names of what could be draws: neither coordinates nor single numbers."""
+def _hdf5_sizes(path: Path) -> dict[str, int]:
+    """Bytes of what could be draws: neither coordinates nor single numbers."""
     with netCDF4.Dataset(path) as file:
-        return [name for name, one in file.variables.items() if one.ndim > 0 and name not in file.dimensions]
+        dimensions = set(file.dimensions)
+    return {name: size for name, size in sizes_in(path).items() if name not in dimensions}
 
 
 def _from_hdf5(path: Path, names: Collection[str]) -> dict[str, _Raw]:

@@ -1,0 +1,70 @@
+"""What people give to commands: jobs, profiles of clusters, and folders of runs; what these need is loaded only then."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from .errors import CommandError, UsageProblem
+from .kinds import JOB_FILE, Kind, kind_of
+from .shown import one_line
+
+
+def job(name: str) -> Any:
+    """A checked job; doubts about it go to stderr, and hold up nothing.
+
+    Raises
+    ------
+    UsageProblem
+        If there is no such job, or it is no valid one.
+    """
+    from .doubts import doubts
+    from .jobfile import JobError, load_job
+
+    try:
+        checked = load_job(name)
+    except JobError as error:
+        checked = _of_its_folder(Path(name))
+        if checked is None:
+            raise UsageProblem(str(error)) from None
+    for line in doubts(checked):
+        sys.stderr.write(f"crbatch: warning: {one_line(line)}\n")
+    return checked
+
+
+def _of_its_folder(path: Path) -> Any:
+    """The job of a run whose own job.toml was damaged, as the run's journal has it, if it does."""
+    from .rundir import RunDirectory
+
+    if path.name != JOB_FILE:
+        return None
+    try:
+        return RunDirectory(path.parent).job()
+    except CommandError:
+        return None
+
+
+def profile(name: str) -> Any:
+    """A checked profile of a cluster.
+
+    Raises
+    ------
+    UsageProblem
+        If there is no such profile, or it is no valid one.
+    """
+    from cluster.errors import ClusterError
+    from cluster.profiles import load_profile
+
+    try:
+        return load_profile(name)
+    except ClusterError as error:
+        kind = kind_of(Path(name))
+        if kind in (Kind.JOB, Kind.RUN, Kind.FOLDER, Kind.NETCDF):
+            raise UsageProblem(f"--cluster: {name}: {kind}, not a cluster profile; see README, On a cluster") from None
+        raise UsageProblem(f"--cluster: {error}") from None
+
+
+def folder(path: Path) -> Any:
+    """The folder of a run."""
+    from .rundir import RunDirectory
+
+    return RunDirectory(path)
