@@ -1,4 +1,4 @@
-"""What people give to commands: jobs, profiles of clusters, and folders of runs; what these need is loaded only then."""
+"""What people give to commands: jobs, profiles, folders of runs. What these need is loaded only when they are given."""
 
 import sys
 from pathlib import Path
