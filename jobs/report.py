@@ -63,8 +63,9 @@ def write_report(folder: RunDirectory, job: JobFile) -> None:
         folder.report.mkdir(exist_ok=True)
         for name in sorted(digests, key=lambda name: name == folder.page.name):  # the page comes last
             os.replace(place / name, folder.report / name)
-    seconds = round(time.perf_counter() - started, 3)
-    folder.journal.write("report", seconds=seconds, cube=cube, files=digests)
+    if not folder.report_is_current():
+        seconds = round(time.perf_counter() - started, 3)
+        folder.journal.write("report", seconds=seconds, cube=cube, files=digests)
 
 
 def _make(folder: RunDirectory, job: JobFile, place: Path) -> None:

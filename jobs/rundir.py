@@ -66,9 +66,6 @@ class RunDirectory:
         DamagedData
             If there is none that can be read.
         """
-        wrong = instead_of_run(self.path)
-        if wrong is not None:
-            raise UsageProblem(f"{self.path}: {wrong}")
         try:
             return self.written_job()
         except DamagedData:
@@ -82,9 +79,14 @@ class RunDirectory:
 
         Raises
         ------
+        UsageProblem
+            If this is no folder.
         DamagedData
             If it cannot be read.
         """
+        wrong = instead_of_run(self.path)
+        if wrong is not None:
+            raise UsageProblem(f"{self.path}: {wrong}")
         if not (self.path / JOB_FILE).is_file():
             raise DamagedData(f"{self.path}: no folder of a run (it has no {JOB_FILE})")
         try:

@@ -165,7 +165,8 @@ def test_custom_beams_count_by_their_bytes(write, tmp_path):
     assert load_job(tmp_path / "sub" / "job.toml").key() == key
     assert load_job(write("")).key() != key
     np.save(beams, 2 * np.eye(16, dtype=complex))
-    assert first.key() != key
+    assert load_job(write('[design]\ncustom = "beams.npy"\n')).key() != key
+    assert first.key() == key  # the job stays what it was when its file was first looked at
     digest = hashlib.sha256(beams.read_bytes()).hexdigest()
     assert digest not in first.canonical()
 
