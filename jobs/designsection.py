@@ -54,7 +54,8 @@ def _rho(value: object) -> object:
     try:
         return RhoRange.model_validate(value).values()
     except ValidationError as error:
-        raise at_each(mistakes_of(error, value, {"": [], "design.rho": list(RhoRange.model_fields)}, "design.rho")) from None
+        keys = {"": [], "design.rho": list(RhoRange.model_fields)}
+        raise at_each(mistakes_of(error, value, keys, "design.rho")) from None
 
 
 class DesignSection(Section):
