@@ -177,6 +177,7 @@ def test_broken_files(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.usefixtures("bounded")
 @pytest.mark.parametrize("kind", READERS)
 def test_many_broken_files(tmp_path: Path, kind: str) -> None:
@@ -206,6 +207,7 @@ def test_broken_cubes(cube: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.usefixtures("bounded")
 def test_many_broken_cubes(cube: Path, tmp_path: Path) -> None:
     check_cubes(cube, tmp_path, MANY)
