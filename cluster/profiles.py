@@ -182,7 +182,7 @@ def load_profile(name: str) -> Profile:
     path = _find(name)
     try:
         document = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # not only of its own: int() has a limit, and the stack
         raise ClusterError(f"{path}: not a readable TOML file: {error}") from None
     return parse_profile(document, str(path))
 

@@ -62,14 +62,14 @@ def compare_cubes(first: Path, second: Path) -> dict[str, Any]:
 
 def job_differences(a: xr.Dataset, b: xr.Dataset) -> dict[str, tuple[Any, Any]]:
     """Keys in which the jobs of two cubes differ, with both values; None where a job lacks the key."""
-    left, right = (flat(_job_of(cube)) for cube in (a, b))
+    left, right = (_job_of(cube) for cube in (a, b))
     keys = sorted(left.keys() | right.keys())
     return {key: (left.get(key), right.get(key)) for key in keys if left.get(key) != right.get(key)}
 
 
 def _job_of(cube: xr.Dataset) -> dict[str, Any]:
     job: dict[str, Any] = json.loads(cube.attrs.get("job", "{}"))
-    return job
+    return flat(job)
 
 
 def _opened(path: Path) -> xr.Dataset:
@@ -92,7 +92,7 @@ def _opened(path: Path) -> xr.Dataset:
         taken = cube[[name for name in (*_METRICS, "status", *DRAW_VARIABLES) if name in cube]]
         taken.set_close(cube.close)
         with _reading(path):
-            flat(_job_of(cube))
+            _job_of(cube)
             validate(taken)
     except CommandError:
         cube.close()

@@ -28,7 +28,7 @@ def check_place(job: JobFile, folder: Path) -> None:
     needed = 2 * check_size(job)  # shards, and the cube that is made of them
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     disk = shutil.disk_usage(there).total
-    if 0 < disk < needed:
+    if 0 < disk < needed:  # some file systems say 0
         raise UsageProblem(
             f"{sizes_text(job)} and as much again until they are put together, and the disk of {folder} has "
             f"{size_text(disk)}; lower draws.count, keep less, or choose another disk with -o"

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,28 +49,38 @@ def status(folder: RunDirectory) -> dict[str, Any]:
     job = folder.job()
     events = folder.journal.all()  # before the shards: each of its chunks has one
     shards = list_shards(folder.shards)
-    cover, missing = covering(shards, job.draws.count)
+    receipts = {
+        (event["start"], event["stop"], event["sha256"]): event for event in events if event["event"] == "chunk"
+    }
+    damaged: list[Shard] = []
+    while True:
+        cover, missing = covering([shard for shard in shards if shard not in damaged], job.draws.count)
+        try:
+            seen, uncertified = preview(cover, job), sum(_uncertified(shard, receipts) for shard, _, _ in cover)
+            break
+        except _Unreadable as error:  # as if it was not there: that is how the next run takes it
+            damaged.append(error.shard)
     driver = driver_of(folder.path)
     jobs = jobs_alive(events)
     left = sum(stop - start for start, stop in missing)
     rate = _draws_per_second(events)
     state, message = _state(folder, job, events, running=driver is not None or bool(jobs))
-    receipts = {
-        (event["start"], event["stop"], event["sha256"]): event for event in events if event["event"] == "chunk"
-    }
+    if damaged and missing:  # else others have been made in their place
+        unread = f"{counted(len(damaged), 'shard')} cannot be read, such as {damaged[0].path.name}; run the job again"
+        message = "; ".join(filter(None, (message, unread)))
     return {
         "state": state,
         "chunks_done": len(cover),
         "chunks_total": len(cover) + _chunks_left(folder, job, events, cover, missing),
         "draws_done": job.draws.count - left,
         "draws_total": job.draws.count,
-        "uncertified": sum(_uncertified(shard, receipts) for shard, _, _ in cover),
+        "uncertified": uncertified,
         "failed_draws": sorted({event["start"] for event in receipts.values() if "failed" in event}),
         "workers": _workers(events, jobs) if state == "running" else 0,
         "jobs": sorted(jobs),
         "designs_per_second": None if rate is None else round(rate * _designs_per_draw(job), 1),
         "seconds_left": round(left / rate, 1) if rate and left and state == "running" else None,
-        "preview": preview(cover, job),
+        "preview": seen,
         "message": message,
         **last_look(folder, job),
     }
@@ -162,7 +174,25 @@ def _designs_per_draw(job: JobFile) -> int:
 
 def _uncertified(shard: Shard, receipts: dict[tuple[int, int, str], dict[str, Any]]) -> int:
     receipt = receipts.get((shard.start, shard.stop, shard.sha256))
-    return int(receipt["uncertified"]) if receipt else count_uncertified(shard.path)
+    if receipt:
+        return int(receipt["uncertified"])
+    with _reading(shard):
+        return count_uncertified(shard.path)
+
+
+class _Unreadable(Exception):
+    def __init__(self, shard: Shard) -> None:
+        super().__init__(shard)
+        self.shard = shard
+
+
+@contextmanager
+def _reading(shard: Shard) -> Iterator[None]:
+    """Tell which shard is damaged, of which the libraries may make any exception."""
+    try:
+        yield
+    except Exception:
+        raise _Unreadable(shard) from None
 
 
 def preview(cover: Cover, job: JobFile) -> dict[str, Any]:
@@ -188,7 +218,7 @@ def preview(cover: Cover, job: JobFile) -> dict[str, Any]:
     for shard, start, stop in cover:
         if start != at or at >= PREVIEW_DRAWS:
             break
-        with xr.open_dataset(shard.path) as data:
+        with _reading(shard), xr.open_dataset(shard.path, engine="netcdf4") as data:
             part = data[["crb_bp", "crb_ms"]].sel(draw=slice(start, stop - 1), rho=rho)
             parts.append(part.isel(draw=slice(0, PREVIEW_DRAWS - at)).load())
         at = stop

@@ -234,7 +234,7 @@ def test_custom_beams_go_through_a_run(tmp_path: Path) -> None:
         ("a.npy", np.ones((2, 3, 16, 3)), r"W must be \(16, slots\).*; got \(2, 3, 16, 3\)$"),
         ("a.npy", np.array([["x"]]), "give numbers"),
         ("a.npy", np.ones((16, 3), bool), "of type bool; give numbers"),
-        ("a.npy", np.array([[{}]]), "not a NumPy file of numbers"),
+        ("a.npy", np.array([[{}]]), "of type object; give numbers"),
         ("a.npy", np.ones((16, 17)), "17 columns for 16 slots"),
         ("a.npz", {"X": np.ones((16, 3))}, "holds X; save one array named W or V"),
         ("a.npz", {"W": np.ones((16, 3)), "V": np.eye(16)}, "holds W, V"),

@@ -177,6 +177,7 @@ def test_broken_files(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.usefixtures("bounded")
 @pytest.mark.parametrize("kind", READERS)
 def test_many_broken_files(tmp_path: Path, kind: str) -> None:
@@ -206,6 +207,16 @@ def test_broken_cubes(cube: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.usefixtures("bounded")
 def test_many_broken_cubes(cube: Path, tmp_path: Path) -> None:
     check_cubes(cube, tmp_path, MANY)
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 2_000 + "]" * 2_000, "workers = " + "1" * 5_000, "a = \x1b", "\ud800"])
+def test_profiles_that_are_hostile(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "profile.toml"
+    path.write_bytes(f'kind = "slurm"\n{text}'.encode(errors="surrogatepass"))
+    with pytest.raises(ClusterError, match=f"{path}: not a readable TOML file") as error:
+        load_profile(str(path))
+    assert len(str(error.value).splitlines()) == 1

@@ -259,3 +259,24 @@ def test_chunks_of_an_array_are_those_of_its_plan(tmp_path: Path, monkeypatch: p
     for damaged in ("", "[" * 2_000, "1" * 5_000, '{"chunk_draws": "2"}', '{"chunk_draws": 0}', "[]"):
         (folder.path / "plan.json").write_text(damaged)
         assert status(folder)["chunks_done"] == 3
+
+
+@pytest.mark.parametrize("journal", [True, False])
+def test_damaged_shards_are_none(tmp_path: Path, journal: bool) -> None:
+    """They are told of, and the rest is counted: the next run makes them again."""
+    folder = RunDirectory(tmp_path / "run")
+    run_tiny(folder.path, chunk=2)
+    if not journal:
+        folder.journal.path.unlink()
+    first, second, third = list_shards(folder.shards)
+    content = second.path.read_bytes()
+    second.path.write_bytes(content[:200])
+    third.path.write_bytes(bytes(len(content)))
+    found = status(folder)
+    assert found["preview"]["draws"] == 2
+    assert "cannot be read, such as " + second.path.name in found["message"]
+    assert found["draws_done"] == (4 if journal else 2)
+    first.path.write_bytes(b"")
+    assert status(folder)["preview"]["draws"] == 0
+    run_tiny(folder.path)
+    assert status(folder)["message"] is None
