@@ -6,6 +6,7 @@ Importing this module does not import Dask, so its pins can be set before anythi
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -181,6 +182,9 @@ def _existing_client(profile: AddressProfile, insecure_tcp: bool) -> Iterator[Cl
         refuse_plain_tcp(profile.address)
     security = None
     if profile.tls_ca:
+        for name in ("tls_ca", "tls_cert", "tls_key"):
+            if not os.access(getattr(profile, name), os.R_OK):
+                raise ClusterError(f"{name}: {getattr(profile, name)}: no readable file")
         security = Security(
             require_encryption=True,
             tls_ca_file=profile.tls_ca,

@@ -30,7 +30,8 @@ def allowed_memory(root: Path = _ROOT) -> int:
     """Return the bytes that the kernel lets this process and its workers have: physical memory, limits of cgroups."""
     files = ("memory.max", "memory.high", "memory.limit_in_bytes", "memory.soft_limit_in_bytes")
     limits = [text for name in files for text in _limits(root, "memory", name)]
-    return min([psutil.virtual_memory().total, *(int(text) for text in limits if text.isdecimal())])
+    physical: int = psutil.virtual_memory().total
+    return min([physical, *(int(text) for text in limits if text.isdecimal())])
 
 
 def usable_memory(root: Path = _ROOT) -> int:

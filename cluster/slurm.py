@@ -131,7 +131,7 @@ def _cluster_class(shared_filesystem: bool, scripts: Path) -> Any:
         job_cls = PrivateJob
 
         def new_worker_spec(self) -> Any:
-            made = super().new_worker_spec()
+            made = super().new_worker_spec()  # type: ignore[no-untyped-call]
             self._i += 1  # Dask opens nothing under the name of a job that it still knows
             return made
 
