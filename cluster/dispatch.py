@@ -221,6 +221,18 @@ def prepare_workers(client: Client, function: Callable[[], object]) -> None:
     client.cancel(futures)
 
 
+def describe_workers(client: Client | None) -> str:
+    """What a user who waits should know of the workers, in a few words."""
+    if client is None:
+        return "the work is done in this process"
+    try:
+        states = [worker["status"] for worker in client.scheduler_info(n_workers=-1)["workers"].values()]
+    except (OSError, TimeoutError):
+        return "the scheduler does not answer"
+    paused = states.count("paused")
+    return f"workers there: {len(states)}" + (f", {paused} of them paused for want of memory" if paused else "")
+
+
 def _room(client: Client) -> int:
     """Items that may be out at a time."""
     threads: dict[str, int] = client.nthreads()

@@ -10,8 +10,9 @@ from typing import Any
 
 from cluster import batch
 from cluster.connect import connect, usable_cores
-from cluster.dispatch import Failure, Poison, dispatch, prepare_workers
+from cluster.dispatch import Failure, Poison, describe_workers, dispatch, prepare_workers
 from cluster.errors import ClusterError
+from cluster.needs import fitting_workers
 from cluster.profiles import Profile, load_profile
 from cluster.walltime import seconds_left
 from engine import DesignError, check_slots
@@ -34,6 +35,7 @@ from .rundir import RunDirectory, write_plan
 from .tally import tally
 from .task import Chunk, compute, flag_as_failed, halves, pilot, warm_up
 from .timings import timings
+from .watch import Watch
 
 _IN_PROCESS_SECONDS = 5.0
 _LAST_SECONDS = 8.0  # before walltime, for ending in order
@@ -158,9 +160,11 @@ def _run(
         cores = workers or cores_of(profile)
         draw_seconds = pilot(job, missing)
         place = Place(profile or _profile(_chosen(job, missing, draw_seconds)), workers, insecure_tcp)
+        if place.profile.kind == "local":
+            cores, place = _fitting(cores, place, profile is None, progress)
         plan = make_plan(job, missing, chunk, cores, draw_seconds)
         if place.profile.kind == "local" and job.draws.until is None:  # later plans may have more chunks
-            place = replace(place, workers=workers or min(cores, len(plan.chunks)))
+            place = replace(place, workers=place.workers or min(cores, len(plan.chunks)))
         plan = _begin(job, folder, plan, place)
         with _cluster(place, folder, job.name) as client:
             while True:
@@ -247,6 +251,20 @@ def _chosen(job: JobFile, missing: list[tuple[int, int]], draw_seconds: float) -
     return "none" if draws * draw_seconds < _IN_PROCESS_SECONDS else "local"
 
 
+def _fitting(cores: int, place: Place, by_default: bool, progress: Progress) -> tuple[int, Place]:
+    """Local workers that memory has room for, and the place; this process where nobody asked for workers."""
+    try:
+        fit = fitting_workers(cores)
+    except ClusterError as error:
+        if not by_default:
+            raise EnvironmentProblem(str(error)) from None
+        progress.say(f"working in this process, as {error}")
+        return 1, replace(place, profile=_profile("none"))
+    if fit < cores:
+        progress.say(f"starting {fit} of {cores} local workers, as more do not fit into memory")
+    return fit, replace(place, workers=place.workers and fit)
+
+
 def _begin(job: JobFile, folder: RunDirectory, plan: Plan, place: Place) -> Plan:
     """Note a plan that is about to be carried out."""
     if job.files and not place.sees_folder:
@@ -260,6 +278,7 @@ def _begin(job: JobFile, folder: RunDirectory, plan: Plan, place: Place) -> Plan
         chunks=len(plan.chunks),
         chunk=plan.chunk,
         draw_seconds=round(plan.draw_seconds, 9),
+        chunk_seconds=round(_chunk_seconds(plan), 3),
         versions=versions(),
     )
     return plan
@@ -275,10 +294,17 @@ def _compute(
     done = job.draws.count - sum(b - a for a, b in plan.chunks)
     with progress.bar("draws", job.draws.count, done) as advance:
         poison = Poison(halves, fatal=(CommandError, OSError, MemoryError))
-        finished = dispatch(client, compute, _until_draining(items), poison=poison, on_pause=_look_up)
+        watch = Watch(_chunk_seconds(plan), progress.say, lambda: describe_workers(client))
+
+        def look_up() -> None:
+            _look_up()
+            watch.look()
+
+        finished = dispatch(client, compute, _until_draining(items), poison=poison, on_pause=look_up)
         with closing(finished), suppress(_NoTimeLeft):  # on an error, what is out is cancelled at once
             for chunk, result in finished:
                 rest_if_stopping()
+                watch.finished()
                 receipt = _committed(job, folder, chunk, result)
                 folder.journal.write("chunk", **receipt)
                 shards.append(_shard(folder, receipt))
@@ -286,6 +312,11 @@ def _compute(
                 if _out_of_time():
                     break
     return shards
+
+
+def _chunk_seconds(plan: Plan) -> float:
+    """What a worker should take for its first chunk."""
+    return plan.chunk * plan.draw_seconds + plan.training_seconds
 
 
 def _until_draining(items: list[Chunk]) -> Iterator[Chunk]:

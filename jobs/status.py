@@ -21,6 +21,7 @@ from .plan import make_plan
 from .precise import last_look, precision_text
 from .rundir import RunDirectory
 from .units import duration_text
+from .watch import silence
 
 #: Draws that the preview rests on at most; it is to be cheap.
 PREVIEW_DRAWS = 4096
@@ -51,6 +52,8 @@ def status(folder: RunDirectory) -> dict[str, Any]:
     left = sum(stop - start for start, stop in missing)
     rate = _draws_per_second(events)
     state, message = _state(folder, job, events, running=driver is not None or bool(jobs))
+    if state == "running" and left:
+        message = silence(events)
     receipts = {
         (event["start"], event["stop"], event["sha256"]): event for event in events if event["event"] == "chunk"
     }
