@@ -7,15 +7,17 @@ libraries that they share. The numbers are crbatch's, and all that is known here
 from pydantic import ByteSize, TypeAdapter
 
 from cluster.errors import ClusterError
-from cluster.machine import address_space, usable_memory
+from cluster.machine import address_space, allowed_memory, usable_memory
 
 MB = 10**6
 #: Of a worker's own.
-WORKER_BYTES = 320 * MB
+WORKER_BYTES = 300 * MB
 #: Of the driver, with the libraries that the workers share with it.
 DRIVER_BYTES = 390 * MB
 #: Beside the workers of a batch job: the process that starts them, and the shared libraries.
-JOB_BYTES = 190 * MB
+JOB_BYTES = 250 * MB
+#: Of a process that compiles all kernels.
+COMPILE_BYTES = 950 * MB
 #: Address space (`ulimit -v`) of a driver with local workers, whose threads and libraries map much and touch little.
 ADDRESS_BYTES = 1600 * MB
 _AMPLE = 2
@@ -42,6 +44,22 @@ def fitting_workers(wanted: int) -> int:
             f"beside the driver's {size(DRIVER_BYTES)}; allow more, or use --cluster none"
         )
     return min(wanted, fit)
+
+
+def check_compiling() -> None:
+    """Refuse to compile where the kernel would end this process for its memory, without a word.
+
+    Raises
+    ------
+    ClusterError
+        Saying how much it takes.
+    """
+    if allowed_memory() < COMPILE_BYTES:
+        raise ClusterError(
+            f"the kernels are not compiled yet, which takes {size(COMPILE_BYTES)} of memory once, and "
+            f"{size(allowed_memory())} are allowed here; run `crbatch run smoke` once with more, with NUMBA_CACHE_DIR "
+            "naming a folder that is there next time, too"
+        )
 
 
 def memory_limit(workers: int) -> int:

@@ -12,10 +12,11 @@ from cluster import batch
 from cluster.connect import connect, usable_cores
 from cluster.dispatch import Failure, Poison, describe_workers, dispatch, prepare_workers
 from cluster.errors import ClusterError
-from cluster.needs import fitting_workers
+from cluster.needs import check_compiling, fitting_workers
 from cluster.profiles import Profile, load_profile
 from cluster.walltime import seconds_left
 from engine import DesignError, check_slots
+from engine.accelerate import is_compiled
 from results.cube import write_cube
 from results.shards import Shard, commit_bytes, covering
 
@@ -155,6 +156,7 @@ def _run(
     made = bool(missing)
     if missing:
         progress.say("loading the kernels (compiled once per version: up to a minute)")
+        _check_compiling()
         warm_up()  # once, before workers start: they then load what was compiled
         profile = _profile(cluster) if cluster is not None else None
         cores = workers or cores_of(profile)
@@ -312,6 +314,14 @@ def _compute(
                 if _out_of_time():
                     break
     return shards
+
+
+def _check_compiling() -> None:
+    try:
+        if not is_compiled():
+            check_compiling()
+    except ClusterError as error:
+        raise EnvironmentProblem(str(error)) from None
 
 
 def _chunk_seconds(plan: Plan) -> float:

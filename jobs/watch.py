@@ -50,7 +50,7 @@ def silence(events: list[dict[str, Any]]) -> str | None:
     start = next((event for event in reversed(events) if event["event"] == "start"), None)
     last = next((event for event in reversed(events) if event["event"] in (*_STEPS, *_ENDS)), None)
     chunk_seconds = start and start.get("chunk_seconds")
-    if chunk_seconds is None or last is None or last["event"] in _ENDS:  # another driver's, of which the next one waits in a queue
-        return None
+    if chunk_seconds is None or last is None or last["event"] in _ENDS:
+        return None  # that driver is gone, and the next one waits in a queue
     silent = time.time() - last["time"]
     return silence_text(silent, chunk_seconds) if silent >= patience(chunk_seconds) else None
