@@ -114,6 +114,7 @@ def test_no_worker_ever_pauses() -> None:
     assert list(found.values()) == [(False, False)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mebibytes", "code"), [(350, 5), (700, 0), (2048, 0)])
 def test_under_ulimit(tmp_path: Path, mebibytes: int, code: int) -> None:
     """As users had it: `ulimit -m`."""
