@@ -16,8 +16,8 @@ WORKER_BYTES = 300 * MB
 DRIVER_BYTES = 390 * MB
 #: Beside the workers of a batch job: the process that starts them, and the shared libraries.
 JOB_BYTES = 250 * MB
-#: Of a process that compiles all kernels.
-COMPILE_BYTES = 950 * MB
+#: Of the two processes that compile all kernels.
+COMPILE_BYTES = 1150 * MB
 #: Address space (`ulimit -v`) of a driver with local workers, whose threads and libraries map much and touch little.
 ADDRESS_BYTES = 1600 * MB
 _AMPLE = 2

@@ -79,7 +79,7 @@ def test_kernels_are_not_compiled_where_that_would_be_the_end(
 ) -> None:
     memory["usable"] = 700e6
     monkeypatch.setattr("jobs.run.is_compiled", lambda: False)
-    with pytest.raises(EnvironmentProblem, match=r"takes 950\.0 MB of memory once, and 700\.0 MB are allowed here"):
+    with pytest.raises(EnvironmentProblem, match=r"takes 1\.1 GB of memory once, and 700\.0 MB are allowed here"):
         run_tiny(tmp_path / "run")
 
 
