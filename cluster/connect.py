@@ -18,7 +18,16 @@ from cluster.errors import ClusterError
 from cluster.leaving import at_stop
 from cluster.machine import usable_cores
 from cluster.needs import fitting_workers, memory_limit
-from cluster.profiles import AddressProfile, LocalProfile, NoCluster, Profile, SlurmProfile, SshProfile, load_profile
+from cluster.profiles import (
+    MOST_WORKERS,
+    AddressProfile,
+    LocalProfile,
+    NoCluster,
+    Profile,
+    SlurmProfile,
+    SshProfile,
+    load_profile,
+)
 from cluster.scratch import scratch_folder
 from cluster.security import refuse_plain_tcp, run_keys
 from cluster.threads import THREAD_VARIABLES, WORKER_ENVIRONMENT, environment, start_tracker
@@ -75,8 +84,8 @@ def connect(
     """
     if isinstance(profile, str):
         profile = load_profile(profile)
-    if workers is not None and workers < 1:
-        raise ClusterError(f"{workers} workers cannot work; give a number from 1")
+    if workers is not None and not 1 <= workers <= MOST_WORKERS:
+        raise ClusterError(f"{workers} workers cannot work; give a number from 1 to {MOST_WORKERS}")
     if isinstance(profile, NoCluster):
         yield None
         return

@@ -56,7 +56,7 @@ def check_pbs(line: str) -> None:
         Saying what it should be.
     """
     for word in _options(line):
-        if word.startswith("--") or word[1:2] in _PBS:
+        if word == "--" or word[1:2] in _PBS:
             raise ValueError(f"{word} is not for a profile: it would change what runs, or where it is looked for")
 
 

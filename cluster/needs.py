@@ -35,13 +35,13 @@ def fitting_workers(wanted: int) -> int:
     if address_space() < ADDRESS_BYTES:
         raise ClusterError(
             f"no local worker can start: processes may map {size(address_space())} each (ulimit -v), and the driver "
-            f"takes {size(ADDRESS_BYTES)}; allow more, or use --cluster none"
+            f"takes {size(ADDRESS_BYTES)}; allow more, or work in this process (--cluster none)"
         )
     fit = (memory - DRIVER_BYTES) // WORKER_BYTES
     if fit < 1:
         raise ClusterError(
             f"no local worker fits: {size(memory)} of memory are allowed here, a worker takes {size(WORKER_BYTES)} "
-            f"beside the driver's {size(DRIVER_BYTES)}; allow more, or use --cluster none"
+            f"beside the driver's {size(DRIVER_BYTES)}; allow more, or work in this process (--cluster none)"
         )
     return min(wanted, fit)
 

@@ -12,11 +12,9 @@ from cluster import batch
 from cluster.connect import connect, usable_cores
 from cluster.dispatch import Failure, Poison, describe_workers, dispatch, prepare_workers
 from cluster.errors import ClusterError
-from cluster.needs import check_compiling, fitting_workers
-from cluster.profiles import Profile, load_profile
+from cluster.profiles import MOST_WORKERS, Profile, load_profile
 from cluster.walltime import seconds_left
 from engine import DesignError, check_slots
-from engine.accelerate import is_compiled
 from results.cube import write_cube
 from results.shards import Shard, commit_bytes, covering
 
@@ -32,6 +30,7 @@ from .plan import Plan, make_plan
 from .precise import as_precise, last_look
 from .progress import Progress
 from .reasons import reasons
+from .room import local_workers, refuse_compiling
 from .rundir import RunDirectory, write_plan
 from .tally import tally
 from .task import Chunk, compute, flag_as_failed, halves, pilot, warm_up
@@ -130,6 +129,8 @@ def run(
         As the exit codes say.
     """
     check_one_place()
+    if workers is not None and workers > MOST_WORKERS:
+        raise UsageProblem(f"--workers: {workers} is refused; there are {MOST_WORKERS} at most")
     with unbroken():
         folder.prepare(job)
     with hold(folder.path, progress), ending_noted(folder):
@@ -156,14 +157,16 @@ def _run(
     made = bool(missing)
     if missing:
         progress.say("loading the kernels (compiled once per version: up to a minute)")
-        _check_compiling()
+        refuse_compiling()
         warm_up()  # once, before workers start: they then load what was compiled
         profile = _profile(cluster) if cluster is not None else None
         cores = workers or cores_of(profile)
         draw_seconds = pilot(job, missing)
         place = Place(profile or _profile(_chosen(job, missing, draw_seconds)), workers, insecure_tcp)
         if place.profile.kind == "local":
-            cores, place = _fitting(cores, place, profile is None, progress)
+            fit = local_workers(cores, profile is None, progress.say)
+            place = replace(place, workers=workers and fit) if fit else replace(place, profile=_profile("none"))
+            cores = max(fit, 1)
         plan = make_plan(job, missing, chunk, cores, draw_seconds)
         if place.profile.kind == "local" and job.draws.until is None:  # later plans may have more chunks
             place = replace(place, workers=place.workers or min(cores, len(plan.chunks)))
@@ -253,20 +256,6 @@ def _chosen(job: JobFile, missing: list[tuple[int, int]], draw_seconds: float) -
     return "none" if draws * draw_seconds < _IN_PROCESS_SECONDS else "local"
 
 
-def _fitting(cores: int, place: Place, by_default: bool, progress: Progress) -> tuple[int, Place]:
-    """Local workers that memory has room for, and the place; this process where nobody asked for workers."""
-    try:
-        fit = fitting_workers(cores)
-    except ClusterError as error:
-        if not by_default:
-            raise EnvironmentProblem(str(error)) from None
-        progress.say(f"working in this process, as {error}")
-        return 1, replace(place, profile=_profile("none"))
-    if fit < cores:
-        progress.say(f"starting {fit} of {cores} local workers, as more do not fit into memory")
-    return fit, replace(place, workers=place.workers and fit)
-
-
 def _begin(job: JobFile, folder: RunDirectory, plan: Plan, place: Place) -> Plan:
     """Note a plan that is about to be carried out."""
     if job.files and not place.sees_folder:
@@ -314,14 +303,6 @@ def _compute(
                 if _out_of_time():
                     break
     return shards
-
-
-def _check_compiling() -> None:
-    try:
-        if not is_compiled():
-            check_compiling()
-    except ClusterError as error:
-        raise EnvironmentProblem(str(error)) from None
 
 
 def _chunk_seconds(plan: Plan) -> float:
