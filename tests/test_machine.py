@@ -3,10 +3,13 @@
 import math
 import os
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
 import pytest
+from job_cases import ROOT
 
 from cluster.machine import address_space, allowed_memory, usable_cores, usable_memory
 
@@ -89,3 +92,26 @@ def test_ulimits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert address_space() == math.inf
     limits[resource.RLIMIT_AS] = 10**9
     assert address_space() == 10**9
+
+
+@pytest.mark.system  # root
+def test_quota_of_a_real_control_group() -> None:
+    group = Path(f"/sys/fs/cgroup/cpu/crbatch-test-{os.getpid()}")
+    files = {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "50000"}
+    if not group.parent.is_dir():
+        group, files = Path(f"/sys/fs/cgroup/{group.name}"), {"cpu.max": "50000 100000"}
+    group.mkdir()
+    try:
+        for name, text in files.items():
+            (group / name).write_text(text)
+        done = subprocess.run(
+            [sys.executable, "-c", "from cluster.connect import usable_cores; print(usable_cores())"],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+            preexec_fn=lambda: (group / "cgroup.procs").write_text("0"),
+        )
+    finally:
+        group.rmdir()
+    assert done.stdout == "1\n"
