@@ -53,6 +53,7 @@ def simulated(slots: int, processes: int = 2) -> Iterator[Client]:
             host="127.0.0.1",
             protocol="tls://",
             security=keys.security(),
+            memory_limit=0,
             dashboard_address=None,
             scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             silence_logs=logging.CRITICAL,
