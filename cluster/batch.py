@@ -56,6 +56,7 @@ def template(profile: QueueProfile, name: str, logs: Path, directives: Sequence[
         "job_script_prologue": prologue(profile),
         "python": f"{shlex.quote(sys.executable)} -P",
         "local_directory": '"$scratch"',
+        "worker_extra_args": ["--memory-limit", "0"],  # the batch system's is the one that holds
         "death_timeout": 60,
         "shebang": "#!/usr/bin/env bash",
     }

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import signal
-import tempfile
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,7 +16,19 @@ from typing import TYPE_CHECKING
 
 from cluster.errors import ClusterError
 from cluster.leaving import at_stop
-from cluster.profiles import AddressProfile, LocalProfile, NoCluster, Profile, SlurmProfile, SshProfile, load_profile
+from cluster.machine import usable_cores
+from cluster.needs import fitting_workers, memory_limit
+from cluster.profiles import (
+    MOST_WORKERS,
+    AddressProfile,
+    LocalProfile,
+    NoCluster,
+    Profile,
+    SlurmProfile,
+    SshProfile,
+    load_profile,
+)
+from cluster.scratch import scratch_folder
 from cluster.security import refuse_plain_tcp, run_keys
 from cluster.threads import THREAD_VARIABLES, WORKER_ENVIRONMENT, environment, start_tracker
 
@@ -28,6 +39,8 @@ __all__ = ["THREAD_VARIABLES", "WORKER_ENVIRONMENT", "connect", "usable_cores"]
 
 # Nothing is shown of a run but by its own commands: Dask's pages can also retire workers, and have no lock.
 _QUIET: Mapping[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+# No result is kept in a worker, so nothing could be spilled, and a paused worker would wait for ever.
+_NEVER_PAUSE: Mapping[str, bool] = {f"distributed.worker.memory.{step}": False for step in ("target", "spill", "pause")}
 _ANSWER_SECONDS = "20s"
 
 
@@ -71,8 +84,8 @@ def connect(
     """
     if isinstance(profile, str):
         profile = load_profile(profile)
-    if workers is not None and workers < 1:
-        raise ClusterError(f"{workers} workers cannot work; give a number from 1")
+    if workers is not None and not 1 <= workers <= MOST_WORKERS:
+        raise ClusterError(f"{workers} workers cannot work; give a number from 1 to {MOST_WORKERS}")
     if isinstance(profile, NoCluster):
         yield None
         return
@@ -111,11 +124,6 @@ def _silence() -> None:
         handler.setLevel(logging.CRITICAL)
 
 
-def usable_cores() -> int:
-    """Return the number of cores that this process may run on, which a batch system can have limited."""
-    return len(os.sched_getaffinity(0))
-
-
 def _needed(folder: Path | None) -> Path:
     if folder is None:
         raise ClusterError("workers elsewhere need the folder of a run that they can see")
@@ -126,17 +134,18 @@ def _needed(folder: Path | None) -> Path:
 def _local_client(profile: LocalProfile, workers: int | None) -> Iterator[Client]:
     import dask
     from distributed import Client, LocalCluster
-    from distributed.system import MEMORY_LIMIT
 
     from cluster.scheduler import scheduler_options
 
-    count = workers or profile.workers or usable_cores()
+    count = fitting_workers(workers or profile.workers or usable_cores())
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="crbatch-cluster-", ignore_cleanup_errors=True))
-        stack.enter_context(at_stop(lambda: shutil.rmtree(folder, ignore_errors=True)))
+        folder = stack.enter_context(scratch_folder("crbatch-cluster-"))
+        # Every user of this machine can connect to a port of its loopback.
+        keys = stack.enter_context(run_keys(folder))
         settings = {
             **_QUIET,
-            "temporary-directory": folder,
+            **_NEVER_PAUSE,
+            "temporary-directory": str(folder),
             "distributed.worker.multiprocessing-method": "spawn",  # a fork would copy locks and loaded libraries
         }
         stack.enter_context(dask.config.set(settings))
@@ -146,19 +155,31 @@ def _local_client(profile: LocalProfile, workers: int | None) -> Iterator[Client
                 n_workers=count,
                 threads_per_worker=1,
                 host="127.0.0.1",
+                protocol="tls://",
+                security=keys.security(),
                 dashboard_address=None,
                 # A free port instead of Dask's fixed one.
                 scheduler_kwargs={**scheduler_options(), "dashboard_address": "127.0.0.1:0"},
-                memory_limit=MEMORY_LIMIT // count,
+                memory_limit=memory_limit(count),
                 silence_logs=logging.CRITICAL,
             )
             stack.enter_context(cluster)
             client = stack.enter_context(Client(cluster))
             client.register_plugin(_deaf_to_interrupts())
         except (OSError, RuntimeError, TimeoutError) as error:
-            hint = 'a script has to connect under `if __name__ == "__main__":`'
-            raise ClusterError(f"{count} local workers did not start: {error} ({hint})") from error
+            raise ClusterError(f"{count} local workers did not start: {_root_cause(error)}") from error
         yield client
+
+
+def _root_cause(error: BaseException) -> str:
+    """What was at the bottom of an error, in one line, and what a script has to do if that was its own."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    if script and "__main__" not in Path(script).read_text("utf-8", errors="replace"):
+        return f'{said} ({script} has to connect under `if __name__ == "__main__":`, as workers import it, too)'
+    return f"{said} (what the worker said stands above)" if "Nanny failed" in said else said
 
 
 @contextmanager
@@ -170,6 +191,9 @@ def _existing_client(profile: AddressProfile, insecure_tcp: bool) -> Iterator[Cl
         refuse_plain_tcp(profile.address)
     security = None
     if profile.tls_ca:
+        for name in ("tls_ca", "tls_cert", "tls_key"):
+            if not os.access(getattr(profile, name), os.R_OK):
+                raise ClusterError(f"{name}: {getattr(profile, name)}: no readable file")
         security = Security(
             require_encryption=True,
             tls_ca_file=profile.tls_ca,
@@ -210,7 +234,12 @@ def _ssh_client(profile: SshProfile, workers: int | None, folder: Path) -> Itera
             cluster = SSHCluster(
                 [profile.hosts[0], *profile.hosts],
                 scheduler_options={"protocol": "tls", "dashboard": False, "dashboard_address": "127.0.0.1:0"},
-                worker_options={"nthreads": 1, "n_workers": workers or profile.workers, "protocol": "tls"},
+                worker_options={
+                    "nthreads": 1,
+                    "n_workers": workers or profile.workers,
+                    "protocol": "tls",
+                    "memory_limit": "0",  # a share of the host's, however small, would pause or end a worker
+                },
                 remote_python=profile.python or None,
                 security=keys.security(),
             )

@@ -20,6 +20,7 @@ Receipt = TypeVar("Receipt")
 #: One task at work and one waiting beside it, so that a worker never waits for this process.
 TASKS_PER_THREAD = 2
 _PAUSE_SECONDS = 0.5
+_RECEIPT_SECONDS = 5.0
 _PREPARE_SECONDS = 60.0
 _FAILURES_IN_A_ROW = 20  # of items that were tried alone, with nothing finished in between
 
@@ -172,7 +173,7 @@ def _on_cluster(
             future = _next(arrived, on_pause)
             task = out.pop(future)
             try:
-                receipt: Receipt | Failure = future.result()
+                receipt: Receipt | Failure = _receipt(future, on_pause)
             except OutOfTime:
                 queue.put_back(task)
                 continue
@@ -221,6 +222,18 @@ def prepare_workers(client: Client, function: Callable[[], object]) -> None:
     client.cancel(futures)
 
 
+def describe_workers(client: Client | None) -> str:
+    """What a user who waits should know of the workers, in a few words."""
+    if client is None:
+        return "the work is done in this process"
+    try:
+        states = [worker["status"] for worker in client.scheduler_info(n_workers=-1)["workers"].values()]
+    except (OSError, TimeoutError):
+        return "the scheduler does not answer"
+    paused = states.count("paused")
+    return f"workers there: {len(states)}" + (f", {paused} of them paused for want of memory" if paused else "")
+
+
 def _room(client: Client) -> int:
     """Items that may be out at a time."""
     threads: dict[str, int] = client.nthreads()
@@ -232,6 +245,20 @@ def _next(arrived: SimpleQueue[Future[Any]], on_pause: Callable[[], None] | None
         try:
             return arrived.get(timeout=_PAUSE_SECONDS)
         except Empty:
+            if on_pause is not None:
+                on_pause()
+
+
+def _receipt(future: Future[Any], on_pause: Callable[[], None] | None) -> Any:
+    """What a task that is done returned; its worker may be stopped or gone before it has sent it."""
+    seconds = _RECEIPT_SECONDS
+    while True:
+        try:
+            return future.result(timeout=seconds)
+        except TimeoutError:
+            if future.status == "error":  # the task's own
+                raise
+            seconds *= 2.0  # what is large is asked for from its beginning
             if on_pause is not None:
                 on_pause()
 

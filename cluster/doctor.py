@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from cluster.machine import usable_cores, usable_memory
+
 if TYPE_CHECKING:
     from distributed import Client
 
@@ -78,10 +80,7 @@ class Network:
 
 def machine_limits() -> dict[str, int]:
     """Cores and bytes of memory that this process may use: affinity and the limits of its cgroup counted in."""
-    from dask.system import cpu_count
-    from distributed.system import memory_limit
-
-    return {"cores": cpu_count(), "memory": memory_limit()}
+    return {"cores": usable_cores(), "memory": usable_memory()}
 
 
 def talking_versions() -> dict[str, str]:

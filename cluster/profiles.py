@@ -4,34 +4,55 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib.resources import files
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from reprlib import Repr
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 import platformdirs
 import tomli_w
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
+from cluster.directives import check_pbs, check_slurm
 from cluster.errors import ClusterError
+from cluster.needs import job_bytes, parse_size, size
 
 # What may reach a job script, where the shell or the batch system reads it: nothing with a meaning of its own.
 _PLAIN = re.compile(r"[A-Za-z0-9_.,:=+@/-]*")
 _PLACE = re.compile(r"\$?[A-Za-z0-9_.+@/-]+")
-_WALLTIME = re.compile(r"(?:(\d+)-)?(\d+):(\d\d):(\d\d)")
-_MEMORY = re.compile(r"\d+(\.\d+)? ?[KMGT]i?B", re.IGNORECASE)
+_PROTOCOLS = ("tcp", "tls", "ws", "wss", "ucx")
+_WALLTIME = re.compile(r"(?:(\d{1,4})-)?(\d{1,5}):(\d\d):(\d\d)")
+_MEMORY = re.compile(r"\d{1,7}(\.\d{1,3})? ?[KMGT]i?B", re.IGNORECASE)
+#: More than any cluster has: a slip of the finger.
+MOST_WORKERS = 10_000
+_MOST_CORES = 1_024
+_LARGEST_MEMORY = 10**15
 
 
 def _plain(text: str) -> str:
+    if text.startswith("-"):
+        raise ValueError("it should not begin with -, or it is read as an option")
     if not _PLAIN.fullmatch(text):
         raise ValueError("it should have letters, digits and _.,:=+@/- only")
     return text
 
 
 def _place(text: str) -> str:
-    if not _PLACE.fullmatch(text):
+    if text.startswith("-") or not _PLACE.fullmatch(text):
         raise ValueError('it should be a folder, or a variable with one, as in "$TMPDIR" or "/scratch/me"')
     return text
 
@@ -42,8 +63,22 @@ def _one_line(text: str) -> str:
     return text
 
 
+def _address(text: str) -> str:
+    """Of a scheduler, as Dask takes it: [tcp|tls|ws|wss://]HOST:PORT, where an IPv6 address stands in brackets."""
+    wanted = 'it should be as in "tls://node7:8786" or "tls://[2001:db8::7]:8786"'
+    parts = urlsplit(text if "://" in text else f"tcp://{text}")  # a ValueError of its own where brackets do not close
+    host = parts.netloc.rpartition(":")[0]
+    if host.startswith("["):
+        ip_address(parts.hostname or "")
+    elif text.startswith("-") or not re.fullmatch(r"[A-Za-z0-9_.-]+", host) or host.startswith("-"):
+        raise ValueError(wanted)
+    if parts.scheme not in _PROTOCOLS or not parts.port or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(wanted)
+    return text
+
+
 def _memory(text: str) -> str:
-    if not _MEMORY.fullmatch(text):
+    if not _MEMORY.fullmatch(text) or parse_size(text) > _LARGEST_MEMORY:
         raise ValueError('it should be a number with a unit, as in "2GB"')
     return text
 
@@ -52,13 +87,16 @@ def _walltime(text: str) -> str:
     match = _WALLTIME.fullmatch(text)
     if not match or int(match[3]) > 59 or int(match[4]) > 59:
         raise ValueError('it should be hours:minutes:seconds, as in "00:30:00", or days-hours:minutes:seconds')
+    if not any(int(part or 0) for part in match.groups()):
+        raise ValueError("it should be some time")
     return text
 
 
 Plain = Annotated[str, AfterValidator(_plain)]
 Place = Annotated[str, AfterValidator(_place)]
 Line = Annotated[str, AfterValidator(_one_line)]
-Workers = Annotated[int, Field(ge=1)]
+Address = Annotated[str, AfterValidator(_address)]
+Workers = Annotated[int, Field(ge=1, le=MOST_WORKERS)]
 
 
 class _Base(BaseModel):
@@ -98,11 +136,18 @@ class AddressProfile(_Base):
     """A Dask scheduler that is there already, with its own workers."""
 
     kind: Literal["address"]
-    address: Plain
+    address: Address
     tls_ca: Plain = ""
     tls_cert: Plain = ""
     tls_key: Plain = ""
     shared_filesystem: bool = True
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        given = {name for name in ("tls_ca", "tls_cert", "tls_key") if getattr(self, name)}
+        if given and len(given) < 3:
+            raise ValueError(f"{', '.join(sorted(given))}: give all of tls_ca, tls_cert and tls_key, or none")
+        return self
 
 
 class SshProfile(_Base):
@@ -117,7 +162,7 @@ class SshProfile(_Base):
 
 class _QueueProfile(_Base):
     workers: Workers
-    cores: Annotated[int, Field(ge=1)] = 1
+    cores: Annotated[int, Field(ge=1, le=_MOST_CORES)] = 1
     memory: Annotated[str, AfterValidator(_memory)]
     walltime: Annotated[str, AfterValidator(_walltime)]
     queue: Plain = ""
@@ -127,6 +172,16 @@ class _QueueProfile(_Base):
     directives: list[Line] = []
     scratch: Place = "$TMPDIR"
     shared_filesystem: bool = True
+
+    @field_validator("memory")
+    @classmethod
+    def _enough(cls, memory: str, info: ValidationInfo) -> str:
+        cores = info.data.get("cores", 1)
+        if parse_size(memory) < job_bytes(cores):
+            raise ValueError(
+                f"a job of cores = {cores} takes {size(job_bytes(cores))}; give more memory or fewer cores"
+            )
+        return memory
 
     @property
     def walltime_seconds(self) -> int:
@@ -140,11 +195,25 @@ class SlurmProfile(_QueueProfile):
 
     kind: Literal["slurm"]
 
+    @field_validator("directives")
+    @classmethod
+    def _harmless(cls, directives: list[str]) -> list[str]:
+        for line in directives:
+            check_slurm(line)
+        return directives
+
 
 class PbsProfile(_QueueProfile):
     """Workers as PBS jobs: scripts are printed, not submitted."""
 
     kind: Literal["pbs"]
+
+    @field_validator("directives")
+    @classmethod
+    def _harmless(cls, directives: list[str]) -> list[str]:
+        for line in directives:
+            check_pbs(line)
+        return directives
 
 
 QueueProfile = SlurmProfile | PbsProfile
@@ -157,6 +226,9 @@ _KINDS: dict[str, type[BaseModel]] = {
     "slurm": SlurmProfile,
     "pbs": PbsProfile,
 }
+_COMPLETE = ("none", "local")  # the other packaged ones are starts, of which users make their own
+_SHORT = Repr()  # of what may be endless
+_SHORT.maxstring = _SHORT.maxother = 80
 _ADAPTER: TypeAdapter[Profile] = TypeAdapter(Annotated[Profile, Field(discriminator="kind")])
 
 
@@ -166,8 +238,8 @@ def load_profile(name: str) -> Profile:
     Parameters
     ----------
     name
-        The path of a TOML file, or the name of one (without ``.toml``) in the working folder, the user's
-        configuration folder for crbatch, or among the packaged ones.
+        The path of a TOML file, or the name (without ``.toml``) of a packaged one or of one in the user's
+        configuration folder for crbatch. What lies in the working folder is named by its path alone.
 
     Returns
     -------
@@ -179,8 +251,9 @@ def load_profile(name: str) -> Profile:
     ClusterError
         Naming the file and the key, and what would be right.
     """
-    path = _find(name)
+    path = Path(name)
     try:
+        path = _find(name)
         document = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:  # not only of its own: int() has a limit, and the stack
         raise ClusterError(f"{path}: not a readable TOML file: {error}") from None
@@ -218,22 +291,18 @@ def _find(name: str) -> Path:
         if not as_path.is_file():
             raise ClusterError(f"{name}: no such profile file")
         return as_path
-    folders = _folders()
-    for folder in folders:
-        path = folder / f"{name}.toml"
-        if path.is_file():
-            return path
-    places = ", ".join(f"{folder}/{name}.toml" for folder in folders[:2])
+    users = platformdirs.user_config_path("crbatch") / f"{name}.toml"
+    if name in packaged_profiles():
+        if name not in _COMPLETE and users.is_file():
+            raise ClusterError(
+                f"{name!r} is a packaged profile, which {users} does not replace; rename it, or name it by its path"
+            )
+        return Path(str(files("cluster") / "specs" / f"{name}.toml"))
+    if users.is_file():
+        return users
+    here = f", or name {as_path}.toml by its path, ./{as_path}.toml" if Path(f"{name}.toml").is_file() else ""
     raise ClusterError(
-        f"no cluster profile {name!r}; there are {', '.join(packaged_profiles())}, or write one as {places}"
-    )
-
-
-def _folders() -> Sequence[Path]:
-    return (
-        Path(),
-        platformdirs.user_config_path("crbatch"),
-        Path(str(files("cluster") / "specs")),
+        f"no cluster profile {name!r}; there are {', '.join(packaged_profiles())}, or write one as {users}{here}"
     )
 
 
@@ -247,12 +316,12 @@ def _explain(error: ValidationError, document: dict[str, object]) -> str:
 
 
 def _reason(error: ErrorDetails, document: dict[str, object]) -> str:
-    key = ".".join(str(part) for part in error["loc"] if part not in _KINDS)
+    key = ".".join(str(part) for part in error["loc"][1:])  # after the kind
     match error["type"]:
         case "union_tag_not_found":
             return f"kind: missing; give one of {', '.join(_KINDS)}"
         case "union_tag_invalid":
-            return f"kind: {document.get('kind')!r} is refused; give one of {', '.join(_KINDS)}"
+            return f"kind: {_SHORT.repr(document.get('kind'))} is refused; give one of {', '.join(_KINDS)}"
         case "extra_forbidden":
             keys = list(_KINDS[str(document["kind"])].model_fields)
             near = get_close_matches(key, keys, n=1)
@@ -260,4 +329,4 @@ def _reason(error: ErrorDetails, document: dict[str, object]) -> str:
         case "missing":
             return f"{key}: missing; a queue has no safe default for it"
     wanted = error["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
-    return f"{key}: {error['input']!r} is refused; {wanted}"
+    return f"{key}: {_SHORT.repr(error['input'])} is refused; {wanted}" if key else wanted

@@ -33,6 +33,8 @@ def simulated(slots: int, processes: int = 2) -> Iterator[Client]:
     import dask
     from distributed import Client, LocalCluster
 
+    from cluster.scratch import scratch_folder
+    from cluster.security import run_keys
     from cluster.threads import start_tracker
 
     start_tracker()
@@ -42,11 +44,16 @@ def simulated(slots: int, processes: int = 2) -> Iterator[Client]:
         "distributed.worker.http.routes": [],
     }
     with (
-        dask.config.set(settings),
+        scratch_folder("crbatch-cluster-") as folder,
+        run_keys(folder) as keys,
+        dask.config.set({**settings, "temporary-directory": str(folder)}),
         LocalCluster(
             n_workers=processes,
             threads_per_worker=max(1, slots // processes),
             host="127.0.0.1",
+            protocol="tls://",
+            security=keys.security(),
+            memory_limit=0,
             dashboard_address=None,
             scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             silence_logs=logging.CRITICAL,

@@ -73,13 +73,12 @@ def slurm_client(
         )
         try:
             cluster = stack.enter_context(
-                _cluster_class(profile.shared_filesystem)(
+                _cluster_class(profile.shared_filesystem, keys.key.parent)(
                     **_job_options(profile, name, folder, keys),
                     security=keys.security(),
                     protocol="tls://",
                     interface=profile.interface or None,
                     scheduler_options={**scheduler_options(), "dashboard_address": _LOCAL, "dashboard": False},
-                    worker_extra_args=["--dashboard-address", _LOCAL, "--no-dashboard"],
                     silence_logs=logging.CRITICAL,
                 )
             )
@@ -100,6 +99,7 @@ def slurm_client(
 def _job_options(profile: SlurmProfile, name: str, folder: Path, keys: Keys) -> dict[str, Any]:
     """Options of a worker job, which brings its keys in its script where it cannot read those of the run's folder."""
     options: dict[str, Any] = template(profile, name, folder / "logs")
+    options["worker_extra_args"] += ["--dashboard-address", _LOCAL, "--no-dashboard"]
     if not profile.shared_filesystem:
         options["job_script_prologue"] += [
             "umask 077",
@@ -108,7 +108,7 @@ def _job_options(profile: SlurmProfile, name: str, folder: Path, keys: Keys) -> 
     return options
 
 
-def _cluster_class(shared_filesystem: bool) -> Any:
+def _cluster_class(shared_filesystem: bool, scripts: Path) -> Any:
     from dask_jobqueue.slurm import SLURMCluster, SLURMJob
     from distributed.security import Security
 
@@ -117,7 +117,7 @@ def _cluster_class(shared_filesystem: bool) -> Any:
 
         @contextmanager
         def job_file(self) -> Iterator[str]:
-            descriptor, path = tempfile.mkstemp(suffix=".sh")  # mode 0600
+            descriptor, path = tempfile.mkstemp(suffix=".sh", dir=scripts)  # mode 0600
             try:
                 with os.fdopen(descriptor, "w") as file:
                     file.write(self.job_script())  # type: ignore[no-untyped-call]
@@ -126,9 +126,14 @@ def _cluster_class(shared_filesystem: bool) -> Any:
                 os.unlink(path)
 
     class PrivateCluster(SLURMCluster):
-        """A cluster of such jobs."""
+        """A cluster of such jobs, none of which is named like one before it."""
 
         job_cls = PrivateJob
+
+        def new_worker_spec(self) -> Any:
+            made = super().new_worker_spec()  # type: ignore[no-untyped-call]
+            self._i += 1  # Dask opens nothing under the name of a job that it still knows
+            return made
 
         def _get_worker_security(self, security: Security) -> Security:
             if shared_filesystem:

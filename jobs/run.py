@@ -10,9 +10,9 @@ from typing import Any
 
 from cluster import batch
 from cluster.connect import connect, usable_cores
-from cluster.dispatch import Failure, Poison, dispatch, prepare_workers
+from cluster.dispatch import Failure, Poison, describe_workers, dispatch, prepare_workers
 from cluster.errors import ClusterError
-from cluster.profiles import Profile, load_profile
+from cluster.profiles import MOST_WORKERS, Profile, load_profile
 from cluster.walltime import seconds_left
 from engine import DesignError, check_slots
 from results.cube import write_cube
@@ -31,10 +31,12 @@ from .plan import Plan, make_plan
 from .precise import as_precise, last_look
 from .progress import Progress
 from .reasons import reasons
+from .room import local_workers, refuse_compiling
 from .rundir import RunDirectory, write_plan
 from .tally import tally
 from .task import Chunk, compute, flag_as_failed, halves, pilot, warm_up
 from .timings import timings
+from .watch import Watch
 
 _IN_PROCESS_SECONDS = 5.0
 _LAST_SECONDS = 8.0  # before walltime, for ending in order
@@ -128,6 +130,8 @@ def run(
         As the exit codes say.
     """
     check_one_place()
+    if workers is not None and workers > MOST_WORKERS:
+        raise UsageProblem(f"--workers: {workers} is refused; there are {MOST_WORKERS} at most")
     folder.claim()
     with hold(folder.path, progress), ending_noted(folder):
         with unbroken():
@@ -158,14 +162,19 @@ def _run(
     made = bool(missing)
     if missing:
         progress.say("loading the kernels (compiled once per version: up to a minute)")
+        refuse_compiling()
         warm_up()  # once, before workers start: they then load what was compiled
         profile = _profile(cluster) if cluster is not None else None
         cores = workers or cores_of(profile)
         draw_seconds = pilot(job, missing)
         place = Place(profile or _profile(_chosen(job, missing, draw_seconds)), workers, insecure_tcp)
+        if place.profile.kind == "local":
+            fit = local_workers(cores, profile is None, progress.say)
+            place = replace(place, workers=workers and fit) if fit else replace(place, profile=_profile("none"))
+            cores = max(fit, 1)
         plan = make_plan(job, missing, chunk, cores, draw_seconds)
         if place.profile.kind == "local" and job.draws.until is None:  # later plans may have more chunks
-            place = replace(place, workers=workers or min(cores, len(plan.chunks)))
+            place = replace(place, workers=place.workers or min(cores, len(plan.chunks)))
         plan = _begin(job, folder, plan, place)
         with _cluster(place, folder, job.name) as client:
             while True:
@@ -258,6 +267,7 @@ def _begin(job: JobFile, folder: RunDirectory, plan: Plan, place: Place) -> Plan
         chunks=len(plan.chunks),
         chunk=plan.chunk,
         draw_seconds=round(plan.draw_seconds, 9),
+        chunk_seconds=round(_chunk_seconds(plan), 3),
         job=job.canonical(),
         job_key=job.key(),
         versions=versions(),
@@ -275,10 +285,17 @@ def _compute(
     done = job.draws.count - sum(b - a for a, b in plan.chunks)
     with progress.bar("draws", job.draws.count, done) as advance:
         poison = Poison(halves, fatal=(CommandError, OSError, MemoryError))
-        finished = dispatch(client, compute, _until_draining(items), poison=poison, on_pause=_look_up)
+        watch = Watch(_chunk_seconds(plan), progress.say, lambda: describe_workers(client))
+
+        def look_up() -> None:
+            _look_up()
+            watch.look()
+
+        finished = dispatch(client, compute, _until_draining(items), poison=poison, on_pause=look_up)
         with closing(finished), suppress(_NoTimeLeft):  # on an error, what is out is cancelled at once
             for chunk, result in finished:
                 rest_if_stopping()
+                watch.finished()
                 receipt = _committed(job, folder, chunk, result)
                 folder.journal.write("chunk", **receipt)
                 shards.append(_shard(folder, receipt))
@@ -286,6 +303,11 @@ def _compute(
                 if _out_of_time():
                     break
     return shards
+
+
+def _chunk_seconds(plan: Plan) -> float:
+    """What a worker should take for its first chunk."""
+    return plan.chunk * plan.draw_seconds + plan.training_seconds
 
 
 def _until_draining(items: list[Chunk]) -> Iterator[Chunk]:

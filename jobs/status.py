@@ -24,6 +24,7 @@ from .plan import make_plan
 from .precise import last_look, precision_text
 from .rundir import RunDirectory
 from .units import duration_text
+from .watch import silence
 
 #: Draws that the preview rests on at most; it is to be cheap.
 PREVIEW_DRAWS = 4096
@@ -65,6 +66,8 @@ def status(folder: RunDirectory) -> dict[str, Any]:
     left = sum(stop - start for start, stop in missing)
     rate = _draws_per_second(events)
     state, message = _state(folder, job, events, running=driver is not None or bool(jobs))
+    if state == "running" and left:
+        message = silence(events)
     if damaged and missing:  # else others have been made in their place
         unread = f"{counted(len(damaged), 'shard')} cannot be read, such as {damaged[0].path.name}; run the job again"
         message = "; ".join(filter(None, (message, unread)))

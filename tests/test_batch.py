@@ -192,7 +192,9 @@ def test_other_systems_are_not_looked_after() -> None:
 def test_worker_scripts_are_private_on_their_way(tmp_path: Path) -> None:
     from cluster.slurm import _cluster_class
 
-    job = _cluster_class(True).job_cls("tls://h:1", name="0", **batch.template(profile("slurm"), "run", tmp_path))
+    job = _cluster_class(True, tmp_path).job_cls(
+        "tls://h:1", name="0", **batch.template(profile("slurm"), "run", tmp_path)
+    )
     with job.job_file() as path:
         assert stat.S_IMODE(Path(path).stat().st_mode) == 0o600
         assert Path(path).read_text() == job.job_script()

@@ -100,7 +100,8 @@ def test_none_is_no_cluster():
 
 
 @pytest.mark.parametrize(
-    ("kind", "workers", "reason"), [("slrum", None, "there are local, none"), ("local", 0, "from 1")]
+    ("kind", "workers", "reason"),
+    [("slrum", None, "there are local, none"), ("local", 0, "from 1"), ("local", 10**11, "to 10000")],
 )
 def test_what_cannot_be_connected_is_refused(kind, workers, reason):
     with pytest.raises(ClusterError, match=reason), connect(kind, workers):
@@ -382,3 +383,34 @@ def test_a_lost_cluster_is_an_error_and_not_a_silence():
 def test_limits_below_one_are_refused(limits):
     with pytest.raises(ValueError, match="at least 1"):
         dispatch(None, square, [], **limits)
+
+
+# ---- what is said when workers do not start
+
+
+def test_unguarded_script_is_told_what_is_missing(tmp_path):
+    command = run_script(
+        tmp_path,
+        """
+        from cluster.connect import connect
+        with connect("local", 1):
+            pass
+        """,
+    )
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    last = done.stderr.splitlines()[-1]
+    assert "1 local workers did not start" in last
+    assert f'{tmp_path}/drive.py has to connect under `if __name__ == "__main__":`' in last
+
+
+def test_root_cause_is_told_where_the_script_is_not_to_blame(monkeypatch):
+    def refused(*_, **__):
+        try:
+            raise PermissionError(13, "Permission denied", "/proc/x")
+        except PermissionError as error:
+            raise RuntimeError("Cluster failed to start") from error
+
+    monkeypatch.setattr("distributed.LocalCluster", refused)
+    with pytest.raises(ClusterError) as told, connect("local", 1):
+        pass
+    assert str(told.value) == "1 local workers did not start: PermissionError: [Errno 13] Permission denied: '/proc/x'"

@@ -217,7 +217,7 @@ def test_round_trips_and_network(client: Any) -> None:
         assert trip.seconds > 0.0
         assert abs(trip.clock_offset) <= trip.seconds / 2.0 + 0.01
     net = network(client)
-    assert (net.local, net.encrypted, net.pages, net.unknown) == (True, False, (), ())
+    assert (net.local, net.encrypted, net.pages, net.unknown) == (True, True, (), ())
 
 
 def test_page_for_everybody_is_found() -> None:

@@ -309,3 +309,9 @@ def test_no_more_local_workers_than_chunks_unless_asked_for(
     monkeypatch.setattr("jobs.run.usable_cores", lambda: 2)
     run_tiny(tmp_path / "run", cluster="local", **words)
     assert [event["workers"] for event in Journal(tmp_path / "run" / "journal.jsonl").events("connected")] == [workers]
+
+
+def test_absurd_numbers_of_workers_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageProblem, match=r"^--workers: 100000000000 is refused; there are 10000 at most"):
+        run_tiny(tmp_path / "run", workers=10**11)
+    assert not (tmp_path / "run").exists()

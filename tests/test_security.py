@@ -1,6 +1,9 @@
 """Keys of a run, and addresses that are refused."""
 
+import socket
+import ssl
 import stat
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,8 @@ from distributed import Client, LocalCluster
 from cluster.connect import connect
 from cluster.errors import ClusterError
 from cluster.profiles import parse_profile
-from cluster.security import refuse_plain_tcp, run_keys
+from cluster.security import Keys, refuse_plain_tcp, run_keys
+from cluster.simulated import simulated
 
 
 def mode(path: Path) -> int:
@@ -56,6 +60,53 @@ def test_plain_traffic_over_a_network_is_refused(address: str) -> None:
         refuse_plain_tcp(address)
     profile = parse_profile({"kind": "address", "address": address}, "x")
     with pytest.raises(ClusterError, match="--insecure-tcp"), connect(profile):
+        pass
+
+
+def greeting(address: str, context: ssl.SSLContext | None) -> bytes:
+    """What Dask says first to whoever connects."""
+    host, _, port = address.rpartition("/")[2].rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=20.0) as plain:
+        try:
+            with context.wrap_socket(plain) if context else plain as connection:
+                if context is None:
+                    connection.sendall(bytes(64))
+                return connection.recv(1000)
+        except OSError:  # of TLS, or a connection that was ended
+            return b""
+
+
+def context_of(keys: Keys | None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if keys is not None:
+        context.load_cert_chain(keys.certificate, keys.key)
+    return context
+
+
+def local(case: str) -> AbstractContextManager[Client | None]:
+    return connect("local", 1) if case == "local" else simulated(2, 1)
+
+
+@pytest.mark.parametrize("case", ["local", "simulated"])
+def test_local_clusters_answer_nobody_without_their_keys(case: str, tmp_path: Path) -> None:
+    """Whoever reached the port of a scheduler or worker on this machine would run code as its user."""
+    with local(case) as client, run_keys(tmp_path) as strange:
+        assert client is not None
+        for address in (client.scheduler.address, *client.nthreads()):
+            assert address.startswith("tls://127.0.0.1:")
+            for context in (None, context_of(None), context_of(strange)):
+                assert b"compression" not in greeting(address, context)
+        assert client.submit(sum, [1, 2]).result() == 3
+
+
+def test_keys_that_are_missing_are_named(tmp_path: Path) -> None:
+    there = tmp_path / "there.pem"
+    there.touch()
+    files = {"tls_ca": str(there), "tls_cert": str(there), "tls_key": str(tmp_path / "gone.pem")}
+    profile = parse_profile({"kind": "address", "address": "tls://127.0.0.1:1"} | files, "x")
+    with pytest.raises(ClusterError, match=r"^tls_key: .*gone.pem: no readable file"), connect(profile):
         pass
 
 

@@ -187,6 +187,27 @@ def test_all_workers_killed_at_once(run: RunDirectory, undisturbed: bytes) -> No
     assert len(ids(run, "workers")) > 2
 
 
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_each_lost_worker_is_replaced_alone_and_together(run: RunDirectory, workers: int) -> None:
+    """Whatever its name: that of the highest number is not used again while Dask still knows it."""
+    write_profile(run.path.parent, workers=workers)
+    (run.path.parent / "job.toml").write_text(slow_job(10**6).to_toml())  # not to be over before
+    submit(run)
+
+    def at_work() -> list[str]:
+        return sorted(alive("slurm", ids(run, "workers")), key=int)
+
+    wait_for(lambda: len(at_work()) == workers, "workers")
+    for lost in [[n] for n in range(workers)] + [list(range(workers))]:
+        before = at_work()
+        gone = [before[n] for n in lost]
+        call("scancel", *gone)
+        wait_for(lambda: not set(at_work()) & set(gone), "end of them", 30.0)  # noqa: B023
+        wait_for(lambda: len(at_work()) == workers, f"worker in place of {lost}", 60.0)
+    before_last = shards(run)
+    wait_for(lambda: shards(run) > before_last, "work of the new ones", 120.0)
+
+
 def test_node_down(run: RunDirectory, undisturbed: bytes) -> None:
     driver = submit(run)
     under_way(run)
