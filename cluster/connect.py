@@ -19,6 +19,7 @@ from cluster.errors import ClusterError
 from cluster.leaving import at_stop
 from cluster.profiles import AddressProfile, LocalProfile, NoCluster, Profile, SlurmProfile, SshProfile, load_profile
 from cluster.security import refuse_plain_tcp, run_keys
+from cluster.settings import private_configuration
 from cluster.threads import THREAD_VARIABLES, WORKER_ENVIRONMENT, environment, start_tracker
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def connect(
     if isinstance(profile, LocalProfile | SlurmProfile):
         _silence()
     with ExitStack() as stack:
+        stack.enter_context(private_configuration())
         # For as long as the cluster lives: a worker that replaces a dead one inherits it as well, and a
         # value from the user's shell would win over the one in Dask's configuration.
         stack.enter_context(environment(WORKER_ENVIRONMENT))

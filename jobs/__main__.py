@@ -1,6 +1,10 @@
 """The command, from its first moment on; also ``python -m jobs``, where no script is on the path, as in batch jobs."""
 
+from cluster.settings import shield
+
 from .interrupt import listen
+
+shield()  # in workers as well: they import this file when they start
 
 
 def main() -> None:
