@@ -1,6 +1,7 @@
 """The command, from its first moment on; also ``python -m jobs``, where no script is on the path, as in batch jobs."""
 
 from cluster.settings import shield
+from results.settings import shield as shield_figures
 
 from .interrupt import listen
 
@@ -10,6 +11,7 @@ shield()  # in workers as well: they import this file when they start
 def main() -> None:
     """Listen to signals for good, and only then load the command line."""
     listen()
+    shield_figures()
     from .cli import main as command
 
     command()
