@@ -53,10 +53,11 @@ class KernelFolder:
             return None
         except OSError as error:
             raise self._named(error, name) from None
+        info = os.fstat(descriptor)
+        if not stat.S_ISREG(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & _OTHERS_WRITE:
+            os.close(descriptor)
+            raise OSError(errno.EPERM, "not a file of yours that nobody else can write to", str(self.path / name))
         with os.fdopen(descriptor, "rb") as file:
-            info = os.fstat(descriptor)
-            if not stat.S_ISREG(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & _OTHERS_WRITE:
-                raise OSError(errno.EPERM, "not a file of yours that nobody else can write to", str(self.path / name))
             return file.read()
 
     def write(self, name: str, data: bytes) -> None:
