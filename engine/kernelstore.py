@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .kernelfolder import KernelFolder
@@ -20,6 +20,7 @@ from .kernelfolder import KernelFolder
 #: Names the stand-in to the processes that this one starts.
 STAND_IN = "CRBATCH_STAND_IN"
 STAND_IN_PREFIX = "crbatch-numba-"
+_IN_USE = "in-use"  # a file that is locked while the stand-in's maker lives, however it ends
 _OTHER_PLACES = ("/tmp", "/dev/shm")
 _ROOM = 64 * 2**20  # bytes; all kernels take about half of it
 
@@ -112,15 +113,16 @@ class KernelStore:
 
     def _give_up(self, error: OSError) -> None:
         """Go on without the folder that was to be written to."""
-        path = _new_folder() if self._stand_in is None else None
-        if path is None:
+        folder = _new_folder() if self._stand_in is None else None
+        if folder is None:
             self._keeps = False
             _say(f"warning: {_words(error)}; kernels are not kept: every process compiles its own, for minutes")
             return
-        self._made, self._stand_in = (path, os.getpid()), KernelFolder(path, make=False)
-        os.environ[STAND_IN] = str(path)
+        self._made, self._stand_in = (folder.path, os.getpid()), folder
+        os.environ[STAND_IN] = str(folder.path)
         atexit.register(self.remove_stand_in)
-        _say(f"warning: {_words(error)}; kernels are compiled into {path} for this run alone (see crbatch doctor)")
+        told = f"{_words(error)}; kernels are compiled into {folder.path} for this run alone (see crbatch doctor)"
+        _say(f"warning: {told}")
 
     def _say_waiting(self) -> None:
         _say(f"another process compiles the kernels into {self._writable().path}; waiting for it")
@@ -140,14 +142,19 @@ def _check_room(path: Path) -> None:
         raise OSError(errno.ENOSPC, f"less than {_ROOM >> 20} MiB are free", str(path))
 
 
-def _new_folder() -> Path | None:
+def _new_folder() -> KernelFolder | None:
     """A private folder for as long as a run lasts; None if there is room for it nowhere."""
     for place in dict.fromkeys((_temporary(), *_OTHER_PLACES)):
-        try:
+        with suppress(OSError):  # the next one may do
             _check_room(Path(place))
-            return Path(tempfile.mkdtemp(prefix=f"{STAND_IN_PREFIX}{os.getpid()}-", dir=place))
-        except OSError:
-            continue  # the next one may do
+            path = Path(tempfile.mkdtemp(prefix=f"{STAND_IN_PREFIX}{os.getpid()}-", dir=place))
+            folder = KernelFolder(path, make=False)
+            try:
+                folder.lock(_IN_USE, lambda: None)
+            except OSError:
+                path.rmdir()
+                continue
+            return folder
     return None
 
 
