@@ -50,6 +50,8 @@ def private_configuration() -> Iterator[None]:
         yield
     finally:
         _put(held, before)
+        for defaults in dask.config.defaults:  # of what was imported meanwhile, as well
+            dask.config.update(held, defaults, priority="old")
 
 
 def _put(held: dict[str, object], content: dict[str, object]) -> None:
