@@ -232,9 +232,17 @@ def _find(name: str) -> Path:
 def _folders() -> Sequence[Path]:
     return (
         Path(),
-        platformdirs.user_config_path("crbatch"),
+        users_folder(),
         Path(str(files("cluster") / "specs")),
     )
+
+
+def users_folder() -> Path:
+    """The folder of the user's own profiles, as people write it where the user has no home."""
+    try:
+        return platformdirs.user_config_path("crbatch")
+    except RuntimeError:
+        return Path("~/.config/crbatch")
 
 
 def _explain(error: ValidationError, document: dict[str, object]) -> str:
