@@ -145,7 +145,8 @@ def _private(path: Path, make: bool) -> int:
                 below = _step(at, step, make)
             except OSError as error:
                 if links == _MOST_LINKS or not _is_link(at, step, trusted):
-                    raise type(error)(error.errno, error.strerror, str(path)) from None
+                    where = f"{error.strerror} in {_name(at)}, which is user {os.fstat(at).st_uid}'s"
+                    raise type(error)(error.errno, where, str(path)) from None
                 links += 1
                 target = Path(os.readlink(step, dir_fd=at))
                 below = os.open("/" if target.is_absolute() else ".", _FOLDER, dir_fd=at)
@@ -155,7 +156,7 @@ def _private(path: Path, make: bool) -> int:
             info = os.fstat(at)
             others = info.st_mode & _OTHERS_WRITE and (not steps or not info.st_mode & stat.S_ISVTX)
             if others or info.st_uid not in trusted:
-                why = f"not private: others can exchange what is in {os.readlink(f'/proc/self/fd/{at}')}"
+                why = f"not private: others can exchange what is in {_name(at)}"
                 raise PermissionError(errno.EPERM, why, str(path))
         if info.st_uid != os.getuid():
             raise PermissionError(errno.EPERM, f"not yours, but user {info.st_uid}'s", str(path))
@@ -163,6 +164,10 @@ def _private(path: Path, make: bool) -> int:
         os.close(at)
         raise
     return at
+
+
+def _name(descriptor: int) -> str:
+    return os.readlink(f"/proc/self/fd/{descriptor}")
 
 
 def _step(at: int, step: str, make: bool) -> int:

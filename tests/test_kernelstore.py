@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -115,6 +116,27 @@ def test_what_belongs_to_somebody_else_is_refused(place: Path, kind: str) -> Non
         )
     with pytest.raises(OSError, match=str(place)):
         KernelFolder(folder.path).read("one")
+
+
+@pytest.mark.system  # mounts
+@pytest.mark.parametrize("options", ["size=1M", "ro"], ids=["full", "read-only"])
+def test_disk_that_takes_nothing(place: Path, caplog: Log, options: str) -> None:
+    usual = place / "disk" / "a"
+    (place / "disk").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"{options},mode=0755", "none", place / "disk"], check=True)
+    try:
+        store = KernelStore(usual)
+        assert store.trouble().startswith(f"kernel cache {usual}")
+        with store.alone() as kept:
+            assert kept
+            store.write("one", bytes(2**21))
+        (made,) = stand_ins(place)
+        assert (made / "one").stat().st_size == 2**21
+        assert len(caplog.messages) == 1
+        store.remove_stand_in()
+        assert not stand_ins(place)
+    finally:
+        subprocess.run(["umount", "--lazy", place / "disk"], check=True)
 
 
 def test_folder_that_vanishes_is_made_again(place: Path) -> None:
