@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW  # to pass through, which may be all that is allowed
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # a pipe in a file's place holds up nobody
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _MOST_LINKS = 40
@@ -160,10 +160,9 @@ def _private(path: Path, make: bool) -> int:
                 raise PermissionError(errno.EPERM, why, str(path))
         if info.st_uid != os.getuid():
             raise PermissionError(errno.EPERM, f"not yours, but user {info.st_uid}'s", str(path))
-    except BaseException:
+        return os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=at)
+    finally:
         os.close(at)
-        raise
-    return at
 
 
 def _name(descriptor: int) -> str:
