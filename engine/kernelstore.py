@@ -38,8 +38,9 @@ class KernelStore:
 
     def __init__(self, usual: Path) -> None:
         self.usual = KernelFolder(usual)
-        inherited = os.environ.get(STAND_IN)
-        self._stand_in = KernelFolder(Path(inherited), make=False) if inherited else None
+        inherited = os.environ.get(STAND_IN, "")
+        there = os.path.isdir(inherited)  # not on another machine, to which a batch system took the variable
+        self._stand_in = KernelFolder(Path(inherited), make=False) if there else None
         self._made: tuple[Path, int] | None = None
         self._keeps = True
 
@@ -113,7 +114,7 @@ class KernelStore:
 
     def _give_up(self, error: OSError) -> None:
         """Go on without the folder that was to be written to."""
-        folder = _new_folder() if self._stand_in is None else None
+        folder = _new_folder() if self._made is None else None
         if folder is None:
             self._keeps = False
             _say(f"warning: {_words(error)}; kernels are not kept: every process compiles its own, for minutes")

@@ -118,6 +118,26 @@ def test_what_belongs_to_somebody_else_is_refused(place: Path, kind: str) -> Non
         KernelFolder(folder.path).read("one")
 
 
+def test_stand_in_of_another_machine_is_none(place: Path, monkeypatch: Patch, caplog: Log) -> None:
+    monkeypatch.setenv(STAND_IN, str(place / "elsewhere"))
+    KernelStore(place / "a").write("one", b"1")
+    assert (place / "a" / "one").exists()
+    assert not caplog.records
+
+
+def test_stand_in_that_vanishes_is_followed_by_another(place: Path, monkeypatch: Patch) -> None:
+    (place / "a").write_text("")
+    (place / "gone").mkdir(mode=0o700)
+    monkeypatch.setenv(STAND_IN, str(place / "gone"))
+    store = KernelStore(place / "a")
+    store.write("one", b"1")
+    (place / "gone" / "one").unlink()
+    (place / "gone").rmdir()
+    store.write("two", b"2")
+    assert store.read("two") == b"2"
+    store.remove_stand_in()
+
+
 @pytest.mark.system  # mounts
 @pytest.mark.parametrize("options", ["size=1M", "ro"], ids=["full", "read-only"])
 def test_disk_that_takes_nothing(place: Path, caplog: Log, options: str) -> None:
