@@ -28,6 +28,7 @@ distributed:
   worker: {preload: ["theirs.py"]}
   comm: {require-encryption: true}
 """
+SAME = (".nc", ".png", ".pdf", ".svg", ".csv")
 YAML = {"settings": QUEUE, "malformed": "a: [b", "no mapping": "- a", "no text": b"\xff\xfe"}
 VARIABLES = {
     "DASK_DISTRIBUTED__WORKER__PRELOAD": "theirs.py",
@@ -187,6 +188,26 @@ def test_matplotlibs_file_ends_nothing(home: Path, text: bytes) -> None:
         [sys.executable, "-P", "-c", code], cwd=home, env=environment, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+# ---- all at once
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cluster", ["none", "local"])
+def test_a_run_is_the_same(home: Path, cluster: str) -> None:
+    job = write_job(home)
+    (home / "matplotlibrc").write_text("text.usetex: True\nlines.linewidth: 9\n")
+    (home / ".numba_config.yaml").write_text("{ not: [yaml")
+    words = ("-m", "crbatch", "run", job, "--cluster", cluster, "-o")
+    run(theirs(home), *words, home / "plain")
+    numba = {"NUMBA_DISABLE_JIT": "1", "NUMBA_OPT": "0"}
+    everything = theirs(home, YAML["malformed"], MPLBACKEND="nonsense", **VARIABLES, **numba)
+    run(everything, *words, home / "theirs", cwd=home)
+    names = [path.relative_to(home / "plain") for path in (home / "plain").rglob("*.*") if path.suffix in SAME]
+    assert len(names) > 10
+    for name in names:
+        assert (home / "theirs" / name).read_bytes() == (home / "plain" / name).read_bytes(), name
 
 
 # ---- modules
