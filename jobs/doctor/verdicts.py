@@ -113,7 +113,8 @@ def _cache(part: str, every: Mapping[str, Facts]) -> Line:
         return Line(part, check, "warning", f"{path} can be read by others (mode {mode:04o})", f"chmod 700 {path}")
     compiled = all(c["compiled"] for c in caches.values())
     state = "kernels are compiled" if compiled else "kernels are not compiled yet: a first run takes a minute longer"
-    return Line(part, check, "ok", f"{first['path']} is private (mode {first['mode']:04o}); {state}")
+    memory = "; it is kept in memory, so a boot clears it" if first["filesystem"] == "tmpfs" else ""
+    return Line(part, check, "ok", f"{first['path']} is private (mode {first['mode']:04o}); {state}{memory}")
 
 
 def open_files_line(here: Facts, workers: int) -> Line:
