@@ -15,6 +15,7 @@ from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.profiles import PbsProfile, QueueProfile, SlurmProfile
+from cluster.settings import PRIVATE_SHELL
 from cluster.threads import WORKER_ENVIRONMENT
 
 _CALL_SECONDS = 60.0
@@ -53,7 +54,7 @@ def template(profile: QueueProfile, name: str, logs: Path, directives: Sequence[
         "job_name": job_name(name),
         "log_directory": None,  # it would be made at once, and a script is only a text
         "job_extra_directives": [*_logs(profile, logs), *profile.directives, *directives],
-        "job_script_prologue": prologue(profile),
+        "job_script_prologue": [*prologue(profile), *PRIVATE_SHELL],
         "python": f"{shlex.quote(sys.executable)} -P",
         "local_directory": '"$scratch"',
         "worker_extra_args": ["--memory-limit", "0"],  # the batch system's is the one that holds

@@ -30,6 +30,7 @@ from cluster.profiles import (
 )
 from cluster.scratch import scratch_folder
 from cluster.security import refuse_plain_tcp, run_keys
+from cluster.settings import private_configuration
 from cluster.threads import THREAD_VARIABLES, WORKER_ENVIRONMENT, environment, start_tracker
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def connect(
     if isinstance(profile, LocalProfile | SlurmProfile):
         _silence()
     with ExitStack() as stack:
+        stack.enter_context(private_configuration())
         # For as long as the cluster lives: a worker that replaces a dead one inherits it as well, and a
         # value from the user's shell would win over the one in Dask's configuration.
         stack.enter_context(environment(WORKER_ENVIRONMENT))

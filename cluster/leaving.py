@@ -16,6 +16,12 @@ def at_stop(undo: Callable[[], object]) -> Iterator[None]:
         _undoings.remove(undo)
 
 
+def undo_at_stop(undo: Callable[[], object]) -> None:
+    """Call a function if this process is ended by a signal, whenever that is."""
+    if undo not in _undoings:
+        _undoings.append(undo)
+
+
 def undo_all() -> None:
     """Undo everything, what was begun last first; what cannot be undone keeps nothing else from it."""
     for undo in reversed(tuple(_undoings)):

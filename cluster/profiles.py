@@ -291,7 +291,7 @@ def _find(name: str) -> Path:
         if not as_path.is_file():
             raise ClusterError(f"{name}: no such profile file")
         return as_path
-    users = platformdirs.user_config_path("crbatch") / f"{name}.toml"
+    users = users_folder() / f"{name}.toml"
     if name in packaged_profiles():
         if name not in _COMPLETE and users.is_file():
             raise ClusterError(
@@ -304,6 +304,14 @@ def _find(name: str) -> Path:
     raise ClusterError(
         f"no cluster profile {name!r}; there are {', '.join(packaged_profiles())}, or write one as {users}{here}"
     )
+
+
+def users_folder() -> Path:
+    """The folder of the user's own profiles, as people write it where the user has no home."""
+    try:
+        return platformdirs.user_config_path("crbatch")
+    except RuntimeError:
+        return Path("~/.config/crbatch")
 
 
 def _explain(error: ValidationError, document: dict[str, object]) -> str:

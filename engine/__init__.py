@@ -4,6 +4,9 @@ Arrays in, arrays out, batch axis first, SI units, angles in rad. Start with `Sc
 `Designs` it returns; `bistatic_link`, `position_fim` and `bistatic_bounds` evaluate any covariance of one's own.
 """
 
+from . import numbasettings as _first  # noqa: F401
+
+# isort: split
 from .beamforming.certificate import certified_gap, certified_mean_gap
 from .beamforming.designs import Designs
 from .beamforming.knowledge import SharedDesigns, average_designs, evaluate_shared, nominal_designs

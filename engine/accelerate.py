@@ -1,32 +1,31 @@
-"""The one place that sets Numba's flags and where compiled kernels are kept.
+"""The one place that sets the kernels' flags and where compiled kernels are kept.
 
 Kernels are plain ``njit`` loops: no parallel loops (workers are processes, one thread each), no Python
 objects, no GIL. Numba's on-disk cache does not notice an edit in another file than the function's own, so
 its folder is named by a hash of every source that kernels are made of and the versions that shape the machine
-code. The cache holds pickles: the folder is private to the user.
+code, and its files by Numba's settings, the CPU and the signature. The cache holds pickles: see `kernelfolder`.
 """
 
 import hashlib
-import os
 import platform
-import stat
-import tempfile
+import sys
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
-
-# Vector code is written out (see `lanes`), so LLVM's costlier passes take a fifth of the compile time for nothing.
-os.environ.setdefault("NUMBA_OPT", "1")
 
 import llvmlite
 import numba
 import numpy as np
+from llvmlite import binding
 
-from .kernelfiles import KernelFiles
+from .kernelfiles import KernelCache, KernelFiles
+from .kernelstore import KernelStore, usual_root
+from .numbasettings import settings
 
 _ROOT = Path(__file__).parent
 # All that kernels import (a test holds them to it): an edit anywhere else needs no compilation.
-_KERNEL_SOURCES = ("accelerate.py", "kernelfiles.py", "lanes.py", "kernels/**/*.py")
+_KERNEL_SOURCES = ("accelerate.py", "kernelf*.py", "kernelstore.py", "numbasettings.py", "lanes.py", "kernels/**/*.py")
 
 
 def source_hash(patterns: Iterable[str] = ("**/*.py",)) -> str:
@@ -37,16 +36,8 @@ def source_hash(patterns: Iterable[str] = ("**/*.py",)) -> str:
     return digest.hexdigest()
 
 
-def _private_folder(path: Path) -> Path:
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    info = path.stat()
-    if info.st_uid != os.getuid() or stat.S_IMODE(info.st_mode) & 0o022:
-        return Path(tempfile.mkdtemp(prefix="crbatch-numba-"))  # someone else's: never load pickles from it
-    return path
-
-
 def cache_folder() -> Path:
-    """Private, node-local folder of the compiled kernels for exactly these sources and versions."""
+    """Node-local folder of the compiled kernels for exactly these sources and versions."""
     key = "|".join(
         (
             source_hash(_KERNEL_SOURCES),
@@ -54,27 +45,38 @@ def cache_folder() -> Path:
             llvmlite.__version__,
             np.__version__,
             platform.python_version(),
+            str(sys.flags.optimize),  # Numba's own code has assertions
         )
     )
-    base = os.environ.get("NUMBA_CACHE_DIR")
-    root = Path(base) if base else _private_folder(Path(tempfile.gettempdir()) / f"crbatch-{os.getuid()}")
-    return _private_folder(root / f"crbatch-{hashlib.sha256(key.encode()).hexdigest()[:16]}")
+    return usual_root() / f"crbatch-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+
+
+#: Where compiled kernels are kept.
+store = KernelStore(cache_folder())
+
+
+def _complete_file() -> str:
+    told = "|".join((settings(), binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()))
+    return f"complete.{hashlib.sha256(told.encode()).hexdigest()[:24]}"
 
 
 def is_compiled() -> bool:
-    """Whether kernels of exactly these sources and versions were compiled on this machine before."""
-    return any(Path(numba.config.CACHE_DIR).rglob("*.nbc"))  # type: ignore[attr-defined]
+    """Whether all kernels of exactly these sources, versions and settings were compiled for this CPU before."""
+    return store.read(_complete_file()) is not None
 
 
-numba.config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]
+def note_compiled() -> None:
+    """Note that all kernels are compiled."""
+    store.write(_complete_file(), b"")
+
 
 # Division by zero gives inf or nan as IEEE says, which the callers test; an exception would end a whole batch.
 # No fastmath, not even reordering of sums: LLVM guards vector loops by the distance of the arrays' addresses, so
 # a reordered sum would come out differently from one memory layout to the next.
 _flags: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 _njit: Any = numba.njit
-_jit = _njit(cache=True, **_flags)
-_bare = _njit(cache=True, _nrt=False, **_flags)
+_jit = _njit(**_flags)
+_bare = _njit(_nrt=False, **_flags)
 
 # A loop that is written apart for the reader, but compiled as a piece of its caller: Numba compiles a callee of its
 # own with all that it calls, as often as there are callers above it. Not to be called from Python.
@@ -94,8 +96,14 @@ def bare(function: Callable[..., Any]) -> Any:
     return _keep(_bare(function))
 
 
+@lru_cache
+def _digest_of(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
 def _keep(dispatcher: Any) -> Any:
-    cache = dispatcher._cache
-    files = KernelFiles(Path(cache.cache_path), cache._impl.filename_base, cache._impl.locator.get_source_stamp())
-    cache._cache_file = files
+    function = dispatcher.py_func
+    stamp = (_digest_of(function.__code__.co_filename), settings())
+    files = KernelFiles(store, f"{function.__module__}.{function.__qualname__}", stamp)
+    dispatcher._cache = KernelCache(function, files)
     return dispatcher

@@ -6,13 +6,14 @@ bytes are not those that were written is compiled again.
 """
 
 import hashlib
-import os
 import pickle
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.serialize import dumps
+
+from .kernelstore import KernelStore
 
 _DIGEST_BYTES = 32
 
@@ -22,44 +23,53 @@ class KernelFiles:
 
     Parameters
     ----------
-    folder
-        A private folder: what lies there is loaded as code.
+    store
+        Where they are.
     name
         First part of the files' names.
     stamp
-        Whatever tells one state of the kernel's own source file from another.
+        Whatever tells one state of the kernel's own source file, and of Numba's settings, from another.
     """
 
-    def __init__(self, folder: Path, name: str, stamp: object) -> None:
-        self._folder = folder
+    def __init__(self, store: KernelStore, name: str, stamp: object) -> None:
+        self._store = store
         self._name = name
         self._stamp = stamp
 
-    def _path(self, key: object) -> Path:
+    def _file(self, key: object) -> str:
         digest = hashlib.sha256(repr((self._stamp, key)).encode()).hexdigest()
-        return self._folder / f"{self._name}.{digest[:24]}.nbc"
+        return f"{self._name}.{digest[:24]}.nbc"
 
     def load(self, key: object) -> Any:
         """The compiled kernel of a signature; None if its file is missing or damaged."""
-        try:
-            data = self._path(key).read_bytes()
-        except FileNotFoundError:
+        data = self._store.read(self._file(key))
+        if data is None:
             return None
         digest, code = data[:_DIGEST_BYTES], data[_DIGEST_BYTES:]
         return pickle.loads(code) if hashlib.sha256(code).digest() == digest else None
 
     def save(self, key: object, data: Any) -> None:
-        """Keep a compiled kernel; whoever reads meanwhile finds the old file or the new one."""
+        """Keep a compiled kernel."""
         code = dumps(data)  # type: ignore[no-untyped-call]
-        path = self._path(key)
-        fresh = path.with_name(f"{path.name}.{uuid4().hex[:16]}.tmp")
-        try:
-            fresh.write_bytes(hashlib.sha256(code).digest() + code)
-            os.replace(fresh, path)
-        finally:
-            fresh.unlink(missing_ok=True)
+        self._store.write(self._file(key), hashlib.sha256(code).digest() + code)
 
     def flush(self) -> None:
         """Forget what is kept of this kernel."""
-        for path in self._folder.glob(f"{self._name}.*.nbc"):
-            path.unlink(missing_ok=True)
+        self._store.remove(f"{self._name}.")
+
+
+class KernelCache(FunctionCache):
+    """Numba's cache of one function, with these files in place of its own, and in no folder of its choice."""
+
+    def __init__(self, function: Callable[..., Any], files: KernelFiles) -> None:
+        self._name = repr(function)
+        self._py_func = function
+        self._impl = CompileResultCacheImpl.__new__(CompileResultCacheImpl)  # without looking for a folder
+        self._cache_path = ""
+        self._cache_file: Any = files
+        self._enabled = True
+
+    def _save_overload(self, sig: Any, data: Any) -> None:
+        if self._impl.check_cachable(data):
+            key = self._index_key(sig, data.codegen)  # type: ignore[no-untyped-call]
+            self._cache_file.save(key, self._impl.reduce(data))

@@ -5,12 +5,12 @@ import json
 import platform
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
+
+from crbatch import foreign_package
 
 from .errors import EnvironmentProblem
 
-PACKAGES = ("engine", "jobs", "cluster", "results")
 # What a published number depends on, besides the engine's own sources.
 _LIBRARIES = ("numpy", "numba", "llvmlite", "cvxpy", "clarabel", "xarray", "netCDF4")
 
@@ -35,16 +35,8 @@ def check_one_place() -> None:
     EnvironmentProblem
         Naming the foreign file.
     """
-    home = Path(__file__).resolve().parent.parent
-    for package in PACKAGES:
-        spec = find_spec(package)
-        places = list(spec.submodule_search_locations or ()) if spec else []
-        origin = spec.origin if spec and spec.origin else (places[0] if places else "nowhere")
-        if not places or Path(places[0]).resolve().parent != home:
-            raise EnvironmentProblem(
-                f"the package {package!r} comes from {origin}, not from {home}; "
-                "rename that file or folder, or start from another one"
-            )
+    if problem := foreign_package():
+        raise EnvironmentProblem(problem)
 
 
 @lru_cache

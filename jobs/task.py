@@ -14,6 +14,7 @@ from typing import Any
 
 import xarray as xr
 
+from cluster.leaving import undo_at_stop
 from results.shards import UNCERTIFIED, Shard, commit_shard
 
 from .errors import EnvironmentProblem
@@ -170,20 +171,37 @@ def pilot(job: JobFile, missing: list[tuple[int, int]]) -> float:
 
 
 def warm_up(_: object = None) -> None:
-    """Compile or load every kernel by a tiny run through all of them; on two cores where they are not yet compiled."""
-    from engine import SCHEMES, Scenario, design
-    from engine.accelerate import is_compiled
+    """Compile or load every kernel by a tiny run through all of them; of several processes, one alone compiles."""
+    from engine.accelerate import is_compiled, note_compiled, store
+
+    undo_at_stop(store.remove_stand_in)
+    if not is_compiled():
+        with store.alone() as kept:
+            if not is_compiled():  # the process that was waited for may have done it
+                _compile(kept)
+                note_compiled()
+    _run_through()
+    gc.freeze()  # what is loaded now stays: a worker need not look through it when it ends
+
+
+def _compile(kept: bool) -> None:
+    """Compile every kernel, on two cores where what another process compiled can be loaded."""
     from engine.warm import compile_setup
 
     helper = None
-    if not is_compiled():
+    if kept:
         helper = subprocess.Popen([sys.executable, "-P", "-m", "engine.warm"], stdin=subprocess.DEVNULL)
     try:
         if helper is not None:
             compile_setup()
             helper.wait()  # whatever became of it: what it did not compile is compiled here
-        design(Scenario(subcarriers=8), None, SCHEMES, [0.0, 0.5, 1.0])
+        _run_through()
     finally:
         if helper is not None:
             helper.kill()
-    gc.freeze()  # what is loaded now stays: a worker need not look through it when it ends
+
+
+def _run_through() -> None:
+    from engine import SCHEMES, Scenario, design
+
+    design(Scenario(subcarriers=8), None, SCHEMES, [0.0, 0.5, 1.0])

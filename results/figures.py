@@ -10,7 +10,6 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
 
-import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from .claims import Claim, at_first_point, is_ratio, label_of, nearest_weights
 from .schema import STATUS_FLAGS
+from .settings import drawn_with
 from .words import counted
 
 P = ParamSpec("P")
@@ -82,7 +82,7 @@ def styled(function: Callable[P, Figure]) -> Callable[P, Figure]:
 
     @wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
+        with drawn_with(_STYLE):
             figure = function(*args, **kwargs)
             engine = figure.get_layout_engine()
             if engine is None:
@@ -402,7 +402,7 @@ def save(figure: Figure, folder: str | os.PathLike[str], stem: str) -> list[Path
         paths.append(home / f"{stem}.{kind}")
         temporary = home / f".{stem}.{os.getpid()}.{kind}"
         try:
-            with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
+            with drawn_with(_STYLE):
                 figure.savefig(temporary, metadata={dated: None})
             temporary.replace(paths[-1])
         finally:

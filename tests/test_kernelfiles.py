@@ -37,19 +37,30 @@ print(value, hits)
 def home(tmp_path: Path) -> Path:
     (tmp_path / "tiny_kernel.py").write_text(KERNEL)
     (tmp_path / "cache").mkdir(mode=0o700)
+    (tmp_path / "tmp").mkdir(mode=0o700)
     return tmp_path
 
 
-def start(home: Path) -> "subprocess.Popen[str]":
-    environment = {"NUMBA_CACHE_DIR": str(home / "cache"), "PYTHONPATH": f"{home}:{Path(__file__).parent.parent}"}
+def start(home: Path, variable: str = "", before: str = "") -> "subprocess.Popen[str]":
+    environment = {
+        "NUMBA_CACHE_DIR": str(home / "cache"),
+        "TMPDIR": str(home / "tmp"),
+        "PYTHONPATH": f"{home}:{Path(__file__).parent.parent}",
+        **dict([variable.split("=")] if variable else ()),
+    }
     return subprocess.Popen(
-        [sys.executable, "-c", USE], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", before + USE],
+        cwd=home,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
-def use(home: Path) -> tuple[float, int]:
+def use(home: Path, variable: str = "", before: str = "") -> tuple[float, int]:
     """Run the kernel in a process of its own; its value, and how many signatures came from the disk."""
-    process = start(home)
+    process = start(home, variable, before)
     out, err = process.communicate()
     assert process.returncode == 0, err
     value, hits = out.split()
@@ -118,3 +129,37 @@ def test_changed_source_is_compiled_again(home: Path) -> None:
     use(home)
     (home / "tiny_kernel.py").write_text(KERNEL.replace("2.0 * x", "3.0 * x  # changed"))
     assert use(home)[0] == 135.0
+
+
+@pytest.mark.parametrize("variable", ["NUMBA_OPT=0", "NUMBA_DISABLE_JIT=1", "NUMBA_BOUNDSCHECK=1", "NUMBA_OPT=fast"])
+def test_numbas_variables_do_not_matter(home: Path, variable: str) -> None:
+    assert use(home, variable) == (90.0, 0)
+    assert use(home) == (90.0, 2)
+
+
+@pytest.mark.parametrize("text", ["opt: 0\ndisable_jit: 1\n", "{ not: [yaml", "- a\n"])
+def test_numbas_file_does_not_matter(home: Path, text: str) -> None:
+    (home / ".numba_config.yaml").write_text(text)
+    assert use(home) == (90.0, 0)
+    (home / ".numba_config.yaml").unlink()
+    assert use(home) == (90.0, 2)
+
+
+def test_settings_of_a_process_that_had_loaded_numba_do_not_matter(home: Path) -> None:
+    assert use(home, before="import numba; numba.config.BOUNDSCHECK = 1\n") == (90.0, 0)
+    assert use(home) == (90.0, 2)
+
+
+def test_kernels_cannot_be_had_without_compiling(home: Path) -> None:
+    process = start(home, before="import os; os.environ['NUMBA_DISABLE_JIT'] = '1'; import numba\n")
+    assert "ImportError: Numba was loaded with NUMBA_DISABLE_JIT=1" in process.communicate()[1]
+
+
+def test_trouble_with_the_folder_is_one_line(home: Path) -> None:
+    (home / "cache").chmod(0o777)
+    process = start(home)
+    out, err = process.communicate()
+    assert (process.returncode, out) == (0, "90.0 0\n")
+    assert err.startswith(f"crbatch: warning: kernel cache {home / 'cache'}")
+    assert err.count("\n") == 1
+    assert not list((home / "tmp").iterdir())

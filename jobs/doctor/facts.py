@@ -88,17 +88,14 @@ def _target() -> str:
 
 
 def _cache() -> dict[str, Any]:
-    import numba
+    from engine.accelerate import is_compiled, store
 
-    from engine.accelerate import is_compiled
-
-    path = Path(numba.config.CACHE_DIR)  # type: ignore[attr-defined]
-    info = path.stat()
+    path = store.usual.path
+    trouble = store.trouble()
     return {
         "path": str(path),
-        "mine": info.st_uid == os.getuid(),
-        "mode": stat.S_IMODE(info.st_mode),
-        "stand_in": path.name.startswith("crbatch-numba-"),
+        "trouble": trouble,
+        "mode": 0 if trouble else stat.S_IMODE(path.stat().st_mode),
         "compiled": is_compiled(),
         "filesystem": filesystem_of(path),
     }

@@ -95,21 +95,16 @@ def _threads(part: str, every: Mapping[str, Facts]) -> Line:
 
 
 def _cache(part: str, every: Mapping[str, Facts]) -> Line:
-    """Kernels are kept as pickles: a folder that others can write to lets them run their code."""
+    """Kernels are kept as pickles: a folder that others can write to would let them run their code, and is not used."""
     caches = {name: facts["cache"] for name, facts in every.items()}
-    foreign = [name for name, c in caches.items() if not c["mine"] or c["mode"] & 0o022]
+    troubled = [name for name, c in caches.items() if c["trouble"]]
     open_to_read = [name for name, c in caches.items() if c["mode"] & 0o077]
-    stand_in = [name for name, c in caches.items() if c["stand_in"]]
     shared = [name for name, c in caches.items() if _is_shared(c["filesystem"])]
     first = next(iter(caches.values()))
     check, own = "kernel cache", "NUMBA_CACHE_DIR=/a/folder/of/yours on a local disk"
-    if foreign:
-        path, mode = caches[foreign[0]]["path"], caches[foreign[0]]["mode"]
-        found = f"{_named(foreign)}: {path} can be written to by others (mode {mode:04o})"
-        return Line(part, check, "problem", found, f"chmod 700 it if it is yours, or set {own}")
-    if stand_in:
-        found = f"{_named(stand_in)}: the usual folder is somebody else's, so every process compiles anew (a minute)"
-        return Line(part, check, "warning", found, f"set {own}")
+    if troubled:
+        found = f"{_named(troubled)}: {caches[troubled[0]]['trouble']}; each run compiles anew, for minutes"
+        return Line(part, check, "warning", found, f"mend it, or set {own}")
     if shared:
         found = f"{_named(shared)}: {caches[shared[0]]['path']} is on {caches[shared[0]]['filesystem']}"
         return Line(part, check, "warning", f"{found}, which machines share: slow, and open to races", f"set {own}")
@@ -118,7 +113,8 @@ def _cache(part: str, every: Mapping[str, Facts]) -> Line:
         return Line(part, check, "warning", f"{path} can be read by others (mode {mode:04o})", f"chmod 700 {path}")
     compiled = all(c["compiled"] for c in caches.values())
     state = "kernels are compiled" if compiled else "kernels are not compiled yet: a first run takes a minute longer"
-    return Line(part, check, "ok", f"{first['path']} is private (mode {first['mode']:04o}); {state}")
+    memory = "; it is kept in memory, so a boot clears it" if first["filesystem"] == "tmpfs" else ""
+    return Line(part, check, "ok", f"{first['path']} is private (mode {first['mode']:04o}); {state}{memory}")
 
 
 def open_files_line(here: Facts, workers: int) -> Line:
