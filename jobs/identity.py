@@ -7,8 +7,7 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from crbatch import foreign_package
-
+from .command import foreign_package
 from .errors import EnvironmentProblem
 
 # What a published number depends on, besides the engine's own sources.

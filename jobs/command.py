@@ -1,26 +1,30 @@
 """The command `crbatch`, from before anything of ours is imported: whether it will be ours.
 
 Folders on PYTHONPATH come before our own, so somebody's jobs.py there would run in place of ours. This file's own
-name is less likely to be taken.
+name is less likely to be taken: it is installed a second time, beside the packages, as crbatch.py (see pyproject.toml).
 """
 
 import sys
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGES = ("engine", "jobs", "cluster", "results")
-_HOME = Path(__file__).resolve().parent
 
 
 def foreign_package() -> str:
     """What is wrong with the first of our packages that is another's; empty if all are ours. Nothing is imported."""
+    origins, homes = {}, {}
     for package in PACKAGES:
         spec = find_spec(package)
         places = list(spec.submodule_search_locations or ()) if spec else []
-        origin = spec.origin if spec and spec.origin else (places[0] if places else "nowhere")
-        if not places or Path(places[0]).resolve().parent != _HOME:
+        homes[package] = Path(places[0]).resolve().parent if places else None
+        origins[package] = spec.origin if spec and spec.origin else (places[0] if places else "nowhere")
+    home = Counter(place for place in homes.values() if place).most_common(1)[0][0]
+    for package, place in homes.items():
+        if place != home:
             return (
-                f"the package {package!r} comes from {origin}, not from {_HOME}; "
+                f"the package {package!r} comes from {origins[package]}, not from {home}; "
                 "rename that file or folder, or start from another one"
             )
     return ""
