@@ -46,9 +46,9 @@ def scratch_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
             os.close(lock)
 
 
-def remove_left(prefix: str, parent: Path) -> None:
-    """Remove this user's folders of dead processes."""
-    for folder in parent.glob(f"{prefix}*"):
+def remove_left(prefix: str, parent: Path | None = None) -> None:
+    """Remove this user's folders of dead processes; from the temporary folder by default."""
+    for folder in (parent or Path(tempfile.gettempdir())).glob(f"{prefix}*"):
         with suppress(OSError):  # gone meanwhile, or on a file system without locks
             if _is_left(folder):
                 shutil.rmtree(folder)

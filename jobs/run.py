@@ -13,8 +13,10 @@ from cluster.connect import connect, usable_cores
 from cluster.dispatch import Failure, Poison, describe_workers, dispatch, prepare_workers
 from cluster.errors import ClusterError
 from cluster.profiles import MOST_WORKERS, Profile, load_profile
+from cluster.scratch import remove_left
 from cluster.walltime import seconds_left
 from engine import DesignError, check_slots
+from engine.kernelstore import STAND_IN_PREFIX
 from results.cube import write_cube
 from results.errors import DamagedData as DamagedShard
 from results.shards import Shard, commit_bytes, covering
@@ -163,6 +165,7 @@ def _run(
     if missing:
         progress.say("loading the kernels (compiled once per version: up to a minute)")
         refuse_compiling()
+        remove_left(STAND_IN_PREFIX)
         warm_up()  # once, before workers start: they then load what was compiled
         profile = _profile(cluster) if cluster is not None else None
         cores = workers or cores_of(profile)

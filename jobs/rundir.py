@@ -96,7 +96,7 @@ class RunDirectory:
 
     def _noted_job(self) -> JobFile | None:
         """The job that the journal says was run here last."""
-        for event in reversed(self.journal.events("start")):
+        for event in reversed(self.journal.events("start", "jobs")):
             if "job" in event:
                 with suppress(JobError):
                     return parse_job(event["job"], self.path)

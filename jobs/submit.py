@@ -152,7 +152,7 @@ def _hand_in(folder: RunDirectory, role: str, script: str, *options: str) -> str
     path = folder.path / "logs" / f"{role}.sh"
     replace_text(path, script)
     number = batch.submit(path, *options)
-    folder.journal.write("jobs", system="slurm", role=role, ids=[number])
+    folder.journal.write("jobs", system="slurm", role=role, ids=[number], job=folder.job().canonical())
     return number
 
 
