@@ -10,7 +10,7 @@ from typing import Any
 
 from results.errors import DamagedData as DamagedShard
 from results.files import file_hash, remove_leftovers, replace_file, replace_text, sync_folder
-from results.shards import Shard, count_uncertified, covering, list_shards, shard_attrs, strangers
+from results.shards import Shard, check_coordinates, count_uncertified, covering, list_shards, shard_attrs, strangers
 from results.words import counted
 
 from .errors import DamagedData, IncompleteRun, UsageProblem
@@ -191,20 +191,10 @@ class RunDirectory:
         bad = {path: f"{path}: no file, for all its name" for path in strangers(self.shards)}
         for shard in list_shards(self.shards):
             try:
-                attrs = shard_attrs(shard, job.coordinates())
-                if shard.sha256 not in noted.get((shard.start, shard.stop), {shard.sha256}):
-                    raise DamagedShard(f"{shard.path}: not what the journal says was written")
+                _check_shard(shard, job, noted.get((shard.start, shard.stop), {shard.sha256}))
+                good.append(shard)
             except DamagedShard as error:
                 bad[shard.path] = str(error)
-                continue
-            if attrs.get("job_key") != job.key():
-                raise DamagedData(f"{shard.path}: a shard of another job; move it away")
-            if attrs.get("code_key") != code_key():
-                raise DamagedData(
-                    f"{shard.path}: made by another version ({attrs.get('versions')}); "
-                    "use that version, or start in a new folder"
-                )
-            good.append(shard)
         for path, reason in bad.items():
             os.replace(path, path.with_name(f"{path.name}.damaged"))
             progress.note(f"{reason}; moved aside, its draws are computed again")
@@ -271,6 +261,29 @@ def _make_folder(path: Path) -> None:
     if not path.is_dir():
         path.mkdir()
         sync_folder(path.parent)
+
+
+def _check_shard(shard: Shard, job: JobFile, noted: set[str]) -> None:
+    """Refuse a shard of another job or version, and tell one that is not what it should be.
+
+    Raises
+    ------
+    DamagedData
+        If it is whole, and another's.
+    DamagedShard
+        If it is to be computed again.
+    """
+    attrs = shard_attrs(shard)
+    if attrs.get("job_key") != job.key():
+        raise DamagedData(f"{shard.path}: a shard of another job; move it away")
+    if attrs.get("code_key") != code_key():
+        raise DamagedData(
+            f"{shard.path}: made by another version ({attrs.get('versions')}); "
+            "use that version, or start in a new folder"
+        )
+    check_coordinates(shard, job.coordinates())
+    if shard.sha256 not in noted:
+        raise DamagedShard(f"{shard.path}: not what the journal says was written")
 
 
 def _grown(mine: JobFile, given: JobFile) -> bool:

@@ -223,24 +223,22 @@ def check_labels(file: netCDF4.Dataset, shard: Shard, labels: Mapping[str, Seque
                 raise DamagedData(f"{shard.path}: its {name} is not what it should be; it was renamed or changed")
 
 
-def shard_attrs(shard: Shard, labels: Mapping[str, Sequence[Any]] | None = None) -> dict[str, Any]:
-    """Return the global attributes of a shard, which says what it should.
-
-    Parameters
-    ----------
-    shard
-        The shard.
-    labels
-        Coordinates that it should have apart from the draw; not looked at by default.
+def shard_attrs(shard: Shard) -> dict[str, Any]:
+    """Return the global attributes of a shard.
 
     Raises
     ------
     DamagedData
-        If its bytes or draws are not those of its name, or it cannot be read.
+        If its bytes are not those of its name, or it cannot be read.
     """
     with opened(shard) as file, reading(shard):
-        check_labels(file, shard, labels or {})
         return {name: file.getncattr(name) for name in file.ncattrs()}
+
+
+def check_coordinates(shard: Shard, labels: Mapping[str, Sequence[Any]]) -> None:
+    """Hold the coordinates of a shard, whose bytes were verified, against its name and `labels`: see `check_labels`."""
+    with reading(shard), netCDF4.Dataset(shard.path) as file:
+        check_labels(file, shard, labels)
 
 
 def count_uncertified(path: Path) -> int:
