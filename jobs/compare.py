@@ -83,7 +83,7 @@ def _opened(path: Path) -> xr.Dataset:
     if is_classic(file):  # no cube ever was
         raise UsageProblem(f"{path}: {instead_of_cube(file)}")
     with _reading(path):
-        check_sizes(file, sizes_in(file))
+        check_sizes(file, sizes_in(file, (*_METRICS, "status", *DRAW_VARIABLES)))
         cube = open_cube(path)
     try:
         lacks = [name for name in (*_METRICS, "status") if name not in cube]

@@ -124,7 +124,7 @@ def _hdf5_sizes(path: Path) -> dict[str, int]:
     """Bytes of what could be draws: neither coordinates nor single numbers."""
     with netCDF4.Dataset(path) as file:
         dimensions = set(file.dimensions)
-    return {name: size for name, size in sizes_in(path).items() if name not in dimensions}
+    return {name: size for name, size in sizes_in(path, DRAW_VARIABLES).items() if name not in dimensions}
 
 
 def _from_hdf5(path: Path, names: Collection[str]) -> dict[str, _Raw]:
