@@ -13,7 +13,7 @@ from engine.crb import link_bounds
 from engine.links import bistatic_link, monostatic_link
 from results.cube import check_cube
 from results.errors import DamagedData as DamagedShard
-from results.shards import Shard, check_coordinates, covering, list_shards, shard_attrs
+from results.shards import Shard, check_content, covering, list_shards, shard_attrs
 
 from .beams import load_beams
 from .draws import training_draws
@@ -198,7 +198,7 @@ def _check_bytes(folder: RunDirectory, job: JobFile, shards: list[Shard]) -> Non
     for shard in shards:
         try:
             attrs = shard_attrs(shard)
-            check_coordinates(shard, job.coordinates())
+            check_content(shard, job.coordinates())
             if (attrs.get("job_key"), attrs.get("code_key")) != (job.key(), code_key()):
                 raise DamagedShard(f"{shard.path}: of another job, or another version")
         except DamagedShard as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 from results.errors import DamagedData as DamagedShard
 from results.files import file_hash, remove_leftovers, replace_file, replace_text, sync_folder
-from results.shards import Shard, check_coordinates, count_uncertified, covering, list_shards, shard_attrs, strangers
+from results.shards import Shard, check_content, count_uncertified, covering, list_shards, shard_attrs, strangers
 from results.words import counted
 
 from .errors import DamagedData, IncompleteRun, UsageProblem
@@ -281,7 +281,7 @@ def _check_shard(shard: Shard, job: JobFile, noted: set[str]) -> None:
             f"{shard.path}: made by another version ({attrs.get('versions')}); "
             "use that version, or start in a new folder"
         )
-    check_coordinates(shard, job.coordinates())
+    check_content(shard, job.coordinates())
     if shard.sha256 not in noted:
         raise DamagedShard(f"{shard.path}: not what the journal says was written")
 

@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 import netCDF4
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from .errors import DamagedData
 from .files import file_hash, sync_file, sync_folder, temporary_file
@@ -23,6 +24,7 @@ from .schema import STATUS_FLAGS
 
 UNCERTIFIED = next(value for value, name in STATUS_FLAGS.items() if name == "uncertified")
 _LOCKING = "HDF5_USE_FILE_LOCKING"
+_CONTENT = "content_sha256"
 _LOCK = threading.Lock()  # HDF5 is not safe for threads
 _NAME = re.compile(r"draws-(\d{8,})-(\d{8,})-([0-9a-f]{64})\.nc")
 
@@ -99,6 +101,7 @@ def _write(dataset: xr.Dataset, path: Path) -> None:
     with _LOCK, netCDF4.Dataset(path, "w", format="NETCDF4") as file:
         file.set_fill_off()  # all of it will be written
         file.setncatts(dataset.attrs)
+        file.setncattr(_CONTENT, _content_hash((str(name), one.values) for name, one in dataset.variables.items()))
         for dim, size in dataset.sizes.items():
             file.createDimension(str(dim), size)
         for name, array in dataset.variables.items():
@@ -201,6 +204,16 @@ def reading(shard: Shard) -> Iterator[None]:
         raise DamagedData(f"{shard.path}: no shard that can be read ({error})") from error
 
 
+def _content_hash(arrays: Iterable[tuple[str, NDArray[Any]]]) -> str:
+    """Hash of names, shapes, types and numbers, coordinates included."""
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays):
+        values = np.array([str(one) for one in array.ravel()]) if array.dtype == object else array
+        digest.update(f"{name} {array.shape} {values.dtype.str}\n".encode())
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
 def check_labels(file: netCDF4.Dataset, shard: Shard, labels: Mapping[str, Sequence[Any]]) -> None:
     """Hold a shard's coordinates against its name and what they should be.
 
@@ -235,10 +248,20 @@ def shard_attrs(shard: Shard) -> dict[str, Any]:
         return {name: file.getncattr(name) for name in file.ncattrs()}
 
 
-def check_coordinates(shard: Shard, labels: Mapping[str, Sequence[Any]]) -> None:
-    """Hold the coordinates of a shard, whose bytes were verified, against its name and `labels`: see `check_labels`."""
+def check_content(shard: Shard, labels: Mapping[str, Sequence[Any]]) -> None:
+    """Hold what is in a shard, whose bytes were verified, against its name, `labels` and what was written.
+
+    Raises
+    ------
+    DamagedData
+        As `check_labels`, or if its numbers were changed since, and its name with them.
+    """
     with reading(shard), netCDF4.Dataset(shard.path) as file:
+        file.set_auto_maskandscale(False)
         check_labels(file, shard, labels)
+        found = _content_hash((name, np.asarray(variable[...])) for name, variable in file.variables.items())
+        if found != file.getncattr(_CONTENT):
+            raise DamagedData(f"{shard.path}: its numbers are not those that were written")
 
 
 def count_uncertified(path: Path) -> int:

@@ -246,6 +246,7 @@ def test_commit_takes_no_lock_and_writes_what_xarray_would(tmp_path: Path, monke
         data.to_netcdf(tmp_path / "locked.nc", engine="netcdf4", format="NETCDF4")
     shard = commit_shard(data, tmp_path, 0, 9)
     with xr.open_dataset(shard.path) as ours, xr.open_dataset(tmp_path / "plain.nc") as plain:
+        assert len(ours.attrs.pop("content_sha256")) == 64
         xr.testing.assert_identical(ours, plain)
 
 

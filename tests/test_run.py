@@ -201,7 +201,7 @@ def test_worker_that_is_not_the_drivers_refuses(copy: Path, key: str) -> None:
 
 def test_times_are_in_the_journal_and_nowhere_else(reference: Path) -> None:
     for shard in list_shards(reference / "shards"):
-        assert shard_attrs(shard).keys() == {"job_key", "code_key", "versions"}
+        assert shard_attrs(shard).keys() == {"job_key", "code_key", "versions", "content_sha256"}
     events = [json.loads(line) for line in (reference / "journal.jsonl").read_text().splitlines()]
     assert [event["event"] for event in events] == ["start", "connected", "chunk", "chunk", "chunk", "cube", "end"]
     assert all(event["time"] > 0 for event in events)
