@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from job_cases import QUIET, ROOT, crbatch, run_tiny, tiny_job, write_job
+from job_cases import QUIET, crbatch, run_tiny, tiny_job
 
 from jobs.check import verify
 from jobs.errors import CommandError, DamagedData, Exit
@@ -281,35 +281,3 @@ def test_stop_does_not_signal_what_is_no_driver(copy: Path, monkeypatch: pytest.
     assert victim.poll() is None
     victim.communicate(b"\n")
     assert victim.returncode == 0
-
-
-# ---- advice that names a command
-
-
-def test_advice_leads_on(tmp_path: Path, reference: Path, copy: Path) -> None:
-    """What a message tells to do is done, word for word, and works."""
-    job = write_job(tmp_path, draws={"count": 4}, design={"schemes": ["fdb-wcrb"], "rho": [0.0, 0.5]})
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-
-    def command(*words: object) -> tuple[int, str]:
-        words = (sys.executable, "-P", "-m", "jobs", *words)
-        done = subprocess.run([*map(str, words)], env=environment, capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout + done.stderr
-
-    empty(copy / "job.toml")
-    (copy / "journal.jsonl").unlink()
-    code, said = command("status", copy)
-    assert (code, "run the job again with -o" in said) == (Exit.DAMAGED, True)
-    assert command("run", job, "-o", copy, "--no-report")[0] == Exit.DONE
-    assert command("status", copy)[0] == Exit.DONE
-    victim = list_shards(copy / "shards")[0].path
-    half(victim)
-    code, said = command("verify", copy)
-    assert (
-        code,
-        f"{victim}: its bytes do not have the hash in its name; delete it; then run the job again" in said,
-    ) == (6, True)
-    victim.unlink()
-    assert command("run", job, "-o", copy, "--no-report")[0] == Exit.DONE
-    assert command("verify", copy)[0] == Exit.DONE
-    assert (copy / "cube.nc").read_bytes() == (reference / "cube.nc").read_bytes()
