@@ -4,14 +4,16 @@ import os
 import random
 import resource
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from job_cases import QUIET, crbatch, run_tiny, tiny_job
+from job_cases import QUIET, ROOT, crbatch, run_tiny, tiny_job, write_job
 
 from jobs.check import verify
 from jobs.errors import CommandError, DamagedData, Exit
@@ -281,3 +283,35 @@ def test_stop_does_not_signal_what_is_no_driver(copy: Path, monkeypatch: pytest.
     assert victim.poll() is None
     victim.communicate(b"\n")
     assert victim.returncode == 0
+
+
+def test_run_removes_the_stand_ins_of_dead_processes(tmp_path: Path) -> None:
+    """In the temporary folder, where a killed run with an unusable kernel cache leaves one."""
+    (tmp_path / "crbatch-numba-dead").mkdir()
+    (tmp_path / "crbatch-numba-dead" / "in-use").touch()
+    (tmp_path / "others").mkdir()
+    os.utime(tmp_path / "crbatch-numba-dead", (0.0, 0.0))
+    job = write_job(tmp_path, draws={"count": 1}, design={"schemes": ["apa"]})
+    cache = os.environ.get("NUMBA_CACHE_DIR") or f"{tempfile.gettempdir()}/crbatch-{os.getuid()}"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path), "NUMBA_CACHE_DIR": cache}
+    words = [sys.executable, "-P", "-m", "jobs", "run", job, "-o", tmp_path / "run", "--no-report"]
+    subprocess.run([*map(str, words)], env=environment, check=True, capture_output=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["others", "run", "tiny.toml"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_report_that_was_stopped_is_made_again(tmp_path: Path, number: int) -> None:
+    job = write_job(tmp_path, draws={"count": 4}, design={"schemes": ["fdb-wcrb"], "rho": [0.0, 0.5]})
+    run_tiny(tmp_path / "run", JOB)
+    words = [sys.executable, "-P", "-m", "jobs", "run", job, "-o", tmp_path / "run"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([*map(str, words)], env=environment, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and not any(path.is_dir() for path in (tmp_path / "run").glob(".*.tmp")):
+            time.sleep(0.01)
+        process.send_signal(number)
+    assert process.returncode != 0
+    assert not (tmp_path / "run" / "report").exists()
+    assert not run_tiny(tmp_path / "run", JOB, report=True).nothing_left
+    assert (tmp_path / "run" / "report" / "report.html").stat().st_size > 10_000
+    assert not list((tmp_path / "run").glob(".*"))
+    assert run_tiny(tmp_path / "run", JOB, report=True).nothing_left
