@@ -20,6 +20,7 @@ import numpy as np
 import xarray as xr
 
 from results.cube import write_cube
+from results.errors import DamagedData
 from results.schema import make_dataset
 from results.shards import commit_bytes, commit_shard, covering, list_shards
 
@@ -86,10 +87,10 @@ def names(folder: Path) -> list[str]:
 
 
 def attempt(task: str, folder: Path) -> dict[str, Any]:
-    """What a task gave, or its OSError with what then lies in the folder."""
+    """What a task gave, or its error with what then lies in the folder; to HDF5 all that it cannot read is damaged."""
     try:
         return {"gave": TASKS[task](folder)}
-    except OSError as error:
+    except (OSError, DamagedData) as error:
         return {"error": str(error), "files": names(folder)}
 
 

@@ -150,10 +150,10 @@ def check_error(place: Place, at: int, inject: str, failed: dict[str, Any]) -> N
 
 
 def last_of_hdf5(calls: Sequence[Call], at: int) -> bool:
-    """Whether a call is the close of a file that HDF5 writes, or the write just before it."""
+    """Whether a call is the close of a file that HDF5 has open, or the write just before it."""
     closing = at if calls[at].name == "close" else at + 1
-    written = [call.paths for call in calls[:closing] if call.name == "pwrite64"]
-    return calls[closing].name == "close" and calls[closing].paths in written
+    opened = [call.paths for call in calls[:closing] if call.name in ("pread64", "pwrite64")]
+    return calls[closing].name == "close" and calls[closing].paths in opened
 
 
 def test_interrupted_calls_are_made_again(place: Place) -> None:
