@@ -1,7 +1,7 @@
 """The command `crbatch`, from before anything of ours is imported: whether it will be ours.
 
 Folders on PYTHONPATH come before our own, so somebody's jobs.py there would run in place of ours. This file's own
-name is less likely to be taken: it is installed a second time, beside the packages, as crbatch.py (see pyproject.toml).
+name is less likely to be taken: it is installed beside the packages, as crbatch.py (see pyproject.toml).
 """
 
 import sys

@@ -7,7 +7,8 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from .command import foreign_package
+from crbatch import foreign_package
+
 from .errors import EnvironmentProblem
 
 # What a published number depends on, besides the engine's own sources.
