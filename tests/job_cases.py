@@ -1,13 +1,16 @@
 """A tiny job and what the tests of jobs/ do with it."""
 
 import hashlib
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jobs.cli import main
+from jobs.errors import CommandError, Exit
 from jobs.jobfile import JobFile
 from jobs.progress import Progress
 from jobs.run import Outcome, run
@@ -58,6 +61,28 @@ def crbatch(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
     with pytest.raises(SystemExit) as end:
         main()
     return int(end.value.code or 0)
+
+
+def forked(folder: Path, job: JobFile, before: Callable[[], object] = lambda: None, **options: Any) -> int:
+    """Start a run in a child of this process, after something else there; its number."""
+    pid = os.fork()
+    if pid == 0:
+        code = Exit.BUG
+        try:
+            before()
+            code = run_tiny(folder, job, **options).exit
+        except CommandError as error:
+            code = error.code
+        except OSError:
+            code = Exit.ENVIRONMENT
+        finally:
+            os._exit(int(code))
+    return pid
+
+
+def exit_code(pid: int) -> int:
+    """Wait for a child to end."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def prepared(folder: Path, job: JobFile | None = None) -> RunDirectory:

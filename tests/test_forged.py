@@ -1,7 +1,6 @@
 """No way leads to exit 0 and another cube: shards renamed, copied, swapped or made up, inputs changed, jobs at once."""
 
 import itertools
-import os
 import random
 import shutil
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from typing import Any
 import netCDF4
 import numpy as np
 import pytest
-from job_cases import QUIET, run_tiny, tiny_job
+from job_cases import QUIET, exit_code, forked, run_tiny, tiny_job
 
 import jobs.run
 import jobs.task
@@ -171,20 +170,6 @@ def test_every_draw_replayed_finds_what_a_sample_does_not(reference: Path, tmp_p
 # ---- two jobs at once
 
 
-def forked(job: JobFile, folder: Path) -> int:
-    """Run a job in a child of this process; its number."""
-    pid = os.fork()
-    if pid == 0:
-        code = Exit.BUG
-        try:
-            code = run_tiny(folder, job).exit
-        except CommandError as error:
-            code = error.code
-        finally:
-            os._exit(int(code))
-    return pid
-
-
 @attempts()
 def test_two_jobs_at_once_in_one_folder(tmp_path: Path, seeds: range) -> None:
     jobs_at_once = [tiny_job(draws={"count": 2, "seed": seed}, design={"schemes": ["apa"]}) for seed in (1, 2)]
@@ -194,8 +179,8 @@ def test_two_jobs_at_once_in_one_folder(tmp_path: Path, seeds: range) -> None:
         right.append((tmp_path / f"right-{n}" / "cube.nc").read_bytes())
     for seed in seeds:
         folder = tmp_path / str(seed)
-        children = [forked(job, folder) for job in jobs_at_once]
-        codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
+        children = [forked(folder, job) for job in jobs_at_once]
+        codes = [exit_code(pid) for pid in children]
         assert sorted(codes) in ([0, Exit.ENVIRONMENT], [0, Exit.DAMAGED])
         assert (folder / "cube.nc").read_bytes() == right[codes.index(0)]
         assert load_job(folder / "job.toml").key() == jobs_at_once[codes.index(0)].key()

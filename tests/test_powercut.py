@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from job_cases import ROOT, run_tiny, tiny_job
+from job_cases import ROOT, exit_code, forked, run_tiny, tiny_job
 
 from jobs.check import verify
-from jobs.errors import CommandError, Exit
+from jobs.errors import Exit
 from jobs.rundir import RunDirectory
 from results.shards import list_shards
 
@@ -85,20 +85,8 @@ def commanded(folder: Path) -> int:
     return code
 
 
-def forked(folder: Path) -> int:
-    """The exit code of a run in a child of this process."""
-    pid = os.fork()
-    if pid == 0:
-        code = Exit.BUG
-        try:
-            code = run_tiny(folder, JOB, chunk=20).exit
-        except CommandError as error:
-            code = error.code
-        except OSError:
-            code = Exit.ENVIRONMENT
-        finally:
-            os._exit(int(code))
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+def in_a_child(folder: Path) -> int:
+    return exit_code(forked(folder, JOB, chunk=20))
 
 
 def test_power_cuts(tmp_path: Path, right: bytes, record_testsuite_property: pytest.FixtureRequest) -> None:
@@ -146,7 +134,7 @@ def test_full_disk_then_room_again(tmp_path: Path, right: bytes, seed: int) -> N
     with mounted(place, "-t", "tmpfs", "-o", "size=4m", "tmpfs"):
         status = os.statvfs(place)
         (place / "filler").write_bytes(bytes(status.f_bavail * status.f_frsize - free))
-        run = forked if seed % 4 else commanded
+        run = in_a_child if seed % 4 else commanded
         assert run(place / "run") == Exit.ENVIRONMENT
         (place / "filler").unlink()
         assert run(place / "run") == Exit.DONE

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from job_cases import QUIET, ROOT, crbatch, run_tiny, tiny_job, write_job
+from job_cases import QUIET, ROOT, crbatch, exit_code, forked, run_tiny, tiny_job, write_job
 
 from jobs.check import verify
-from jobs.errors import CommandError, DamagedData, Exit
+from jobs.errors import DamagedData, Exit
 from jobs.jobfile import load_job
 from jobs.lock import FILE, hold
 from jobs.rundir import RunDirectory
@@ -131,19 +131,8 @@ def test_folder_of_something_else_is_not_touched(tmp_path: Path) -> None:
 
 def limited(folder: Path, size: int) -> int:
     """Run in a child that may write no file beyond some bytes; its exit code."""
-    pid = os.fork()
-    if pid == 0:
-        code = Exit.BUG
-        try:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-            code = run_tiny(folder, JOB).exit
-        except CommandError as error:
-            code = error.code
-        except OSError:
-            code = Exit.ENVIRONMENT
-        finally:
-            os._exit(int(code))
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    limits = (size, resource.RLIM_INFINITY)
+    return exit_code(forked(folder, JOB, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits)))
 
 
 @pytest.mark.parametrize("size", [0, 1, 64, 100, 256, 300, 512, 700, 1000, 1024, 1500, 2000, 3000, 4096, 6000])

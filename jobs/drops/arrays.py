@@ -122,9 +122,9 @@ def _reading(kind: str, advice: str = "") -> Iterator[None]:
 
 def _hdf5_sizes(path: Path) -> dict[str, int]:
     """Bytes of what could be draws: neither coordinates nor single numbers."""
+    sizes = sizes_in(path, DRAW_VARIABLES)  # before it is opened here
     with netCDF4.Dataset(path) as file:
-        dimensions = set(file.dimensions)
-    return {name: size for name, size in sizes_in(path, DRAW_VARIABLES).items() if name not in dimensions}
+        return {name: size for name, size in sizes.items() if name not in file.dimensions}
 
 
 def _from_hdf5(path: Path, names: Collection[str]) -> dict[str, _Raw]:
