@@ -120,6 +120,18 @@ def test_shards_that_are_not_what_they_are_called(reference: Path, tmp_path: Pat
         shutil.rmtree(folder)
 
 
+def test_number_that_was_changed_where_the_journal_knows_nothing(reference: Path, tmp_path: Path) -> None:
+    """Under a name that suits the bytes; labels and keys are right."""
+    folder = Path(shutil.copytree(reference, tmp_path / "run"))
+    shard = list_shards(folder / "shards")[1]
+    with netCDF4.Dataset(shard.path, "a") as file:
+        file["crb_bp"][1, 0, 1] *= 0.5
+    shard.path.rename(named(shard, shard.start, shard.stop, file_hash(shard.path)))
+    for name in ("journal.jsonl", "cube.nc"):
+        (folder / name).unlink()
+    right_in_the_end(folder, reference)
+
+
 @attempts()
 def test_bit_that_flips_after_the_commit(
     reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: range

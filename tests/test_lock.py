@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from filelock import SoftFileLease
-from job_cases import run_tiny
+from job_cases import digests, run_tiny, tiny_job
 
 import jobs.lock
 from jobs.errors import EnvironmentProblem
@@ -54,6 +54,15 @@ def test_second_driver_is_refused_with_host_and_process(tmp_path: Path, holder: 
     with pytest.raises(EnvironmentProblem, match=says):
         refuse_driver(tmp_path)
     assert driver_of(tmp_path) == Driver(os.uname().nodename, holder.pid)
+
+
+def test_second_driver_changes_nothing(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    """Not even the job, which it could: another number of draws is the same run."""
+    (tmp_path / "job.toml").write_text(tiny_job(draws={"count": 2}).to_toml())
+    before = digests(tmp_path)
+    with pytest.raises(EnvironmentProblem, match=f"process {holder.pid}"):
+        run_tiny(tmp_path, tiny_job(draws={"count": 4}))
+    assert digests(tmp_path) == before
 
 
 def test_killed_driver_does_not_hinder_the_next(tmp_path: Path, holder: subprocess.Popen[str]) -> None:

@@ -182,6 +182,8 @@ def test_journal_does_not_write_through_links(reference: Path, copy: Path, tmp_p
     before = (tmp_path / "target").read_bytes()
     (copy / "journal.jsonl").unlink()
     (copy / "journal.jsonl").symlink_to(tmp_path / "target")
+    with pytest.raises(OSError, match="journal"):
+        RunDirectory(copy).journal.write("drained")
     goes_on(copy, reference)
     assert (tmp_path / "target").read_bytes() == before
 
