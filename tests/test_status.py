@@ -146,7 +146,9 @@ def test_hang_up_and_drain(
     assert "Traceback" not in said
     assert status(folder)["state"] == "incomplete"
     executions = [event["start"] for event in folder.journal.events("chunk")]
-    assert len(executions) == len(list_shards(folder.shards)) == len(set(executions))
+    assert len(executions) == len(set(executions))
+    unnoted = len(list_shards(folder.shards)) - len(executions)
+    assert unnoted == 0 or (unnoted == 1 and number == signal.SIGHUP)  # which may come between a shard and its note
 
 
 def test_drivers_that_never_finish_a_chunk_are_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
