@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from results.accessor import open_cube
-from results.claims import nearest_weights
+from results.points import nearest_weights
 from results.compare import common_part, compare, have_common_draws
 from results.errors import ResultsError
 from results.files import file_hash

@@ -87,4 +87,6 @@ class DesignSection(Section):
 class OutputSection(Section):
     """What the cube keeps beside the bounds."""
 
-    keep: Annotated[tuple[Literal["covariance", "beamformers", "power", "errors"], ...], AfterValidator(_distinct)] = ()
+    keep: Annotated[
+        tuple[Literal["covariance", "beamformers", "power", "beam_gain", "errors"], ...], AfterValidator(_distinct)
+    ] = ()

@@ -147,6 +147,8 @@ def _point_arrays(job: JobFile, slots: int, draws: Draws, designs: Designs, star
         arrays["covariance"] = _parts(v.reshape(*shape[:3], *v.shape[2:]))
     if "errors" in job.output.keep:
         arrays |= _errors(job, draws, designs, start)
+    if "beam_gain" in job.output.keep:
+        arrays["beam_gain"] = designs.beam_gain
     if "power" in job.output.keep:
         arrays["power"] = designs.problem.power * designs.powers
     return arrays

@@ -1,4 +1,4 @@
-"""What comes out: the cube's schema, shards, the consolidated cube, figures and the check of claims."""
+"""What comes out: the cube's schema, shards, the consolidated cube, figures and the paper's statements."""
 
 import os
 

@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from . import statistics
-from .claims import at_first_point, label_of, nearest_weights
 from .figures import panels, style_of, styled
+from .points import at_first_point, nearest_weights
 from .schema import STATUS_FLAGS
+from .schemes import label_of
 
 _LINKS = (("crb_bp", "BP"), ("crb_ms", "MS"))
 _POINTS = 300

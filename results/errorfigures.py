@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.special import chdtri, ndtri
 
-from .claims import label_of, nearest_weights
+from .points import nearest_weights
+from .schemes import label_of
 from .errors import ResultsError
 from .figures import DOUBLE_COLUMN_IN, style_of, styled
 

@@ -18,8 +18,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from .claims import Claim, at_first_point, is_ratio, label_of, nearest_weights
+from .points import at_first_point
 from .schema import STATUS_FLAGS
+from .schemes import label_of
 from .settings import drawn_with
 from .words import counted
 
@@ -249,135 +250,6 @@ def _log_axis(axes: Axes, name: str, values: NDArray[np.float64], bins: int = 8)
         axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7) if high / low < 20.0 else (1, 2, 5)))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-@styled
-def beampatterns(pattern: xr.DataArray, aod_deg: Mapping[str, float]) -> Figure:
-    """Draw the paper's Fig. 2: transmit beampatterns, a panel for each scheme, curves for rho = 0, 0.5 and 1.
-
-    Parameters
-    ----------
-    pattern
-        Power towards each angle, W, with dimensions (scheme, rho, angle_deg); all its schemes are drawn, the
-        paper's six first, at its weights nearest to 0, 0.5 and 1.
-    aod_deg
-        Label of each path (UE, T1, ...) and its angle from broadside, deg.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Two columns wide; in dB relative to the strongest beam of all panels.
-    """
-    schemes = _ordered(pattern["scheme"].values.tolist(), _BY_FAMILY)
-    drawn = pattern.transpose("scheme", "rho", "angle_deg").sel(scheme=schemes)
-    drawn = drawn.isel(rho=nearest_weights(pattern["rho"].values))
-    strongest = drawn.max().item()
-    figure, grid = panels(len(schemes), 1.5, 0.45, share=True)
-    for i, (axes, scheme) in enumerate(zip(grid.flat, schemes, strict=False)):
-        for power, style in zip(drawn.values[i], _WEIGHT_STYLES, strict=False):
-            # Nulls are cut well below the floor, so that their flanks keep their slope.
-            level = 10.0 * np.log10(np.maximum(power / strongest, 1e-8))
-            axes.plot(drawn["angle_deg"].values, level, **style)
-        _mark_paths(axes, aod_deg)
-        axes.set_title(f"({chr(ord('a') + i)}) {label_of(scheme)}", pad=12)
-    grid[0, 0].set(xlim=(-90, 90), ylim=(_FLOOR_DB, 2.0), xticks=range(-60, 61, 30), yticks=range(-30, 1, 10))
-    _label_edges(grid, len(schemes), "Angle from broadside (deg)", "Relative power (dB)")
-    styles = zip(drawn["rho"].values, _WEIGHT_STYLES, strict=False)
-    handles = [Line2D([], [], label=rf"$\rho = {rho:g}$", **style) for rho, style in styles]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
-    return figure
-
-
-def _mark_paths(axes: Axes, aod_deg: Mapping[str, float]) -> None:
-    """Mark each path by a thin line, named above the panel; neighbours share a name."""
-    groups: list[list[tuple[str, float]]] = []
-    for label, angle in sorted(aod_deg.items(), key=lambda item: item[1]):
-        axes.axvline(angle, color="0.45", linewidth=0.5, linestyle=(0, (2, 1.5)), zorder=1.8)
-        if groups and angle - groups[-1][-1][1] < 12.0:
-            groups[-1].append((label, angle))
-        else:
-            groups.append([(label, angle)])
-    for group in groups:
-        name, middle = ",".join(label for label, _ in group), (group[0][1] + group[-1][1]) / 2.0
-        axes.text(middle, 1.02, name, transform=axes.get_xaxis_transform(), ha="center", va="bottom", fontsize=7)
-
-
-@styled
-def claims_figure(claims: Sequence[Claim]) -> Figure:
-    """Draw the measured ratios of every claim that the cube can answer, with the threshold 1.
-
-    Parameters
-    ----------
-    claims
-        From `section_claims`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Two columns wide; blue where a claim holds, vermilion where it does not.
-    """
-    answered = [claim for claim in claims if claim.holds is not None]
-    heights = [_AROUND_IN + _ROW_IN * len(claim.measured) for claim in answered]
-    halves = _two_columns(heights)
-    width, inches = DOUBLE_COLUMN_IN, _LEGEND_IN + max(sum(heights[i] for i in half) for half in halves)
-    figure = Figure(figsize=(width, max(inches, 1.0)))
-    if not answered:
-        figure.text(0.5, 0.5, "No claim can be told from this cube.", ha="center", va="center")
-        return figure
-    for column, half in enumerate(halves):
-        left, top = column * width / 2.0 + _LABELS_IN, inches
-        for i in half:
-            rows = heights[i] - _AROUND_IN
-            box = (left, top - 0.2 - rows, width / 2.0 - _LABELS_IN - 0.1, rows)
-            _claim_panel(figure.add_axes(np.divide(box, (width, inches, width, inches)).tolist()), answered[i])
-            top -= heights[i]
-    figure.legend(handles=_claim_handles(answered), loc="lower center", ncols=9, fontsize=7, columnspacing=1.2)
-    return figure
-
-
-def _two_columns(heights: Sequence[float]) -> list[range]:
-    """Cut panels into two columns, in order, as even as they go."""
-    count = len(heights)
-    cut = min(range(1, count + 1), key=lambda i: max(sum(heights[:i]), sum(heights[i:])), default=0)
-    return [range(cut), range(cut, count)]
-
-
-def _claim_panel(axes: Axes, claim: Claim) -> None:
-    """Draw a row for each comparison: a bar over its range, a mark for each ratio."""
-    columns = _ratio_columns(claim)
-    colour = _BLUE if claim.holds else _VERMILION
-    table = np.array([[row[column] for column in columns] for row in claim.measured.values()])
-    heights = np.arange(len(table))
-    axes.axvline(1.0, color="black", linewidth=0.8, zorder=1.8)
-    axes.hlines(heights, np.fmin.reduce(table, axis=1), np.fmax.reduce(table, axis=1), color=colour, linewidth=1.0)
-    for column, ratios in zip(columns, table.T, strict=True):
-        axes.plot(ratios, heights, color=colour, markersize=3.6, **_mark_of(column, columns))
-    _log_axis(axes, "x", np.append(table, 1.0), bins=5)
-    axes.set(yticks=heights, yticklabels=list(claim.measured), ylim=(len(table) - 0.4, -0.6))
-    axes.tick_params(labelsize=7)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(False, axis="y")
-    axes.set_title(f"{claim.name}: {'holds' if claim.holds else 'does not hold'}", loc="left", pad=3, fontsize=7.5)
-    axes.set_xlabel(claim.quantity, fontsize=7, labelpad=1)
-
-
-def _ratio_columns(claim: Claim) -> list[str]:
-    return [column for column in next(iter(claim.measured.values())) if is_ratio(column)]
-
-
-def _mark_of(column: str, columns: Sequence[str]) -> dict[str, Any]:
-    """Mark of a ratio: bar ends and a dot for a range, an open shape of its own for each weight."""
-    if column.startswith("rho"):
-        return {"marker": "vs^"[columns.index(column)], "markerfacecolor": "white", "linestyle": "none"}
-    return {"marker": "o" if column == "median" else "|", "linestyle": "none"}
-
-
-def _claim_handles(claims: Sequence[Claim]) -> list[Line2D]:
-    """Explain the marks, once for the whole figure."""
-    marks = {column: _mark_of(column, _ratio_columns(claim)) for claim in claims for column in _ratio_columns(claim)}
-    names = {column: column for column in marks if column != "largest"} | {"smallest": "smallest, largest"}
-    lines = [Line2D([], [], color="0.3", markersize=3.6, label=name, **marks[c]) for c, name in names.items()]
-    return [Line2D([], [], color="black", linewidth=0.8, label="ratio 1"), *lines]
 
 
 def save(figure: Figure, folder: str | os.PathLike[str], stem: str) -> list[Path]:

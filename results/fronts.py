@@ -7,9 +7,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from .claims import good
 from .errors import ResultsError
 from .estimates import Array
+from .points import good
 from .statistics import quantile
 
 _LINKS = {"bp": "crb_bp", "ms": "crb_ms"}

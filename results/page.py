@@ -16,8 +16,9 @@ import numpy as np
 import xarray as xr
 
 from .accessor import CubeAccessor
-from .claims import label_of, nearest_weights
 from .figures import style_of
+from .points import nearest_weights
+from .schemes import label_of
 from .statistics import mean, paired, quantile
 from .words import counted
 

@@ -144,6 +144,14 @@ VARIABLES: dict[str, Variable] = {
         "V = U diag(p) U^H",
         keep="power",
     ),
+    "beam_gain": Variable(
+        (*_DESIGN, "path"),
+        "f8",
+        "1",
+        "power sent towards each path over that of uniform radiation; path 0 is the UE",
+        "a^H V a / P_m",
+        keep="beam_gain",
+    ),
 }
 
 for _link, _words in (("bp", "the UE position"), ("ms", "all sensed positions, summed")):

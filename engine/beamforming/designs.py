@@ -84,6 +84,17 @@ class Designs:
         s, r = self.index(scheme, rho)
         return self.problem.expand(np.ascontiguousarray(self.covariance[:, s, r])[:, None])[:, 0]
 
+    @property
+    def beam_gain(self) -> NDArray[np.float64]:
+        """Power sent towards each path over that of uniform radiation, a(theta_k)^H V a(theta_k) / P_m.
+
+        (draw, scheme, rho, K+1); path 0 is the UE. NaN where no design exists.
+        """
+        x = self.covariance
+        flat = x.reshape(x.shape[0], -1, *x.shape[3:])
+        antennas = float(self.problem.scenario.tx_antennas)
+        return products.beam_gains(self.problem.mix, flat, antennas).reshape(*x.shape[:3], -1)  # type: ignore[no-any-return]
+
     def beampattern(self, scheme: str, rho: float, angle_rad: ArrayLike) -> NDArray[np.float64]:
         """Power a(theta)^H V a(theta) of one design sent towards angles, for every draw.
 

@@ -136,3 +136,23 @@ def beampattern(covariance, theta):
             for d in range(designs):
                 out[d, n] += 2.0 * (sums[d, apart] * phase).real
     return out
+
+
+@kernel
+def beam_gains(mix, x, antennas):
+    """M_T b_k^H (Q x Q^H) b_k for the steering columns b_k of every path: what a(theta_k)^H V a(theta_k) / P_m is.
+
+    mix (batch, 2n, 2n) of B = Q mix, x (batch, design, 2n, 2n) -> (batch, design, n).
+    """
+    batch, designs, count, _ = x.shape
+    out = np.zeros((batch, designs, count // 2))
+    for b in range(batch):
+        for d in range(designs):
+            for path in range(count // 2):
+                total = 0.0
+                for i in range(path + 1):  # mix is upper triangular
+                    for k in range(i):
+                        total += 2.0 * mix[b, i, path] * x[b, d, i, k].real * mix[b, k, path]
+                    total += mix[b, i, path] ** 2 * x[b, d, i, i].real
+                out[b, d, path] = antennas * total
+    return out

@@ -1,0 +1,34 @@
+"""Which points of a cube are spoken of first: weights, a point of the sweep, designs that may be published."""
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from .schema import STATUS_FLAGS
+from .words import said
+
+# Statuses of a design that may be published.
+_GOOD_STATUS = [value for value, word in STATUS_FLAGS.items() if word in ("certified", "closed_form")]
+
+
+def nearest_weights(rho: ArrayLike) -> list[int]:
+    """Places of the weights nearest to 0, 0.5 and 1, in this order, each at most once."""
+    grid = np.asarray(rho, np.float64)
+    return list(dict.fromkeys(int(np.argmin(np.abs(grid - wanted))) for wanted in (0.0, 0.5, 1.0)))
+
+
+def swept_keys(cube: xr.Dataset) -> list[str]:
+    """Swept keys of a cube, in order."""
+    return [str(dim) for dim in cube["status"].dims if dim not in ("draw", "scheme", "rho")]
+
+
+def at_first_point(cube: xr.Dataset) -> tuple[xr.Dataset, str]:
+    """Take the first value of every swept key but ``targets``, and say which that is."""
+    others = [name for name in swept_keys(cube) if name != "targets"]
+    first = cube.isel(dict.fromkeys(others, 0))
+    return first, ", ".join(f"{name} = {said(first[name].item())}" for name in others)
+
+
+def good(cube: xr.Dataset) -> xr.DataArray:
+    """Where a design may be published, by its status."""
+    return cube["status"].isin(_GOOD_STATUS)
