@@ -1,11 +1,11 @@
 """The report of a finished run: figures, the paper's statements judged, tables, and one page of all."""
 
+import gc
 import json
 import math
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -17,6 +17,7 @@ from results import beamfigures, drawfigures, errorfigures, figures, statements,
 from results.accessor import write_csv
 from results.files import file_hash, temporary_folder
 from results.page import METRICS, Picture, render
+from results.points import nearest_weights
 from results.schemes import wbf_schemes
 from results.words import counted
 
@@ -58,6 +59,7 @@ def write_report(folder: RunDirectory, job: JobFile) -> None:
 
     All of it is made aside, so that no file is ever seen half written; the journal notes what a whole report is.
     """
+    gc.freeze()  # what is loaded by now stays: no need to look through it each time that figures leave garbage
     started = time.perf_counter()
     cube = folder.journal.events("cube")[-1]["sha256"]
     with temporary_folder(folder.path) as place:
@@ -78,8 +80,7 @@ def _make(folder: RunDirectory, job: JobFile, place: Path) -> None:
     beams = beams_of(job, _PATTERN_DRAW)
     with xr.open_dataset(folder.cube, engine="netcdf4") as cube:
         made = _figures(cube, job, beams)
-        for stem, figure in made.items():
-            figures.save(figure, place, stem)
+        figures.save_all(made, place)
         found, verdicts = statements.judged(cube), statementtext.verdict_table(cube)
         text = statementtext.as_text(found)
         if verdicts:
@@ -283,39 +284,45 @@ def beams_of(job: JobFile, draw: int) -> xr.Dataset:
     aod = channel_of(scenario, draws).aod[0]
     theta, power = np.radians(_ANGLES_DEG), scenario.power_per_subcarrier_w
     both = np.concatenate((theta, aod))
+    rho = designs.rho[nearest_weights(designs.rho)]
     gain = np.array(
         [
-            [beampattern(covariance_of(job, scenario, designs, label, rho), both)[0] / power for rho in designs.rho]
+            [beampattern(covariance_of(job, scenario, designs, label, weight), both)[0] / power for weight in rho]
             for label in job.labels
         ]
     )
     over = ("scheme", "rho")
-    data: dict[str, Any] = {
-        "total": ((*over, "angle_deg"), gain[..., : theta.size]),
-        "at_path": ((*over, "path"), gain[..., theta.size :]),
-        "aod_deg": (("path",), np.degrees(aod)),
-    }
-    if is_the_papers(job):
-        data["slot"] = ((*over, "beam", "angle_deg"), _slot_gains(job, scenario, designs, theta))
-    coords = {
-        "scheme": list(job.labels),
-        "rho": designs.rho,
-        "angle_deg": _ANGLES_DEG,
-        "path": ["UE", *(f"T{k}" for k in range(1, aod.size))],
-    }
-    return xr.Dataset(data, coords=coords)
+    beams = xr.Dataset(
+        {
+            "total": ((*over, "angle_deg"), gain[..., : theta.size]),
+            "at_path": ((*over, "path"), gain[..., theta.size :]),
+            "aod_deg": (("path",), np.degrees(aod)),
+        },
+        coords={
+            "scheme": list(job.labels),
+            "rho": rho,
+            "angle_deg": _ANGLES_DEG,
+            "path": ["UE", *(f"T{k}" for k in range(1, aod.size))],
+        },
+    )
+    return beams.assign(slot=_slot_gains(job, scenario, designs, theta)) if is_the_papers(job) else beams
 
 
-def _slot_gains(job: JobFile, scenario: Scenario, designs: Designs, theta: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Gain of every single slot, a column of W as the cube keeps it, (scheme, rho, slot, angle), of the first draw."""
+def _slot_gains(job: JobFile, scenario: Scenario, designs: Designs, theta: NDArray[np.float64]) -> xr.DataArray:
+    """Gain of every single slot, a column of W as the cube keeps it, for the paper's Fig. 2; of the first draw."""
     from engine.beamforming.recovery import recover_all
 
+    schemes, rho = list(beamfigures.PAPER_SCHEMES.values()), [0.0, 1.0]
     factors, _ = recover_all(designs, scenario.slots, job.design.recovery, job.draws.seed, _PATTERN_DRAW)
-    w = designs.problem.expand_factor(factors[:1])[0] / math.sqrt(scenario.power_per_subcarrier_w)
-    place = np.arange(scenario.tx_antennas) - 0.5 * (scenario.tx_antennas - 1)
-    towards = np.exp(-1j * np.pi * np.sin(theta)[:, None] * place)
-    gains: NDArray[np.float64] = np.moveaxis(np.abs(towards @ w) ** 2, -1, -2)
-    return gains
+    places = np.array([[designs.index(scheme, weight) for weight in rho] for scheme in schemes])
+    w = designs.problem.expand_factor(factors[:1])[0][places[..., 0], places[..., 1]] / math.sqrt(
+        scenario.power_per_subcarrier_w
+    )
+    element = np.arange(scenario.tx_antennas) - 0.5 * (scenario.tx_antennas - 1)
+    towards = np.exp(-1j * np.pi * np.sin(theta)[:, None] * element)
+    gains = np.moveaxis(np.abs(towards @ w) ** 2, -1, -2)
+    coords = {"scheme": schemes, "rho": rho, "angle_deg": np.degrees(theta)}
+    return xr.DataArray(gains, dims=("scheme", "rho", "beam", "angle_deg"), coords=coords)
 
 
 def _angles(beams: xr.Dataset) -> dict[str, float]:

@@ -5,10 +5,12 @@ holds only while a figure is made or saved.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec
+from signal import SIGKILL
+from typing import Any, NoReturn, ParamSpec
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import xarray as xr
@@ -283,3 +285,41 @@ def save(figure: Figure, folder: str | os.PathLike[str], stem: str) -> list[Path
         finally:
             temporary.unlink(missing_ok=True)
     return paths
+
+
+def save_all(made: Mapping[str, Figure], folder: str | os.PathLike[str]) -> None:
+    """Write figures under their stems, as `save` does, half of them by a child of this process.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be written, as `save` does.
+    """
+    stems = list(made)
+    mine, its = stems[::2], stems[1::2]
+    with catch_warnings():
+        simplefilter("ignore", DeprecationWarning)  # of other threads, whose locks the child does not need
+        child = os.fork()
+    if child == 0:
+        _save_and_end(made, its, folder)
+    try:
+        for stem in mine:
+            save(made[stem], folder, stem)
+        done = os.waitpid(child, 0)[1] == 0
+        child = 0
+    finally:
+        if child:
+            os.kill(child, SIGKILL)
+            os.waitpid(child, 0)
+    if not done:  # what went wrong there goes wrong here, and is told, or not at all
+        for stem in its:
+            save(made[stem], folder, stem)
+
+
+def _save_and_end(made: Mapping[str, Figure], stems: Sequence[str], folder: str | os.PathLike[str]) -> NoReturn:
+    try:
+        for stem in stems:
+            save(made[stem], folder, stem)
+    except BaseException:
+        os._exit(1)
+    os._exit(0)
