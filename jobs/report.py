@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from engine import Designs, Scenario
 from results import beamfigures, drawfigures, errorfigures, figures, statements, statementtext, statistics
@@ -305,10 +304,10 @@ def beams_of(job: JobFile, draw: int) -> xr.Dataset:
             "path": ["UE", *(f"T{k}" for k in range(1, aod.size))],
         },
     )
-    return beams.assign(slot=_slot_gains(job, scenario, designs, theta)) if is_the_papers(job) else beams
+    return beams.assign(slot=_slot_gains(job, scenario, designs)) if is_the_papers(job) else beams
 
 
-def _slot_gains(job: JobFile, scenario: Scenario, designs: Designs, theta: NDArray[np.float64]) -> xr.DataArray:
+def _slot_gains(job: JobFile, scenario: Scenario, designs: Designs) -> xr.DataArray:
     """Gain of every single slot, a column of W as the cube keeps it, for the paper's Fig. 2; of the first draw."""
     from engine.beamforming.recovery import recover_all
 
@@ -319,9 +318,9 @@ def _slot_gains(job: JobFile, scenario: Scenario, designs: Designs, theta: NDArr
         scenario.power_per_subcarrier_w
     )
     element = np.arange(scenario.tx_antennas) - 0.5 * (scenario.tx_antennas - 1)
-    towards = np.exp(-1j * np.pi * np.sin(theta)[:, None] * element)
+    towards = np.exp(-1j * np.pi * np.sin(np.radians(_ANGLES_DEG))[:, None] * element)
     gains = np.moveaxis(np.abs(towards @ w) ** 2, -1, -2)
-    coords = {"scheme": schemes, "rho": rho, "angle_deg": np.degrees(theta)}
+    coords = {"scheme": schemes, "rho": rho, "angle_deg": _ANGLES_DEG}
     return xr.DataArray(gains, dims=("scheme", "rho", "beam", "angle_deg"), coords=coords)
 
 

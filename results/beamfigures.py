@@ -42,7 +42,7 @@ def paper_beampatterns(beams: xr.Dataset) -> Figure:
     for i, (axes, (link, family)) in enumerate(zip(grid.flat, names, strict=True)):
         one = beams.sel(scheme=PAPER_SCHEMES[family], rho=rho[link])
         for slot in one["slot"].transpose("beam", "angle_deg").values:
-            axes.plot(one["angle_deg"].values, _decibels(slot), color="0.55", linewidth=0.45, zorder=2.0)
+            axes.plot(one["angle_deg"].values, _decibels(slot), color="0.62", linewidth=0.45, zorder=2.0)
         colour = style_of(PAPER_SCHEMES["FDB"])["color"]
         axes.plot(one["angle_deg"].values, _decibels(one["total"].values), color=colour, linewidth=1.1, zorder=2.2)
         at_path = _decibels(one["at_path"].values)
@@ -51,7 +51,7 @@ def paper_beampatterns(beams: xr.Dataset) -> Figure:
         axes.set_title(f"({chr(ord('a') + i)}) {link}-{family}", pad=12)
     top = 5.0 * np.ceil((float(_decibels(beams["total"].values).max()) + 1.0) / 5.0)
     grid[0, 0].set(xlim=(-90, 90), ylim=(top - 40.0, top), xticks=range(-60, 61, 30))
-    label_edges(grid, len(names), "Angle from broadside (deg)", "Power (dB)")
+    label_edges(grid, len(names), "Angle from broadside (deg)", "Gain (dB)")
     return figure
 
 
