@@ -359,16 +359,39 @@ def _gap_grows(curves: Mapping[str, Curves], schemes: Sequence[str]) -> Statemen
     )
 
 
-def _times() -> Statement:
+def _times(rows: Mapping[str, Row] | None = None) -> Statement:
     return _statement(
         "ix",
         "(18) and (19) take less time than (15)",
         "Section III-C: the programs of WBF and WVM take less time than that of WCRB.",
-        "",
-        {},
-        "",
-        "a cube has no run times; crbatch bench antennas measures and judges it",
+        "time of (15) / of the program named; lower and upper from the extremes of all repeats",
+        rows or {},
+        "(18) as the lifted program that gives its optimum; the closed forms give what (18) and (19) do.",
+        "a cube of draws has no run times; crbatch bench antennas measures and judges it",
     )
+
+
+_PROGRAMS = {"sdp-wbf": "(18) lifted", "sdp-wvm": "(19)", "closed": "closed forms of (18), (19)"}
+
+
+def judged_times(bench: xr.Dataset) -> Statement:
+    """Judge the statement on run times by a cube of ``crbatch bench antennas``.
+
+    Parameters
+    ----------
+    bench
+        seconds over (algorithm, tx_antennas, repeat), NaN where nothing was measured.
+    """
+    rows = {}
+    for name, label in _PROGRAMS.items():
+        for size in bench["tx_antennas"].values.tolist():
+            whole, own = (bench["seconds"].sel(algorithm=one, tx_antennas=size).values for one in ("sdp-full", name))
+            if np.isfinite(whole).any() and np.isfinite(own).any():
+                median = float(np.nanmedian(whole) / np.nanmedian(own))
+                lower, upper = float(np.nanmin(whole) / np.nanmax(own)), float(np.nanmax(whole) / np.nanmin(own))
+                verdict = HOLDS if lower > 1.0 else (FAILS if upper < 1.0 else IN_PART)
+                rows[f"{label}, {size} antennas"] = Row({"median": median, "lower": lower, "upper": upper}, verdict)
+    return _times(rows)
 
 
 _OVER_PLACES = f"in the mean along the curve (median, interval) and over its {PLACES} places (smallest to below)"
