@@ -12,7 +12,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from engine import Designs, Scenario
-from results import beamfigures, drawfigures, errorfigures, figures, statements, statementtext, statistics
+from results import beamfigures, drawfigures, errorfigures, figures, statements, statementtext, statistics, verdicts
 from results.accessor import write_csv
 from results.files import file_hash, temporary_folder
 from results.page import METRICS, Picture, render
@@ -80,12 +80,12 @@ def _make(folder: RunDirectory, job: JobFile, place: Path) -> None:
     with xr.open_dataset(folder.cube, engine="netcdf4") as cube:
         made = _figures(cube, job, beams)
         figures.save_all(made, place)
-        found, verdicts = statements.judged(cube), statementtext.verdict_table(cube)
-        text = statementtext.as_text(found)
-        if verdicts:
-            text += f"\nAt each point of the sweep:\n{statementtext.table_text(verdicts)}"
+        judged, table = statements.judged(cube), statementtext.verdict_table(cube)
+        text = statementtext.as_text(judged)
+        if table:
+            text += f"\nAt each point of the sweep:\n{statementtext.table_text(table)}"
         (place / "claims.txt").write_text(text, encoding="utf-8")
-        found_json = json.dumps(statements.as_plain(found), indent=1)
+        found_json = json.dumps(verdicts.as_plain(judged), indent=1)
         (place / "claims.json").write_text(f"{found_json}\n", encoding="utf-8")
         for metric in METRICS:
             write_csv(statistics.quantile(cube, metric, _TABLE_LEVELS), place / f"quantiles-{metric}.csv")
@@ -99,8 +99,8 @@ def _make(folder: RunDirectory, job: JobFile, place: Path) -> None:
             cube,
             what=[*_what(job), *_unidentifiable(folder, job), *_precision(folder, job)],
             pictures=pictures,
-            statements=found,
-            verdicts=verdicts,
+            statements=judged,
+            verdicts=table,
             tables=tables,
         )
     (place / folder.page.name).write_text(page, encoding="utf-8")

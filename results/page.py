@@ -19,9 +19,9 @@ from .accessor import CubeAccessor
 from .figures import style_of
 from .points import nearest_weights
 from .schemes import label_of
-from .statements import Statement
 from .statementtext import Table, table_of, title_of
 from .statistics import mean, paired, quantile
+from .verdicts import Statement
 from .words import counted
 
 METRICS = {"crb_bp": "the UE's position (BP)", "crb_ms": "all sensed positions (MS)"}

@@ -7,7 +7,8 @@ import numpy as np
 import xarray as xr
 
 from .points import good, swept_keys
-from .statements import FAILS, HOLDS, IN_PART, Statement, judged_at_points
+from .statements import judged_at_points
+from .verdicts import FAILS, HOLDS, IN_PART, Statement
 from .words import said
 
 _WIDTH = 118

@@ -27,7 +27,8 @@ from engine.beamforming.weighted import Solution
 from engine.fisher import channel_fim_at
 from results.benchfigures import antennas_figure
 from results.figures import save
-from results.statements import as_plain, judged_times
+from results.statements import judged_times
+from results.verdicts import as_plain
 from results.words import counted
 
 from ..errors import DamagedData
