@@ -33,7 +33,7 @@ class Reader(HTMLParser):
 
 
 def render(cube, **changes):  # type: ignore[no-untyped-def]
-    settings = {"what": [("Draws", "some")], "pictures": [], "claims": "", "tables": {}} | changes
+    settings = {"what": [("Draws", "some")], "pictures": [], "statements": [], "verdicts": None, "tables": {}} | changes
     return page.render(cube, **settings)
 
 
