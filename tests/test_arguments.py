@@ -10,6 +10,7 @@ import pytest
 
 from engine import (
     CUSTOM,
+    FACTOR_SCHEMES,
     SCHEMES,
     DesignError,
     DrawModel,
@@ -92,7 +93,7 @@ def test_one_scheme_may_be_given_by_its_name() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"schemes": "fdb"}, f"unknown scheme 'fdb'; the schemes are {', '.join(SCHEMES)}$"),
+        ({"schemes": "fdb"}, f"unknown scheme 'fdb'; the schemes are {', '.join((*SCHEMES, *FACTOR_SCHEMES))}$"),
         ({"schemes": ["apa", "custom"]}, "unknown scheme 'custom'"),
         ({"schemes": ["apa", 3]}, "unknown scheme 3"),
         ({"schemes": []}, "no scheme is asked for"),

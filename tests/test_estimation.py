@@ -50,7 +50,7 @@ def test_the_mean_is_the_channel_times_the_beams(link_of, moved, keep) -> None: 
 def test_the_score_is_the_slope_of_the_likelihood(link_of, moved, keep) -> None:  # type: ignore[no-untyped-def]
     state = truth()
     link, mean = observed(link_of, state)
-    seen = mean + est._noise(link, factors(), (1, 0, "bistatic"))
+    seen = mean + est._noise(link, factors(), (1, 0, Purpose.NOISE_BISTATIC))
     fim = position_fim(link, est.covariance_of(factors()))
     found = kernels.score(
         link.pattern, link.coef, link.delay, link.spacing_hz, link.rx_columns, link.tx_columns, factors(), seen - mean,

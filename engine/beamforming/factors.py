@@ -27,6 +27,7 @@ FACTORS: tuple[WbfFactor, ...] = get_args(WbfFactor)
 ALIGNED = "aligned"
 EIGENVECTORS = ("eigen", "svd")
 TRIALS = 100
+_TIE = 1e-6  # relative
 Judge = Callable[[int, float, NDArray[np.complex128]], int]
 _EXTREMES = [1.0, 0.0]  # weights: BP, MS
 
@@ -73,8 +74,13 @@ def gaussians(
 def best_of(problem: Problem, draw: int, factors: NDArray[np.complex128], rho: float) -> tuple[int, float]:
     """Which of the factors (count, n, L), at full power, has the smallest weighted CRB, and that, m2."""
     values = objective_at(problem, draw, randomization.unit_covariances(factors), rho)
-    best = int(np.argmin(values))
+    best = first_smallest(values)
     return best, float(values[best])
+
+
+def first_smallest(values: NDArray[np.float64]) -> int:
+    """The first of those that tie for the smallest: all candidates of a covariance of rank 1 make the same V."""
+    return int(np.argmax(values <= values.min() * (1.0 + _TIE)))
 
 
 def objective_at(problem: Problem, draw: int, x: NDArray[np.complex128], rho: float) -> NDArray[np.float64]:

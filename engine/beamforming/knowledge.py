@@ -19,7 +19,7 @@ from ..kernels import average, bounds, certificate, mismatch, products, randomiz
 from ..scenario import Scenario
 from ..status import Solver, Status
 from . import schemes as per_draw
-from .factors import ALIGNED, WbfFactor, factor_of, right_of, roots_of
+from .factors import ALIGNED, WbfFactor, factor_of, first_smallest, right_of, roots_of
 from .mismatch import mix_covariances
 from .mixes import extreme_gap, extremes_certified
 from .problem import Problem, build_problem
@@ -352,7 +352,7 @@ class _Mean:
         means = [
             average.mean_gap(self.problem.arrays, self.turns, self.weights[w], rho, y, free)[0] for y in candidates
         ]
-        return int(np.argmin(means))
+        return first_smallest(np.array(means))
 
 
 def _scales(problem: Problem, rho: NDArray[np.float64], apa: NDArray[np.complex128]) -> NDArray[np.float64]:

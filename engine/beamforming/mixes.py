@@ -131,7 +131,7 @@ class Mixer:
         settled, others, ends = (
             roots_of(x, basis, rank, factor) for x in (extremes.settled, extremes.others, extremes.ends)
         )
-        # The candidate that is best stays so for all that an extreme may change by: ties are as rare as they are close.
+        # Errors below are those of this candidate: that another one might have been the best is not counted.
         right = right_of(settled, factor, problem.scenario.slots, self._best, self._address)
 
         def turned(w: NDArray[np.complex128]) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
