@@ -1,6 +1,6 @@
-"""The verdicts on the paper's statements once more, from a cube's file: draw by draw, segment by segment, no code shared.
+"""The verdicts on the paper's statements once more, from a cube's file: draw by draw and segment by segment.
 
-Written from the rules in words before `results.statements` was read; slow and plain on purpose.
+It shares no code with `results` and was written from the rules in words; slow and plain on purpose.
 """
 
 from functools import cache
@@ -101,7 +101,7 @@ def middle(values):
     x = sorted(float(value) for value in values if not isnan(value))
     n = len(x)
     if n == 0:
-        return SimpleNamespace(median=nan, lower=-inf, upper=inf, used=0, left_out=len(values))
+        return SimpleNamespace(median=nan, lower=nan, upper=nan, used=0, left_out=len(values))
     median = x[n // 2] if n % 2 else (x[n // 2 - 1] + x[n // 2]) / 2
     order = rank(n)
     lower, upper = (x[order - 1], x[n - order]) if order else (-inf, inf)
@@ -110,9 +110,14 @@ def middle(values):
 
 def single_number(ratios):
     found = middle(ratios)
+    numbers = {"median": found.median, "lower": found.lower, "upper": found.upper} | counts(found)
     if found.used == 0 or found.lower == -inf:
-        return UNKNOWN, vars(found)
-    return HOLDS if found.lower > 1 + ROUNDING else NOT, vars(found)
+        return UNKNOWN, numbers
+    return HOLDS if found.lower > 1 + ROUNDING else NOT, numbers
+
+
+def counts(found):
+    return {"used": found.used, "left out": found.left_out}
 
 
 # Beams.
@@ -128,14 +133,12 @@ def gains(parts, weight):
                 continue
             gain = part.gain[:, part.names.index(schemes[0]), part.rho.index(weight)]
             level = [decibel(draw[0]) for draw in gain]
-            over = [
-                decibel(draw[0]) - decibel(max((g for g in draw[1:] if not isnan(g)), default=nan)) for draw in gain
-            ]
-            own, above = middle(level), middle(over)
-            judged = own if weight == 1 else above
-            verdict = UNKNOWN if judged.lower == -inf else HOLDS if judged.lower > 0 else NOT
-            numbers = {"UE": own.median, "over": above.median, "lower": above.lower, "upper": above.upper}
-            rows[schemes[0], part.targets] = verdict, numbers | {"used": judged.used, "left_out": judged.left_out}
+            strongest = [decibel(max((g for g in draw[1:] if not isnan(g)), default=nan)) for draw in gain]
+            own, over = middle(level), middle([a - b for a, b in zip(level, strongest, strict=True)])
+            judged = own if weight == 1 else over
+            verdict = HOLDS if judged.lower > 0 else NOT if isfinite(judged.lower) else UNKNOWN
+            numbers = {"UE": own.median, "UE over": over.median, "lower": over.lower, "upper": over.upper}
+            rows[schemes[0], part.targets] = verdict, numbers | counts(own)
     return rows
 
 
@@ -152,15 +155,20 @@ def flatness(parts):
         for name in ("gain", "bp", "ms"):
             if getattr(part, name) is None:
                 continue
-            values = getattr(part, name)[:, part.names.index("apa")]
-            ratios = np.array([draw.max(axis=0) / draw.min(axis=0) for draw in values])
-            ratios = ratios[~np.isnan(ratios)]
-            worst = max(ratios.ravel(), default=nan)
-            rows[name, part.targets] = (
-                UNKNOWN if isnan(worst) else HOLDS if worst <= 1 + ROUNDING else NOT,
-                {"largest": worst},
-            )
+            values = getattr(part, name)[:, part.names.index("apa")].reshape(len(part.bp), len(part.rho), -1)
+            ratios = [[moved(values[draw, :, path]) for path in range(values.shape[2])] for draw in range(len(values))]
+            worst = max((ratio for draw in ratios for ratio in draw if not isnan(ratio)), default=-inf)
+            verdict = UNKNOWN if worst == -inf else HOLDS if worst <= 1 + ROUNDING else NOT
+            used = sum(not isnan(draw[0]) for draw in ratios)
+            rows[name, part.targets] = verdict, {"largest": worst, "used": used, "left out": len(ratios) - used}
     return rows
+
+
+def moved(values):
+    """Largest over smallest; NaN where that is nothing, or nothing over nothing, or infinite over infinite."""
+    known = [float(value) for value in values if not isnan(value)]
+    low, high = min(known, default=nan), max(known, default=nan)
+    return nan if low == high and low in (0, inf) else inf if low == 0 else high / low
 
 
 # The ends.
@@ -174,10 +182,10 @@ def ends(parts):
             continue
         first, last = part.rho.index(0.0), part.rho.index(1.0)
         for scheme, name in enumerate(part.names):
-            if name not in ("apa", "custom"):
+            if name.split("@")[0] not in ("apa", "custom"):
                 for axis, worse, best in (("bp", first, last), ("ms", last, first)):
                     bound = getattr(part, axis)[:, scheme]
-                    ratios = [(draw[worse] / draw[best]) ** 0.5 for draw in bound]
+                    ratios = [exp(log_root(draw[worse]) - log_root(draw[best])) for draw in bound]
                     rows[name, axis, part.targets] = single_number(ratios)
     return rows
 
@@ -186,7 +194,7 @@ def ends(parts):
 
 
 def log_root(bound):
-    return nan if isnan(bound) else -inf if bound == 0 else inf if bound == inf else 0.5 * log(bound)
+    return nan if isnan(bound) or bound < 0 else -inf if bound == 0 else 0.5 * log(bound)
 
 
 def curve(part, draw, name, axis):
@@ -223,40 +231,39 @@ def levels_of(top, bottom):
 
 def tangent(part, draw, name, axis, level):
     """Log root of the highest of the lines that no design of the family lies below, at a level."""
-    scheme, fixed, height = part.names.index(name), exp(2 * level), 0.0
+    scheme, fixed, height = part.names.index(name), exp(2 * level), nan
     for rho, bp, ms in zip(part.rho, part.bp[draw, scheme], part.ms[draw, scheme], strict=True):
         objective = (rho * bp if rho > 0 else 0.0) + ((1 - rho) * ms if rho < 1 else 0.0)
         ours, other = (rho, 1 - rho) if axis == "bp" else (1 - rho, rho)
         if other > 0 and isfinite(objective):
-            height = max(height, (objective - ours * fixed) / other)
+            line = (objective - ours * fixed) / other
+            height = line if isnan(height) else max(height, line)
     return log_root(height)
 
 
 def comparison(part, top, bottom, axis):
     """Log ratios (draw, place), their means (draw) and the blur (place) of one scheme over another."""
-    ratios, moved, above_tangent = [], [], {name: [] for name in (top, bottom) if name.endswith("-wcrb")}
+    ratios, moves, above_tangent = [], [], {name: [] for name in (top, bottom) if name.endswith("-wcrb")}
     for draw in range(len(part.bp)):
         curves = {name: curve(part, draw, name, axis) for name in (top, bottom)}
         levels = levels_of(curves[top], curves[bottom])
         full = [at_level(curves[top], level) - at_level(curves[bottom], level) for level in levels]
         thin = [at_level(thinned(curves[top]), x) - at_level(thinned(curves[bottom]), x) for x in levels]
         ratios.append(full)
-        moved.append([inf if isnan(b) and not isnan(a) else abs(b - a) for a, b in zip(full, thin, strict=True)])
+        moves.append([inf if isnan(b) and not isnan(a) else abs(b - a) for a, b in zip(full, thin, strict=True)])
         for name, kept in above_tangent.items():
             y = [at_level(curves[name], level) for level in levels]
-            kept.append(
-                [a if isnan(a) else a - tangent(part, draw, name, axis, x) for a, x in zip(y, levels, strict=True)]
-            )
+            kept.append([a - tangent(part, draw, name, axis, x) for a, x in zip(y, levels, strict=True)])
     blur = []
     for place in range(len(LEVELS)):
-        medians = [middle([draw[place] for draw in kept]).median for kept in (moved, *above_tangent.values())]
-        blur.append(1e-6 + max(medians))
+        medians = [middle([draw[place] for draw in kept]).median for kept in (moves, *above_tangent.values())]
+        blur.append(nan if any(map(isnan, medians)) else 1e-6 + max(medians))
     mean = [sum(draw) / len(draw) for draw in ratios]
     return SimpleNamespace(ratios=ratios, mean=mean, blur=blur)
 
 
 def row(part, top, bottom, axis):
-    """The numbers of a comparison."""
+    """The numbers of a comparison; the limits tell nothing where they are infinite or the mean does not exist."""
     found = comparison(part, top, bottom, axis)
     whole = middle(found.mean)
     places = [middle([draw[place] for draw in found.ratios]) for place in range(len(LEVELS))]
@@ -269,10 +276,7 @@ def row(part, top, bottom, axis):
         "largest": exp(max(medians, default=nan)),
         "above": sum(place.lower > blur for place, blur in zip(places, found.blur, strict=True)),
         "below": sum(place.upper < -blur for place, blur in zip(places, found.blur, strict=True)),
-        "used": whole.used,
-        "left_out": whole.left_out,
-        "tells": isfinite(whole.lower) and isfinite(whole.upper),
-    }
+    } | counts(whole)
 
 
 def better(numbers):
@@ -298,7 +302,8 @@ def compared(parts, pairs, judge):
         for top, bottom in usable(part, pairs):
             for axis in AXES:
                 numbers = row(part, top, bottom, axis)
-                rows[top, bottom, axis, part.targets] = judge(numbers) if numbers["tells"] else UNKNOWN, numbers
+                tells = isfinite(numbers["lower"]) and isfinite(numbers["upper"])
+                rows[top, bottom, axis, part.targets] = judge(numbers) if tells else UNKNOWN, numbers
     return rows
 
 

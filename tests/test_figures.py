@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import xarray as xr
-from test_claims import RHO, made_cube, paper_cube
+from cube_cases import RHO, made_cube, paper_cube
 
 from engine import CUSTOM, SCHEMES, Scenario, channel_of, design, fixed_draw
 from results import figures
