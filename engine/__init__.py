@@ -9,10 +9,11 @@ from . import numbasettings as _first  # noqa: F401
 # isort: split
 from .beamforming.certificate import certified_gap, certified_mean_gap
 from .beamforming.designs import Designs
-from .beamforming.knowledge import SharedDesigns, average_designs, evaluate_shared, nominal_designs
+from .beamforming.knowledge import average_designs, nominal_designs
 from .beamforming.mixing import mix_beamformers, mix_covariances
 from .beamforming.problem import Problem, build_problem
-from .beamforming.schemes import CUSTOM, SCHEMES, check_slots, design
+from .beamforming.schemes import CUSTOM, FACTOR_SCHEMES, SCHEMES, check_slots, design
+from .beamforming.shared import SharedDesigns, evaluate_shared
 from .channel import Channel, channel_of
 from .crb import (
     BistaticBounds,
@@ -33,6 +34,7 @@ from .status import Solver, Status
 
 __all__ = [
     "CUSTOM",
+    "FACTOR_SCHEMES",
     "SCHEMES",
     "SPEED_OF_LIGHT",
     "Ambiguity",

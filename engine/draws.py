@@ -1,21 +1,20 @@
-"""Random draws by address: each value is a function of (seed, purpose, path or target, draw index) alone.
+"""Random draws by address (`addresses`): each value is a function of (seed, purpose, path or target, draw) alone.
 
-The random numbers are the raw 64-bit words of Philox, a counter-based generator: the key holds the seed and
-the purpose, the counter the draw and the path or target. So chunks, workers and their order cannot matter,
-adding draws changes no earlier one, and with fewer targets the values of those that stay are the same.
+So chunks, workers and their order cannot matter, adding draws changes no earlier one, and with fewer targets the values
+of those that stay are the same.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, fields
-from enum import IntEnum
 from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BeforeValidator, Field, model_validator
 
+from .addresses import DrawWords, Purpose
 from .arguments import reals, whole
 from .checked import Checked
 from .errors import ScenarioError
@@ -32,20 +31,6 @@ from .scenario import (
 )
 
 Array = NDArray[np.float64]
-
-
-class _Purpose(IntEnum):
-    """What a random number is for. Part of every address: never renumber."""
-
-    PHASE_BISTATIC = 0
-    PHASE_MONOSTATIC = 1
-    UE_POSITION = 2
-    TARGET_POSITION = 3
-    UE_ORIENTATION = 4
-    TARGET_RCS = 5
-    UE_RCS = 6
-    NOISE_BISTATIC = 7
-    NOISE_MONOSTATIC = 8
 
 
 _Range = Annotated[tuple[Metres, Metres], BeforeValidator(two("[low, high]"))]
@@ -321,24 +306,24 @@ def sample(scenario: Scenario, model: DrawModel, seed: int, start: int, stop: in
         raise ScenarioError(f"seed {seed} is out of range; give one from 0 to 2^63 - 1")
     if not 0 <= start <= stop < 2**63:
         raise ScenarioError(f"draws {start} to {stop} are no range; give 0 <= start <= stop")
-    source = _Source(seed, start, stop - start)
+    source = DrawWords(seed, start, stop - start)
     count = scenario.targets
     if model.ue_orientation == "uniform":
-        orientation = _angle(source.uniform(_Purpose.UE_ORIENTATION, 1)[:, 0, 0])
+        orientation = _angle(source.uniform(Purpose.UE_ORIENTATION, 1)[:, 0, 0])
     else:
         orientation = np.full(source.batch, math.radians(scenario.ue_orientation_deg))
-    ue_position = _positions(source, _Purpose.UE_POSITION, model.ue_position, (scenario.ue_position_m,))
-    target_rcs = _rcs(source, _Purpose.TARGET_RCS, model.rcs, scenario.target_rcs)
+    ue_position = _positions(source, Purpose.UE_POSITION, model.ue_position, (scenario.ue_position_m,))
+    target_rcs = _rcs(source, Purpose.TARGET_RCS, model.rcs, scenario.target_rcs)
     return Draws(
-        phase_bistatic=_phases(source, _Purpose.PHASE_BISTATIC, model.phases_bistatic_rad, count + 1),
-        phase_monostatic=_phases(source, _Purpose.PHASE_MONOSTATIC, model.phases_monostatic_rad, count + 1),
+        phase_bistatic=_phases(source, Purpose.PHASE_BISTATIC, model.phases_bistatic_rad, count + 1),
+        phase_monostatic=_phases(source, Purpose.PHASE_MONOSTATIC, model.phases_monostatic_rad, count + 1),
         ue_position=ue_position[:, 0],
         target_position=_positions(
-            source, _Purpose.TARGET_POSITION, model.target_positions, scenario.target_positions_m
+            source, Purpose.TARGET_POSITION, model.target_positions, scenario.target_positions_m
         ),
         ue_orientation=orientation,
         target_rcs=target_rcs,
-        ue_rcs=_rcs(source, _Purpose.UE_RCS, model.rcs, (scenario.ue_rcs_m2,))[:, 0],
+        ue_rcs=_rcs(source, Purpose.UE_RCS, model.rcs, (scenario.ue_rcs_m2,))[:, 0],
     )
 
 
@@ -375,35 +360,6 @@ def fixed_draw(
     return sample(scenario, model, seed=0, start=0, stop=1)
 
 
-def noise_words(seed: int, purpose: Literal["bistatic", "monostatic"], draw: int, count: int) -> NDArray[np.uint64]:
-    """Words for the noise of one link in one draw: (count, 2) of 64 bits, the first ones the same for every count."""
-    kind = _Purpose.NOISE_BISTATIC if purpose == "bistatic" else _Purpose.NOISE_MONOSTATIC
-    counter = np.array([0, 0, draw, 0], np.uint64)
-    source = np.random.Philox(counter=counter, key=np.array([seed, kind], np.uint64))
-    return source.random_raw(2 * count).reshape(count, 2)
-
-
-@dataclass(frozen=True)
-class _Source:
-    """The random numbers of a range of draws."""
-
-    seed: int
-    start: int
-    batch: int
-
-    def uniform(self, purpose: _Purpose, paths: int) -> Array:
-        """Two uniform numbers in the open interval (0, 1) for every draw and path, (batch, paths, 2)."""
-        words = np.empty((self.batch, paths, 2), np.uint64)
-        key = np.array([self.seed, purpose], np.uint64)
-        for path in range(paths):
-            counter = np.array([self.start, path, 0, 0], np.uint64)
-            # A draw is one step of the counter, which yields four words.
-            raw = np.random.Philox(counter=counter, key=key).random_raw(4 * self.batch)
-            words[:, path] = raw.reshape(self.batch, 4)[:, :2]
-        # 52 bits and a half: exact, and never 0 or 1, so that no RCS vanishes.
-        return ((words >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
-
-
 def _each(function: Callable[[float], float], values: Array) -> Array:
     """Apply a function of the math module: NumPy's own change bits with the CPU's vector units."""
     return np.array([function(value) for value in values.ravel().tolist()], np.float64).reshape(values.shape)
@@ -413,7 +369,7 @@ def _angle(unit: Array) -> Array:
     return 2.0 * math.pi * unit - math.pi
 
 
-def _phases(source: _Source, purpose: _Purpose, fixed: Phases | None, paths: int) -> Array:
+def _phases(source: DrawWords, purpose: Purpose, fixed: Phases | None, paths: int) -> Array:
     if fixed is None:
         return _angle(source.uniform(purpose, paths)[:, :, 0])
     if len(fixed) < paths:
@@ -421,7 +377,7 @@ def _phases(source: _Source, purpose: _Purpose, fixed: Phases | None, paths: int
     return np.tile(np.array(fixed[:paths], np.float64), (source.batch, 1))
 
 
-def _positions(source: _Source, purpose: _Purpose, model: Position, nominal: Sequence[Point]) -> Array:
+def _positions(source: DrawWords, purpose: Purpose, model: Position, nominal: Sequence[Point]) -> Array:
     """Positions of one kind of entity, (batch, entities, 2), m."""
     if isinstance(model, FixedPosition):
         return np.tile(np.array(nominal, np.float64).reshape(-1, 2), (source.batch, 1, 1))
@@ -436,7 +392,7 @@ def _positions(source: _Source, purpose: _Purpose, model: Position, nominal: Seq
     return place
 
 
-def _rcs(source: _Source, purpose: _Purpose, model: str, mean: Sequence[float]) -> Array:
+def _rcs(source: DrawWords, purpose: Purpose, model: str, mean: Sequence[float]) -> Array:
     """RCS of one kind of entity, (batch, entities), m2."""
     values = np.tile(np.array(mean, np.float64), (source.batch, 1))
     if model == "swerling1":

@@ -7,15 +7,15 @@ values: this shows that a local estimator reaches the bound, not that the truth 
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .addresses import Purpose, pairs_of_words
 from .arguments import within
 from .channel import channel_of
 from .covariances import checked_beamformers
-from .draws import Draws, noise_words
+from .draws import Draws
 from .fisher import position_fim_at
 from .kernels import estimation as kernels
 from .kernels.smallmat import times_adjoint
@@ -27,7 +27,6 @@ _CLOSE = 1e-8  # squared length of a step in standard deviations, at which to st
 _SHORTEST = 2.0**-12
 
 Array = NDArray[np.float64]
-Purpose = Literal["bistatic", "monostatic"]
 
 
 @dataclass(frozen=True)
@@ -98,8 +97,8 @@ def estimate(scenario: Scenario, draws: Draws, factors: ArrayLike, seed: int, st
     v = covariance_of(w)
     errors, scaled = [], []
     links: tuple[tuple[_LinkOf, _Moved, int, Purpose], ...] = (
-        (_bistatic, _moved_bistatic, 2, "bistatic"),
-        (_monostatic, _moved_monostatic, 2 * targets + 2, "monostatic"),
+        (_bistatic, _moved_bistatic, 2, Purpose.NOISE_BISTATIC),
+        (_monostatic, _moved_monostatic, 2 * targets + 2, Purpose.NOISE_MONOSTATIC),
     )
     for link, moved, keep, purpose in links:
         found, converged = _maximum(scenario, truth, w, v, (link, moved), (seed, start, purpose))
@@ -168,7 +167,7 @@ def _noise(link: Link, w: NDArray[np.complex128], address: tuple[int, int, Purpo
     seed, start, purpose = address
     shape = (w.shape[2], link.subcarriers, link.rx_columns.shape[1])
     each = [
-        kernels.normals(noise_words(seed, purpose, start + b, int(np.prod(shape)))).reshape(shape)
+        kernels.normals(pairs_of_words(seed, purpose, start + b, int(np.prod(shape)))).reshape(shape)
         for b in range(w.shape[0])
     ]
     # Columns slowest in the address: more of them leave the noise of the first as it is.

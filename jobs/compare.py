@@ -10,10 +10,10 @@ import numpy as np
 import xarray as xr
 
 from results.accessor import open_cube
-from results.points import nearest_weights
 from results.compare import common_part, compare, have_common_draws
 from results.errors import ResultsError
 from results.files import file_hash
+from results.points import nearest_weights
 from results.schema import DRAW_VARIABLES, validate
 from results.sizes import check_sizes, sizes_in
 from results.words import counted

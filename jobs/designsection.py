@@ -4,12 +4,27 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
+from engine.beamforming.factors import WbfFactor
 from engine.scenario import Finite
 
 from .drawssection import Section
 from .mistakes import at_each, mistakes_of
 
-Scheme = Literal["fdb-wcrb", "fdb-wbf", "fdb-wvm", "cpa-wcrb", "cpa-wbf", "cpa-wvm", "apa", "fdb-wbf-aligned", "custom"]
+Scheme = Literal[
+    "fdb-wcrb",
+    "fdb-wbf",
+    "fdb-wvm",
+    "cpa-wcrb",
+    "cpa-wbf",
+    "cpa-wvm",
+    "apa",
+    "fdb-wbf-aligned",
+    "fdb-wbf:sqrt",
+    "fdb-wbf:eigen",
+    "fdb-wbf:svd",
+    "fdb-wbf:randomization",
+    "custom",
+]
 DEFAULT_SCHEMES: tuple[Scheme, ...] = get_args(Scheme)[:7]
 
 
@@ -67,7 +82,7 @@ class DesignSection(Section):
     )
     gap_tolerance: Annotated[Finite, Field(ge=1e-9, le=1e-2)] = 1e-6
     recovery: Literal["eigen", "randomization"] = "eigen"
-    wbf_factor: Literal["sqrt", "eigen"] = "sqrt"
+    wbf_factor: WbfFactor = "sqrt"
     # One design knows the draw, none of it, or training draws; several to compare them.
     knowledge: Annotated[tuple[Knowledge, ...], BeforeValidator(_listed), AfterValidator(_some)] = ("per-draw",)
     training_draws: Annotated[int, Field(strict=True, ge=1, le=10**5)] = 256

@@ -122,7 +122,7 @@ def design_draws(
 ) -> tuple[Draws, Designs]:
     """Draw and design draws start to stop - 1 of one point of the sweep."""
     draws = draws_of(job, scenario, start, stop)
-    return draws, designs_of(job, scenario, draws, custom)
+    return draws, designs_of(job, scenario, draws, start, custom)
 
 
 def _point_arrays(job: JobFile, slots: int, draws: Draws, designs: Designs, start: int) -> dict[str, NDArray[Any]]:

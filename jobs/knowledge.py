@@ -17,6 +17,7 @@ from engine import (
     evaluate_shared,
     nominal_designs,
 )
+from engine.beamforming.schemes import widened
 
 from .draws import training_draws
 from .jobfile import JobFile
@@ -24,8 +25,8 @@ from .jobfile import JobFile
 _SHARED_FIELDS = ("problem", "schemes", "rho")
 
 
-def designs_of(job: JobFile, scenario: Scenario, draws: Draws, custom: ArrayLike | None) -> Designs:
-    """Design some draws of one point of the sweep with every knowledge that the job asks for.
+def designs_of(job: JobFile, scenario: Scenario, draws: Draws, start: int, custom: ArrayLike | None) -> Designs:
+    """Design draws from index `start` on of one point of the sweep with every knowledge that the job asks for.
 
     Returns
     -------
@@ -33,10 +34,11 @@ def designs_of(job: JobFile, scenario: Scenario, draws: Draws, custom: ArrayLike
         Schemes as `JobFile.labels` has them.
     """
     parts = []
-    settings: dict[str, Any] = {"gap_tolerance": job.design.gap_tolerance, "wbf_factor": job.design.wbf_factor}
+    settings = _settings(job)
     for knowledge in job.design.knowledge:
         if knowledge == "per-draw":
-            parts.append(design(scenario, draws, job.design.schemes, job.design.rho, custom=custom, **settings))
+            asked = job.design.schemes, job.design.rho
+            parts.append(design(scenario, draws, *asked, custom=custom, first_draw=start, **settings))
         else:
             shared = shared_designs(job, scenario, knowledge)
             parts.append(evaluate_shared(scenario, draws, shared, gap_tolerance=job.design.gap_tolerance))
@@ -79,15 +81,22 @@ class _Source:
 def _shared(source: _Source, scenario: Scenario, knowledge: str) -> SharedDesigns:
     """The one design of a point of the sweep: made once in a process, the same bits in each."""
     job = source.job
-    settings: dict[str, Any] = {"gap_tolerance": job.design.gap_tolerance, "wbf_factor": job.design.wbf_factor}
+    settings = _settings(job)
     if knowledge == "nominal":
         return nominal_designs(scenario, job.design.schemes, job.design.rho, **settings)
     training = training_draws(job, scenario)
     return average_designs(scenario, training, job.design.schemes, job.design.rho, **settings)
 
 
+def _settings(job: JobFile) -> dict[str, Any]:
+    design, seed = job.design, job.draws.seed
+    return {"gap_tolerance": design.gap_tolerance, "wbf_factor": design.wbf_factor, "seed": seed}
+
+
 def _joined(parts: list[Designs], labels: tuple[str, ...]) -> Designs:
     """Several designs of the same draws along the axis of schemes."""
+    width = max(part.factor.shape[-1] for part in parts)
+    parts = [replace(part, factor=widened(part.factor, width)) for part in parts]
     arrays: dict[str, Any] = {
         one.name: np.concatenate([getattr(part, one.name) for part in parts], axis=1)
         for one in fields(Designs)

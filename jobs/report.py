@@ -1,25 +1,30 @@
-"""The report of a finished run: figures, the check of the paper's trade-off claims, tables, and one page of all."""
+"""The report of a finished run: figures, the paper's statements judged, tables, and one page of all."""
 
+import gc
 import json
+import math
 import os
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
+from matplotlib.figure import Figure
 
-from results import claims, drawfigures, errorfigures, figures, statistics
+from engine import Designs, Scenario
+from results import beamfigures, drawfigures, errorfigures, figures, statements, statementtext, statistics, verdicts
 from results.accessor import write_csv
 from results.files import file_hash, temporary_folder
 from results.page import METRICS, Picture, render
+from results.points import nearest_weights
+from results.schemes import wbf_schemes
 from results.words import counted
 
 from .beams import load_beams
+from .designsection import DEFAULT_SCHEMES
 from .evaluate import design_draws
 from .identity import versions
-from .jobfile import JobFile
+from .jobfile import JobFile, load_job
 from .knowledge import covariance_of
 from .machine import cpu_model
 from .precise import last_look, precision_text
@@ -29,7 +34,7 @@ from .timings import overhead_text, timings
 
 _ANGLES_DEG = np.linspace(-90.0, 90.0, 721)
 _PATTERN_DRAW = 0
-# Not in the paper's Fig. 2; drawn only where a job has nothing else.
+# Drawn only where a job has nothing else.
 _SIDE_SCHEMES = ("apa", "fdb-wbf-aligned")
 _KNOWLEDGE = {
     "per-draw": "every draw (the genie)",
@@ -49,10 +54,11 @@ _TABLE_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def write_report(folder: RunDirectory, job: JobFile) -> None:
-    """Write figures (PNG, PDF, SVG), claims, a table (CSV) and the page of a complete run into its report folder.
+    """Write figures (PNG, PDF, SVG), statements, a table (CSV) and the page of a complete run into its report folder.
 
     All of it is made aside, so that no file is ever seen half written; the journal notes what a whole report is.
     """
+    gc.freeze()  # what is loaded by now stays: no need to look through it each time that figures leave garbage
     started = time.perf_counter()
     cube = folder.journal.events("cube")[-1]["sha256"]
     with temporary_folder(folder.path) as place:
@@ -70,24 +76,16 @@ def write_report(folder: RunDirectory, job: JobFile) -> None:
 
 def _make(folder: RunDirectory, job: JobFile, place: Path) -> None:
     """Make all files of a report in some place."""
-    pattern, paths = beampatterns(job, _PATTERN_DRAW)
+    beams = beams_of(job, _PATTERN_DRAW)
     with xr.open_dataset(folder.cube, engine="netcdf4") as cube:
-        found = claims.section_claims(cube)
-        errors = {"estimator": errorfigures.estimator(cube)} if "error_bp" in cube and len(job.sweep) < 2 else {}
-        made: Mapping[str, Any] = {
-            **errors,
-            "fig3-tradeoff": figures.tradeoff(cube),
-            "distributions": drawfigures.distributions(cube),
-            "spread": drawfigures.spread(cube),
-            "fig2-beampatterns": figures.beampatterns(pattern, paths),
-            "certificates": drawfigures.certificates(cube, job.design.gap_tolerance),
-            "claims": figures.claims_figure(found),
-        }
-        for stem, figure in made.items():
-            figures.save(figure, place, stem)
-        text = claims.claims_text(found)
+        made = _figures(cube, job, beams)
+        figures.save_all(made, place)
+        judged, table = statements.judged(cube), statementtext.verdict_table(cube)
+        text = statementtext.as_text(judged)
+        if table:
+            text += f"\nAt each point of the sweep:\n{statementtext.table_text(table)}"
         (place / "claims.txt").write_text(text, encoding="utf-8")
-        found_json = json.dumps(claims.claims_json(found), indent=1)
+        found_json = json.dumps(verdicts.as_plain(judged), indent=1)
         (place / "claims.json").write_text(f"{found_json}\n", encoding="utf-8")
         for metric in METRICS:
             write_csv(statistics.quantile(cube, metric, _TABLE_LEVELS), place / f"quantiles-{metric}.csv")
@@ -101,10 +99,43 @@ def _make(folder: RunDirectory, job: JobFile, place: Path) -> None:
             cube,
             what=[*_what(job), *_unidentifiable(folder, job), *_precision(folder, job)],
             pictures=pictures,
-            claims=text,
+            statements=judged,
+            verdicts=table,
             tables=tables,
         )
     (place / folder.page.name).write_text(page, encoding="utf-8")
+
+
+def _figures(cube: xr.Dataset, job: JobFile, beams: xr.Dataset) -> dict[str, Figure]:
+    """All figures by the stems of their files; the paper's own only where the job is the paper's experiment."""
+    made = {"estimator": errorfigures.estimator(cube)} if "error_bp" in cube and len(job.sweep) < 2 else {}
+    if is_the_papers(job):
+        made["fig2-beampatterns"] = beamfigures.paper_beampatterns(beams)
+        made["fig3-tradeoff"] = figures.tradeoff(cube.sel(scheme=list(DEFAULT_SCHEMES)))
+    else:
+        made["tradeoff"] = figures.tradeoff(cube)
+    factors = wbf_schemes(job.labels, "fdb")
+    if len(factors) > 1 and len(job.design.rho) > 2:
+        bounds = [name for name in ("fdb-wcrb", "fdb-wvm") if name in job.labels]
+        made["wbf-factors"] = figures.tradeoff(cube.sel(scheme=[*bounds, *factors]))
+    schemes = [name for name in job.labels if name.partition("@")[0] not in _SIDE_SCHEMES] or list(job.labels)
+    made |= {
+        "distributions": drawfigures.distributions(cube),
+        "spread": drawfigures.spread(cube),
+        "beampatterns": beamfigures.beampatterns(beams["total"].sel(scheme=schemes), _angles(beams)),
+        "certificates": drawfigures.certificates(cube, job.design.gap_tolerance),
+    }
+    return made
+
+
+def is_the_papers(job: JobFile) -> bool:
+    """Whether a job is the paper's experiment, whatever its name, its seed and how many draws it has."""
+    paper = load_job("paper")
+    same = job.scenario == paper.scenario and job.sweep == paper.sweep and job.design.knowledge == ("per-draw",)
+    unseeded = {"count": 1, "seed": 0, "until": None}
+    drawn = job.draws.model_copy(update=unseeded) == paper.draws.model_copy(update=unseeded)
+    asked = set(DEFAULT_SCHEMES) <= set(job.design.schemes) and {0.0, 1.0} <= set(job.design.rho)
+    return same and drawn and asked
 
 
 # Alternative text and caption of each figure.
@@ -114,9 +145,23 @@ _WORDS = {
         "Maximum likelihood on simulated observations, started at the truth, against the bounds. Shaded: where the "
         "mean of as many efficient estimates lies with 99 %.",
     ),
+    "fig2-beampatterns": (
+        "Beampatterns of fully digital beams, codebook powers and equal powers for positioning and for sensing.",
+        "The paper's Fig. 2: beams for positioning (rho = 1, above) and for sensing (rho = 0), of the first draw, dB "
+        "over uniform radiation. Dots: toward the paths. Thin: single slots, columns of W.",
+    ),
     "fig3-tradeoff": (
         "Median root bound of positioning against that of sensing, one curve over rho for each scheme.",
-        "Trade-off of the schemes: medians over the draws (the paper's Fig. 3).",
+        "The paper's Fig. 3: trade-off of the schemes, medians over the draws.",
+    ),
+    "tradeoff": (
+        "Median root bound of positioning against that of sensing, one curve over rho for each scheme.",
+        "Trade-off of the schemes: medians over the draws.",
+    ),
+    "wbf-factors": (
+        "Trade-off of mixed beamformers, one curve for each factor of V, beside mixed covariances and optima.",
+        "What the factor of V decides: mixed beamformers (WBF) for each factor that may be mixed, beside mixed "
+        "covariances (WVM) and the optimum (WCRB). The paper leaves the factor open.",
     ),
     "distributions": (
         "Share of draws below each root bound, for positioning and sensing, one curve for each scheme.",
@@ -126,17 +171,13 @@ _WORDS = {
         "Median root bounds of positioning and sensing along rho, with the range of 5 to 95 % of the draws.",
         "Medians along rho; shaded: 5 to 95 % of the draws.",
     ),
-    "fig2-beampatterns": (
+    "beampatterns": (
         "Transmit beampattern of each scheme for rho near 0, 0.5 and 1, with the directions of UE and targets.",
-        "Beampatterns of the first draw (the paper's Fig. 2), dB relative to the strongest beam.",
+        "Beampatterns of the first draw, dB relative to the strongest beam.",
     ),
     "certificates": (
         "Histogram of the certified relative gaps of all optimised designs, below the tolerance of the job.",
         "How far designs are from the optimum at most. No solver is trusted for this.",
-    ),
-    "claims": (
-        "Measured ratios for each claim of the reference paper, with the threshold 1; the text below has the numbers.",
-        "The reference paper's claims, measured.",
     ),
 }
 
@@ -225,30 +266,64 @@ def _citation(cube: xr.Dataset) -> list[tuple[str, str]]:
     ]
 
 
-def beampatterns(job: JobFile, draw: int) -> tuple[xr.DataArray, dict[str, float]]:
-    """Beampatterns of one draw at the last point of the sweep, and the angle of each path.
+def beams_of(job: JobFile, draw: int) -> xr.Dataset:
+    """Where all beams of one draw point, at the last point of the sweep.
 
     Returns
     -------
-    tuple
-        Power (scheme, rho, angle_deg), W, and degrees from broadside by path: UE, T1, T2, ...
+    xarray.Dataset
+        Gains over uniform radiation as `results.beamfigures.paper_beampatterns` takes them; ``slot`` only of the
+        paper's experiment.
     """
     _, scenario = job.sweep_points()[-1]
     draws, designs = design_draws(job, scenario, draw, draw + 1, load_beams(job))
     from engine import channel_of
     from engine.kernels.products import beampattern
 
-    theta = np.radians(_ANGLES_DEG)
-    schemes = [label for label in job.labels if label.partition("@")[0] not in _SIDE_SCHEMES] or list(job.labels)
-    power = [
-        [beampattern(covariance_of(job, scenario, designs, label, rho), theta)[0] for rho in designs.rho]
-        for label in schemes
-    ]
-    pattern = xr.DataArray(
-        np.array(power),
-        dims=("scheme", "rho", "angle_deg"),
-        coords={"scheme": schemes, "rho": designs.rho, "angle_deg": _ANGLES_DEG},
-        attrs={"units": "W"},
+    aod = channel_of(scenario, draws).aod[0]
+    theta, power = np.radians(_ANGLES_DEG), scenario.power_per_subcarrier_w
+    both = np.concatenate((theta, aod))
+    rho = designs.rho[nearest_weights(designs.rho)]
+    gain = np.array(
+        [
+            [beampattern(covariance_of(job, scenario, designs, label, weight), both)[0] / power for weight in rho]
+            for label in job.labels
+        ]
     )
-    aod = np.degrees(channel_of(scenario, draws).aod[0])
-    return pattern, {("UE" if k == 0 else f"T{k}"): float(angle) for k, angle in enumerate(aod)}
+    over = ("scheme", "rho")
+    beams = xr.Dataset(
+        {
+            "total": ((*over, "angle_deg"), gain[..., : theta.size]),
+            "at_path": ((*over, "path"), gain[..., theta.size :]),
+            "aod_deg": (("path",), np.degrees(aod)),
+        },
+        coords={
+            "scheme": list(job.labels),
+            "rho": rho,
+            "angle_deg": _ANGLES_DEG,
+            "path": ["UE", *(f"T{k}" for k in range(1, aod.size))],
+        },
+    )
+    return beams.assign(slot=_slot_gains(job, scenario, designs)) if is_the_papers(job) else beams
+
+
+def _slot_gains(job: JobFile, scenario: Scenario, designs: Designs) -> xr.DataArray:
+    """Gain of every single slot, a column of W as the cube keeps it, for the paper's Fig. 2; of the first draw."""
+    from engine.beamforming.recovery import recover_all
+
+    schemes, rho = list(beamfigures.PAPER_SCHEMES.values()), [0.0, 1.0]
+    factors, _ = recover_all(designs, scenario.slots, job.design.recovery, job.draws.seed, _PATTERN_DRAW)
+    places = np.array([[designs.index(scheme, weight) for weight in rho] for scheme in schemes])
+    w = designs.problem.expand_factor(factors[:1])[0][places[..., 0], places[..., 1]] / math.sqrt(
+        scenario.power_per_subcarrier_w
+    )
+    element = np.arange(scenario.tx_antennas) - 0.5 * (scenario.tx_antennas - 1)
+    towards = np.exp(-1j * np.pi * np.sin(np.radians(_ANGLES_DEG))[:, None] * element)
+    gains = np.moveaxis(np.abs(towards @ w) ** 2, -1, -2)
+    coords = {"scheme": schemes, "rho": rho, "angle_deg": _ANGLES_DEG}
+    return xr.DataArray(gains, dims=("scheme", "rho", "beam", "angle_deg"), coords=coords)
+
+
+def _angles(beams: xr.Dataset) -> dict[str, float]:
+    """Degrees from broadside by path: UE, T1, T2, ..."""
+    return {str(path): float(angle) for path, angle in zip(beams["path"].values, beams["aod_deg"].values, strict=True)}

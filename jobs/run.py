@@ -81,7 +81,7 @@ def check_job(job: JobFile, source: str) -> None:
     """
     try:
         for _, scenario in job.sweep_points():
-            check_slots(scenario, job.design.schemes)
+            check_slots(scenario, job.design.schemes, job.design.wbf_factor)
         if job.custom_path is not None:
             from engine import design, fixed_draw
 

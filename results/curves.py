@@ -41,7 +41,8 @@ class Gap:
     @property
     def mean(self) -> Array:
         """Mean of the logarithms along the curve, (draw,)."""
-        return self.logs.mean(axis=1)
+        mean: Array = self.logs.mean(axis=1)
+        return mean
 
 
 class Curves:
@@ -97,7 +98,8 @@ class Curves:
             line = (least[:, None] - weight[i] * np.exp(2.0 * levels)) / (1.0 - weight[i])
             highest = np.fmax(highest, np.where(np.isfinite(line), line, np.nan))
         with np.errstate(divide="ignore", invalid="ignore"):
-            return 0.5 * np.log(highest)
+            logs: Array = 0.5 * np.log(highest)
+        return logs
 
 
 def _finite(x: Array, y: Array) -> Array:

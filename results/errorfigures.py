@@ -6,10 +6,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.special import chdtri, ndtri
 
-from .points import nearest_weights
-from .schemes import label_of
 from .errors import ResultsError
 from .figures import DOUBLE_COLUMN_IN, style_of, styled
+from .points import nearest_weights
+from .schemes import label_of
 
 _CONFIDENCE = 0.99
 

@@ -1,4 +1,4 @@
-"""The figures of a run: trade-off curves, beampatterns, and the check of the paper's claims.
+"""The figure of a run, trade-off curves, and what all figures share: style, panels, files.
 
 Sized for a two-column paper, readable in black and white. Nothing global is touched: no pyplot, and the style
 holds only while a figure is made or saved.
@@ -8,7 +8,9 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec
+from signal import SIGKILL
+from typing import Any, NoReturn, ParamSpec
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import xarray as xr
@@ -51,6 +53,7 @@ _STYLE: dict[str, Any] = {
 }
 # Okabe-Ito colours. Colour and marker say the method, line and fill the family.
 _BLUE, _VERMILION, _GREEN, _PURPLE, _AMBER = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
+_SKY, _BROWN = "#56B4E9", "#8C6D31"
 _DASHED = (0, (4, 1.6))
 _SCHEME_STYLES: dict[str, dict[str, Any]] = {
     "fdb-wcrb": {"color": _BLUE, "marker": "o", "linestyle": "-"},
@@ -59,21 +62,22 @@ _SCHEME_STYLES: dict[str, dict[str, Any]] = {
     "cpa-wcrb": {"color": _BLUE, "marker": "o", "linestyle": _DASHED, "markerfacecolor": "white"},
     "cpa-wbf": {"color": _VERMILION, "marker": "s", "linestyle": _DASHED, "markerfacecolor": "white"},
     "cpa-wvm": {"color": _GREEN, "marker": "^", "linestyle": _DASHED, "markerfacecolor": "white"},
+    "fdb-wbf:sqrt": {"color": _VERMILION, "marker": "s", "linestyle": "-"},
+    "fdb-wbf:randomization": {"color": _AMBER, "marker": "v", "linestyle": (0, (6, 1.4, 1.4, 1.4))},
+    "fdb-wbf:svd": {"color": _SKY, "marker": "P", "linestyle": _DASHED},
+    "fdb-wbf:eigen": {"color": _BROWN, "marker": "d", "linestyle": (0, (3, 1, 1, 1, 1, 1))},
     "fdb-wbf-aligned": {"color": _PURPLE, "marker": "D", "linestyle": (0, (1, 1.2)), "markersize": 2.4, "zorder": 3.1},
     "apa": {"color": "black", "marker": "*", "linestyle": "none", "markersize": 7.0},
     "custom": {"color": _AMBER, "marker": "X", "linestyle": (0, (5, 1, 1, 1)), "markersize": 5.0},
 }
 _KNOWLEDGE_COLOURS = {"nominal": _AMBER, "average": _PURPLE}
-_BY_FAMILY = tuple(_SCHEME_STYLES)  # the paper's six panels first
-_BY_METHOD = ("fdb-wcrb", "cpa-wcrb", "fdb-wbf", "cpa-wbf", "fdb-wvm", "cpa-wvm", *_BY_FAMILY[6:])
-_WEIGHT_STYLES: tuple[dict[str, Any], ...] = (
+BY_FAMILY = tuple(_SCHEME_STYLES)  # the paper's six panels first
+_BY_METHOD = ("fdb-wcrb", "cpa-wcrb", "fdb-wbf", "cpa-wbf", "fdb-wvm", "cpa-wvm", *BY_FAMILY[6:])
+WEIGHT_STYLES: tuple[dict[str, Any], ...] = (
     {"color": _BLUE, "linestyle": _DASHED},
     {"color": "black", "linestyle": "-"},
     {"color": _VERMILION, "linestyle": (0, (1, 1.1))},
 )
-_FLOOR_DB = -35.0
-# Panels of the claims figure, in: a row, what stands around the rows, the row labels, the legend.
-_ROW_IN, _AROUND_IN, _LABELS_IN, _LEGEND_IN = 0.125, 0.58, 1.3, 0.28
 # Publishable designs, and draws whose bound is infinite whatever one sends.
 _SHOWN_STATUS = [v for v, word in STATUS_FLAGS.items() if word in ("certified", "closed_form", "unidentifiable")]
 
@@ -98,7 +102,7 @@ def styled(function: Callable[P, Figure]) -> Callable[P, Figure]:
 
 @styled
 def tradeoff(cube: xr.Dataset) -> Figure:
-    """Draw the paper's Fig. 3: positioning against sensing, a curve over rho for every scheme.
+    """Draw positioning against sensing, a curve over rho for every scheme: the form of the paper's Fig. 3.
 
     A point is the median over draws of each root bound. An infinite bound counts as infinite in its median;
     uncertified, failed and missing designs are left out. Each panel says how many there are of both.
@@ -129,11 +133,11 @@ def tradeoff(cube: xr.Dataset) -> Figure:
         if swept:
             axes.set_title(f"({chr(ord('a') + i)}) $K = {panel['targets'].item():g}$")
     names = [rf"$\sqrt{{\mathrm{{CRB}}_\mathrm{{{link}}}}}$ ({unit})" for link in ("MS", "BP")]
-    _label_edges(grid, len(parts), *names)
+    label_edges(grid, len(parts), *names)
     if where:
         figure.suptitle(where, fontsize=8)
-    order, columns = (_BY_METHOD, 4) if len(parts) > 1 else (_BY_FAMILY, 3)
-    schemes = _ordered(first["scheme"].values.tolist(), order)
+    order, columns = (_BY_METHOD, 4) if len(parts) > 1 else (BY_FAMILY, 3)
+    schemes = ordered(first["scheme"].values.tolist(), order)
     handles = [Line2D([], [], label=label_of(scheme), **style_of(scheme)) for scheme in schemes]
     figure.legend(handles=handles, loc="outside lower center", ncols=columns)
     return figure
@@ -147,7 +151,7 @@ def panels(count: int, row_in: float, rest_in: float, share: bool = False) -> tu
     return figure, figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False)
 
 
-def _label_edges(grid: NDArray[Any], used: int, x_label: str, y_label: str) -> None:
+def label_edges(grid: NDArray[Any], used: int, x_label: str, y_label: str) -> None:
     """Label the lowest panel of each column and the first of each row; hide panels that are not used."""
     for i, axes in enumerate(grid.flat):
         axes.set_visible(i < used)
@@ -158,7 +162,8 @@ def _label_edges(grid: NDArray[Any], used: int, x_label: str, y_label: str) -> N
         axes.set_ylabel(y_label)
 
 
-def _ordered(schemes: Sequence[str], order: Sequence[str]) -> list[str]:
+def ordered(schemes: Sequence[str], order: Sequence[str]) -> list[str]:
+    """Schemes in some order, those that it does not name last."""
     return sorted(schemes, key=lambda scheme: order.index(scheme) if scheme in order else len(order))
 
 
@@ -280,3 +285,41 @@ def save(figure: Figure, folder: str | os.PathLike[str], stem: str) -> list[Path
         finally:
             temporary.unlink(missing_ok=True)
     return paths
+
+
+def save_all(made: Mapping[str, Figure], folder: str | os.PathLike[str]) -> None:
+    """Write figures under their stems, as `save` does, half of them by a child of this process.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be written, as `save` does.
+    """
+    stems = list(made)
+    mine, its = stems[::2], stems[1::2]
+    with catch_warnings():
+        simplefilter("ignore", DeprecationWarning)  # of other threads, whose locks the child does not need
+        child = os.fork()
+    if child == 0:
+        _save_and_end(made, its, folder)
+    try:
+        for stem in mine:
+            save(made[stem], folder, stem)
+        done = os.waitpid(child, 0)[1] == 0
+        child = 0
+    finally:
+        if child:
+            os.kill(child, SIGKILL)
+            os.waitpid(child, 0)
+    if not done:  # what went wrong there goes wrong here, and is told, or not at all
+        for stem in its:
+            save(made[stem], folder, stem)
+
+
+def _save_and_end(made: Mapping[str, Figure], stems: Sequence[str], folder: str | os.PathLike[str]) -> NoReturn:
+    try:
+        for stem in stems:
+            save(made[stem], folder, stem)
+    except BaseException:
+        os._exit(1)
+    os._exit(0)

@@ -19,7 +19,9 @@ from .accessor import CubeAccessor
 from .figures import style_of
 from .points import nearest_weights
 from .schemes import label_of
+from .statementtext import Table, table_of, title_of
 from .statistics import mean, paired, quantile
+from .verdicts import Statement
 from .words import counted
 
 METRICS = {"crb_bp": "the UE's position (BP)", "crb_ms": "all sensed positions (MS)"}
@@ -50,7 +52,8 @@ def render(
     *,
     what: Sequence[tuple[str, str]],
     pictures: Sequence[Picture],
-    claims: str,
+    statements: Sequence[Statement],
+    verdicts: Table | None,
     tables: Mapping[str, Sequence[tuple[str, str]]],
 ) -> str:
     """Write the page of a cube.
@@ -63,8 +66,10 @@ def render(
         What was run and what varied: label and words.
     pictures
         The figures, in order.
-    claims
-        The check of the paper's claims as text.
+    statements
+        The paper's statements, judged.
+    verdicts
+        Which of them hold at which point of the sweep: `results.statementtext.verdict_table`.
     tables
         Title -> rows of label and value: timings, provenance, citation.
 
@@ -87,7 +92,8 @@ def render(
         rows=list(_rows(cube, bounds)),
         sweep=_sweep(cube),
         pictures=pictures,
-        claims=claims,
+        statements=[(title_of(one), one, table_of(one)) for one in statements],
+        verdicts=verdicts,
         tables=tables,
         data=data,
     )

@@ -6,6 +6,7 @@ A name is a family and a method, then ``:factor`` of the covariance that WBF mix
 
 from collections.abc import Iterable
 
+FAMILIES = ("fdb", "cpa")
 _SPECIAL = {"fdb-wbf-aligned": "FDB-WBF (aligned)", "custom": "Custom"}
 _FACTORS = {"sqrt": "root", "eigen": "eigenvectors", "svd": "SVD", "randomization": "randomised"}
 

@@ -28,8 +28,8 @@ def statements(path):
         "iv": ends(parts),
         "v": compared(parts, fdb_pairs, better),
         "vi": compared(parts, wcrb_pairs, not_worse),
-        "vii": compared(parts, wbf_pairs, better),
-        "vii close": compared(parts, close_pairs, close),
+        "vii a": compared(parts, wbf_pairs, better),
+        "vii b": compared(parts, close_pairs, close),
         "viii": growth(parts),
         "ix": {},
     }

@@ -157,8 +157,8 @@ def test_commands_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert answer("run", tmp_path / "job.toml", "-o", out, "--cluster", "none")["nothing_left"] is False
     assert answer("run", tmp_path / "job.toml", "-o", out)["nothing_left"] is True
     stems = {Path(name).stem for name in map(str, answer("report", out)["files"])}  # type: ignore[call-overload]
-    assert stems >= {"fig2-beampatterns", "fig3-tradeoff", "claims", "report"}
-    assert {p.suffix for p in (out / "report").glob("fig3*")} == {".png", ".pdf", ".svg"}
+    assert stems >= {"beampatterns", "tradeoff", "claims", "report"}
+    assert {p.suffix for p in (out / "report").glob("tradeoff*")} == {".png", ".pdf", ".svg"}
     assert answer("replay", out, "--draw", 1)["identical"] is True
     assert answer("verify", out)["draws"] == 2
     assert crbatch(monkeypatch, "replay", out, "--draw", "9") == 2

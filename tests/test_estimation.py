@@ -8,7 +8,7 @@ from job_cases import digests, run_tiny, tiny_job
 
 from engine import DrawModel, Draws, Scenario, channel_matrix, design, position_fim, sample
 from engine import estimation as est
-from engine.draws import noise_words
+from engine.addresses import Purpose, pairs_of_words
 from engine.kernels import estimation as kernels
 from results.accessor import open_cube
 
@@ -81,10 +81,13 @@ def test_nees_is_in_the_metric_of_the_bound(link_of, moved, keep) -> None:  # ty
 
 
 def test_noise_is_normal_and_more_of_it_leaves_the_first_alone() -> None:
-    some, more = noise_words(4, "bistatic", 7, 1000), noise_words(4, "bistatic", 7, 40_000)
+    some, more = (
+        pairs_of_words(4, Purpose.NOISE_BISTATIC, 7, 1000),
+        pairs_of_words(4, Purpose.NOISE_BISTATIC, 7, 40_000),
+    )
     np.testing.assert_array_equal(some, more[:1000])
-    assert not (noise_words(4, "monostatic", 7, 1000) == some).any()
-    assert not (noise_words(4, "bistatic", 8, 1000) == some).any()
+    assert not (pairs_of_words(4, Purpose.NOISE_MONOSTATIC, 7, 1000) == some).any()
+    assert not (pairs_of_words(4, Purpose.NOISE_BISTATIC, 8, 1000) == some).any()
     noise = kernels.normals(more)
     parts = np.concatenate((noise.real, noise.imag)) * np.sqrt(2.0)
     assert abs(parts.mean()) < 4.0 / np.sqrt(parts.size)

@@ -8,16 +8,13 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
-import xarray as xr
 from cube_cases import RHO, made_cube, paper_cube
 
-from engine import CUSTOM, SCHEMES, Scenario, channel_of, design, fixed_draw
+from engine import CUSTOM, SCHEMES
 from results import figures
-from results.claims import Claim, is_ratio, label_of, section_claims
+from results.schemes import label_of
 
 DRAWS_X_RHO = 20  # of one scheme in one panel
-PAPER_SIX = ["fdb-wcrb", "fdb-wbf", "fdb-wvm", "cpa-wcrb", "cpa-wbf", "cpa-wvm"]
-ANGLES_DEG = np.linspace(-90.0, 90.0, 361)
 
 
 def curve(axes, label):
@@ -45,20 +42,6 @@ def panels(figure):
 def legend_of(figure):
     assert len(figure.legends) == 1
     return [text.get_text() for text in figure.legends[0].get_texts()]
-
-
-def pattern_of(schemes=SCHEMES, rho=(0.0, 0.5, 1.0)):
-    """Beampatterns and path angles of the paper's scenario with zero phases."""
-    scenario = Scenario()
-    draws = fixed_draw(scenario)
-    designs = design(scenario, draws, schemes, rho)
-    theta = np.radians(ANGLES_DEG)
-    pattern = xr.DataArray(
-        [[designs.beampattern(scheme, weight, theta)[0] for weight in rho] for scheme in schemes],
-        dims=("scheme", "rho", "angle_deg"),
-        coords={"scheme": list(schemes), "rho": list(rho), "angle_deg": ANGLES_DEG},
-    )
-    return pattern, dict(zip(("UE", "T1", "T2", "T3"), np.degrees(channel_of(scenario, draws).aod[0]), strict=True))
 
 
 def overlaps(figure):
@@ -193,90 +176,10 @@ def test_tradeoff_says_which_point_of_another_sweep_it_shows():
     assert [bool(axes.get_xlabel()) for axes in panels(figure)] == [False, True, True, True]
 
 
-def test_beampatterns_are_the_papers_six_panels():
-    pattern, aod = pattern_of(PAPER_SIX[::-1])
-    figure = figures.beampatterns(pattern, aod)
-    assert [axes.get_title() for axes in panels(figure)] == [
-        f"({letter}) {label_of(scheme)}" for letter, scheme in zip("abcdef", PAPER_SIX, strict=True)
-    ]
-    assert legend_of(figure) == [r"$\rho = 0$", r"$\rho = 0.5$", r"$\rho = 1$"]
-    strongest = pattern.values.max()
-    for axes, scheme in zip(panels(figure), PAPER_SIX, strict=True):
-        curves = [np.array(line.get_data()) for line in axes.lines if len(line.get_xdata()) == ANGLES_DEG.size]
-        assert len(curves) == 3
-        for (x, y), rho in zip(curves, (0.0, 0.5, 1.0), strict=True):
-            np.testing.assert_array_equal(x, ANGLES_DEG)
-            np.testing.assert_allclose(y, 10 * np.log10(pattern.sel(scheme=scheme, rho=rho) / strongest), atol=1e-9)
-        assert axes.get_xlim() == (-90, 90)
-
-
-def test_beampatterns_mark_every_path():
-    pattern, aod = pattern_of(["fdb-wcrb"])
-    (axes,) = panels(figures.beampatterns(pattern, aod))
-    marks = {float(line.get_xdata()[0]) for line in axes.lines if len(line.get_xdata()) == 2}
-    assert marks == set(aod.values())
-    assert {text.get_text(): text.get_position()[0] for text in axes.texts} == pytest.approx(aod)
-
-
-def test_paths_on_neighbouring_bearings_share_a_name():
-    pattern, _ = pattern_of(["apa"])
-    (axes,) = panels(figures.beampatterns(pattern, {"UE": 10.0, "T1": 40.0, "T2": 4.0, "T3": 5.0}))
-    assert {text.get_text(): text.get_position()[0] for text in axes.texts} == {"T2,T3,UE": 7.0, "T1": 40.0}
-
-
-def test_beampatterns_take_what_the_cube_has():
-    pattern, aod = pattern_of(SCHEMES, (0.1, 0.2))
-    figure = figures.beampatterns(pattern, aod)
-    assert [axes.get_title()[4:] for axes in panels(figure)][6:] == ["FDB-WBF (aligned)", "APA"]
-    assert legend_of(figure) == [r"$\rho = 0.1$", r"$\rho = 0.2$"]
-    assert [bool(axes.get_xlabel()) for axes in panels(figure)] == [False] * 5 + [True] * 3
-
-
-def test_a_null_and_an_absent_design_do_not_break_a_panel():
-    pattern, aod = pattern_of(["fdb-wcrb", "apa"])
-    pattern[0, 0, 5] = 0.0
-    pattern[0, 1] = np.nan
-    for axes in panels(figures.beampatterns(pattern, aod)):
-        assert axes.get_ylim() == (-35.0, 2.0)
-
-
-def test_claims_figure_draws_what_was_measured():
-    claims = section_claims(paper_cube())
-    figure = figures.claims_figure(claims)
-    assert len(panels(figure)) == len(claims)
-    for axes, claim in zip(panels(figure), claims, strict=True):
-        verdict = "holds" if claim.holds else "does not hold"
-        assert axes.get_title(loc="left") == f"{claim.name}: {verdict}"
-        assert [label.get_text() for label in axes.get_yticklabels()] == list(claim.measured)
-        assert axes.lines[0].get_xdata() == [1.0, 1.0]
-        low, high = axes.get_xlim()
-        drawn = [list(line.get_xdata()) for line in axes.lines[1:]]
-        rows = [[value for column, value in row.items() if is_ratio(column)] for row in claim.measured.values()]
-        expected = [list(values) for values in zip(*rows, strict=True)]
-        assert drawn == expected
-        assert low < min(min(values) for values in expected)
-        assert high > max(max(values) for values in expected)
-    assert legend_of(figure) == ["ratio 1", "smallest, largest", "median", "rho = 0", "rho = 0.5", "rho = 1"]
-
-
-def test_claims_figure_leaves_out_what_cannot_be_told():
-    claims = section_claims(made_cube({"apa": 1.0}, sweep={}))
-    assert len(panels(figures.claims_figure(claims))) == 1
-    figure = figures.claims_figure([Claim("A", "b.", "c", {}, None)])
-    assert panels(figure) == []
-    assert [text.get_text() for text in figure.texts] == ["No claim can be told from this cube."]
-
-
-@pytest.mark.parametrize("kind", ["tradeoff", "single tradeoff", "beampatterns", "claims"])
+@pytest.mark.parametrize("kind", ["tradeoff", "single tradeoff"])
 def test_texts_stay_on_the_page_and_apart(kind):
-    if kind == "beampatterns":
-        figure = figures.beampatterns(*pattern_of(PAPER_SIX))
-    elif kind == "claims":
-        figure = figures.claims_figure(section_claims(paper_cube()))
-    else:
-        cube = paper_cube() if kind == "tradeoff" else paper_cube().isel(targets=0, drop=True)
-        figure = figures.tradeoff(cube)
-    outside, touching = overlaps(rendered(figure))
+    cube = paper_cube() if kind == "tradeoff" else paper_cube().isel(targets=0, drop=True)
+    outside, touching = overlaps(rendered(figures.tradeoff(cube)))
     assert outside == []
     assert touching == []
 
@@ -295,10 +198,9 @@ def test_no_global_state_is_touched(tmp_path):
 
 
 def test_saved_files_are_the_same_bytes_every_time(tmp_path):
-    claims = section_claims(made_cube())
     for folder in ("one", "two"):
         paths = figures.save(figures.tradeoff(made_cube()), tmp_path / folder, "tradeoff")
-        figures.save(figures.claims_figure(claims), tmp_path / folder, "claims")
+        figures.save(figures.tradeoff(paper_cube()), tmp_path / folder, "paper")
         assert [path.name for path in paths] == ["tradeoff.png", "tradeoff.pdf", "tradeoff.svg"]
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert len(names) == 6
@@ -332,3 +234,27 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
         figures.save(figure, tmp_path, "a")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pdf", "a.png", "a.svg"]
     assert (tmp_path / "a.png").read_bytes() == kept
+
+
+def test_all_figures_are_saved_whoever_saves_them(tmp_path, monkeypatch):
+    made = {stem: figures.tradeoff(made_cube({"apa": value}, sweep={})) for stem, value in (("a", 1.0), ("b", 4.0))}
+    figures.save_all(made, tmp_path / "all")
+    for stem, figure in made.items():
+        for path in figures.save(figure, tmp_path / "each", stem):
+            assert (tmp_path / "all" / path.name).read_bytes() == path.read_bytes()
+
+    monkeypatch.setattr(figures.os, "fork", lambda: (_ for _ in ()).throw(OSError("no more processes")))
+    with pytest.raises(OSError, match="no more processes"):
+        figures.save_all(made, tmp_path / "none")
+
+
+def test_what_fails_in_the_child_is_told_by_its_parent(tmp_path, monkeypatch):
+    made = {stem: figures.tradeoff(made_cube({"apa": 1.0}, sweep={})) for stem in "ab"}
+
+    def fail(path, **_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(made["b"], "savefig", fail)
+    with pytest.raises(OSError, match="disk full"):
+        figures.save_all(made, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pdf", "a.png", "a.svg"]

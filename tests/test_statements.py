@@ -17,9 +17,10 @@ from engine import SCHEMES
 from results.points import at_first_point, nearest_weights
 from results.schema import make_dataset
 from results.schemes import factor_of, label_of, wbf_schemes
-from results.statements import Row, Statement, as_plain, judged, verdicts
+from results.statements import judged, judged_at_points
+from results.verdicts import Row, Statement, as_plain
 
-NUMERALS = ["i", "ii", "iii", "iv", "v", "vi", "vii", "vii close", "viii", "ix"]  # the second (vii) is told apart here
+NUMERALS = ["i", "ii", "iii", "iv", "v", "vi", "vii a", "vii b", "viii", "ix"]
 HOLDS, PARTLY, FAILS, UNKNOWN = "holds", "holds in part", "does not hold", "cannot tell"
 NUMBERS = {"bp": "BP bound", "ms": "MS bound", "gain": "beams"}
 # Root bounds over those of fdb-wcrb.
@@ -157,7 +158,7 @@ CASES = {
     "no beams kept": (lambda: made().drop_vars("beam_gain"), {"i": UNKNOWN, "ii": UNKNOWN, "iii": HOLDS}),
     "no targets": (lambda: made(counts=(0,)), {"i": HOLDS, "ii": UNKNOWN}),
     "no targets, and some": (lambda: made(counts=(0, 1, 3)), {"ii": HOLDS, "viii": HOLDS}),
-    "no sweep": (lambda: made(counts=None), {"ii": HOLDS, "vii": HOLDS, "viii": UNKNOWN}),
+    "no sweep": (lambda: made(counts=None), {"ii": HOLDS, "vii a": HOLDS, "viii": UNKNOWN}),
     "no sweep, no targets": (lambda: made(counts=(0,)).isel(targets=0, drop=True), {"i": HOLDS, "ii": UNKNOWN}),
     "APA moves once": (lambda: scaled(made(), "crb_ms", 1 + 1e-11, scheme="apa", rho=0.5, draw=3), {"iii": PARTLY}),
     "APA rounds": (lambda: scaled(made(), "crb_ms", 1 + 1e-13, scheme="apa", rho=0.5, draw=3), {"iii": HOLDS}),
@@ -170,17 +171,17 @@ CASES = {
     "one does not trade off": (lambda: put(made(), "crb_bp", 4.0, scheme="cpa-wvm"), {"iv": PARTLY}),
     "none trades off": (made_cube, {"iii": HOLDS, "iv": UNKNOWN, "v": UNKNOWN}),
     "none trades off, more draws": (lambda: put(put(made(), "crb_bp", 4.0), "crb_ms", 4.0), {"iv": FAILS}),
-    "CPA as good": (lambda: made(dict.fromkeys(FACTORS, 1.0), growth=1.0, scatter=0.0), {"v": FAILS, "vii": FAILS}),
+    "CPA as good": (lambda: made(dict.fromkeys(FACTORS, 1.0), growth=1.0, scatter=0.0), {"v": FAILS, "vii a": FAILS}),
     "CPA as good with WVM": (lambda: made(FACTORS | {"cpa-wvm": 1.005}, scatter=0.0), {"v": PARTLY}),
     "CPA crosses": (lambda: bent(made(FACTORS), "cpa-wvm", np.geomspace(2.0, 0.3, 11)), {"v": PARTLY}),
     "another is best": (lambda: made(FACTORS | {"fdb-wbf": 0.8}), {"vi": PARTLY}),
     "all are better": (lambda: made(FACTORS | {"fdb-wcrb": 1.4, "cpa-wcrb": 1.9}), {"vi": FAILS}),
-    "crossing curves": (crossing, {"vi": PARTLY, "vii": PARTLY, "vii close": HOLDS}),
-    "WBF as good": (lambda: made(FACTORS | dict.fromkeys(WBF, 0.9), growth=1.0), {"vii": FAILS}),
-    "WVM far off in one family": (lambda: made(FACTORS | {"cpa-wvm": 1.45}), {"vii close": PARTLY}),
-    "WVM far off": (lambda: made(FACTORS | {"cpa-wvm": 1.45, "fdb-wvm": 1.1}), {"vii close": FAILS}),
-    "as far as certificates tell": (lambda: straight(1 + 9e-7), {"vii": FAILS}),
-    "further than certificates tell": (lambda: straight(1 + 1.1e-6), {"vii": HOLDS}),
+    "crossing curves": (crossing, {"vi": PARTLY, "vii a": PARTLY, "vii b": HOLDS}),
+    "WBF as good": (lambda: made(FACTORS | dict.fromkeys(WBF, 0.9), growth=1.0), {"vii a": FAILS}),
+    "WVM far off in one family": (lambda: made(FACTORS | {"cpa-wvm": 1.45}), {"vii b": PARTLY}),
+    "WVM far off": (lambda: made(FACTORS | {"cpa-wvm": 1.45, "fdb-wvm": 1.1}), {"vii b": FAILS}),
+    "as far as certificates tell": (lambda: straight(1 + 9e-7), {"vii a": FAILS}),
+    "further than certificates tell": (lambda: straight(1 + 1.1e-6), {"vii a": HOLDS}),
     "the gap stays": (lambda: made(growth=1.0, scatter=0.0), {"viii": FAILS}),
     "the gap shrinks": (lambda: made(growth=0.97), {"viii": FAILS}),
     "the gap grows of one": (
@@ -190,23 +191,26 @@ CASES = {
     "targets in another order": (lambda: made(counts=(3, 1, 2)), {"viii": PARTLY}),
     "levels taken twice": (twice, {}),
     "infinite bounds": (infinite, {"iv": HOLDS}),
-    "uncertified designs": (uncertified, {"vii": HOLDS}),
+    "uncertified designs": (uncertified, {"vii a": HOLDS}),
     "few draws": (lambda: made(draws=5), dict.fromkeys(NUMERALS, UNKNOWN) | {"iii": HOLDS}),
     "just enough draws": (lambda: made(draws=6), dict.fromkeys(NUMERALS[:-1], HOLDS)),
     "few weights": (lambda: made(weights=4), dict.fromkeys(NUMERALS[4:], UNKNOWN) | {"iv": HOLDS}),
     "just enough weights": (lambda: made(weights=5), dict.fromkeys(NUMERALS[4:-1], HOLDS) | {"iv": HOLDS}),
-    "no extremes": (lambda: made().isel(rho=slice(1, -1)), {"i": UNKNOWN, "ii": UNKNOWN, "iv": UNKNOWN, "vii": HOLDS}),
+    "no extremes": (
+        lambda: made().isel(rho=slice(1, -1)),
+        {"i": UNKNOWN, "ii": UNKNOWN, "iv": UNKNOWN, "vii a": HOLDS},
+    ),
     "weights in another order": (
         lambda: made().isel(rho=[3, 0, 10, 7, 1, 9, 2, 8, 4, 6, 5]),
         dict.fromkeys(NUMERALS[:-1], HOLDS),
     ),
-    "imperfect knowledge": (nominal, {"vi": HOLDS, "vii": HOLDS}),
+    "imperfect knowledge": (nominal, {"vi": HOLDS, "vii a": HOLDS}),
     "nothing finite": (lambda: put(made(), "status", 3), dict.fromkeys(NUMERALS, UNKNOWN)),
     "another key swept": (
         lambda: put(made(antennas=[8, 16]), "crb_ms", 0.01, tx_antennas=16),
         dict.fromkeys(NUMERALS[:-1], HOLDS),
     ),
-    "more draws than are judged": (many_draws, {"vii": HOLDS}),
+    "more draws than are judged": (many_draws, {"vii a": HOLDS}),
 }
 
 
@@ -221,7 +225,7 @@ def label(numeral, key):
     if numeral == "iv":
         return f"{label_of(what[0])}, {what[1].upper()}{suffix}"
     scheme = what[0].upper()
-    name = {"v": scheme[4:], "vii close": scheme}.get(numeral, label_of(what[0]))
+    name = {"v": scheme[4:], "vii b": scheme}.get(numeral, label_of(what[0]))
     return f"{name}, equal {what[2].upper()}{suffix}"
 
 
@@ -229,7 +233,7 @@ def agreed(cube, path):
     """Verdicts of a cube, after every number was found to be the twin's."""
     cube.to_netcdf(path)
     found, expected = judged(cube), statements_twin.statements(path)
-    assert [one.numeral for one in found] == [numeral.split()[0] for numeral in NUMERALS]
+    assert [one.numeral for one in found] == NUMERALS
     assert list(expected) == NUMERALS
     for one, (numeral, (verdict, rows)) in zip(found, expected.items(), strict=True):
         theirs = {re.sub(r" \(T\d\)$", "", name): row for name, row in one.rows.items()}
@@ -356,12 +360,13 @@ def test_of_other_swept_keys_the_first_value_is_taken_and_said():
 
 def test_every_point_of_a_sweep_has_verdicts():
     cube = scaled(made(antennas=[8, 16]), "crb_bp", 0.01, tx_antennas=16, scheme="cpa-wbf")
-    found = verdicts(cube)
+    found = {key: (as_plain(statements), point) for key, statements, point in judged_at_points(cube)}
     assert list(found) == [(8,), (16,)]
-    for (value,), statements in found.items():
-        assert as_plain(statements) == as_plain(judged(cube.sel(tx_antennas=value, drop=True)))
-    assert as_plain(found[8,]) != as_plain(found[16,])
-    assert {key: as_plain(one) for key, one in verdicts(made()).items()} == {(): as_plain(judged(made()))}
+    for (value,), (statements, point) in found.items():
+        assert statements == as_plain(judged(cube.sel(tx_antennas=value, drop=True)))
+        np.testing.assert_array_equal(point["crb_bp"], cube["crb_bp"].sel(tx_antennas=value))
+    assert found[8,][0] != found[16,][0]
+    assert [(key, as_plain(one)) for key, one, _ in judged_at_points(made())] == [((), as_plain(judged(made())))]
 
 
 def test_the_cube_is_left_as_it_was():
@@ -387,8 +392,8 @@ def test_json_is_strict():
 
 
 def test_the_note_on_factors_names_who_wins():
-    note = next(one.note for one in judged(made(FACTORS | {"fdb-wbf": 0.9})) if one.numeral == "vii")
-    assert "better than FDB-WBF (aligned) and CPA-WBF in every row, than FDB-WBF not in every one" in note
+    note = next(one.note for one in judged(made(FACTORS | {"fdb-wbf": 0.9})) if one.numeral == "vii a")
+    assert "better than FDB-WBF (aligned) in every row, than FDB-WBF not in every one" in note
 
 
 def test_nearest_weights():

@@ -24,7 +24,8 @@ class Designs:
     covariance
         Reduced covariance, V = P_m Q x Q^H, (draw, scheme, rho, n, n); NaN where no design exists.
     factor
-        W / sqrt(P_m) on the basis where the scheme defines it (fdb-wbf, cpa-wbf), else NaN; like `covariance`.
+        W / sqrt(P_m) on the basis where the scheme defines it (fdb-wbf, cpa-wbf), else NaN; (draw, scheme, rho, n, C),
+        C = n, or L where that is more and Gaussian randomisation makes so many.
     powers
         Codeword powers over P_m, (draw, scheme, rho, n); NaN for schemes that do not allocate powers.
     crb_bp, crb_ms, objective

@@ -6,25 +6,24 @@ exist. Powers are allocated on the codebook of the scenario's own geometry in bo
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import positive
 from ..crb import bistatic_from_diagonal, monostatic_from_diagonal
 from ..draws import Draws, fixed_draw
 from ..errors import DesignError
-from ..kernels import average, bounds, certificate, mismatch, products, smallmat
+from ..kernels import average, bounds, certificate, mismatch, products, randomization, smallmat
 from ..scenario import Scenario
 from ..status import Solver, Status
 from . import schemes as per_draw
-from .designs import Designs
+from .factors import ALIGNED, WbfFactor, factor_of, right_of, roots_of
 from .mismatch import mix_covariances
 from .mixes import extreme_gap, extremes_certified
 from .problem import Problem, build_problem
-from .schemes import WbfFactor
+from .shared import SharedDesigns
 from .weighted import CLEANING
 
 # With moving geometry the unknown covariance has M_T x M_T entries.
@@ -36,37 +35,6 @@ _SHARE = 1e-2  # of equal powers or of the starting point, mixed in where the de
 _RANK_CUTS = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8, CLEANING)
 
 
-@dataclass(frozen=True)
-class SharedDesigns:
-    """One design for all draws, axes (scheme, rho).
-
-    Attributes
-    ----------
-    schemes, rho
-        The axes.
-    covariance
-        V, (scheme, rho, M_T, M_T), W; 0 where no design exists.
-    gap
-        Certified relative gap of the problem that the design solves, the nominal or the average one; NaN where the
-        scheme optimises nothing.
-    status, rank, iterations, solver, mix_error
-        As in `Designs`; the error of a mix is not known (NaN) for the average of training draws.
-    training
-        How many training draws count: those that are identifiable; 1 for nominal designs.
-    """
-
-    schemes: tuple[str, ...]
-    rho: NDArray[np.float64]
-    covariance: NDArray[np.complex128]
-    gap: NDArray[np.float64]
-    status: NDArray[np.int64]
-    rank: NDArray[np.int64]
-    iterations: NDArray[np.int64]
-    solver: NDArray[np.int64]
-    mix_error: NDArray[np.float64]
-    training: int
-
-
 def nominal_designs(
     scenario: Scenario,
     schemes: str | Sequence[str],
@@ -74,13 +42,14 @@ def nominal_designs(
     *,
     gap_tolerance: float = 1e-6,
     wbf_factor: WbfFactor = "sqrt",
+    seed: int = 0,
 ) -> SharedDesigns:
     """Design for the scenario's own geometry, RCS and zero phases.
 
     Parameters
     ----------
-    scenario, schemes, rho, gap_tolerance, wbf_factor
-        As for `design`.
+    scenario, schemes, rho, gap_tolerance, wbf_factor, seed
+        As for `design`, of whose draws this is the first.
 
     Returns
     -------
@@ -92,7 +61,7 @@ def nominal_designs(
     DesignError
         As `design` does.
     """
-    found = per_draw.design(scenario, None, schemes, rho, gap_tolerance=gap_tolerance, wbf_factor=wbf_factor)
+    found = per_draw.design(scenario, None, schemes, rho, gap_tolerance=gap_tolerance, wbf_factor=wbf_factor, seed=seed)
     x = np.nan_to_num(found.covariance)
     flat = x.reshape(1, -1, *x.shape[3:])
     v = found.problem.expand(flat).reshape(*x.shape[1:3], scenario.tx_antennas, -1)
@@ -118,6 +87,7 @@ def average_designs(
     *,
     gap_tolerance: float = 1e-6,
     wbf_factor: WbfFactor = "sqrt",
+    seed: int = 0,
 ) -> SharedDesigns:
     """Design for the mean over training draws of f_s(V) / f_s(APA_s), certified like any other design.
 
@@ -125,8 +95,8 @@ def average_designs(
 
     Parameters
     ----------
-    scenario, schemes, rho, gap_tolerance, wbf_factor
-        As for `design`.
+    scenario, schemes, rho, gap_tolerance, wbf_factor, seed
+        As for `design`, of whose draws this is the first.
     training
         The draws; those with an unidentifiable link of non-zero weight are left out at that weight.
 
@@ -148,7 +118,7 @@ def average_designs(
     fdb = mean.solve(mean.basis[:, :0], gap_tolerance) if any(n.startswith("fdb") for n in names) else None
     cpa = mean.solve(mean.codewords, gap_tolerance) if any(n.startswith("cpa") for n in names) else None
     optima = {"fdb": fdb, "cpa": cpa}
-    parts = [mean.scheme(name, optima.get(name[:3]), own, gap_tolerance, wbf_factor) for name in names]
+    parts = [mean.scheme(name, optima.get(name[:3]), own, gap_tolerance, (wbf_factor, seed)) for name in names]
     y = np.stack([part.y for part in parts])
     rank = bounds.ranks_of(y, CLEANING)
     for name, highest in zip(names, rank.max(axis=1).tolist(), strict=True):
@@ -170,63 +140,6 @@ def average_designs(
         np.full((len(names), weights.size), np.nan),
         int((mean.weights > 0.0).all(axis=0).sum()),
     )
-
-
-def evaluate_shared(scenario: Scenario, draws: Draws, shared: SharedDesigns, *, gap_tolerance: float = 1e-6) -> Designs:
-    """Bounds of shared designs on every draw.
-
-    Parameters
-    ----------
-    scenario, draws
-        What is fixed and what was drawn.
-    shared
-        From `nominal_designs` or `average_designs`.
-    gap_tolerance
-        As for `design`.
-
-    Returns
-    -------
-    Designs
-        `gap`, `rank`, `iterations` and `solver` are those of the shared design; `covariance` is the part of V that the
-        links of the draw see.
-
-    Raises
-    ------
-    DesignError
-        If the designs are for another number of antennas, or the tolerance is not positive.
-    ScenarioError
-        If the draws are not of this scenario.
-    """
-    positive("gap_tolerance", gap_tolerance, DesignError)
-    if shared.covariance.shape[-1] != scenario.tx_antennas:
-        raise DesignError(
-            f"the designs are for {shared.covariance.shape[-1]} transmit antennas, the scenario has "
-            f"{scenario.tx_antennas}; design for this scenario"
-        )
-    problem = build_problem(scenario, draws)
-    batch = len(draws)
-    parts = []
-    for s in range(len(shared.schemes)):
-        # Draw by draw: a copy of V for each of them could fill the memory.
-        v = shared.covariance[s : s + 1]
-        seen = [products.reduce(problem.basis[b : b + 1], v, problem.power) for b in range(batch)]
-        good = np.isin(shared.status[s], (Status.CERTIFIED, Status.CLOSED_FORM))
-        parts.append(
-            per_draw.Part(
-                covariance=np.concatenate(seen),
-                gap=np.tile(shared.gap[s], (batch, 1)),
-                inherited=np.tile(good, (batch, 1)),
-                closed_form=bool((shared.status[s] == Status.CLOSED_FORM).any()),
-                iterations=np.tile(shared.iterations[s], (batch, 1)),
-                solver=np.tile(shared.solver[s], (batch, 1)),
-                mix_error=np.tile(shared.mix_error[s], (batch, 1)),
-            )
-        )
-    found = per_draw.with_bounds(problem, shared.schemes, shared.rho, parts, gap_tolerance)
-    # Beams made for others may miss what a draw needs: an infinite bound, and nothing that failed.
-    missed = (found.status == Status.FAILED) & np.isposinf(found.objective)
-    status = np.where(missed, np.broadcast_to(shared.status, found.status.shape), found.status)
-    return replace(found, status=status, rank=np.broadcast_to(shared.rank, found.rank.shape).copy())
 
 
 @dataclass(frozen=True)
@@ -379,7 +292,7 @@ class _Mean:
         return float(average.mean_gap(self.problem.arrays, self.turns, self.weights[w], self.grid[w], y, codewords)[1])
 
     def scheme(
-        self, name: str, optima: _Optima | None, own: NDArray[np.intp], tolerance: float, wbf_factor: WbfFactor
+        self, name: str, optima: _Optima | None, own: NDArray[np.intp], tolerance: float, wbf: tuple[WbfFactor, int]
     ) -> _Part:
         """One scheme's covariances at the weights of these places."""
         rho = self.grid[own]
@@ -397,11 +310,13 @@ class _Mean:
         extremes = optima.gap[[-1, 0]][None]
         fine = extremes_certified(extremes, rho, tolerance)[0]
         gap = extreme_gap(extremes, rho)[0]
+        if name.startswith("fdb-wbf") and factor_of(name, wbf[0]) == "randomization":
+            gap[:] = np.nan  # a candidate is no optimum, at rho = 1 and 0 either
         status = np.where(fine, Status.CLOSED_FORM, Status.UNCERTIFIED)
-        return _Part(self._mixed(name, optima, rho, wbf_factor), gap, status, nothing, none)
+        return _Part(self._mixed(name, optima, rho, *wbf), gap, status, nothing, none)
 
     def _mixed(
-        self, name: str, optima: _Optima, rho: NDArray[np.float64], wbf_factor: WbfFactor
+        self, name: str, optima: _Optima, rho: NDArray[np.float64], wbf_factor: WbfFactor, seed: int
     ) -> NDArray[np.complex128]:
         """The closed forms (16) and (19) between the extremes."""
         y_bp, y_ms = optima.y[-1], optima.y[0]
@@ -414,19 +329,30 @@ class _Mean:
             for one, root in zip(out, amplitude, strict=True):
                 average.covariance_at(root / np.sqrt(_total(root**2)), self.codewords, one)
             return out
-        if size > slots:
+        factor = factor_of(name, wbf_factor)
+        if size > slots and factor != "randomization":
             raise DesignError(
                 f"{name} mixes average beamformers of {size} columns, but there are only {slots} slots; "
                 f"use slots >= {size} or leave the scheme out"
             )
-        eigen = wbf_factor == "eigen" and name == "fdb-wbf"
         rank = np.array([size])
-        roots = mismatch.EIGEN if eigen else mismatch.SQRT
-        w = mismatch.factors_of(np.stack((y_bp, y_ms))[None], self.basis[None], rank, roots)
+        w = roots_of(np.stack((y_bp, y_ms))[None], self.basis[None], rank, factor)
+        right = right_of(w, factor, slots, self._best, (seed, 0))
+        w = w if right is None else mismatch.unit_products(w, right)
         w_bp, w_ms = np.ascontiguousarray(w[:, 0]), np.ascontiguousarray(w[:, 1])
-        if name == "fdb-wbf-aligned":
+        if factor == ALIGNED:
             w_ms = mismatch.turned_onto(w_bp, w_ms, rank)
         return mismatch.covariances_of(mismatch.mixed_factors(w_bp, w_ms, rho)[0])[0]  # type: ignore[no-any-return]
+
+    def _best(self, _: int, rho: float, factors: NDArray[np.complex128]) -> int:
+        """Which of the factors (count, N, L) has the smallest mean."""
+        w = int(np.searchsorted(self.grid, rho))
+        free = np.zeros((self.start.shape[0], 0), complex)
+        candidates = randomization.unit_covariances(factors)
+        means = [
+            average.mean_gap(self.problem.arrays, self.turns, self.weights[w], rho, y, free)[0] for y in candidates
+        ]
+        return int(np.argmin(means))
 
 
 def _scales(problem: Problem, rho: NDArray[np.float64], apa: NDArray[np.complex128]) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..kernels import extremes as slopes
 from ..kernels import mismatch
 from .extremes import Extremes, cpa_extremes, fdb_extremes, total_power
+from .factors import ALIGNED, EIGENVECTORS, WbfFactor, best_of, factor_of, right_of, roots_of
 from .problem import Problem
 
 LARGEST_ERROR = 1e-5  # of a mix that counts as certified
@@ -39,7 +40,7 @@ class Mix:
     certified
         Whether the extremes of non-zero weight are.
     factor, powers
-        W / sqrt(P_m) on the basis, (batch, rho, n, n), and codeword powers (batch, rho, n), where the scheme has them.
+        W / sqrt(P_m) on the basis, (batch, rho, n, C), and codeword powers (batch, rho, n), where the scheme has them.
     """
 
     covariance: NDArray[np.complex128]
@@ -61,26 +62,35 @@ class Mixer:
         Weights in [0, 1].
     tolerance
         Certified gap of the extremes.
+    address
+        Seed and index of the first draw, of which random factors are a function.
     """
 
-    def __init__(self, problem: Problem, rho: NDArray[np.float64], tolerance: float) -> None:
-        self._problem, self._rho, self._tolerance = problem, rho, tolerance
+    def __init__(
+        self, problem: Problem, rho: NDArray[np.float64], tolerance: float, address: tuple[int, int] = (0, 0)
+    ) -> None:
+        self._problem, self._rho, self._tolerance, self._address = problem, rho, tolerance, address
         self._found: dict[str, Extremes] = {}
 
-    def mix(self, scheme: str, eigen: bool = False) -> Mix:
+    @property
+    def problem(self) -> Problem:
+        """The draws."""
+        return self._problem
+
+    def mix(self, scheme: str, wbf_factor: WbfFactor = "sqrt") -> Mix:
         """The mixes of one scheme.
 
         Parameters
         ----------
         scheme
-            fdb-wbf, fdb-wbf-aligned, fdb-wvm, cpa-wbf or cpa-wvm.
-        eigen
-            Whether fdb-wbf mixes eigenvectors times root eigenvalues in place of square roots.
+            fdb-wbf, with or without a factor, fdb-wbf-aligned, fdb-wvm, cpa-wbf or cpa-wvm.
+        wbf_factor
+            The factor of plain fdb-wbf.
 
         Returns
         -------
         Mix
-            At rho = 0 and 1 the extreme itself.
+            At rho = 0 and 1 the extreme itself, but with a random candidate for its factor.
         """
         family = scheme[:3]
         extremes = self.extremes(family)
@@ -88,8 +98,7 @@ class Mixer:
             return self._covariances(extremes)
         if family == "cpa":
             return self._powers(extremes, roots=scheme == "cpa-wbf")
-        kind = mismatch.EIGEN if eigen else mismatch.SQRT
-        return self._factors(extremes, mismatch.ALIGNED if scheme == "fdb-wbf-aligned" else kind)
+        return self._factors(extremes, factor_of(scheme, wbf_factor))
 
     def extremes(self, family: str) -> Extremes:
         """The extremes of a family of schemes, fdb or cpa."""
@@ -113,33 +122,39 @@ class Mixer:
             )
         return self._mix(extremes, self._with_ends(mixed, extremes.ends), changes)
 
-    def _factors(self, extremes: Extremes, kind: int) -> Mix:
+    def _factors(self, extremes: Extremes, factor: str) -> Mix:
         """(16): factors mix; the covariances follow."""
-        rank, count = self._problem.rank, extremes.settled.shape[-1]
-        eigen = kind == mismatch.EIGEN
-        basis = self._problem.basis if eigen else np.zeros((len(rank), 1, count), np.complex128)
-        roots = mismatch.EIGEN if eigen else mismatch.SQRT
-
-        def factors(x: NDArray[np.complex128]) -> NDArray[np.complex128]:
-            flat = np.ascontiguousarray(x).reshape(len(x), -1, count, count)
-            return mismatch.factors_of(flat, basis, rank, roots).reshape(x.shape)  # type: ignore[no-any-return]
+        problem, rank = self._problem, self._problem.rank
+        basis = (
+            problem.basis if factor in EIGENVECTORS else np.zeros((len(rank), 1, extremes.settled.shape[-1]), complex)
+        )
+        settled, others, ends = (
+            roots_of(x, basis, rank, factor) for x in (extremes.settled, extremes.others, extremes.ends)
+        )
+        # The candidate that is best stays so for all that an extreme may change by: ties are as rare as they are close.
+        right = right_of(settled, factor, problem.scenario.slots, self._best, self._address)
 
         def turned(w: NDArray[np.complex128]) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
+            w = np.ascontiguousarray(w) if right is None else mismatch.unit_products(np.ascontiguousarray(w), right)
             w_bp, w_ms = np.ascontiguousarray(w[:, 0]), np.ascontiguousarray(w[:, 1])
-            return w_bp, mismatch.turned_onto(w_bp, w_ms, rank) if kind == mismatch.ALIGNED else w_ms
+            return w_bp, mismatch.turned_onto(w_bp, w_ms, rank) if factor == ALIGNED else w_ms
 
-        settled, others = factors(extremes.settled), factors(extremes.others)
+        is_optimum = factor != "randomization"  # at rho = 1 and 0: V is that of the extreme
+        inside = self._inside(extremes) if is_optimum else self._of_both(extremes.exist)
         w_bp, w_ms = turned(settled)
         mixed, norms = mismatch.mixed_factors(w_bp, w_ms, self._rho)
         x = mismatch.covariances_of(mixed)
-        found = slopes.covariance_slopes(self._problem.arrays, self._rho, x, self._inside(extremes))
+        found = slopes.covariance_slopes(problem.arrays, self._rho, x, inside)
         changes = []
         for pair in _alternatives(settled, others):
             other_bp, other_ms = turned(pair)
             changes.append(mismatch.factor_changes(mixed, norms, found, other_bp - w_bp, other_ms - w_ms, self._rho))
-        ends = factors(extremes.ends)
-        factor = self._with_ends(mixed, np.stack(turned(ends), axis=1))
-        return self._mix(extremes, mismatch.covariances_of(factor), changes, factor=factor)
+        mixed_and_ends = self._with_ends(mixed, np.stack(turned(ends), axis=1)) if is_optimum else mixed
+        x = mismatch.covariances_of(mixed_and_ends)
+        return self._mix(extremes, x, changes, factor=mixed_and_ends, is_optimum=is_optimum)
+
+    def _best(self, draw: int, rho: float, factors: NDArray[np.complex128]) -> int:
+        return best_of(self._problem, draw, factors, rho)[0]
 
     def _powers(self, extremes: Extremes, roots: bool) -> Mix:
         """(19) on the codebook; or (16), where the codewords' amplitudes mix, W = U diag(sqrt p)."""
@@ -172,13 +187,16 @@ class Mixer:
         changes: list[NDArray[np.float64]],
         factor: NDArray[np.complex128] | None = None,
         powers: NDArray[np.float64] | None = None,
+        is_optimum: bool = True,
     ) -> Mix:
         """What all mixes have: errors, gaps, and nothing where an extreme of non-zero weight is missing."""
-        gap = extreme_gap(extremes.gap, self._rho)
+        ends = extreme_gap(extremes.gap, self._rho)
+        gap = ends if is_optimum else np.full_like(ends, np.nan)
         blur = np.maximum(self._problem.bistatic.rounding, self._problem.monostatic.rounding)[:, None]
         error = np.where(self._of_both(extremes.known), _SAFETY * sum(changes) + _ROUNDING * blur + _LEAST, np.inf)
         error = np.where(np.isnan(error), np.inf, error)
-        error = np.where((self._rho == 0.0) | (self._rho == 1.0), gap, error)
+        if is_optimum:
+            error = np.where((self._rho == 0.0) | (self._rho == 1.0), gap, error)
         exist = self._of_both(extremes.exist)
         certified = extremes_certified(extremes.gap, self._rho, self._tolerance)
         return Mix(

@@ -1,5 +1,6 @@
 """Beamformers W with V = W W^H from a covariance, and what is lost when there are fewer slots than its rank."""
 
+import math
 import zlib
 from dataclasses import dataclass
 from typing import Literal
@@ -7,15 +8,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..addresses import Purpose
 from ..arguments import one_of, within
 from ..errors import DesignError
+from ..kernels import randomization
 from ..kernels.mismatch import eigen_factor
 from .designs import Designs
+from .factors import TRIALS, best_of, gaussians, objective_at
 from .problem import Problem
 
 Recovery = Literal["eigen", "randomization"]
-TRIALS = 100
-_PURPOSE = 0x7EC0  # keeps the trials' random numbers apart from the draws'
 
 
 @dataclass(frozen=True)
@@ -45,21 +47,6 @@ def eigen_beamformer(problem: Problem, draw: int, x: NDArray[np.complex128]) -> 
     return out
 
 
-def objective_at(problem: Problem, draw: int, x: NDArray[np.complex128], rho: float) -> NDArray[np.float64]:
-    """Weighted CRB of reduced covariances (design, n, n) of one draw, (design,), m2."""
-    total = np.zeros(x.shape[0])
-    for weight, link, rows in zip(
-        (rho, 1.0 - rho),
-        (problem.bistatic, problem.monostatic),
-        problem.draw(draw).bounds(x[None]),
-        strict=True,
-    ):
-        if weight > 0.0:
-            for r in range(link.bound_rows):
-                total += weight * rows[0, :, r]
-    return total
-
-
 def recover(
     problem: Problem,
     draw: int,
@@ -67,7 +54,7 @@ def recover(
     rho: float,
     slots: int,
     method: Recovery = "eigen",
-    seed: tuple[int, ...] = (0,),
+    address: tuple[int, int, int] = (0, 0, 0),
 ) -> Recovered:
     """W with at most `slots` columns for a reduced covariance, at full power.
 
@@ -83,9 +70,9 @@ def recover(
         L.
     method
         ``"eigen"``: the L strongest eigenbeams. ``"randomization"``: the best of 100 Gaussian mixtures of all
-        of them, the L strongest among the candidates.
-    seed
-        What the random mixtures are a function of.
+        of them, whose W W^H is V in the mean, and of the L strongest.
+    address
+        Seed, draw index and a place in it, which random mixtures are a function of.
 
     Returns
     -------
@@ -100,22 +87,23 @@ def recover(
     _check_recovery(method, slots)
     full = eigen_beamformer(problem, draw, x)
     rank = int(np.count_nonzero(np.abs(full).max(axis=0) > 0.0))
-    candidates = [full[:, :slots]]
-    if rank > slots and method == "randomization":
-        generator = np.random.Generator(np.random.Philox(np.random.SeedSequence((*seed, _PURPOSE))))
-        for _ in range(TRIALS):
-            normal = generator.standard_normal((2, rank, slots))
-            candidates.append(full[:, :rank] @ (normal[0] + 1j * normal[1]))
-    candidates = [w / np.linalg.norm(w) for w in candidates]
     if rank <= slots:
-        return Recovered(candidates[0], 0.0)
-    values = objective_at(problem, draw, np.stack([w @ w.conj().T for w in candidates]), rho)
-    best = int(np.argmin(values))
+        return Recovered(_unit(full[:, :slots]), 0.0)
+    factors = full[None, :, :slots]
+    if method == "randomization":
+        random = gaussians(rank, slots, TRIALS, *address[:2], address[2], Purpose.RECOVERY_CANDIDATE)
+        root = np.ascontiguousarray(full[:, :rank])
+        factors = np.concatenate((factors, randomization.products_of(root, random)))
+    best, value = best_of(problem, draw, np.ascontiguousarray(factors), rho)
     wanted = float(objective_at(problem, draw, x[None], rho)[0])
-    loss = (
-        float(values[best]) / wanted - 1.0 if np.isfinite(wanted) else np.nan
-    )  # nothing to lose where V bounds nothing
-    return Recovered(candidates[best], loss)
+    # Where V bounds nothing there is nothing to lose.
+    return Recovered(_unit(factors[best]), value / wanted - 1.0 if np.isfinite(wanted) else np.nan)
+
+
+def _unit(factor: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """A factor at full power."""
+    unit: NDArray[np.complex128] = factor / math.sqrt(sum((factor.real**2 + factor.imag**2).ravel().tolist()))
+    return unit
 
 
 def recover_all(
@@ -155,7 +143,8 @@ def recover_all(
         if np.isfinite(factor).all():
             beams[d, s, r], loss[d, s, r] = _padded(factor, slots), 0.0
             continue
-        address = (seed, first_draw + int(d), _word(designs.schemes[s]), _word(repr(float(designs.rho[r]))))
+        place = _word(designs.schemes[s]) << 32 | _word(repr(float(designs.rho[r])))
+        address = (seed, first_draw + int(d), place)
         found = recover(
             designs.problem,
             int(d),

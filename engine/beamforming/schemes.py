@@ -5,12 +5,12 @@ This is what a job's chunk calls, and what a user calls for a single scenario.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import names_of, one_of, positive, weights_in
+from ..arguments import names_of, one_of, positive, weights_in, whole
 from ..crb import bistatic_from_diagonal, monostatic_from_diagonal
 from ..draws import Draws, fixed_draw
 from ..errors import DesignError
@@ -20,6 +20,7 @@ from ..status import Solver, Status
 from . import weighted
 from .custom import custom_covariances
 from .designs import Designs
+from .factors import FACTORS, WbfFactor, factor_of
 from .mixes import LARGEST_ERROR, Mix, Mixer
 from .problem import Problem, build_problem
 
@@ -33,8 +34,9 @@ SCHEMES = (
     "apa",
     "fdb-wbf-aligned",
 )
+# fdb-wbf with a factor of its own, whatever `wbf_factor` says of the plain one.
+FACTOR_SCHEMES = tuple(f"fdb-wbf:{factor}" for factor in FACTORS)
 CUSTOM = "custom"
-WbfFactor = Literal["sqrt", "eigen"]
 
 
 @dataclass
@@ -52,7 +54,7 @@ class Part:
     mix_error: NDArray[np.float64] | None = None
 
 
-def check_slots(scenario: Scenario, schemes: str | Sequence[str]) -> None:
+def check_slots(scenario: Scenario, schemes: str | Sequence[str], wbf_factor: WbfFactor = "sqrt") -> None:
     """Refuse schemes whose beamformer has more columns than there are slots.
 
     Raises
@@ -61,16 +63,14 @@ def check_slots(scenario: Scenario, schemes: str | Sequence[str]) -> None:
         Naming the scheme, its columns and the slots.
     """
     codewords = 2 * scenario.targets + 2
-    columns = {
-        "fdb-wbf": min(scenario.tx_antennas, codewords),
-        "fdb-wbf-aligned": min(scenario.tx_antennas, codewords),
-        "cpa-wbf": codewords,
-    }
+    columns = {"fdb-wbf": min(scenario.tx_antennas, codewords), "cpa-wbf": codewords}
     for scheme in names_of(schemes):
-        if columns.get(scheme, 0) > scenario.slots:
+        needed = columns.get(scheme.removesuffix("-aligned").partition(":")[0], 0)
+        random = scheme.startswith("fdb-wbf") and factor_of(scheme, wbf_factor) == "randomization"  # of L columns
+        if needed > scenario.slots and not random:
             raise DesignError(
-                f"{scheme} mixes beamformers of {columns[scheme]} columns, but there are only "
-                f"{scenario.slots} slots; use slots >= {columns[scheme]} or leave the scheme out"
+                f"{scheme} mixes beamformers of {needed} columns, but there are only "
+                f"{scenario.slots} slots; use slots >= {needed} or leave the scheme out"
             )
 
 
@@ -84,7 +84,7 @@ def checked_request(
     DesignError
         As `design` does.
     """
-    names, known = names_of(schemes), (*SCHEMES, CUSTOM) if custom else SCHEMES
+    names, known = names_of(schemes), (*SCHEMES, *FACTOR_SCHEMES, *((CUSTOM,) if custom else ()))
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         what = f"unknown scheme {unknown[0]!r}" if unknown else "no scheme is asked for"
@@ -103,6 +103,8 @@ def design(
     gap_tolerance: float = 1e-6,
     wbf_factor: WbfFactor = "sqrt",
     custom: ArrayLike | None = None,
+    seed: int = 0,
+    first_draw: int = 0,
 ) -> Designs:
     """Design beams by every scheme for every draw and weight, certify them and compute their bounds.
 
@@ -111,16 +113,18 @@ def design(
     scenario, draws
         What is fixed and what was drawn; without draws, one with the scenario's own values and zero phases.
     schemes
-        Name or names out of `SCHEMES`; with `custom`, also ``custom``, which otherwise comes last.
+        Name or names out of `SCHEMES` and `FACTOR_SCHEMES`; with `custom`, also ``custom``, which otherwise comes last.
     rho
         Weight of BP, one number or a list, in [0, 1].
     gap_tolerance
         Certified relative gap to reach, 1.
     wbf_factor
-        Factor of V that fdb-wbf mixes.
+        Factor of V that fdb-wbf mixes: see `beamforming.factors`.
     custom
         One's own covariance V = W W^H, evaluated beside the schemes as scheme ``custom``; (M_T, M_T) or
         (rho, M_T, M_T), scaled to full power. Its gap says how far it is from the best design.
+    seed, first_draw
+        Random factors are a function of the seed and a draw's index, which for the first of the draws is `first_draw`.
 
     Returns
     -------
@@ -139,22 +143,23 @@ def design(
     if custom is not None and CUSTOM not in names:
         names = (*names, CUSTOM)
     names, weights = checked_request(names, rho, gap_tolerance, wbf_factor, custom is not None)
-    check_slots(scenario, names)
+    check_slots(scenario, names, wbf_factor)
+    seed, first_draw = (whole(*one, DesignError) for one in (("seed", seed), ("first_draw", first_draw)))
     problem = build_problem(scenario, fixed_draw(scenario) if draws is None else draws)
-    parts = _all_schemes(problem, names, weights, gap_tolerance, wbf_factor, custom)
+    mixer = Mixer(problem, weights, gap_tolerance, (seed, first_draw))
+    parts = _all_schemes(mixer, names, weights, gap_tolerance, wbf_factor, custom)
     return with_bounds(problem, names, weights, parts, gap_tolerance)
 
 
 def _all_schemes(
-    problem: Problem,
+    mixer: Mixer,
     names: tuple[str, ...],
     rho: NDArray[np.float64],
     tolerance: float,
     wbf_factor: WbfFactor,
     custom: ArrayLike | None,
 ) -> list[Part]:
-    mixer = Mixer(problem, rho, tolerance)
-    parts = []
+    problem, parts = mixer.problem, []
     for name in names:
         if name == "apa":
             parts.append(_apa(problem, rho))
@@ -164,7 +169,7 @@ def _all_schemes(
         elif name.endswith("wcrb"):
             parts.append(_optimum(problem, name[:3], rho, tolerance, mixer))
         else:
-            parts.append(_mixed(mixer.mix(name, eigen=wbf_factor == "eigen" and name == "fdb-wbf")))
+            parts.append(_mixed(mixer.mix(name, wbf_factor)))
     return parts
 
 
@@ -270,7 +275,7 @@ def with_bounds(
         schemes=names,
         rho=rho,
         covariance=np.where(absent[..., None, None], np.nan, x),
-        factor=np.where(absent[..., None, None], np.nan, np.stack([_or_nan(p.factor, x[:, 0]) for p in parts], 1)),
+        factor=np.where(absent[..., None, None], np.nan, _stacked_factors(parts, x[:, 0])),
         powers=np.where(absent[..., None], np.nan, np.stack([_or_nan(p.powers, flat_powers) for p in parts], 1)),
         crb_bp=crb_bp,
         crb_ms=crb_ms,
@@ -286,6 +291,20 @@ def with_bounds(
         rank=rank,
         mix_error=np.stack([_or_nan(p.mix_error, np.zeros((batch, weights))) for p in parts], axis=1),
     )
+
+
+def _stacked_factors(parts: list[Part], like: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """Factors (draw, scheme, rho, n, C) of all schemes, with columns of zeros up to the widest; NaN for none."""
+    width = max(like.shape[-1], *(part.factor.shape[-1] for part in parts if part.factor is not None), 0)
+    none = np.full((*like.shape[:-1], width), np.nan, np.complex128)
+    return np.stack([none if part.factor is None else widened(part.factor, width) for part in parts], axis=1)
+
+
+def widened(factor: NDArray[np.complex128], width: int) -> NDArray[np.complex128]:
+    """The same factor with columns of zeros up to a width."""
+    out = np.zeros((*factor.shape[:-1], width), np.complex128)
+    out[..., : factor.shape[-1]] = factor
+    return out
 
 
 def _or_nan(values: NDArray[Any] | None, like: NDArray[Any]) -> NDArray[Any]:

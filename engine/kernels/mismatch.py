@@ -6,6 +6,8 @@ rho W_bp + (1 - rho) W_ms; as W is only defined up to a unitary, the choice of f
 - SQRT: W = Q x^(1/2), unique;
 - ALIGNED: the same, the monostatic one first turned onto the bistatic one (orthogonal Procrustes);
 - EIGEN: eigenvectors times root eigenvalues, descending, first antenna's entry real and positive.
+
+Others are these roots times a matrix on the right, see `beamforming.factors`.
 """
 
 import math
@@ -84,17 +86,33 @@ def turned_onto(w_bp, w_ms, rank):
 
 
 @kernel
+def unit_products(roots, right):
+    """R T at unit power, for both extremes: roots (batch, 2, n, n), right (batch, 2, n, C) -> (batch, 2, n, C)."""
+    out = np.zeros_like(right)
+    for b in range(right.shape[0]):
+        for side in range(2):
+            product = times(roots[b, side], right[b, side])
+            power = 0.0
+            for i in range(product.shape[0]):
+                for k in range(product.shape[1]):
+                    power += product[i, k].real ** 2 + product[i, k].imag ** 2
+            if power > 0.0:
+                out[b, side] = product / math.sqrt(power)
+    return out
+
+
+@kernel
 def mixed_factors(w_bp, w_ms, rho):
     """Xi / |Xi| of (16), Xi = rho W_bp + (1 - rho) W_ms, and |Xi|, of every draw and weight; NaN where Xi vanishes."""
-    batch, count, _ = w_bp.shape
-    out = np.full((batch, rho.size, count, count), complex(np.nan, np.nan))
+    batch, count, columns = w_bp.shape
+    out = np.full((batch, rho.size, count, columns), complex(np.nan, np.nan))
     norms = np.zeros((batch, rho.size))
     for b in range(batch):
         for w in range(rho.size):
             mixed = rho[w] * w_bp[b] + (1.0 - rho[w]) * w_ms[b]
             power = 0.0
             for i in range(count):
-                for k in range(count):
+                for k in range(columns):
                     power += mixed[i, k].real ** 2 + mixed[i, k].imag ** 2
             norms[b, w] = math.sqrt(power)
             if power > 1e-24:
@@ -104,18 +122,18 @@ def mixed_factors(w_bp, w_ms, rho):
 
 @kernel
 def factor_changes(mixed, norms, slopes, change_bp, change_ms, rho):
-    """How much log f of mixed factors moves with a change of the factors W_bp and W_ms (batch, n, n), to first order.
+    """How much log f of mixed factors moves with a change of the factors W_bp and W_ms (batch, n, C), to first order.
 
     The derivative of log f(Xi Xi^H / |Xi|^2) along D is 2 Re tr (W - N W)^H D / |Xi|, W = Xi / |Xi| and N = `slopes`.
     """
-    batch, weights, count, _ = mixed.shape
+    batch, weights, count, columns = mixed.shape
     out = np.zeros((batch, weights))
     for b in range(batch):
         for w in range(weights):
             pulled = times(slopes[b, w], mixed[b, w])
             total = 0.0
             for i in range(count):
-                for k in range(count):
+                for k in range(columns):
                     along = rho[w] * change_bp[b, i, k] + (1.0 - rho[w]) * change_ms[b, i, k]
                     rest = mixed[b, w, i, k] - pulled[i, k]
                     total += rest.real * along.real + rest.imag * along.imag
@@ -142,9 +160,9 @@ def covariance_changes(slopes, change_bp, change_ms, rho):
 
 @kernel
 def covariances_of(factors):
-    """X = W W^H of every factor (batch, rho, n, n)."""
-    batch, weights = factors.shape[:2]
-    out = np.zeros_like(factors)
+    """X = W W^H of every factor (batch, rho, n, C)."""
+    batch, weights, count, _ = factors.shape
+    out = np.zeros((batch, weights, count, count), np.complex128)
     for b in range(batch):
         for w in range(weights):
             out[b, w] = times_adjoint(factors[b, w], factors[b, w])

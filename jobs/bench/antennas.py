@@ -27,6 +27,8 @@ from engine.beamforming.weighted import Solution
 from engine.fisher import channel_fim_at
 from results.benchfigures import antennas_figure
 from results.figures import save
+from results.statements import judged_times
+from results.verdicts import as_plain
 from results.words import counted
 
 from ..errors import DamagedData
@@ -333,7 +335,7 @@ def run_antennas(folder: BenchFolder, setting: Setting, progress: Progress) -> d
     Returns
     -------
     dict
-        sizes, rows, machine, load average before and after, files.
+        sizes, rows, machine, load average before and after, the paper's statement on run times, files.
 
     Raises
     ------
@@ -372,5 +374,6 @@ def run_antennas(folder: BenchFolder, setting: Setting, progress: Progress) -> d
         "paper_order": PAPER_ORDER,
         "machine": machine(),
         "load_average": {"before": before, "after": load_average()},
+        "statement": as_plain([judged_times(cube)])[0],
         "files": [str(folder.cube), *map(str, files)],
     }

@@ -125,7 +125,14 @@ def antennas_text(result: dict[str, Any]) -> str:
             str(row["failures"]),
         )
     reasons = [f"{row['label']}: {row['missing']}" for row in result["rows"] if row["missing"]]
-    return _rendered(table, *reasons, _conditions(result), *result["files"])
+    return _rendered(table, *reasons, _statement_text(result["statement"]), _conditions(result), *result["files"])
+
+
+def _statement_text(statement: dict[str, Any]) -> str:
+    """The paper's statement on run times with its verdict."""
+    ratios = ", ".join(f"{label}: {row['median']:.3g}" for label, row in statement["rows"].items())
+    measured = f"\nTime of (15) over that of {ratios}." if ratios else ""
+    return f"({statement['numeral']}) {statement['name']}: {statement['verdict']}.{measured}"
 
 
 def dispatch_text(result: dict[str, Any]) -> str:

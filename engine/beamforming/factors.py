@@ -1,0 +1,131 @@
+"""The factor W of an extreme covariance V = W W^H that WBF mixes (16), which the paper leaves open.
+
+W is only defined up to a unitary on its right, and a mix depends on it. A factor here is a root of the reduced
+covariance times a matrix on its right:
+
+- sqrt: the principal root; unique, with no phase rule;
+- aligned (scheme fdb-wbf-aligned): the same, MS's turned onto BP's by the orthogonal Procrustes problem;
+- eigen: eigenvectors times root eigenvalues, downwards, the first antenna's entry real and positive;
+- svd: the same with a random phase for each column: singular vectors, whose phases a library leaves to chance;
+- randomization: the best of Gaussian candidates, of which L columns make V in the mean only.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..addresses import Purpose, pairs_of_words
+from ..kernels import mismatch, randomization
+from ..kernels.estimation import normals
+from .problem import Problem
+
+WbfFactor = Literal["sqrt", "eigen", "svd", "randomization"]
+FACTORS: tuple[WbfFactor, ...] = get_args(WbfFactor)
+ALIGNED = "aligned"
+EIGENVECTORS = ("eigen", "svd")
+TRIALS = 100
+Judge = Callable[[int, float, NDArray[np.complex128]], int]
+_EXTREMES = [1.0, 0.0]  # weights: BP, MS
+
+
+def factor_of(scheme: str, default: WbfFactor) -> str:
+    """The factor that an fdb-wbf scheme mixes: fdb-wbf:svd names it, plain fdb-wbf takes the default."""
+    return ALIGNED if scheme == "fdb-wbf-aligned" else scheme.partition(":")[2] or default
+
+
+def roots_of(
+    x: NDArray[np.complex128], basis: NDArray[np.complex128], rank: NDArray[np.int64], factor: str
+) -> NDArray[np.complex128]:
+    """Roots of reduced covariances (batch, ..., n, n), of which the factor is made by what `right_of` gives."""
+    kind = mismatch.EIGEN if factor in EIGENVECTORS else mismatch.SQRT
+    flat = np.ascontiguousarray(x).reshape(len(x), -1, *x.shape[-2:])
+    return mismatch.factors_of(flat, basis, rank, kind).reshape(x.shape)  # type: ignore[no-any-return]
+
+
+def gaussians(
+    rows: int,
+    columns: int,
+    count: int,
+    seed: int,
+    draw: int,
+    place: int = 0,
+    purpose: Purpose = Purpose.FACTOR_CANDIDATE,
+) -> NDArray[np.complex128]:
+    """Matrices G of Gaussian randomisation, (count, rows, L): the mean of G G^H is 1, and that of R G G^H R^H is V.
+
+    Parameters
+    ----------
+    rows, columns
+        Columns of the root R of V, and L.
+    count
+        How many, the first ones the same for every count.
+    seed, draw, place, purpose
+        What they are a function of: see `addresses.pairs_of_words`.
+    """
+    words = pairs_of_words(seed, purpose, draw, count * rows * columns, place)
+    scaled: NDArray[np.complex128] = normals(words).reshape(count, rows, columns) / math.sqrt(columns)
+    return scaled
+
+
+def best_of(problem: Problem, draw: int, factors: NDArray[np.complex128], rho: float) -> tuple[int, float]:
+    """Which of the factors (count, n, L), at full power, has the smallest weighted CRB, and that, m2."""
+    values = objective_at(problem, draw, randomization.unit_covariances(factors), rho)
+    best = int(np.argmin(values))
+    return best, float(values[best])
+
+
+def objective_at(problem: Problem, draw: int, x: NDArray[np.complex128], rho: float) -> NDArray[np.float64]:
+    """Weighted CRB of reduced covariances (design, n, n) of one draw, (design,), m2."""
+    total = np.zeros(x.shape[0])
+    for weight, link, rows in zip(
+        (rho, 1.0 - rho), (problem.bistatic, problem.monostatic), problem.draw(draw).bounds(x[None]), strict=True
+    ):
+        if weight > 0.0:
+            for r in range(link.bound_rows):
+                total += weight * rows[0, :, r]
+    return total
+
+
+def right_of(
+    roots: NDArray[np.complex128], factor: str, columns: int, judge: Judge, address: tuple[int, int]
+) -> NDArray[np.complex128] | None:
+    """What stands right of both extremes' roots, (batch, 2, n, C); None for nothing.
+
+    Parameters
+    ----------
+    roots
+        From `roots_of`, (batch, 2, n, n), BP's first.
+    factor, columns
+        Which factor, and L.
+    judge
+        Of a draw's place in the batch, a weight (1 for BP, 0 for MS) and factors (count, n, L), which one is the best.
+    address
+        Seed and index of the first draw: random numbers are a function of seed, draw, extreme, column or candidate.
+    """
+    if factor == "svd":
+        return _phases(roots, *address)
+    return _best_gaussians(roots, columns, judge, *address) if factor == "randomization" else None
+
+
+def _phases(roots: NDArray[np.complex128], seed: int, first_draw: int) -> NDArray[np.complex128]:
+    batch, both, n, _ = roots.shape
+    out = np.zeros((batch, both, n, n), np.complex128)
+    for b, side in np.ndindex(batch, both):
+        words = pairs_of_words(seed, Purpose.FACTOR_PHASE, first_draw + b, n, side)
+        out[b, side][np.diag_indices(n)] = randomization.phases_of(words)
+    return out
+
+
+def _best_gaussians(
+    roots: NDArray[np.complex128], columns: int, judge: Judge, seed: int, first_draw: int
+) -> NDArray[np.complex128]:
+    batch, both, n, _ = roots.shape
+    out = np.zeros((batch, both, n, columns), np.complex128)
+    for (b, side), rho in zip(np.ndindex(batch, both), _EXTREMES * batch, strict=True):
+        found = gaussians(n, columns, TRIALS, seed, first_draw + b, side)
+        factors = randomization.products_of(np.ascontiguousarray(roots[b, side]), found)
+        out[b, side] = found[judge(b, rho, factors)]
+    return out
