@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
-from test_claims import RHO, made_cube, paper_cube
+from cube_cases import RHO, made_cube, paper_cube
 
 from engine import CUSTOM, SCHEMES
 from results import figures
