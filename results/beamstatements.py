@@ -9,7 +9,7 @@ from .curves import median_with_limits
 from .estimates import Array
 from .points import good
 from .schemes import FAMILIES, label_of
-from .verdicts import FAILS, HOLDS, SAME, UNKNOWN, Row, Statement, counts, summed_up
+from .verdicts import FAILS, HOLDS, SAME, UNKNOWN, Row, Statement, counts, limits, summed_up
 
 
 def strong_ue_beam(parts: Mapping[str, xr.Dataset]) -> Statement:
@@ -52,9 +52,8 @@ def _gain_rows(
                 level = 10.0 * np.log10(one["beam_gain"].where(good(one)).transpose("draw", "path").values)
             ue, targets = level[:, 0], level[:, 1:]
             over = ue - targets.max(axis=1) if targets.shape[1] else np.full_like(ue, np.nan)
-            lower = median_with_limits(judge(ue, over))[1]
-            median, low, high = (float(value) for value in median_with_limits(over))
-            numbers = {"UE": float(median_with_limits(ue)[0]), "UE over": median, "lower": low, "upper": high}
+            lower = float(median_with_limits(judge(ue, over))[1])
+            numbers = limits("UE", ue) | limits("UE over", over)
             verdict = UNKNOWN if not np.isfinite(lower) else (HOLDS if lower > 0.0 else FAILS)
             rows[f"{label_of(scheme)}{suffix}{_strongest(targets)}"] = Row(numbers | counts(ue), verdict)
     return rows
@@ -85,8 +84,9 @@ def apa_flat(parts: Mapping[str, xr.Dataset]) -> Statement:
             apa = part.sel(scheme="apa")
             for name, words in (("beam_gain", "beams"), ("crb_bp", "BP bound"), ("crb_ms", "MS bound")):
                 if name in apa:
-                    values = apa[name].where(good(apa) & np.isfinite(apa[name]))
-                    spread = (values.max("rho") / values.min("rho")).values
+                    values = apa[name].where(good(apa))
+                    with np.errstate(invalid="ignore"):  # infinite at all weights, there is no ratio
+                        spread = (values.max("rho") / values.min("rho")).transpose("draw", ...).values
                     largest = float(np.fmax.reduce(spread, axis=None, initial=-np.inf))
                     verdict = UNKNOWN if largest == -np.inf else (HOLDS if largest <= SAME else FAILS)
                     rows[f"{words}{suffix}"] = Row(

@@ -17,7 +17,7 @@ from .points import good
 
 PLACES = 9  # levels at 1/10, ..., 9/10 of the common range
 LEAST_WEIGHTS = 5  # of a curve that can be compared
-CERTIFIED = 1e-6  # relative: what certified gaps leave open
+_LEAST = 1e-6  # relative: no curve is known better
 _LINKS = {"BP": ("crb_bp", "crb_ms"), "MS": ("crb_ms", "crb_bp")}
 
 
@@ -30,9 +30,10 @@ class Gap:
     logs
         Logarithm of the ratio of the other root bounds, (draw, place); NaN where the two have no level in common.
     blur
-        What the interpolation leaves open of it, (place,): the median over the draws of its change when every second
-        weight is left out, and of what lies between the line of a WCRB curve and the tangents at its points, below
-        which no beams of the family can get; inf where it cannot be told.
+        What the interpolation leaves open of it, (place,): the median over the draws of how far both curves move when
+        every second weight is left out; and of how far the line of a WCRB curve is from the tangents at its points,
+        below which no beams of the family get, and from the chords in the bounds themselves, above which none need be.
+        inf where it cannot be told.
     """
 
     logs: Array
@@ -51,7 +52,8 @@ class Curves:
     Parameters
     ----------
     cube
-        One point of the sweep in memory, with crb_bp, crb_ms and status; designs without a certificate are no points.
+        One point of the sweep in memory, with crb_bp, crb_ms, status and, for what certified gaps leave open, gap;
+        designs without a certificate are no points.
     """
 
     def __init__(self, cube: xr.Dataset) -> None:
@@ -60,6 +62,8 @@ class Curves:
         self._rho = ordered["rho"].values
         fine = good(ordered).values
         self._bounds = {name: np.where(fine, ordered[name].values, np.nan) for name in _LINKS["BP"]}
+        gaps = np.where(fine, ordered["gap"].values, np.nan) if "gap" in ordered else np.array(np.nan)
+        self._certified = float(np.fmax.reduce(gaps[np.isfinite(gaps)], initial=_LEAST))
 
     @property
     def weights(self) -> int:
@@ -72,14 +76,17 @@ class Curves:
         levels = _levels(_finite(x, y), _finite(u, v))
         above, below = _best_at(x, y, levels), _best_at(u, v, levels)
         kept = _every_second(self.weights)
-        rough = _best_at(x[:, kept], y[:, kept], levels) - _best_at(u[:, kept], v[:, kept], levels)
-        change = np.abs(rough - (above - below))
+        change = np.abs(_best_at(x[:, kept], y[:, kept], levels) - above)
+        change += np.abs(_best_at(u[:, kept], v[:, kept], levels) - below)  # the two may cancel by luck
         change[np.isnan(change) & ~np.isnan(above - below)] = np.inf  # the fewer points do not reach as far
         blur = median_with_limits(change.T)[0]
         for scheme, line in ((top, above), (bottom, below)):
             if scheme.endswith("-wcrb"):
-                blur = np.maximum(blur, median_with_limits((line - self._tangents_at(scheme, link, levels)).T)[0])
-        return Gap(above - below, CERTIFIED + blur)
+                reach = np.maximum(
+                    line - self._tangents_at(scheme, link, levels), self._chords_at(scheme, link, levels) - line
+                )
+                blur = np.maximum(blur, median_with_limits(reach.T)[0])
+        return Gap(above - below, self._certified + blur)
 
     def _logs(self, scheme: str, link: str) -> tuple[Array, Array]:
         """Logarithms of both root bounds of a scheme, (draw, rho): of the link, and of the other one."""
@@ -87,6 +94,13 @@ class Curves:
         with np.errstate(divide="ignore", invalid="ignore"):
             own, other = (0.5 * np.log(self._bounds[name][:, place]) for name in _LINKS[link])
         return own, other
+
+    def _chords_at(self, scheme: str, link: str, levels: Array) -> Array:
+        """The lines between points in the bounds themselves at each level, as a log root bound: mixes reach them."""
+        own, other = (self._bounds[name][:, self._schemes.index(scheme)] for name in _LINKS[link])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            chords: Array = 0.5 * np.log(_best_at(own, other, np.exp(2.0 * levels)))
+        return chords
 
     def _tangents_at(self, scheme: str, link: str, levels: Array) -> Array:
         """The highest of the lines rho crb_bp + (1 - rho) crb_ms = f*(rho) at each level, as a log root bound."""
@@ -108,8 +122,8 @@ def _finite(x: Array, y: Array) -> Array:
 
 def _levels(x: Array, u: Array) -> Array:
     """Levels inside what both curves reach, (draw, place); NaN where that is nothing."""
-    low = np.fmax(np.fmin.reduce(x, axis=1), np.fmin.reduce(u, axis=1))
-    high = np.fmin(np.fmax.reduce(x, axis=1), np.fmax.reduce(u, axis=1))
+    low = np.maximum(np.fmin.reduce(x, axis=1), np.fmin.reduce(u, axis=1))
+    high = np.minimum(np.fmax.reduce(x, axis=1), np.fmax.reduce(u, axis=1))
     share = np.arange(1, PLACES + 1) / (PLACES + 1)
     levels = low[:, None] + share * (high - low)[:, None]
     return np.where((high >= low)[:, None], levels, np.nan)

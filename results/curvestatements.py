@@ -92,7 +92,7 @@ def _about_factors(rows: Mapping[str, Row]) -> str:
     """In one sentence, what the factor has to do with it; that of CPA, codewords times root powers, is not open."""
     by_scheme: dict[str, set[str]] = {}
     for label, row in rows.items():
-        if label.startswith("FDB"):
+        if label.startswith("FDB") and row.verdict != UNKNOWN:
             by_scheme.setdefault(label.partition(", ")[0], set()).add(row.verdict)
     always = [name for name, found in by_scheme.items() if found == {HOLDS}]
     others = [name for name in by_scheme if name not in always]
@@ -164,8 +164,9 @@ def _gap_rows(
         for suffix, one in curves.items():
             if _comparable(one, schemes, top, bottom):
                 for link in ("BP", "MS"):
-                    numbers = _numbers(one.gap(top, bottom, link))
-                    known = np.isfinite(numbers["lower"]) and np.isfinite(numbers["upper"])
+                    gap = one.gap(top, bottom, link)
+                    numbers = _numbers(gap)
+                    known = np.isfinite(numbers["lower"] + numbers["upper"]) and np.isfinite(gap.blur).any()
                     rows[f"{label}, equal {link}{suffix}"] = Row(numbers, judge(numbers) if known else UNKNOWN)
     return rows
 
@@ -173,6 +174,7 @@ def _gap_rows(
 def _numbers(gap: Gap) -> dict[str, float]:
     """Ratios of a gap, and at how many places it is above or below 1 beyond its interval and the interpolation."""
     median, lower, upper = (float(np.exp(value)) for value in median_with_limits(gap.mean))
+    lower = lower if lower > 0.0 else -np.inf  # too few draws for a limit
     middle, low, high = median_with_limits(gap.logs.T)
     return {
         "median": median,

@@ -62,7 +62,7 @@ _SCHEME_STYLES: dict[str, dict[str, Any]] = {
     "cpa-wcrb": {"color": _BLUE, "marker": "o", "linestyle": _DASHED, "markerfacecolor": "white"},
     "cpa-wbf": {"color": _VERMILION, "marker": "s", "linestyle": _DASHED, "markerfacecolor": "white"},
     "cpa-wvm": {"color": _GREEN, "marker": "^", "linestyle": _DASHED, "markerfacecolor": "white"},
-    "fdb-wbf:sqrt": {"color": _VERMILION, "marker": "s", "linestyle": "-"},
+    "fdb-wbf:sqrt": {"color": _VERMILION, "marker": "h", "linestyle": "-"},
     "fdb-wbf:randomization": {"color": _AMBER, "marker": "v", "linestyle": (0, (6, 1.4, 1.4, 1.4))},
     "fdb-wbf:svd": {"color": _SKY, "marker": "P", "linestyle": _DASHED},
     "fdb-wbf:eigen": {"color": _BROWN, "marker": "d", "linestyle": (0, (3, 1, 1, 1, 1, 1))},

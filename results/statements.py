@@ -20,7 +20,7 @@ from .verdicts import FAILS, HOLDS, IN_PART, Row, Statement, summed_up
 from .words import said
 
 MOST_DRAWS = 1000  # the first ones are judged: a median of more is no better known than one has to know here
-_VARIABLES = ["crb_bp", "crb_ms", "status"]
+_VARIABLES = ["crb_bp", "crb_ms", "status", "gap", "beam_gain"]
 
 
 def judged(cube: xr.Dataset) -> list[Statement]:
@@ -37,7 +37,7 @@ def judged(cube: xr.Dataset) -> list[Statement]:
     list of Statement
         Always the same ones in the same order; one that the cube cannot answer says so.
     """
-    kept = [name for name in (*_VARIABLES, "beam_gain") if name in cube]
+    kept = [name for name in _VARIABLES if name in cube]
     first, where = at_first_point(cube[kept].isel(draw=slice(MOST_DRAWS)))
     found = _judged_at(first.load())
     if not where:
@@ -51,7 +51,7 @@ def judged_at_points(cube: xr.Dataset) -> Iterator[tuple[tuple[Any, ...], list[S
 
     Yields the values of the swept keys, the statements, and the point's bounds in memory.
     """
-    kept = cube[[name for name in (*_VARIABLES, "beam_gain") if name in cube]].isel(draw=slice(MOST_DRAWS))
+    kept = cube[[name for name in _VARIABLES if name in cube]].isel(draw=slice(MOST_DRAWS))
     keys = [key for key in swept_keys(kept) if key != "targets"]
     for index in np.ndindex(*(kept.sizes[key] for key in keys)):
         point = kept.isel(dict(zip(keys, index, strict=True))).load()

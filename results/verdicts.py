@@ -66,6 +66,12 @@ def counts(values: Array) -> dict[str, float]:
     return {"used": used, "left out": values.size - used}
 
 
+def limits(name: str, values: Array) -> dict[str, float]:
+    """Median and limits of a quantity of every draw, by columns that have its name."""
+    median, lower, upper = (float(value) for value in median_with_limits(values))
+    return {name: median, f"{name}, lower": lower, f"{name}, upper": upper}
+
+
 def single(ratio: Array) -> Row:
     """Judge one ratio of every draw: it is to be above 1."""
     median, lower, upper = (float(value) for value in median_with_limits(ratio))

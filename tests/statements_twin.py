@@ -56,7 +56,7 @@ def read(path):
         parts = []
         for place in np.argsort(counts) if swept else [None]:
             status = taken(file["status"], place)
-            arrays = {name: taken(file[name], place) for name in ("crb_bp", "crb_ms")}
+            arrays = {name: taken(file[name], place) for name in ("crb_bp", "crb_ms", "gap") if name in file.variables}
             if "beam_gain" in file.variables:
                 arrays["beam_gain"] = taken(file["beam_gain"], place)
             for name, values in arrays.items():
@@ -71,6 +71,7 @@ def read(path):
                     bp=arrays["crb_bp"],
                     ms=arrays["crb_ms"],
                     gain=arrays.get("beam_gain"),
+                    largest_gap=max([1e-6, *(gap for gap in arrays.get("gap", np.zeros(0)).ravel() if isfinite(gap))]),
                 )
             )
     return parts
@@ -137,7 +138,11 @@ def gains(parts, weight):
             own, over = middle(level), middle([a - b for a, b in zip(level, strongest, strict=True)])
             judged = own if weight == 1 else over
             verdict = HOLDS if judged.lower > 0 else NOT if isfinite(judged.lower) else UNKNOWN
-            numbers = {"UE": own.median, "UE over": over.median, "lower": over.lower, "upper": over.upper}
+            numbers = {
+                f"{name}{column}": getattr(found, field)
+                for name, found in (("UE", own), ("UE over", over))
+                for column, field in (("", "median"), (", lower", "lower"), (", upper", "upper"))
+            }
             rows[schemes[0], part.targets] = verdict, numbers | counts(own)
     return rows
 
@@ -248,18 +253,35 @@ def comparison(part, top, bottom, axis):
         curves = {name: curve(part, draw, name, axis) for name in (top, bottom)}
         levels = levels_of(curves[top], curves[bottom])
         full = [at_level(curves[top], level) - at_level(curves[bottom], level) for level in levels]
-        thin = [at_level(thinned(curves[top]), x) - at_level(thinned(curves[bottom]), x) for x in levels]
+        thin = [
+            sum(abs(at_level(thinned(points), x) - at_level(points, x)) for points in curves.values()) for x in levels
+        ]
         ratios.append(full)
-        moves.append([inf if isnan(b) and not isnan(a) else abs(b - a) for a, b in zip(full, thin, strict=True)])
+        moves.append([inf if isnan(b) and not isnan(a) else b for a, b in zip(full, thin, strict=True)])
         for name, kept in above_tangent.items():
             y = [at_level(curves[name], level) for level in levels]
-            kept.append([a - tangent(part, draw, name, axis, x) for a, x in zip(y, levels, strict=True)])
+            linear = [(exp(2 * a), exp(2 * b)) for a, b in curves[name]]
+            kept.append(
+                [
+                    greater(a - tangent(part, draw, name, axis, x), chord(linear, x) - a)
+                    for a, x in zip(y, levels, strict=True)
+                ]
+            )
     blur = []
     for place in range(len(LEVELS)):
         medians = [middle([draw[place] for draw in kept]).median for kept in (moves, *above_tangent.values())]
-        blur.append(nan if any(map(isnan, medians)) else 1e-6 + max(medians))
+        blur.append(nan if any(map(isnan, medians)) else part.largest_gap + max(medians))
     mean = [sum(draw) / len(draw) for draw in ratios]
     return SimpleNamespace(ratios=ratios, mean=mean, blur=blur)
+
+
+def greater(a, b):
+    return nan if isnan(a) or isnan(b) else max(a, b)
+
+
+def chord(points, level):
+    """Log root of the bound on the straight lines between the bounds themselves."""
+    return nan if isnan(level) else log_root(at_level(points, exp(2 * level)))
 
 
 def row(part, top, bottom, axis):
@@ -270,8 +292,9 @@ def row(part, top, bottom, axis):
     medians = [place.median for place in places if not isnan(place.median)]
     return {
         "median": exp(whole.median),
-        "lower": exp(whole.lower),
+        "lower": exp(whole.lower) if whole.lower > -inf else -inf,
         "upper": exp(whole.upper),
+        "places told": sum(isfinite(blur) for blur in found.blur),
         "smallest": exp(min(medians, default=nan)),
         "largest": exp(max(medians, default=nan)),
         "above": sum(place.lower > blur for place, blur in zip(places, found.blur, strict=True)),
@@ -302,7 +325,8 @@ def compared(parts, pairs, judge):
         for top, bottom in usable(part, pairs):
             for axis in AXES:
                 numbers = row(part, top, bottom, axis)
-                tells = isfinite(numbers["lower"]) and isfinite(numbers["upper"])
+                told = numbers.pop("places told")
+                tells = isfinite(numbers["lower"]) and isfinite(numbers["upper"]) and told > 0
                 rows[top, bottom, axis, part.targets] = judge(numbers) if tells else UNKNOWN, numbers
     return rows
 

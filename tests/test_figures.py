@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from cube_cases import RHO, made_cube, paper_cube
 
-from engine import CUSTOM, SCHEMES
+from engine import CUSTOM, FACTOR_SCHEMES, SCHEMES
 from results import figures
 from results.schemes import label_of
 
@@ -67,7 +67,7 @@ def rendered(figure):
 
 
 def test_every_scheme_has_a_style_that_survives_without_colour():
-    assert set(figures._SCHEME_STYLES) == {*SCHEMES, CUSTOM}
+    assert set(figures._SCHEME_STYLES) == {*SCHEMES, *FACTOR_SCHEMES, CUSTOM}
     looks = [
         (style["marker"], str(style["linestyle"]), style.get("markerfacecolor"))
         for style in figures._SCHEME_STYLES.values()
