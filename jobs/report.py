@@ -79,31 +79,34 @@ def _make(folder: RunDirectory, job: JobFile, place: Path) -> None:
     beams = beams_of(job, _PATTERN_DRAW)
     with xr.open_dataset(folder.cube, engine="netcdf4") as cube:
         made = _figures(cube, job, beams)
-        figures.save_all(made, place)
-        judged, table = statements.judged(cube), statementtext.verdict_table(cube)
-        text = statementtext.as_text(judged)
-        if table:
-            text += f"\nAt each point of the sweep:\n{statementtext.table_text(table)}"
-        (place / "claims.txt").write_text(text, encoding="utf-8")
-        found_json = json.dumps(verdicts.as_plain(judged), indent=1)
-        (place / "claims.json").write_text(f"{found_json}\n", encoding="utf-8")
-        for metric in METRICS:
-            write_csv(statistics.quantile(cube, metric, _TABLE_LEVELS), place / f"quantiles-{metric}.csv")
-        pictures = [Picture(place / f"{stem}.svg", *_WORDS[stem]) for stem in made]
-        tables = {
+        with figures.saving(made, place):
+            page = _write_words(folder, job, cube, place, list(made))
+    (place / folder.page.name).write_text(page, encoding="utf-8")
+
+
+def _write_words(folder: RunDirectory, job: JobFile, cube: xr.Dataset, place: Path, stems: list[str]) -> str:
+    """Write statements and tables; return the page, whose figures are there as SVG."""
+    judged, table = statements.judged(cube), statementtext.verdict_table(cube)
+    text = statementtext.as_text(judged)
+    if table:
+        text += f"\nAt each point of the sweep:\n{statementtext.table_text(table)}"
+    (place / "claims.txt").write_text(text, encoding="utf-8")
+    found_json = json.dumps(verdicts.as_plain(judged), indent=1)
+    (place / "claims.json").write_text(f"{found_json}\n", encoding="utf-8")
+    for metric in METRICS:
+        write_csv(statistics.quantile(cube, metric, _TABLE_LEVELS), place / f"quantiles-{metric}.csv")
+    return render(
+        cube,
+        what=[*_what(job), *_unidentifiable(folder, job), *_precision(folder, job)],
+        pictures=[Picture(place / f"{stem}.svg", *_WORDS[stem]) for stem in stems],
+        statements=judged,
+        verdicts=table,
+        tables={
             "Timings": _timings(folder),
             "Provenance": _provenance(folder, cube),
             "How to cite": _citation(cube),
-        }
-        page = render(
-            cube,
-            what=[*_what(job), *_unidentifiable(folder, job), *_precision(folder, job)],
-            pictures=pictures,
-            statements=judged,
-            verdicts=table,
-            tables=tables,
-        )
-    (place / folder.page.name).write_text(page, encoding="utf-8")
+        },
+    )
 
 
 def _figures(cube: xr.Dataset, job: JobFile, beams: xr.Dataset) -> dict[str, Figure]:

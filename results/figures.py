@@ -5,7 +5,8 @@ holds only while a figure is made or saved.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from signal import SIGKILL
@@ -257,7 +258,10 @@ def _log_axis(axes: Axes, name: str, values: NDArray[np.float64], bins: int = 8)
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def save(figure: Figure, folder: str | os.PathLike[str], stem: str) -> list[Path]:
+_KINDS = {"png": "Software", "pdf": "CreationDate", "svg": "Date"}  # and what would make their bytes differ
+
+
+def save(figure: Figure, folder: str | os.PathLike[str], stem: str, kinds: Iterable[str] = tuple(_KINDS)) -> list[Path]:
     """Write a figure as PNG, PDF and SVG; equal figures give equal bytes.
 
     Parameters
@@ -266,45 +270,49 @@ def save(figure: Figure, folder: str | os.PathLike[str], stem: str) -> list[Path
         Any figure of this module.
     folder, stem
         Where to; the folder is made if need be.
+    kinds
+        Which of them.
 
     Returns
     -------
     list of Path
-        The three files, each there completely or not at all.
+        The files, each there completely or not at all.
     """
     home = Path(folder)
     home.mkdir(parents=True, exist_ok=True)
     paths = []
-    for kind, dated in (("png", "Software"), ("pdf", "CreationDate"), ("svg", "Date")):
+    for kind in kinds:
         paths.append(home / f"{stem}.{kind}")
         temporary = home / f".{stem}.{os.getpid()}.{kind}"
         try:
             with drawn_with(_STYLE):
-                figure.savefig(temporary, metadata={dated: None})
+                figure.savefig(temporary, metadata={_KINDS[kind]: None})
             temporary.replace(paths[-1])
         finally:
             temporary.unlink(missing_ok=True)
     return paths
 
 
-def save_all(made: Mapping[str, Figure], folder: str | os.PathLike[str]) -> None:
-    """Write figures under their stems, as `save` does, half of them by a child of this process.
+@contextmanager
+def saving(made: Mapping[str, Figure], folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Write figures under their stems, as `save` does; SVGs are there at once, the others at the end.
+
+    A child of this process writes these meanwhile: they take as long as all else that a report does.
 
     Raises
     ------
     OSError
         If a file cannot be written, as `save` does.
     """
-    stems = list(made)
-    mine, its = stems[::2], stems[1::2]
     with catch_warnings():
         simplefilter("ignore", DeprecationWarning)  # of other threads, whose locks the child does not need
         child = os.fork()
     if child == 0:
-        _save_and_end(made, its, folder)
+        _save_and_end(made, folder)
     try:
-        for stem in mine:
-            save(made[stem], folder, stem)
+        for stem, figure in made.items():
+            save(figure, folder, stem, ["svg"])
+        yield
         done = os.waitpid(child, 0)[1] == 0
         child = 0
     finally:
@@ -312,14 +320,17 @@ def save_all(made: Mapping[str, Figure], folder: str | os.PathLike[str]) -> None
             os.kill(child, SIGKILL)
             os.waitpid(child, 0)
     if not done:  # what went wrong there goes wrong here, and is told, or not at all
-        for stem in its:
-            save(made[stem], folder, stem)
+        for stem, figure in made.items():
+            save(figure, folder, stem, _MEANWHILE)
 
 
-def _save_and_end(made: Mapping[str, Figure], stems: Sequence[str], folder: str | os.PathLike[str]) -> NoReturn:
+_MEANWHILE = ("png", "pdf")
+
+
+def _save_and_end(made: Mapping[str, Figure], folder: str | os.PathLike[str]) -> NoReturn:
     try:
-        for stem in stems:
-            save(made[stem], folder, stem)
+        for stem, figure in made.items():
+            save(figure, folder, stem, _MEANWHILE)
     except BaseException:
         os._exit(1)
     os._exit(0)

@@ -1,5 +1,6 @@
 """What the figures show, read back from the drawn artists; and that files are the same bytes every time."""
 
+import os
 import subprocess
 import sys
 from itertools import combinations
@@ -238,23 +239,36 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
 
 def test_all_figures_are_saved_whoever_saves_them(tmp_path, monkeypatch):
     made = {stem: figures.tradeoff(made_cube({"apa": value}, sweep={})) for stem, value in (("a", 1.0), ("b", 4.0))}
-    figures.save_all(made, tmp_path / "all")
+    with figures.saving(made, tmp_path / "all"):
+        assert (tmp_path / "all" / "b.svg").exists()
     for stem, figure in made.items():
         for path in figures.save(figure, tmp_path / "each", stem):
             assert (tmp_path / "all" / path.name).read_bytes() == path.read_bytes()
 
     monkeypatch.setattr(figures.os, "fork", lambda: (_ for _ in ()).throw(OSError("no more processes")))
-    with pytest.raises(OSError, match="no more processes"):
-        figures.save_all(made, tmp_path / "none")
+    with pytest.raises(OSError, match="no more processes"), figures.saving(made, tmp_path / "none"):
+        pass
 
 
 def test_what_fails_in_the_child_is_told_by_its_parent(tmp_path, monkeypatch):
     made = {stem: figures.tradeoff(made_cube({"apa": 1.0}, sweep={})) for stem in "ab"}
 
-    def fail(path, **_):
-        raise OSError("disk full")
+    draw = made["b"].savefig
+
+    def fail(path, **options):
+        if path.suffix == ".pdf":
+            raise OSError("disk full")
+        draw(path, **options)
 
     monkeypatch.setattr(made["b"], "savefig", fail)
-    with pytest.raises(OSError, match="disk full"):
-        figures.save_all(made, tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pdf", "a.png", "a.svg"]
+    with pytest.raises(OSError, match="disk full"), figures.saving(made, tmp_path):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {"a.pdf", "a.png", "a.svg", "b.png", "b.svg"}
+
+
+def test_a_report_that_fails_leaves_no_child(tmp_path):
+    made = {"a": figures.tradeoff(made_cube())}
+    with pytest.raises(ZeroDivisionError), figures.saving(made, tmp_path):
+        raise ZeroDivisionError
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
