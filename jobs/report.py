@@ -121,7 +121,8 @@ def _figures(cube: xr.Dataset, job: JobFile, beams: xr.Dataset) -> dict[str, Fig
     if len(factors) > 1 and len(job.design.rho) > 2:
         bounds = [name for name in ("fdb-wcrb", "fdb-wvm") if name in job.labels]
         made["wbf-factors"] = figures.tradeoff(cube.sel(scheme=[*bounds, *factors]))
-    schemes = [name for name in job.labels if name.partition("@")[0] not in _SIDE_SCHEMES] or list(job.labels)
+    main = [name for name in job.labels if name.partition("@")[0] not in _SIDE_SCHEMES and ":" not in name]
+    schemes = main or list(job.labels)
     made |= {
         "distributions": drawfigures.distributions(cube),
         "spread": drawfigures.spread(cube),
