@@ -41,8 +41,10 @@ from .mistakes import LOOKED_AT, Mistake, at, at_each, in_one_line, mistakes_of,
 from .packaged import packaged_jobs, packaged_text
 from .toml import parse_toml, read_toml
 
-# What [sweep] may vary: the scenario's number-valued keys, and how many of its targets take part.
-SWEEPABLE = (*(n for n, f in Scenario.model_fields.items() if isinstance(f.default, (int, float))), "targets")
+# What [sweep] may vary: the scenario's keys of one number or word, and how many of its targets take part.
+_WORDS = tuple(name for name, field in Scenario.model_fields.items() if isinstance(field.default, str))
+_NUMBERS = tuple(name for name, field in Scenario.model_fields.items() if isinstance(field.default, (int, float)))
+SWEEPABLE = (*_NUMBERS, *_WORDS, "targets")
 _MAX_POINTS = 10_000
 _MAX_TARGETS = 256
 _MOST_SHARED_ANTENNAS = 256  # whose covariances are held for every scheme and weight
@@ -76,7 +78,7 @@ class JobFile(Section):
     scenario: Annotated[Scenario, BeforeValidator(_few_targets)] = Scenario()
     draws: DrawsSection = DrawsSection()
     design: DesignSection = DesignSection()
-    sweep: dict[str, tuple[int | float, ...]] = Field(default_factory=dict)
+    sweep: dict[str, tuple[int | float | str, ...]] = Field(default_factory=dict)
     output: OutputSection = OutputSection()
     # Where relative paths start from.
     _folder: Path = PrivateAttr(default=Path())
@@ -129,12 +131,13 @@ class JobFile(Section):
         """Refuse what one design for all draws cannot have."""
         if self.design.knowledge == ("per-draw",):
             return
-        if self.output.keep:
-            reason = f'"{self.output.keep[0]}" is kept of designs for each draw; leave it out, or knowledge'
+        refused = [word for word in self.output.keep if word != "beam_gain"]
+        if refused:
+            reason = f'"{refused[0]}" is kept of designs for each draw; leave it out, or knowledge'
             raise at("output.keep", reason)
         if "custom" in self.design.schemes:
             raise at("design.knowledge", "custom beams know nothing; leave out one of them")
-        largest = max(self.sweep.get("tx_antennas", (self.scenario.tx_antennas,)))
+        largest = max(map(int, self.sweep.get("tx_antennas", (self.scenario.tx_antennas,))))
         if largest > _MOST_SHARED_ANTENNAS:
             reason = f"one design for all draws takes tx_antennas <= {_MOST_SHARED_ANTENNAS}, and there are {largest}"
             raise at("design.knowledge", f'{reason}; use "per-draw"')
@@ -351,7 +354,7 @@ def _canonical(job: dict[str, Any]) -> str:
     return "{" + ",".join(parts) + "}"
 
 
-def _points(sweep: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
+def _points(sweep: Mapping[str, Sequence[float | str]]) -> list[dict[str, float | str]]:
     return [dict(zip(sweep, values, strict=True)) for values in product(*sweep.values())]
 
 
@@ -360,11 +363,13 @@ def _sweep_mistakes(sweep: Mapping[str, object]) -> Iterator[Mistake]:
     for key, values in sweep.items():
         if key not in SWEEPABLE:
             yield key, unknown_key("sweep", key, _KEYS)
-        elif not (isinstance(values, (list, tuple)) and values and all(type(v) in (int, float) for v in values)):
-            yield key, f"{short(values)} is refused; it should be a list of numbers, not empty"
+            continue
+        kinds, wanted = ((str,), "words") if key in _WORDS else ((int, float), "numbers")
+        if not (isinstance(values, (list, tuple)) and values and all(type(v) in kinds for v in values)):
+            yield key, f"{short(values)} is refused; it should be a list of {wanted}, not empty"
 
 
-def _swept(scenario: Scenario, point: dict[str, float]) -> Scenario:
+def _swept(scenario: Scenario, point: dict[str, float | str]) -> Scenario:
     """Move the scenario to one point of a sweep."""
     changes = dict(point)
     targets = changes.pop("targets", scenario.targets)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .errors import DamagedData
 from .files import file_hash, sync_file, sync_folder, temporary_file
-from .schema import VARIABLES
+from .schema import VARIABLES, is_words
 from .shards import Shard, check_labels, not_written, opened, reading, verify_shard
 
 _BLOCK_BYTES = 32 * 2**20
@@ -121,10 +121,10 @@ def _define(file: netCDF4.Dataset, template: xr.Dataset, count: int, attrs: Mapp
         file.createDimension(dim, count if dim == "draw" else template.sizes[dim])
     for name in (*sweep, "draw", "scheme", "rho"):
         values = template[name].values
-        coordinate = file.createVariable(name, str if name == "scheme" else values.dtype, (name,))
+        coordinate = file.createVariable(name, str if is_words(values) else values.dtype, (name,))
         coordinate.setncatts(template[name].attrs)
         if name != "draw":
-            coordinate[:] = values.astype(object) if name == "scheme" else values
+            coordinate[:] = values.astype(object) if is_words(values) else values
     block = _block_draws(template, names, count)
     for name in names:
         array = template[name]

@@ -9,7 +9,9 @@ from scipy.special import chdtri, ndtri
 from .errors import ResultsError
 from .figures import DOUBLE_COLUMN_IN, style_of, styled
 from .points import nearest_weights
+from .schema import is_words
 from .schemes import label_of
+from .words import said
 
 _CONFIDENCE = 0.99
 
@@ -84,7 +86,8 @@ def estimator(cube: xr.Dataset) -> Figure:
     swept = [str(dim) for dim in cube["status"].dims if dim not in ("draw", "scheme", "rho")]
     if len(swept) > 1:
         raise ResultsError(f"errors are drawn along one swept key; this cube has {', '.join(swept)}")
-    x = cube[swept[0]].values.astype(float) if swept else np.zeros(1)
+    places = cube[swept[0]].values if swept else np.zeros(1)
+    x = np.arange(places.size, dtype=float) if is_words(places) else places.astype(float)
     figure = Figure(figsize=(DOUBLE_COLUMN_IN, 4.0), layout="constrained")
     grid = figure.subplots(2, 2, sharex=True, height_ratios=[2, 1])
     schemes = [str(name) for name in cube["scheme"].values]
@@ -101,11 +104,13 @@ def estimator(cube: xr.Dataset) -> Figure:
             top.errorbar(x, rmse, bars, color=style["color"], fmt=style["marker"], markersize=4, mfc="white", capsize=2)
             bottom.fill_between(x, values["nees_lower"], values["nees_upper"], color="0.85", linewidth=0)
             bottom.plot(x, values["nees"], color=style["color"], marker=style["marker"], markersize=3.6)
-            lost += [f"{link.upper()}, {label_of(scheme)}: {n} of {n + m} at {at:g}"
-                     for at, n, m in zip(x, values["left_out"], values["used"], strict=True) if n]  # fmt: skip
+            lost += [f"{link.upper()}, {label_of(scheme)}: {n} of {n + m} at {said(at)}"
+                     for at, n, m in zip(places, values["left_out"], values["used"], strict=True) if n]  # fmt: skip
         bottom.axhline(1.0, color="black", linewidth=0.6)
         top.set(yscale="log", title=f"({'ab'[column]}) {link.upper()}")
         bottom.set(xlabel=swept[0] if swept else "")
+        if is_words(places):
+            bottom.set_xticks(x, list(map(said, places)))
     grid[0, 0].set_ylabel("Root bound, RMSE (m)")
     grid[1, 0].set_ylabel("NEES")
     names = [Line2D([], [], color=style_of(scheme)["color"], label=f"bound, {label_of(scheme)}") for scheme in schemes]

@@ -185,7 +185,7 @@ _COORDINATES: Mapping[str, Mapping[str, str]] = {
 }
 
 
-#: Keys of the scenario that a sweep may vary: units as UDUNITS has them, and what they are.
+#: Keys of the scenario that a sweep may vary: units as UDUNITS has them (none for words), and what they are.
 SWEPT: Mapping[str, tuple[str, str]] = {
     "carrier_hz": ("Hz", "carrier frequency"),
     "bandwidth_hz": ("Hz", "bandwidth"),
@@ -203,6 +203,7 @@ SWEPT: Mapping[str, tuple[str, str]] = {
     "clock_bias_s": ("s", "clock bias of the UE"),
     "target_rcs_m2": ("m2", "radar cross section of the targets"),
     "ue_rcs_m2": ("m2", "radar cross section of the UE"),
+    "gain_law": ("", "power of the radar cross section in the amplitude of a path"),
     "targets": ("1", "number of targets"),
 }
 
@@ -213,7 +214,7 @@ def make_dataset(
     scheme: Sequence[str],
     rho: Sequence[float],
     draw: Sequence[int] | NDArray[np.int64],
-    sweep: Mapping[str, Sequence[float]],
+    sweep: Mapping[str, Sequence[float | str]],
     attrs: Mapping[str, str],
 ) -> xr.Dataset:
     """Label, annotate and check arrays.
@@ -242,7 +243,7 @@ def make_dataset(
     unknown = sorted(set(arrays) - set(VARIABLES))
     if unknown:
         raise ResultsError(f"{unknown[0]}: no variable of the cube")
-    coords = {key: _variable((key,), np.asarray(values)) for key, values in sweep.items()}
+    coords = {key: _variable((key,), _swept(values)) for key, values in sweep.items()}
     coords["draw"] = _variable(("draw",), np.asarray(draw, np.int64))
     coords["scheme"] = _variable(("scheme",), np.asarray(scheme, dtype=object))
     coords["rho"] = _variable(("rho",), np.asarray(rho, np.float64))
@@ -263,9 +264,19 @@ def make_dataset(
         dataset[name].attrs = dict(values)
     for name in sweep:
         units, words = SWEPT[name]
-        dataset[name].attrs = {"long_name": words, "units": units}
+        dataset[name].attrs = {"long_name": words} | ({"units": units} if units else {})
     validate(dataset)
     return dataset
+
+
+def _swept(values: Sequence[float | str]) -> NDArray[Any]:
+    array = np.asarray(values)
+    return array.astype(object) if array.dtype.kind == "U" else array
+
+
+def is_words(values: NDArray[Any]) -> bool:
+    """Whether a coordinate is of words, not numbers."""
+    return values.dtype.kind in "OUT"
 
 
 def _variable(dims: tuple[str, ...], array: NDArray[Any]) -> xr.Variable:

@@ -8,6 +8,7 @@ from test_figures import legend_of, overlaps, panels, rendered
 
 from engine import SCHEMES, Scenario, channel_of, design, fixed_draw
 from jobs.jobfile import JobFile, load_job
+from jobs.knowledge import shared_designs
 from jobs.report import beams_of, is_the_papers
 from results import beamfigures
 from results.schemes import label_of
@@ -77,6 +78,24 @@ def test_fig_2_is_the_papers_and_its_dots_are_those_of_the_cubes_covariances(pap
         np.testing.assert_allclose(10.0 ** (level / 10.0), direct, rtol=1e-12)
         np.testing.assert_allclose(last["beam_gain"].sel(scheme=scheme, rho=rho).values, direct, rtol=1e-12)
         assert [text.get_text() for text in axes.texts] == ["T2", "T3", "UE", "T1"]
+
+
+def test_gains_of_shared_beams_are_those_of_all_of_v(tmp_path):
+    job = tiny_job(
+        scenario={"tx_antennas": 12},
+        draws={"count": 2},
+        design={"knowledge": "nominal"},
+        output={"keep": ["beam_gain"]},
+    )
+    run_tiny(tmp_path / "run", job)
+    _, scenario = job.sweep_points()[0]
+    shared = shared_designs(job, scenario, "nominal")
+    with xr.open_dataset(tmp_path / "run" / "cube.nc") as cube:
+        bearing = [np.arctan2(*xy[::-1]) - np.pi / 2 for xy in (scenario.ue_position_m, *scenario.target_positions_m)]
+        towards = np.exp(1j * np.pi * (np.arange(12) - 5.5) * np.sin(bearing)[:, None])
+        direct = np.einsum("ki,srij,kj->srk", towards.conj(), shared.covariance, towards).real
+        found = cube["beam_gain"].isel(draw=1).values * scenario.power_per_subcarrier_w
+        np.testing.assert_allclose(found, direct, rtol=1e-11)
 
 
 def test_equal_powers_make_equal_panels(paper):

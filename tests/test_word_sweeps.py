@@ -1,0 +1,104 @@
+"""Sweeps of words, such as the gain law: from the job file to the page."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from job_cases import crbatch, run_tiny, tiny_job
+
+from engine import DrawModel, Scenario, design, sample
+from jobs.jobfile import JobFile
+from results.accessor import open_cube
+
+LAWS = ["radar-equation", "as-printed"]
+
+
+def swept(**changes):
+    return tiny_job(sweep={"gain_law": LAWS, "targets": [1, 2]}, draws={"count": 3}, **changes)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("words") / "run"
+    run_tiny(place, swept(), chunk=2, report=True)
+    return place
+
+
+def test_its_cube_has_words_for_a_coordinate_and_each_points_numbers(folder: Path) -> None:
+    with open_cube(folder) as cube:
+        assert cube["gain_law"].values.tolist() == LAWS
+        assert cube["status"].dims == ("gain_law", "targets", "draw", "scheme", "rho")
+        assert "units" not in cube["gain_law"].attrs
+        assert "gain_law  radar-equation, as-printed" in " ".join(repr(cube.crb).split("\n"))
+        for law in LAWS:
+            scenario = Scenario(target_positions_m=((-10.0, 15.0), (5.0, 15.0)), subcarriers=64, gain_law=law)
+            found = design(scenario, sample(scenario, DrawModel(), 2025, 0, 3), ["fdb-wcrb", "apa"], [0.0, 0.4, 1.0])
+            one = cube.sel(gain_law=law, targets=2, scheme=["fdb-wcrb", "apa"])
+            np.testing.assert_array_equal(one["crb_ms"].values, found.crb_ms)
+        assert cube.crb.median().sel(gain_law="as-printed", targets=1, scheme="apa", rho=0.4)["value"].item() > 0.0
+
+
+def test_commands_know_it(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def answer(*words: object) -> dict[str, object]:
+        assert crbatch(monkeypatch, *words, "--json") == 0
+        out: dict[str, object] = json.loads(capsys.readouterr().out)
+        return out
+
+    assert answer("run", folder / "job.toml", "-o", folder)["nothing_left"] is True
+    assert answer("verify", folder, "--all")["draws"] == 3
+    assert answer("replay", folder, "--draw", 1)["identical"] is True
+    rows = answer("status", folder)["preview"]["rows"]  # type: ignore[index]
+    assert {row["at"]["gain_law"] for row in rows} == set(LAWS)
+    assert crbatch(monkeypatch, "status", folder) == 0
+    assert "gain_law=as-printed" in capsys.readouterr().out
+    assert crbatch(monkeypatch, "compare", folder, folder) == 0
+    assert "gain_law = as-printed" in capsys.readouterr().out
+
+
+def test_its_report_says_it(folder: Path) -> None:
+    page = (folder / "report" / "report.html").read_text()
+    assert '{"name":"gain_law","values":["radar-equation","as-printed"]}' in page
+    assert "<td>as-printed</td>" in page
+    assert "radar-equation, as-printed" in page
+    text = (folder / "report" / "claims.txt").read_text()
+    assert "At gain_law = radar-equation, the first point of the sweep." in text
+    assert "\nradar-equation " in text
+    assert "\nas-printed " in text
+    table = (folder / "report" / "quantiles-crb_bp.csv").read_text()
+    assert "as-printed," in table
+
+
+def test_errors_of_estimates_along_words(tmp_path: Path) -> None:
+    job = tiny_job(
+        sweep={"gain_law": LAWS}, draws={"count": 3}, design={"schemes": ["apa"]}, output={"keep": ["errors"]}
+    )
+    run_tiny(tmp_path / "run", job, report=True)
+    assert "as-printed" in (tmp_path / "run" / "report" / "estimator.svg").read_text()
+
+
+def test_a_chunk_is_the_same_file_whoever_writes_it(folder: Path, tmp_path: Path) -> None:
+    run_tiny(tmp_path / "again", swept(), chunk=1)
+    with xr.open_dataset(tmp_path / "again" / "cube.nc") as one, xr.open_dataset(folder / "cube.nc") as other:
+        xr.testing.assert_identical(one, other)
+    assert (tmp_path / "again" / "cube.nc").read_bytes() == (folder / "cube.nc").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("sweep", "message"),
+    [
+        ({"gain_law": ["as-print"]}, "as-printed"),
+        ({"gain_law": [0.5, 1.0]}, "should be a list of words"),
+        ({"gain_law": []}, "should be a list of words"),
+        ({"gain_law": "as-printed"}, "should be a list of words"),
+        ({"gain_law": [True]}, "should be a list of words"),
+        ({"gain_law": ["as-printed", "as-printed"]}, "more than once"),
+        ({"tx_antennas": ["16"]}, "should be a list of numbers"),
+        ({"tx_antennas": [8, "16"]}, "should be a list of numbers"),
+        ({"gain_low": ["as-printed"]}, "gain_law"),
+    ],
+)
+def test_other_values_are_refused(sweep: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        JobFile.model_validate(tiny_job().resolved() | {"sweep": sweep})
