@@ -204,6 +204,8 @@ SWEPT: Mapping[str, tuple[str, str]] = {
     "target_rcs_m2": ("m2", "radar cross section of the targets"),
     "ue_rcs_m2": ("m2", "radar cross section of the UE"),
     "gain_law": ("", "power of the radar cross section in the amplitude of a path"),
+    "ue_angle": ("", "reading of the UE's orientation phi"),
+    "phase_centre": ("", "where the phase of steering vectors counts from"),
     "targets": ("1", "number of targets"),
 }
 
