@@ -16,7 +16,7 @@ from results.files import file_hash
 from results.points import nearest_weights
 from results.schema import DRAW_VARIABLES, validate
 from results.sizes import check_sizes, sizes_in
-from results.words import counted
+from results.words import counted, said
 
 from .drops.classic import is_classic
 from .errors import CommandError, DamagedData, UsageProblem
@@ -154,7 +154,7 @@ def text(found: dict[str, Any]) -> str:
             "rho",
             *(key for key in row if key.startswith(("a", "b", "ratio", "largest", "used"))),
         )
-        where = ", ".join(f"{key} = {row[key]:g}" for key in row if key not in known)
+        where = ", ".join(f"{key} = {said(row[key])}" for key in row if key not in known)
         head = f"{row['metric']:<9}  {one_line(row['scheme']):<18} rho = {row['rho']:<5g} {where}"
         numbers = f"A {_number(row['a'])}  B {_number(row['b'])}"
         if "ratio" in row:

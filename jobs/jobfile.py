@@ -12,7 +12,7 @@ from itertools import islice, product
 from math import prod
 from pathlib import Path
 from reprlib import repr as short
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import tomli_w
 from pydantic import (
@@ -41,8 +41,10 @@ from .mistakes import LOOKED_AT, Mistake, at, at_each, in_one_line, mistakes_of,
 from .packaged import packaged_jobs, packaged_text
 from .toml import parse_toml, read_toml
 
-# What [sweep] may vary: the scenario's number-valued keys, and how many of its targets take part.
-SWEEPABLE = (*(n for n, f in Scenario.model_fields.items() if isinstance(f.default, (int, float))), "targets")
+# What [sweep] may vary: the scenario's keys that are one number or one of some words, and how many targets take part.
+_WORDS = {n: get_args(f.annotation) for n, f in Scenario.model_fields.items() if isinstance(f.default, str)}
+_NUMBERS = tuple(n for n, f in Scenario.model_fields.items() if isinstance(f.default, (int, float)))
+SWEEPABLE = (*_NUMBERS, *_WORDS, "targets")
 _MAX_POINTS = 10_000
 _MAX_TARGETS = 256
 _MOST_SHARED_ANTENNAS = 256  # whose covariances are held for every scheme and weight
@@ -76,7 +78,7 @@ class JobFile(Section):
     scenario: Annotated[Scenario, BeforeValidator(_few_targets)] = Scenario()
     draws: DrawsSection = DrawsSection()
     design: DesignSection = DesignSection()
-    sweep: dict[str, tuple[int | float, ...]] = Field(default_factory=dict)
+    sweep: dict[str, tuple[int | float | str, ...]] = Field(default_factory=dict)
     output: OutputSection = OutputSection()
     # Where relative paths start from.
     _folder: Path = PrivateAttr(default=Path())
@@ -134,7 +136,7 @@ class JobFile(Section):
             raise at("output.keep", reason)
         if "custom" in self.design.schemes:
             raise at("design.knowledge", "custom beams know nothing; leave out one of them")
-        largest = max(self.sweep.get("tx_antennas", (self.scenario.tx_antennas,)))
+        largest = max(map(int, self.sweep.get("tx_antennas", (self.scenario.tx_antennas,))))
         if largest > _MOST_SHARED_ANTENNAS:
             reason = f"one design for all draws takes tx_antennas <= {_MOST_SHARED_ANTENNAS}, and there are {largest}"
             raise at("design.knowledge", f'{reason}; use "per-draw"')
@@ -351,7 +353,7 @@ def _canonical(job: dict[str, Any]) -> str:
     return "{" + ",".join(parts) + "}"
 
 
-def _points(sweep: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
+def _points(sweep: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     return [dict(zip(sweep, values, strict=True)) for values in product(*sweep.values())]
 
 
@@ -360,11 +362,17 @@ def _sweep_mistakes(sweep: Mapping[str, object]) -> Iterator[Mistake]:
     for key, values in sweep.items():
         if key not in SWEEPABLE:
             yield key, unknown_key("sweep", key, _KEYS)
-        elif not (isinstance(values, (list, tuple)) and values and all(type(v) in (int, float) for v in values)):
-            yield key, f"{short(values)} is refused; it should be a list of numbers, not empty"
+            continue
+        kind, wanted = ((str,), "words") if key in _WORDS else ((int, float), "numbers")
+        if not (isinstance(values, (list, tuple)) and values and all(type(v) in kind for v in values)):
+            yield key, f"{short(values)} is refused; it should be a list of {wanted}, not empty"
+            continue
+        unknown = next((v for v in values if v not in _WORDS.get(key, values)), None)
+        if unknown is not None:
+            yield key, f"{short(unknown)} is refused; it should be {' or '.join(map(repr, _WORDS[key]))}"
 
 
-def _swept(scenario: Scenario, point: dict[str, float]) -> Scenario:
+def _swept(scenario: Scenario, point: dict[str, Any]) -> Scenario:
     """Move the scenario to one point of a sweep."""
     changes = dict(point)
     targets = changes.pop("targets", scenario.targets)

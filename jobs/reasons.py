@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from engine import Status, ambiguities
-from results.words import counted
+from results.words import counted, said
 
 from .draws import draws_of
 from .jobfile import JobFile
@@ -58,4 +58,4 @@ def _where(job: JobFile, point: int) -> str:
     """The point of the sweep in words; nothing without a sweep."""
     index = job.sweep_points()[point][0]
     values: dict[str, Any] = {key: job.sweep[key][i] for key, i in zip(job.sweep, index, strict=True)}
-    return " at " + ", ".join(f"{key} = {value:g}" for key, value in values.items()) if values else ""
+    return " at " + ", ".join(f"{key} = {said(value)}" for key, value in values.items()) if values else ""

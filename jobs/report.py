@@ -18,7 +18,7 @@ from results.files import file_hash, temporary_folder
 from results.page import METRICS, Picture, render
 from results.points import nearest_weights
 from results.schemes import wbf_schemes
-from results.words import counted
+from results.words import counted, said
 
 from .beams import load_beams
 from .designsection import DEFAULT_SCHEMES
@@ -203,7 +203,7 @@ def _what(job: JobFile) -> list[tuple[str, str]]:
         *([(f"From {draws.file}", ", ".join(dict.fromkeys(filed)))] if filed else []),
         ("Random", ", ".join("RCS (Swerling 1)" if name == "RCS" else name for name in yes) or "nothing"),
         ("Fixed", ", ".join(no) or "nothing"),
-        *((f"Swept {key}", ", ".join(f"{value:g}" for value in values)) for key, values in job.sweep.items()),
+        *((f"Swept {key}", ", ".join(map(said, values))) for key, values in job.sweep.items()),
         (
             "Scenario",
             f"{counted(s.targets, 'target')}, {counted(s.tx_antennas, 'transmit antenna')}, {s.power_dbm:g} dBm, "

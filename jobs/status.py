@@ -15,7 +15,7 @@ import xarray as xr
 from cluster import batch
 from cluster.errors import ClusterError
 from results.shards import Shard, count_uncertified, covering, list_shards
-from results.words import counted
+from results.words import counted, said
 
 from .errors import EnvironmentProblem
 from .jobfile import JobFile
@@ -314,7 +314,7 @@ def text(folder: Path, found: dict[str, Any]) -> str:
     if seen["rows"]:
         lines.append(f"  medians over draws 0 to {seen['draws'] - 1} at rho = {seen['rho']:g}, sqrt CRB in m:")
         for row in seen["rows"]:
-            place = " ".join(f"{key}={value:g}" for key, value in row["at"].items())
+            place = " ".join(f"{key}={said(value)}" for key, value in row["at"].items())
             bounds = f"BP {row['sqrt_crb_bp_m']:<9.4g} MS {row['sqrt_crb_ms_m']:.4g}"
             lines.append(f"    {row['scheme']:<16} {bounds}  {place}".rstrip())
     return "\n".join(lines)

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from . import fronts, statistics
 from .errors import ResultsError
 from .schema import STATUS_FLAGS
+from .words import said
 
 
 def open_cube(path: str | os.PathLike[str]) -> xr.Dataset:
@@ -101,7 +102,7 @@ class CubeAccessor:
             ("draws", str(sizes["draw"])),
             ("schemes", ", ".join(schemes)),
             ("rho", f"{rho.size} from {rho.min():g} to {rho.max():g}"),
-            *((name, ", ".join(f"{v:g}" for v in self._cube[name].values)) for name in swept),
+            *((name, ", ".join(map(said, self._cube[name].values))) for name in swept),
             ("designs", ", ".join(f"{count} {word}" for word, count in self.status().items() if count)),
         ]
         return lines

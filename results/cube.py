@@ -121,10 +121,11 @@ def _define(file: netCDF4.Dataset, template: xr.Dataset, count: int, attrs: Mapp
         file.createDimension(dim, count if dim == "draw" else template.sizes[dim])
     for name in (*sweep, "draw", "scheme", "rho"):
         values = template[name].values
-        coordinate = file.createVariable(name, str if name == "scheme" else values.dtype, (name,))
+        words = values.dtype.kind not in "if"
+        coordinate = file.createVariable(name, str if words else values.dtype, (name,))
         coordinate.setncatts(template[name].attrs)
         if name != "draw":
-            coordinate[:] = values.astype(object) if name == "scheme" else values
+            coordinate[:] = values.astype(object) if words else values
     block = _block_draws(template, names, count)
     for name in names:
         array = template[name]

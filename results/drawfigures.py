@@ -14,6 +14,7 @@ from .figures import panels, style_of, styled
 from .points import at_first_point, nearest_weights
 from .schema import STATUS_FLAGS
 from .schemes import label_of
+from .words import said
 
 _LINKS = (("crb_bp", "BP"), ("crb_ms", "MS"))
 _POINTS = 300
@@ -24,7 +25,7 @@ def _first(cube: xr.Dataset) -> tuple[xr.Dataset, str]:
     first, where = at_first_point(cube)
     if "targets" in first["status"].dims:
         first = first.isel(targets=-1)
-        where = ", ".join(filter(None, [where, f"targets = {first['targets'].item():g}"]))
+        where = ", ".join(filter(None, [where, f"targets = {said(first['targets'].item())}"]))
     return first, where
 
 

@@ -10,6 +10,7 @@ from .errors import ResultsError
 from .figures import DOUBLE_COLUMN_IN, style_of, styled
 from .points import nearest_weights
 from .schemes import label_of
+from .words import said
 
 _CONFIDENCE = 0.99
 
@@ -84,7 +85,9 @@ def estimator(cube: xr.Dataset) -> Figure:
     swept = [str(dim) for dim in cube["status"].dims if dim not in ("draw", "scheme", "rho")]
     if len(swept) > 1:
         raise ResultsError(f"errors are drawn along one swept key; this cube has {', '.join(swept)}")
-    x = cube[swept[0]].values.astype(float) if swept else np.zeros(1)
+    values = cube[swept[0]].values if swept else np.zeros(1)
+    words = values.dtype.kind not in "if"
+    x = np.arange(values.size) if words else values.astype(float)
     figure = Figure(figsize=(DOUBLE_COLUMN_IN, 4.0), layout="constrained")
     grid = figure.subplots(2, 2, sharex=True, height_ratios=[2, 1])
     schemes = [str(name) for name in cube["scheme"].values]
@@ -93,19 +96,21 @@ def estimator(cube: xr.Dataset) -> Figure:
         top, bottom = grid[:, column]
         for scheme in schemes:
             table = estimator_table(cube, scheme, link)
-            values = {str(name): np.atleast_1d(table[name].values) for name in table}
+            found = {str(name): np.atleast_1d(table[name].values) for name in table}
             style = style_of(scheme)
-            rmse = values["rmse"]
-            bars = np.maximum([rmse - values["lower"], values["upper"] - rmse], 0.0)
-            top.plot(x, values["bound"], color=style["color"])
+            rmse = found["rmse"]
+            bars = np.maximum([rmse - found["lower"], found["upper"] - rmse], 0.0)
+            top.plot(x, found["bound"], color=style["color"])
             top.errorbar(x, rmse, bars, color=style["color"], fmt=style["marker"], markersize=4, mfc="white", capsize=2)
-            bottom.fill_between(x, values["nees_lower"], values["nees_upper"], color="0.85", linewidth=0)
-            bottom.plot(x, values["nees"], color=style["color"], marker=style["marker"], markersize=3.6)
-            lost += [f"{link.upper()}, {label_of(scheme)}: {n} of {n + m} at {at:g}"
-                     for at, n, m in zip(x, values["left_out"], values["used"], strict=True) if n]  # fmt: skip
+            bottom.fill_between(x, found["nees_lower"], found["nees_upper"], color="0.85", linewidth=0)
+            bottom.plot(x, found["nees"], color=style["color"], marker=style["marker"], markersize=3.6)
+            lost += [f"{link.upper()}, {label_of(scheme)}: {n} of {n + m} at {said(at)}"
+                     for at, n, m in zip(values, found["left_out"], found["used"], strict=True) if n]  # fmt: skip
         bottom.axhline(1.0, color="black", linewidth=0.6)
         top.set(yscale="log", title=f"({'ab'[column]}) {link.upper()}")
         bottom.set(xlabel=swept[0] if swept else "")
+        if words:
+            bottom.set_xticks(x, values)
     grid[0, 0].set_ylabel("Root bound, RMSE (m)")
     grid[1, 0].set_ylabel("NEES")
     names = [Line2D([], [], color=style_of(scheme)["color"], label=f"bound, {label_of(scheme)}") for scheme in schemes]

@@ -22,7 +22,7 @@ from .schemes import label_of
 from .statementtext import Table, table_of, title_of
 from .statistics import mean, paired, quantile
 from .verdicts import Statement
-from .words import counted
+from .words import counted, said
 
 METRICS = {"crb_bp": "the UE's position (BP)", "crb_ms": "all sensed positions (MS)"}
 _LEVELS = np.linspace(0.0, 1.0, 41)  # with 5, 25, 50, 75 and 95 %
@@ -202,7 +202,7 @@ def _first_point(table: xr.Dataset) -> xr.Dataset:
 def _where(cube: xr.Dataset) -> str:
     """Say at which point of the sweep."""
     names = _sweep(cube)
-    return " at " + ", ".join(f"{name} = {cube[name].values[0]:g}" for name in names) if names else ""
+    return " at " + ", ".join(f"{name} = {said(cube[name].values[0])}" for name in names) if names else ""
 
 
 def warnings(cube: xr.Dataset, bounds: Mapping[str, xr.Dataset]) -> list[str]:
@@ -255,7 +255,7 @@ def _rows(cube: xr.Dataset, bounds: Mapping[str, xr.Dataset]) -> Any:
                         cells.append((length(value), f"{length(lower)} to {length(upper)}", value))
                 yield {
                     "point": "-".join(map(str, point)),
-                    "swept": [f"{cube[name].values[i]:g}" for name, i in at.items()],
+                    "swept": [said(cube[name].values[i]) for name, i in at.items()],
                     "scheme": label_of(scheme),
                     "s": s,
                     "r": r,

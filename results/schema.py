@@ -102,7 +102,7 @@ VARIABLES: dict[str, Variable] = {
     "phase_monostatic": Variable(("draw", "path"), "f8", "rad", "phase of the monostatic path gain", "(5)"),
     "ue_position": Variable(("draw", "xy"), "f8", "m", "position of the UE"),
     "target_position": Variable(("draw", "target", "xy"), "f8", "m", "position of the targets"),
-    "ue_orientation": Variable(("draw",), "f8", "rad", "orientation phi of the UE, whose broadside is -phi"),
+    "ue_orientation": Variable(("draw",), "f8", "rad", "orientation phi of the UE"),
     "target_rcs": Variable(("draw", "target"), "f8", "m2", "radar cross section of the targets"),
     "ue_rcs": Variable(("draw",), "f8", "m2", "radar cross section of the UE"),
     "conditioning_bistatic": Variable(
@@ -185,7 +185,7 @@ _COORDINATES: Mapping[str, Mapping[str, str]] = {
 }
 
 
-#: Keys of the scenario that a sweep may vary: units as UDUNITS has them, and what they are.
+#: Keys of the scenario that a sweep may vary: units as UDUNITS has them ("" for words), and what they are.
 SWEPT: Mapping[str, tuple[str, str]] = {
     "carrier_hz": ("Hz", "carrier frequency"),
     "bandwidth_hz": ("Hz", "bandwidth"),
@@ -199,10 +199,13 @@ SWEPT: Mapping[str, tuple[str, str]] = {
     "rx_antennas": ("1", "number of receive antennas of the BS"),
     "ue_antennas": ("1", "number of antennas of the UE"),
     "bs_broadside_deg": ("degree", "direction of the BS's broadside"),
-    "ue_orientation_deg": ("degree", "orientation phi of the UE, whose broadside is -phi"),
+    "ue_orientation_deg": ("degree", "orientation phi of the UE"),
+    "ue_angle": ("", "how the UE's orientation phi is read"),
     "clock_bias_s": ("s", "clock bias of the UE"),
     "target_rcs_m2": ("m2", "radar cross section of the targets"),
     "ue_rcs_m2": ("m2", "radar cross section of the UE"),
+    "gain_law": ("", "how amplitudes go with the radar cross section"),
+    "phase_centre": ("", "where the elements of steering vectors are counted from"),
     "targets": ("1", "number of targets"),
 }
 
@@ -213,7 +216,7 @@ def make_dataset(
     scheme: Sequence[str],
     rho: Sequence[float],
     draw: Sequence[int] | NDArray[np.int64],
-    sweep: Mapping[str, Sequence[float]],
+    sweep: Mapping[str, Sequence[float | str]],
     attrs: Mapping[str, str],
 ) -> xr.Dataset:
     """Label, annotate and check arrays.
@@ -242,7 +245,9 @@ def make_dataset(
     unknown = sorted(set(arrays) - set(VARIABLES))
     if unknown:
         raise ResultsError(f"{unknown[0]}: no variable of the cube")
-    coords = {key: _variable((key,), np.asarray(values)) for key, values in sweep.items()}
+    coords = {
+        key: _variable((key,), np.asarray(values, None if SWEPT[key][0] else object)) for key, values in sweep.items()
+    }
     coords["draw"] = _variable(("draw",), np.asarray(draw, np.int64))
     coords["scheme"] = _variable(("scheme",), np.asarray(scheme, dtype=object))
     coords["rho"] = _variable(("rho",), np.asarray(rho, np.float64))
@@ -263,7 +268,7 @@ def make_dataset(
         dataset[name].attrs = dict(values)
     for name in sweep:
         units, words = SWEPT[name]
-        dataset[name].attrs = {"long_name": words, "units": units}
+        dataset[name].attrs = {"long_name": words} | ({"units": units} if units else {})
     validate(dataset)
     return dataset
 

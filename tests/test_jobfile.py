@@ -90,11 +90,12 @@ def test_sweep_is_cartesian_in_file_order(write):
 
 
 def test_what_can_be_swept():
-    """Every number-valued key, targets, and nothing else; one RCS for all targets is a number."""
+    """Every key of a number or of words, targets, and nothing else; one RCS for all targets is a number."""
     assert set(SWEEPABLE) == {
         *("carrier_hz", "bandwidth_hz", "subcarriers", "slots", "pilots_per_slot", "power_dbm"),
         *("noise_figure_db", "noise_psd_dbm_hz", "tx_antennas", "rx_antennas", "ue_antennas"),
         *("bs_broadside_deg", "ue_orientation_deg", "clock_bias_s", "target_rcs_m2", "ue_rcs_m2", "targets"),
+        *("gain_law", "ue_angle", "phase_centre"),
     }
     for key in SWEEPABLE:
         value = getattr(Scenario(), key)
