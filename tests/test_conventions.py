@@ -104,7 +104,8 @@ def test_designs_without_a_codebook_do_not_depend_on_the_phase_centre() -> None:
 def test_readings_are_turns_of_the_user() -> None:
     """The paper's scene: two arrivals near end-fire by default, none in other readings; sensing is the same."""
     found = [
-        design(at := Scenario(ue_angle=angle), sample(at, DrawModel(), 2025, 0, 9), ("apa",), 0.5) for angle in UE_ANGLES
+        design(at := Scenario(ue_angle=angle), sample(at, DrawModel(), 2025, 0, 9), ("apa",), 0.5)
+        for angle in UE_ANGLES
     ]
     bp = [np.sqrt(np.median(one.crb_bp)) for one in found]
     np.testing.assert_allclose(bp, [0.111, 0.089, 0.088, 0.089], atol=5e-4)
