@@ -1,5 +1,7 @@
 """The interior-point methods: their second derivatives, their designs, and their bits."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from engine_cases import DROPS
@@ -103,9 +105,11 @@ def _curvature_of_powers(draws, powers, rho, bend, slopes):
     curvature.add_curvature(eight, everywhere(rho), everywhere(1.0), space, bend)
 
 
-def _problem(targets: int, model: DrawModel = DROPS, antennas: int = 16, draws: int = LANES) -> Problem:
-    scenario = Scenario(tx_antennas=antennas, subcarriers=64).with_targets(targets)
-    return build_problem(scenario, sample(scenario, model, 11, 0, draws))
+def _problem(
+    targets: int, model: DrawModel = DROPS, antennas: int = 16, draws: int = LANES, **scenario: Any
+) -> Problem:
+    fixed = Scenario(tx_antennas=antennas, subcarriers=64, **scenario).with_targets(targets)
+    return build_problem(fixed, sample(fixed, model, 11, 0, draws))
 
 
 @pytest.mark.parametrize("targets", [1, 2, 3])
@@ -150,20 +154,21 @@ def _coordinates(matrix, n, out):
 
 
 @pytest.mark.parametrize("targets", [1, 2])
+@pytest.mark.parametrize("centre", ["array-centre", "first-element"])
 @pytest.mark.parametrize("rho", RHO)
-def test_curvature_along_powers_is_the_slope_of_the_gradient(targets: int, rho: float) -> None:
-    problem = _problem(targets)
+def test_curvature_along_powers_is_the_slope_of_the_gradient(targets: int, rho: float, centre: str) -> None:
+    codewords = _problem(targets, phase_centre=centre).codewords
     n = 2 * targets + 2
     size = -(-n // 4) * 4
     powers = np.random.default_rng(2).uniform(0.5, 1.5, (n, 1, LANES))
     bend = np.zeros((size, size, LANES))
-    _curvature_of_powers(problem.arrays, powers, rho, bend, np.zeros((n, LANES)))
+    _curvature_of_powers(codewords, powers, rho, bend, np.zeros((n, LANES)))
     for k in range(n):
         ends = np.zeros((2, n, LANES))
         for end, sign in enumerate((-1.0, 1.0)):
             moved = powers.copy()
             moved[k] += sign * 1e-5
-            _curvature_of_powers(problem.arrays, moved, rho, np.zeros_like(bend), ends[end])
+            _curvature_of_powers(codewords, moved, rho, np.zeros_like(bend), ends[end])
         change = (ends[1] - ends[0]) / 2e-5
         column = np.where(np.arange(n)[:, None] >= k, bend[:n, k], bend[k, :n])
         np.testing.assert_allclose(column, change, rtol=1e-4, atol=1e-6 * np.abs(change).max())
