@@ -10,6 +10,13 @@ from .kernels import geometry
 from .scenario import SPEED_OF_LIGHT, Scenario
 
 _RCS_EXPONENT = {"radar-equation": 0.5, "as-printed": 1.0}
+# How phi is read: the broadside points to (quarter turns) 90 deg - sense phi.
+_READINGS = {
+    "broadside-at-minus-phi": (1.0, 0.0),
+    "broadside-at-phi": (-1.0, 0.0),
+    "axis-at-minus-phi": (1.0, 1.0),
+    "axis-at-phi": (-1.0, 1.0),
+}
 
 
 @dataclass(frozen=True)
@@ -64,10 +71,22 @@ def channel_of(scenario: Scenario, draws: Draws) -> Channel:
         _RCS_EXPONENT[scenario.gain_law],
         draws.ue_position,
         draws.target_position,
-        draws.ue_orientation,
+        _turn(scenario, draws.ue_orientation),
         draws.target_rcs,
         draws.ue_rcs,
         draws.phase_bistatic,
         draws.phase_monostatic,
     )
     return Channel(*values)
+
+
+def orientation_sense(scenario: Scenario) -> float:
+    """Derivative of every angle at the UE with respect to phi: 1 or -1."""
+    sense, _ = _READINGS[scenario.ue_angle]
+    return sense
+
+
+def _turn(scenario: Scenario, phi: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What to add to a direction to have the angle at the UE, rad: the negative direction of the broadside."""
+    sense, quarters = _READINGS[scenario.ue_angle]
+    return sense * phi - quarters * (0.5 * np.pi)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .channel import Channel, channel_of
+from .channel import Channel, channel_of, orientation_sense
 from .draws import Draws, check_fit
 from .errors import ScenarioError
 from .kernels import delaysums, geometry, steering
@@ -183,6 +183,7 @@ def bistatic_link(scenario: Scenario, draws: Draws, channel: Channel | None = No
             SPEED_OF_LIGHT,
             draws.ue_position,
             draws.target_position,
+            orientation_sense(scenario),
         ),
         **_grid(scenario),  # type: ignore[arg-type]
     )

@@ -84,7 +84,11 @@ class Scenario(Checked):
     bs_position_m, bs_broadside_deg
         Place and broadside direction of both BS arrays.
     ue_position_m, ue_orientation_deg
-        Place and orientation phi of the UE, whose broadside points to -phi.
+        Place and orientation phi of the UE.
+    ue_angle
+        How phi is read: what of the UE's array points where. "broadside-at-minus-phi" and "broadside-at-phi" are about
+        the direction that the array faces, "axis-at-minus-phi" and "axis-at-phi" about the line of its elements, and
+        put the broadside 90 degrees counter-clockwise from it; on the other side no bound would differ.
     clock_bias_s
         dt, the UE's clock against that of the BS.
     target_positions_m, target_rcs_m2
@@ -93,6 +97,9 @@ class Scenario(Checked):
         RCS of the UE, seen by the BS.
     gain_law
         "radar-equation" (sqrt of the RCS in the amplitude) or "as-printed" (the RCS itself).
+    phase_centre
+        Where the elements of a steering vector are counted from: "array-centre" or "first-element". The codebook's
+        derivative codewords, and so CPA and APA, depend on it; bounds of a given V do not.
 
     Numbers and arrays may be NumPy's.
 
@@ -118,12 +125,16 @@ class Scenario(Checked):
     bs_broadside_deg: Degrees = 90.0
     ue_position_m: Point = (-5.0, 20.0)
     ue_orientation_deg: Degrees = 110.0
+    ue_angle: Literal["broadside-at-minus-phi", "broadside-at-phi", "axis-at-minus-phi", "axis-at-phi"] = (
+        "broadside-at-minus-phi"
+    )
     # More would be no clock bias, and would cost the delays their digits.
     clock_bias_s: Annotated[Finite, Field(ge=-1e-3, le=1e-3)] = 1e-6
     target_positions_m: tuple[Point, ...] = ((-10.0, 15.0), (5.0, 15.0), (0.0, 17.0))
     target_rcs_m2: OneOrEach = 100.0
     ue_rcs_m2: Positive = 10.0
     gain_law: Literal["radar-equation", "as-printed"] = "radar-equation"
+    phase_centre: Literal["array-centre", "first-element"] = "array-centre"
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -266,9 +266,11 @@ def test_what_fails_in_the_child_is_told_by_its_parent(tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.iterdir()} == {"a.pdf", "a.png", "a.svg", "b.png", "b.svg"}
 
 
-def test_a_report_that_fails_leaves_no_child(tmp_path):
+def test_a_report_that_fails_leaves_no_child(tmp_path, monkeypatch):
+    children, fork = [], os.fork
+    monkeypatch.setattr(figures.os, "fork", lambda: children.append(fork()) or children[-1])
     made = {"a": figures.tradeoff(made_cube())}
     with pytest.raises(ZeroDivisionError), figures.saving(made, tmp_path):
         raise ZeroDivisionError
     with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+        os.waitpid(children[0], os.WNOHANG)

@@ -90,11 +90,12 @@ def test_sweep_is_cartesian_in_file_order(write):
 
 
 def test_what_can_be_swept():
-    """Every number-valued key, targets, and nothing else; one RCS for all targets is a number."""
+    """Every key of one number or word, targets, and nothing else; one RCS for all targets is a number."""
     assert set(SWEEPABLE) == {
         *("carrier_hz", "bandwidth_hz", "subcarriers", "slots", "pilots_per_slot", "power_dbm"),
         *("noise_figure_db", "noise_psd_dbm_hz", "tx_antennas", "rx_antennas", "ue_antennas"),
         *("bs_broadside_deg", "ue_orientation_deg", "clock_bias_s", "target_rcs_m2", "ue_rcs_m2", "targets"),
+        "gain_law",
     }
     for key in SWEEPABLE:
         value = getattr(Scenario(), key)
@@ -195,7 +196,7 @@ def test_packaged_jobs():
     expected = {"drops": 1000, "paper": 100, "phases": 10_000, "smoke": 8}
     assert {name: jobs[name].draws.count for name in expected} == expected
     assert [len(jobs[name].design.rho) for name in expected] == [21, 21, 21, 5]
-    assert [len(jobs[name].design.schemes) for name in expected] == [7, 8, 7, 8]
+    assert [len(jobs[name].design.schemes) for name in expected] == [7, 11, 7, 8]
     assert jobs["paper"].sweep == {"targets": (2, 3)}
     assert all(jobs[name].scenario == Scenario() for name in expected)
     drops = jobs["drops"].draws
@@ -231,7 +232,7 @@ def test_commented_lines_of_the_template_are_valid(write, tmp_path):
     with pytest.raises(JobError, match="sweep of tx_antennas"):
         load_job(write(switched_on, head=""))
     loaded = load_job(write(switched_on.replace("tx_antennas = [8, 16, 32]", ""), head=""))
-    assert loaded.sweep == {"targets": (2, 3)}
+    assert loaded.sweep == {"gain_law": ("radar-equation", "as-printed"), "targets": (2, 3)}
     assert loaded.draws.phases_monostatic_rad == (0.0,) * 4
     assert loaded.design.schemes[-1] == "custom"
     assert loaded.draws.until is not None

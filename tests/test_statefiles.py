@@ -151,7 +151,7 @@ def test_limit_that_comes_late(reference: Path, tmp_path: Path, size: int) -> No
 
 
 @pytest.mark.parametrize("damage", [empty, half, Path.unlink])
-@pytest.mark.parametrize("name", ["report.html", "fig3-tradeoff.png", "quantiles-crb_bp.csv"])
+@pytest.mark.parametrize("name", ["report.html", "tradeoff.png", "quantiles-crb_bp.csv"])
 def test_report_that_is_not_whole_is_made_again(copy: Path, damage: Callable[[Path], None], name: str) -> None:
     whole = (copy / "report" / name).read_bytes()
     damage(copy / "report" / name)

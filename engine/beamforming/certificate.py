@@ -125,6 +125,6 @@ def _slope(problem: Problem, draw: int, x: NDArray[np.complex128], rho: float) -
     slopes = np.zeros(mix.size)
     coordinates_of(x, mix, rank, coordinates)
     value = weighted_crb(bp, ms, rho, coordinates, slopes, work_space(bp, ms))
-    columns = problem.codebook[draw]
+    columns = problem.columns[draw]
     inner = hermitian_gradient(slopes, np.eye(columns.shape[1]), columns.shape[1])
     return float(value), -columns @ inner @ columns.conj().T

@@ -112,7 +112,7 @@ def weighted_crb_program(
     one_of("cone", cone, Cone, DesignError)
     rho = weight("rho", rho, DesignError)
     if cone == "full":
-        columns = problem.codebook[draw]
+        columns = problem.columns[draw]
     else:
         columns = problem.mix[draw, : problem.rank[draw]].astype(complex)
     x = cp.Variable((columns.shape[0], columns.shape[0]), hermitian=True)

@@ -139,7 +139,7 @@ def _take(
 
 def cpa_extremes(problem: Problem, tolerance: float) -> Extremes:
     """Extreme powers on the codebook; else like `fdb_extremes`."""
-    wanted, arrays = _wanted(problem), problem.arrays
+    wanted, arrays = _wanted(problem), problem.codewords
     solved = weighted.solve_cpa(problem, _RHO, tolerance)
     assert solved.powers is not None
     ends, gap = solved.powers.copy(), solved.gap.copy()
@@ -175,7 +175,7 @@ def _refined(
     problem: Problem, rough: NDArray[np.float64], there: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
     """Optima from powers close by, the iterate before, and where they are so beyond doubt."""
-    arrays = problem.arrays
+    arrays = problem.codewords
     p, before, refined = newtonpowers.refined_powers(arrays, _RHO, rough, there)
     gap = cleaning.certified_powers(arrays, _RHO, p, refined)
     slack = 1.0 - extremes.power_slopes(arrays, _RHO, p, refined)
@@ -204,7 +204,7 @@ def _settled_powers(
     problem: Problem, p: NDArray[np.float64], before: NDArray[np.float64] | None, wanted: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Powers without those that an optimum leaves empty, at unit sum, as `kernels.extremes` has it for covariances."""
-    slack = 1.0 - extremes.power_slopes(problem.arrays, _RHO, p, wanted)
+    slack = 1.0 - extremes.power_slopes(problem.codewords, _RHO, p, wanted)
     shrunk = wanted[..., None] if before is None else before > extremes.SHRUNK * p
     empty, certainly = ((certainty * p < slack) & shrunk for certainty in (1.0, _CERTAIN))
     last = p if before is None else before

@@ -170,14 +170,14 @@ class Mixer:
             return np.divide(powers, total, out=np.zeros_like(powers), where=total > 0.0)
 
         powers = mixed(extremes.settled)
-        found = slopes.power_slopes(self._problem.arrays, self._rho, powers, inside)
+        found = slopes.power_slopes(self._problem.codewords, self._rho, powers, inside)
         changes = [
             np.abs(total_power(found * (mixed(pair) - powers)))
             for pair in _alternatives(extremes.settled, extremes.others)
         ]
         powers = self._with_ends(powers, extremes.ends)
         covariance = self._problem.covariance_of_powers(powers)
-        factor = self._problem.mix[:, None] * np.sqrt(powers)[:, :, None, :].astype(complex) if roots else None
+        factor = self._problem.codeword_factors(powers) if roots else None
         return self._mix(extremes, covariance, changes, factor=factor, powers=powers)
 
     def _mix(

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..channel import Channel, channel_of
+from ..channel import Channel, channel_of, orientation_sense
 from ..crb import LOST, SINGULAR
 from ..draws import Draws
 from ..fisher import separable_fim
@@ -104,7 +105,7 @@ class Problem:
     apa
         Equal codeword powers of unit sum, (batch, 2(K+1)).
     bistatic, monostatic
-        What the APA point tells about the links.
+        What equal powers on the columns of B tell about the links.
     """
 
     scenario: Scenario
@@ -137,15 +138,54 @@ class Problem:
         return self.arrays.gram
 
     @cached_property
-    def codebook(self) -> NDArray[np.complex128]:
-        """U = B: unit-norm steering beams of every path, then their derivatives, (batch, M_T, 2(K+1))."""
+    def columns(self) -> NDArray[np.complex128]:
+        """B: unit-norm steering columns of every path, then their derivatives, centred, (batch, M_T, 2(K+1))."""
         columns, _ = steering.steering_columns(self.channel.aod, self.scenario.tx_antennas)
         return columns  # type: ignore[no-any-return]
 
     @cached_property
+    def codebook(self) -> NDArray[np.complex128]:
+        """U: unit-norm steering beams of every path, then their derivatives, (batch, M_T, 2(K+1))."""
+        if self._centred:
+            return self.columns
+        beams, derivatives = np.split(self.columns, 2, axis=2)
+        own, steered = _first_element_shares(self.scenario.tx_antennas)
+        return np.concatenate((beams, own * derivatives + 1j * steered * beams), axis=2)
+
+    @cached_property
+    def codewords(self) -> block.Draws:
+        """`arrays` for power on the codebook U, which are those for power on B where steering vectors are centred."""
+        if self._centred:
+            return self.arrays
+        real, imag = self._on_codebook(self.gram)
+        return self.arrays._replace(
+            gram=np.ascontiguousarray(real.swapaxes(1, 2)), gram_imag=np.ascontiguousarray(imag.swapaxes(1, 2))
+        )
+
+    @cached_property
+    def codeword_mix(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """M of U = Q M: real part, and imaginary part, which is (batch, 0, 0) where there is none."""
+        return self._on_codebook(self.mix)
+
+    @property
+    def _centred(self) -> bool:
+        return self.scenario.phase_centre == "array-centre"
+
+    def _on_codebook(self, given: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What holds of the columns of U, real and imaginary part, from what holds of those of B, (batch, n, 2(K+1))."""
+        if self._centred:
+            return given, np.zeros((len(given), 0, 0))
+        paths = given.shape[2] // 2
+        own, steered = _first_element_shares(self.scenario.tx_antennas)
+        real, imag = given.copy(), np.zeros_like(given)
+        real[:, :, paths:] *= own
+        imag[:, :, paths:] = steered * given[:, :, :paths]
+        return real, imag
+
+    @cached_property
     def basis(self) -> NDArray[np.complex128]:
         """Q of B = Q R, (batch, M_T, 2(K+1)), of which the first `rank` columns count."""
-        basis, _, _ = steering.orthonormal_basis(self.codebook, _RANK_TOLERANCE)
+        basis, _, _ = steering.orthonormal_basis(self.columns, _RANK_TOLERANCE)
         return basis  # type: ignore[no-any-return]
 
     def draw(self, index: int) -> "Problem":
@@ -217,14 +257,22 @@ class Problem:
             link.jacobian[0],
             link.scale,
             separable_fim(link, at_apa)[0],
-            gram[0],
+            self.codewords.gram[draw],
+            self.codewords.gram_imag[draw],
         )
         factor, covariance_map, power_map = maps
         return DenseLink(factor, covariance_map, power_map, bound_rows)
 
     def covariance_of_powers(self, powers: NDArray[np.float64]) -> NDArray[np.complex128]:
         """Reduced covariance of codeword powers: (batch, design, codeword) -> (batch, design, n, n)."""
-        return products.covariance_of_powers(self.mix, powers)  # type: ignore[no-any-return]
+        return products.covariance_of_powers(*self.codeword_mix, powers)  # type: ignore[no-any-return]
+
+    def codeword_factors(self, powers: NDArray[np.float64]) -> NDArray[np.complex128]:
+        """Reduced factors U diag(sqrt p) of codeword powers: (batch, design, codeword) -> (batch, design, n, n)."""
+        real, imag = self.codeword_mix
+        mix = real if self._centred else real + 1j * imag
+        factors: NDArray[np.complex128] = mix[:, None] * np.sqrt(powers)[:, :, None, :].astype(complex)
+        return factors
 
     def reduce(self, covariance: NDArray[np.complex128]) -> NDArray[np.complex128]:
         """Q^H V Q / P_m of covariances (batch, design, M_T, M_T): the part of V that the links see."""
@@ -262,13 +310,15 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
     # In rows: picking a diagonal leaves columns, for which kernels would be compiled a second time.
     apa_powers = np.ascontiguousarray(alive / alive.sum(axis=1, keepdims=True))
     couplings = structure.path_couplings(bistatic.weights, monostatic.weights, gram)
-    arrays = block.Draws(bistatic, monostatic, mix, gram, *couplings)
+    arrays = block.Draws(bistatic, monostatic, mix, gram, *couplings, np.zeros((len(gram), 0, 0)))
     bs = np.asarray(scenario.bs_position_m, dtype=float)
     middle = np.pi * scenario.subcarrier_spacing_hz * (scenario.subcarriers + 1)
     smallest, rounding, found, blur = apa.at_apa(
         arrays,
         apa_powers,
-        geometry.bistatic_positions(bs, SPEED_OF_LIGHT, draws.ue_position, draws.target_position),
+        geometry.bistatic_positions(
+            bs, SPEED_OF_LIGHT, draws.ue_position, draws.target_position, orientation_sense(scenario)
+        ),
         geometry.monostatic_positions(bs, draws.ue_position, draws.target_position),
         (middle, middle / (0.5 * SPEED_OF_LIGHT)),
         geometry.derivative_doubts(bs, draws.ue_position, draws.target_position, channel.aod, channel.aoa),
@@ -285,6 +335,16 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
         bistatic=_state(smallest[0], rounding[0], found[0], blur[0], 2),
         monostatic=_state(smallest[1], rounding[1], found[1, :, : 2 * paths], blur[1, :, : 2 * paths], 2 * paths),
     )
+
+
+def _first_element_shares(antennas: int) -> tuple[float, float]:
+    """Shares s, t of the derivative beam s b' + j t b of unit norm that counts elements from the first one.
+
+    b and b' are the centred steering and derivative columns. With D = diag(i - c), c = (N - 1) / 2, and a the centred
+    steering vector, the beam goes along j (D + c) a, |D a|^2 = N (N^2 - 1) / 12 and |c a|^2 = N (N - 1)^2 / 4.
+    """
+    own = (antennas + 1) / (4 * antennas - 2)
+    return sqrt(own), sqrt(1.0 - own)
 
 
 def _links(scenario: Scenario, channel: Channel) -> tuple[NDArray[np.float64], block.LinkArrays, block.LinkArrays]:

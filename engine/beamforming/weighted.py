@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels import cleaning, curve, descent, interior, interiorpowers, polar
+from ..kernels import block, cleaning, curve, descent, interior, interiorpowers, polar
 from ..status import Solver
 from .problem import Problem
 
@@ -124,7 +124,7 @@ def descend_fdb(
     """Covariances, gaps and evaluations of the first rung alone, whatever it reaches; weights in ascending order."""
     count = problem.mix.shape[1]
     columns = _columns(count)
-    start = polar.polar_of_powers(problem.mix, _balanced(problem, rho), columns)
+    start = polar.polar_of_powers(problem.mix, _balanced(problem, problem.arrays, rho), columns)
     points, evaluations = _descend(problem, columns, start, rho, tolerance)
     return *_from_factors(problem, rho, tolerance, _identifiable(problem, rho), points, columns), evaluations
 
@@ -179,10 +179,10 @@ def clean_powers(
     there = wanted & (powers != 0.0).any(axis=-1)
     full = powers.copy()
     powers[there] = cleaning.clean_rows(powers[there], CLEANING)
-    gap: NDArray[np.float64] = cleaning.certified_powers(problem.arrays, rho, powers, there)
+    gap: NDArray[np.float64] = cleaning.certified_powers(problem.codewords, rho, powers, there)
     doubtful = there & ~(gap <= tolerance)
     if doubtful.any():
-        gap_full = cleaning.certified_powers(problem.arrays, rho, full, doubtful)
+        gap_full = cleaning.certified_powers(problem.codewords, rho, full, doubtful)
         better = doubtful & (gap_full < gap)
         powers[better], gap[better] = full[better], gap_full[better]
     return gap
@@ -208,13 +208,15 @@ def solve_cpa(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
     weights, places = np.unique(rho, return_inverse=True)
     wanted = _identifiable(problem, weights)
     found = _nothing(wanted, np.zeros(problem.apa.shape[1]))
-    points, evaluations = _descend(problem, 0, np.sqrt(_balanced(problem, weights)), weights, tolerance)
+    points, evaluations = _descend(
+        problem, 0, np.sqrt(_balanced(problem, problem.codewords, weights)), weights, tolerance
+    )
     powers = points**2
     _judge(wanted, powers, clean_powers(problem, weights, wanted, powers, tolerance), evaluations, Solver.LBFGS, found)
     left = wanted & ~(found[1] <= tolerance)
     if left.any():
         powers, _, evaluations = interiorpowers.interior_powers(
-            problem.arrays, problem.apa, weights, left, _MARGIN * tolerance
+            problem.codewords, problem.apa, weights, left, _MARGIN * tolerance
         )
         _judge(
             left, powers, clean_powers(problem, weights, left, powers, tolerance), evaluations, Solver.INTERIOR, found
@@ -242,10 +244,10 @@ def _climb(
             designs[b, w], gap[b, w], _, solver[b, w] = other
 
 
-def _balanced(problem: Problem, rho: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Codeword powers to start from, (batch, n): those of APA with the worst imbalance taken away."""
+def _balanced(problem: Problem, arrays: block.Draws, rho: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Powers to start from, (batch, n), on the columns of B or on codewords: equal ones without the worst imbalance."""
     return curve.balanced_powers(  # type: ignore[no-any-return]
-        problem.arrays,
+        arrays,
         problem.apa,
         rho,
         problem.bistatic.identifiable,
@@ -266,7 +268,7 @@ def _descend(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Points of the kind of the start, factors in polar form or (no columns) roots of powers; and the evaluations."""
     points, evaluations = descent.descend(
-        problem.arrays,
+        problem.arrays if columns > 0 else problem.codewords,
         columns,
         start,
         rho,

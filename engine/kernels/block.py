@@ -32,8 +32,10 @@ class LinkArrays(NamedTuple):
 class Draws(NamedTuple):
     """The design problems of a batch of draws.
 
-    mix (batch, 2n, 2n) with B = Q mix, gram = B^H B (batch, 2n, 2n); coupling (batch, 2n, n) and overlap
-    (batch, 2n, 1) as `structure.path_couplings` gives them, for guesses of second derivatives only.
+    mix (batch, 2n, 2n) with B = Q mix; coupling (batch, 2n, n) and overlap (batch, 2n, 1) as
+    `structure.path_couplings` gives them, for guesses of second derivatives only. Row i of gram (batch, 2n, 2n) is
+    what codeword i sends into the columns of B, B^H u_i: B^H B for the codebook U = B. Where U is complex in terms of
+    B, gram is the real part of that, and gram_imag its imaginary part; else gram_imag is (batch, 0, 0).
     """
 
     bistatic: LinkArrays
@@ -42,6 +44,7 @@ class Draws(NamedTuple):
     gram: np.ndarray
     coupling: np.ndarray
     overlap: np.ndarray
+    gram_imag: np.ndarray
 
 
 class Block(NamedTuple):
@@ -53,6 +56,7 @@ class Block(NamedTuple):
     gram: np.ndarray
     coupling: np.ndarray
     overlap: np.ndarray
+    gram_imag: np.ndarray
     bistatic_work: tuple
     monostatic_work: tuple
     spread: np.ndarray  # C = mix^T Z: (2 * 2n, columns)
@@ -95,6 +99,7 @@ def new_block(draws, columns):
         lane_zeros(count, count),
         lane_zeros(count, count // 2),
         lane_zeros(count, 1),
+        _lanes_like(draws.gram_imag),
         link_work(bistatic, count // bistatic.phasor.shape[0]),
         link_work(monostatic, count),
         lane_zeros(2 * count, columns),
@@ -129,6 +134,7 @@ def load_draw(block, draws, b, lane):
     _fill(block.gram, draws.gram[b], lane)
     _fill(block.coupling, draws.coupling[b], lane)
     _fill(block.overlap, draws.overlap[b], lane)
+    _fill(block.gram_imag, draws.gram_imag[b], lane)
 
 
 @bare
@@ -271,7 +277,7 @@ def transmit_covariance(block, x):
 
 @bare
 def transmit_powers(block, powers):
-    """S = N diag(powers) N, N = B^H B."""
+    """S = N diag(powers) N^H, N = B^H U."""
     count = block.mix.shape[0]
     n = count // 2
     for k in range(n):
@@ -280,13 +286,36 @@ def transmit_powers(block, powers):
                 x = everywhere(0.0)
                 y = everywhere(0.0)
                 for i in range(count):
-                    p = get(powers, i, 0) * get(block.gram, r, i)
-                    x += p * get(block.gram, h, i)
-                    y += p * get(block.gram, n + h, i)
+                    p = get(powers, i, 0) * get(block.gram, i, r)
+                    x += p * get(block.gram, i, h)
+                    y += p * get(block.gram, i, n + h)
                 put(block.sr, x, r, h)
                 put(block.sr, y, r, n + h)
                 put(block.si, 0.0, r, h)
                 put(block.si, 0.0, r, n + h)
+    if block.gram_imag.shape[0] > 0:
+        _add_imaginary_powers(block, powers)
+
+
+@bare
+def _add_imaginary_powers(block, powers):
+    """What imaginary parts of N add to S."""
+    count = block.mix.shape[0]
+    n = count // 2
+    for k in range(n):
+        for h in range(k + 1):
+            for r in (k, n + k):
+                for s in (h, n + h):
+                    x = get(block.sr, r, s)
+                    y = everywhere(0.0)
+                    for i in range(count):
+                        p = get(powers, i, 0)
+                        u = get(block.gram_imag, i, r)
+                        v = get(block.gram_imag, i, s)
+                        x += p * u * v
+                        y += p * (u * get(block.gram, i, s) - get(block.gram, i, r) * v)
+                    put(block.sr, x, r, s)
+                    put(block.si, y, r, s)
 
 
 @bare
@@ -297,8 +326,23 @@ def power_slope(block, i):
     for r in range(count):
         x = everywhere(0.0)
         for s in range(count):
-            x += get(block.gr, r, s) * get(block.gram, s, i)
-        total += x * get(block.gram, r, i)
+            x += get(block.gr, r, s) * get(block.gram, i, s)
+        total += x * get(block.gram, i, r)
+    if block.gram_imag.shape[0] > 0:
+        total += _imaginary_slope(block, i)
+    return total
+
+
+@bare
+def _imaginary_slope(block, i):
+    """What the imaginary part of B^H u_i adds to the slope: Gamma is Hermitian, so that the cross terms are equal."""
+    count = block.mix.shape[0]
+    total = everywhere(0.0)
+    for r in range(count):
+        x = everywhere(0.0)
+        for s in range(count):
+            x += get(block.gr, r, s) * get(block.gram_imag, i, s) + 2.0 * get(block.gi, r, s) * get(block.gram, i, s)
+        total += x * get(block.gram_imag, i, r)
     return total
 
 

@@ -134,9 +134,13 @@ def _link_forms(block, link, work, weight, each, space):
             for k in range(n):
                 _drive(link, work.vectors, row, s, k, scale, space.driven)
                 _see(block.gram if space.powers else block.mix, s * n + k, space)
+                if space.powers and block.gram_imag.shape[0] > 0:
+                    _see_imaginary(block.gram_imag, s * n + k, space)
         for k in range(count):
             if space.powers:
                 _power_form(block.gram, link.fold, k, space, first, each)
+                if block.gram_imag.shape[0] > 0:
+                    _imaginary_form(block.gram_imag, link.fold, k, space, first, each)
                 continue
             _diagonal_form(block.mix, link.fold, k, space, first, each)
             for i in range(k + 1, count):
@@ -178,6 +182,21 @@ def _see(columns, place, space):
             w = get(columns, i, h)
             x += w * get(space.driven, h, 0)
             y += w * get(space.driven, count + h, 0)
+        put(space.seen, x, place, i)
+        put(space.seen, y, place, count + i)
+
+
+@bare
+def _see_imaginary(columns, place, space):
+    """Add what the imaginary part of codewords makes of it, c = conj(B^H u) driven."""
+    count = columns.shape[0]
+    for i in range(count):
+        x = get(space.seen, place, i)
+        y = get(space.seen, place, count + i)
+        for h in range(count):
+            w = get(columns, i, h)
+            x += w * get(space.driven, count + h, 0)
+            y -= w * get(space.driven, h, 0)
         put(space.seen, x, place, i)
         put(space.seen, y, place, count + i)
 
@@ -248,6 +267,23 @@ def _single_form(columns, fold, k, e, space, first, each):
             else:
                 r = (fold[s] - 1) * n + h
                 put(space.raw, get(space.raw, e, r) + x, e, r)
+
+
+@bare
+def _imaginary_form(columns, fold, k, space, first, each):
+    """Add what the imaginary part of B^H u_k makes of its entries: j columns[k, m] c_k into row k."""
+    n = columns.shape[0] // 2
+    for s in range(KINDS):
+        for h in range(n):
+            q = get(columns, k, n + h if s == 1 else h)
+            x = q * get(space.seen, s * n + h, 2 * n + k)
+            if s == 0:
+                place = h * each + first
+                put(space.forms, get(space.forms, k, place) - x, k, place)
+                put(space.forms, get(space.forms, k, place + 1) + q * get(space.seen, h, k), k, place + 1)
+            else:
+                r = (fold[s] - 1) * n + h
+                put(space.raw, get(space.raw, k, r) - x, k, r)
 
 
 @bare

@@ -18,11 +18,12 @@ def _wrap(angle):
 
 @kernel
 def channel_parameters(
-    bs, broadside, clock, speed, wavelength, power_law, ue, targets, phi, rcs, ue_rcs, phase_bp, phase_ms
+    bs, broadside, clock, speed, wavelength, power_law, ue, targets, turn, rcs, ue_rcs, phase_bp, phase_ms
 ):
     """AOD, AOA, bistatic and monostatic delays (batch, path) and complex gains of (3) and (5).
 
-    power_law is the exponent of the RCS in the amplitude: 0.5 by the radar equation, 1 as printed.
+    power_law is the exponent of the RCS in the amplitude: 0.5 by the radar equation, 1 as printed; turn (batch,) is
+    what to add to a direction to have the angle at the UE.
     """
     batch, count = phase_bp.shape
     aod = np.zeros((batch, count))
@@ -42,12 +43,12 @@ def channel_parameters(
             delay_ms[b, k] = 2.0 * reach / speed
             beta = amplitude * radar / reach**2
             if k == 0:
-                aoa[b, k] = _wrap(math.atan2(bs[1] - y, bs[0] - x) + phi[b])
+                aoa[b, k] = _wrap(math.atan2(bs[1] - y, bs[0] - x) + turn[b])
                 delay_bp[b, k] = reach / speed + clock
                 alpha = wavelength / (4.0 * math.pi * reach)
             else:
                 hop = math.hypot(x - ue[b, 0], y - ue[b, 1])
-                aoa[b, k] = _wrap(math.atan2(y - ue[b, 1], x - ue[b, 0]) + phi[b])
+                aoa[b, k] = _wrap(math.atan2(y - ue[b, 1], x - ue[b, 0]) + turn[b])
                 delay_bp[b, k] = (reach + hop) / speed + clock
                 alpha = amplitude * radar / (hop * reach)
             gain_bp[b, k] = alpha * complex(math.cos(phase_bp[b, k]), math.sin(phase_bp[b, k]))
@@ -83,8 +84,11 @@ def _angle_rounding(x, y, u, v):
 
 
 @kernel
-def bistatic_jacobian(bs, speed, ue, targets):
-    """(7): d(theta_B, theta_U, tau, Re alpha, Im alpha) / d(p_U, phi, p_1..p_K, dt, Re alpha, Im alpha)."""
+def bistatic_jacobian(bs, speed, ue, targets, sense):
+    """(7): d(theta_B, theta_U, tau, Re alpha, Im alpha) / d(p_U, phi, p_1..p_K, dt, Re alpha, Im alpha).
+
+    sense is d theta_U / d phi, 1 or -1.
+    """
     batch, n = targets.shape[:2]
     paths = n + 1
     out = np.zeros((batch, 5 * paths, 4 * n + 6))
@@ -107,7 +111,7 @@ def bistatic_jacobian(bs, speed, ue, targets):
             hop = math.hypot(hx, hy)
             out[b, paths + k, 0] = hy / hop**2
             out[b, paths + k, 1] = -hx / hop**2
-            out[b, paths + k, 2] = 1.0
+            out[b, paths + k, 2] = sense
             if k > 0:
                 out[b, paths + k, place] = -hy / hop**2
                 out[b, paths + k, place + 1] = hx / hop**2
@@ -142,10 +146,10 @@ def monostatic_jacobian(bs, speed, ue, targets):
 
 
 @kernel
-def bistatic_positions(bs, speed, ue, targets):
+def bistatic_positions(bs, speed, ue, targets, sense):
     """The part of (7) that concerns angles and delays: (batch, 3 (K+1), 2K+4)."""
     n = targets.shape[1]
-    return np.ascontiguousarray(bistatic_jacobian(bs, speed, ue, targets)[:, : 3 * n + 3, : 2 * n + 4])
+    return np.ascontiguousarray(bistatic_jacobian(bs, speed, ue, targets, sense)[:, : 3 * n + 3, : 2 * n + 4])
 
 
 @kernel

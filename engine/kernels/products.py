@@ -7,12 +7,15 @@ import math
 
 import numpy as np
 
-from ..accelerate import kernel
+from ..accelerate import bare, kernel
 
 
 @kernel
-def covariance_of_powers(mix, powers):
-    """R diag(p) R^T: mix (batch, n, n), powers (batch, design, n) -> (batch, design, n, n), complex."""
+def covariance_of_powers(mix, mix_imag, powers):
+    """M diag(p) M^H: M of real part mix (batch, n, n), powers (batch, design, n) -> (batch, design, n, n), complex.
+
+    mix_imag is the imaginary part of M, or (batch, 0, 0) where M is real.
+    """
     batch, designs, count = powers.shape
     out = np.zeros((batch, designs, count, count), np.complex128)
     for b in range(batch):
@@ -23,7 +26,20 @@ def covariance_of_powers(mix, powers):
                     for c in range(count):
                         total += mix[b, i, c] * powers[b, d, c] * mix[b, k, c]
                     out[b, d, i, k] = total
+                    if mix_imag.shape[1] > 0:
+                        out[b, d, i, k] += _imaginary_part(mix[b], mix_imag[b], powers[b, d], i, k)
     return out
+
+
+@bare
+def _imaginary_part(real, imag, powers, i, k):
+    """What imaginary parts add to an entry of M diag(p) M^H."""
+    total = 0.0j
+    for c in range(powers.size):
+        x = imag[i, c] * imag[k, c]
+        y = imag[i, c] * real[k, c] - real[i, c] * imag[k, c]
+        total += powers[c] * complex(x, y)
+    return total
 
 
 @kernel

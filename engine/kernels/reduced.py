@@ -140,8 +140,8 @@ def whitened_map(pattern, coef, sums, gram, scale, turned, count):
 
 
 @kernel
-def codeword_map(full, gram):
-    """J_w as a linear map of the codeword powers: (count, packed), from the map of S and gram = B^H B."""
+def codeword_map(full, gram, gram_imag):
+    """J_w as a linear map of the codeword powers: (count, packed), from the map of S and the rows B^H u_i of gram."""
     count = gram.shape[0]
     packed = full.shape[1]
     out = np.zeros((count, packed))
@@ -152,16 +152,28 @@ def codeword_map(full, gram):
                 place = coordinate_index(r, c, count)
                 for e in range(packed):
                     out[i, e] += weight * full[place, e]
+                if gram_imag.shape[0] == 0:
+                    continue
+                weight = gram_imag[i, r] * gram_imag[i, c]
+                for e in range(packed):
+                    out[i, e] += weight * full[place, e]
+                if r != c:
+                    weight = gram_imag[i, r] * gram[i, c] - gram[i, r] * gram_imag[i, c]
+                    for e in range(packed):
+                        out[i, e] += weight * full[place + 1, e]
     return out
 
 
 @kernel
-def dense_link(pattern, coef, sums, gram, jacobian, scale, apa_information, tx_gram):
-    """Factor F (p, p) and the maps of the coordinates of S and of codeword powers to J_w, of one draw and link."""
+def dense_link(pattern, coef, sums, gram, jacobian, scale, apa_information, tx_gram, tx_gram_imag):
+    """Factor F (p, p) and the maps of the coordinates of S and of codeword powers to J_w, of one draw and link.
+
+    tx_gram and tx_gram_imag are those of `block.Draws`.
+    """
     count = tx_gram.shape[0]
     factor, turned, fine = whiten(apa_information, jacobian)
     if not fine:
         factor[:] = np.nan
         turned[:] = np.nan
     full = whitened_map(pattern, coef, sums, gram, scale, turned, count)
-    return factor, full, codeword_map(full, tx_gram)
+    return factor, full, codeword_map(full, tx_gram, tx_gram_imag)
