@@ -116,6 +116,7 @@ def test_gaussian_candidates_make_v_in_the_mean() -> None:
 
 
 def test_the_first_candidates_do_not_depend_on_how_many_follow() -> None:
+    assert TRIALS == 100
     np.testing.assert_array_equal(gaussians(4, 6, 3, 1, 2), gaussians(4, 6, 50, 1, 2)[:3])
     others = [gaussians(4, 6, 3, *address) for address in ((1, 2), (2, 2), (1, 3), (1, 2, 1))]
     others.append(gaussians(4, 6, 3, 1, 2, purpose=Purpose.RECOVERY_CANDIDATE))
@@ -147,6 +148,28 @@ def test_a_job_has_the_same_bits_in_chunks_of_any_size() -> None:
     np.testing.assert_array_equal(
         evaluate(plain, 2, 4)["objective"].values[:, 0], whole["objective"].values[2:4, schemes.index("fdb-wbf:svd")]
     )
+
+
+@pytest.mark.parametrize("knowledge", ["per-draw", "nominal"])
+def test_a_jobs_seed_decides_where_the_draws_are_all_alike(knowledge: str) -> None:
+    zeros = [0.0, 0.0, 0.0]
+    fixed = {"phases": "fixed", "phases_bistatic_rad": zeros, "phases_monostatic_rad": zeros}
+    schemes = ["fdb-wvm", *RANDOM]
+    one, other = (
+        evaluate(
+            tiny_job(
+                draws=fixed | {"seed": seed, "count": 2},
+                design={"schemes": schemes, "rho": [0.5], "knowledge": knowledge},
+                scenario={"target_positions_m": [[-10, 15], [5, 15]], "target_rcs_m2": 100},
+            ),
+            0,
+            2,
+        )["objective"].values[:, :, 0]
+        for seed in (1, 2)
+    )
+    np.testing.assert_array_equal(one[:, 0], other[:, 0])
+    assert (one[:, 1:] != other[:, 1:]).all()
+    assert (one[0, 1:] == one[1, 1:]).all() == (knowledge == "nominal")  # shared beams have no draw of their own
 
 
 def test_w_is_kept_without_loss_and_has_as_many_columns_as_there_are_slots() -> None:
