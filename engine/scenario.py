@@ -99,7 +99,8 @@ class Scenario(Checked):
         "radar-equation" (sqrt of the RCS in the amplitude) or "as-printed" (the RCS itself).
     phase_centre
         Where the elements of a steering vector are counted from: "array-centre" or "first-element". The codebook's
-        derivative codewords, and so CPA and APA, depend on it; bounds of a given V do not.
+        derivative codewords, and so CPA and APA, depend on it; bounds of a given V do not, since the phases of the
+        paths' gains are those at the arrays' centres either way.
 
     Numbers and arrays may be NumPy's.
 

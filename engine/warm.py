@@ -32,7 +32,8 @@ def compile_solvers() -> None:
             ([0, 1, 1, 2], empty, empty),
         )
     ]
-    draws = Draws(links[0], links[1], *(np.zeros((1, 2, 2)) for _ in range(4)), empty)
+    gram = np.zeros((1, 2, 2))
+    draws = Draws(links[0], links[1], np.zeros((1, 2, 2)), gram, empty, np.zeros((1, 2, 2)), np.zeros((1, 2, 2)))
     rho, nobody = np.array([0.5]), np.zeros(1, np.bool_)
     powers = np.full((1, 2), 0.5)
     points, _ = descent.descend(draws, 2, polar.polar_of_powers(draws.mix, powers, 2), rho, nobody, nobody, 1e-6)

@@ -12,7 +12,7 @@ from itertools import islice, product
 from math import prod
 from pathlib import Path
 from reprlib import repr as short
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import tomli_w
 from pydantic import (
@@ -41,9 +41,9 @@ from .mistakes import LOOKED_AT, Mistake, at, at_each, in_one_line, mistakes_of,
 from .packaged import packaged_jobs, packaged_text
 from .toml import parse_toml, read_toml
 
-# What [sweep] may vary: the scenario's keys of one number or word, and how many of its targets take part.
-_WORDS = tuple(name for name, field in Scenario.model_fields.items() if isinstance(field.default, str))
-_NUMBERS = tuple(name for name, field in Scenario.model_fields.items() if isinstance(field.default, (int, float)))
+# What [sweep] may vary: the scenario's keys that are one number or one of some words, and how many targets take part.
+_WORDS = {n: get_args(f.annotation) for n, f in Scenario.model_fields.items() if isinstance(f.default, str)}
+_NUMBERS = tuple(n for n, f in Scenario.model_fields.items() if isinstance(f.default, (int, float)))
 SWEEPABLE = (*_NUMBERS, *_WORDS, "targets")
 _MAX_POINTS = 10_000
 _MAX_TARGETS = 256
@@ -354,7 +354,7 @@ def _canonical(job: dict[str, Any]) -> str:
     return "{" + ",".join(parts) + "}"
 
 
-def _points(sweep: Mapping[str, Sequence[float | str]]) -> list[dict[str, float | str]]:
+def _points(sweep: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     return [dict(zip(sweep, values, strict=True)) for values in product(*sweep.values())]
 
 
@@ -364,12 +364,16 @@ def _sweep_mistakes(sweep: Mapping[str, object]) -> Iterator[Mistake]:
         if key not in SWEEPABLE:
             yield key, unknown_key("sweep", key, _KEYS)
             continue
-        kinds, wanted = ((str,), "words") if key in _WORDS else ((int, float), "numbers")
-        if not (isinstance(values, (list, tuple)) and values and all(type(v) in kinds for v in values)):
+        kind, wanted = ((str,), "words") if key in _WORDS else ((int, float), "numbers")
+        if not (isinstance(values, (list, tuple)) and values and all(type(v) in kind for v in values)):
             yield key, f"{short(values)} is refused; it should be a list of {wanted}, not empty"
+            continue
+        unknown = next((v for v in values if v not in _WORDS.get(key, values)), None)
+        if unknown is not None:
+            yield key, f"{short(unknown)} is refused; it should be {' or '.join(map(repr, _WORDS[key]))}"
 
 
-def _swept(scenario: Scenario, point: dict[str, float | str]) -> Scenario:
+def _swept(scenario: Scenario, point: dict[str, Any]) -> Scenario:
     """Move the scenario to one point of a sweep."""
     changes = dict(point)
     targets = changes.pop("targets", scenario.targets)

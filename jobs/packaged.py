@@ -2,7 +2,18 @@
 
 from importlib.resources import files
 
-_PACKAGED = ("antennas", "drops", "estimator", "knowledge", "narrowband", "paper", "phases", "power", "smoke")
+_PACKAGED = (
+    "antennas",
+    "conventions",
+    "drops",
+    "estimator",
+    "knowledge",
+    "narrowband",
+    "paper",
+    "phases",
+    "power",
+    "smoke",
+)
 
 
 def packaged_jobs() -> dict[str, str]:

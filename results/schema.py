@@ -203,7 +203,9 @@ SWEPT: Mapping[str, tuple[str, str]] = {
     "clock_bias_s": ("s", "clock bias of the UE"),
     "target_rcs_m2": ("m2", "radar cross section of the targets"),
     "ue_rcs_m2": ("m2", "radar cross section of the UE"),
-    "gain_law": ("", "power of the radar cross section in the amplitude of a path"),
+    "gain_law": ("", "how amplitudes go with the radar cross section"),
+    "ue_angle": ("", "reading of the UE's orientation phi"),
+    "phase_centre": ("", "where the elements of steering vectors are counted from"),
     "targets": ("1", "number of targets"),
 }
 

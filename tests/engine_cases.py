@@ -54,6 +54,8 @@ def scenario_of(case: Case, **changes: object) -> Scenario:
         "target_rcs_m2": tuple(np.broadcast_to(np.asarray(case.rcs, float), case.k).tolist()),
         "ue_rcs_m2": case.rcs_ue,
         "gain_law": "as-printed" if case.literal else "radar-equation",
+        "phase_centre": "array-centre" if case.centred else "first-element",
+        "ue_angle": case.ue_angle,
     }
     return Scenario(**(fields | changes))
 
@@ -106,6 +108,8 @@ def case_at(scenario: Scenario, draws: Draws, draw: int) -> Case:
         literal=scenario.gain_law == "as-printed",
         phase_bp=draws.phase_bistatic[draw],
         phase_ms=draws.phase_monostatic[draw],
+        centred=scenario.phase_centre == "array-centre",
+        ue_angle=scenario.ue_angle,
     )
 
 

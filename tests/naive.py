@@ -44,6 +44,8 @@ class Case:
     literal: bool
     phase_bp: Sequence[float]
     phase_ms: Sequence[float]
+    centred: bool = True
+    ue_angle: str = "broadside-at-minus-phi"
     real: type[np.floating] = np.float64
 
     @classmethod
@@ -84,16 +86,29 @@ class Geometry(NamedTuple):
     gain_monostatic: Array
 
 
-def steering(n: int, theta: Any) -> Array:
-    """a_N(theta) below (3): half-wavelength ULA, phase centre in the middle."""
+def steering(n: int, theta: Any, centred: bool = True) -> Array:
+    """a_N(theta) below (3): half-wavelength ULA, phase centre in the middle or at the first element."""
     theta = np.asarray(theta) * 1.0
-    return np.exp(1j * theta.dtype.type(PI) * (np.arange(n) - (n - 1) / 2) * np.sin(theta))
+    return np.exp(1j * theta.dtype.type(PI) * _elements(n, centred) * np.sin(theta))
 
 
-def steering_derivative(n: int, theta: Any) -> Array:
+def steering_derivative(n: int, theta: Any, centred: bool = True) -> Array:
     """d a_N / d theta."""
     theta = np.asarray(theta) * 1.0
-    return 1j * theta.dtype.type(PI) * (np.arange(n) - (n - 1) / 2) * np.cos(theta) * steering(n, theta)
+    return 1j * theta.dtype.type(PI) * _elements(n, centred) * np.cos(theta) * steering(n, theta, centred)
+
+
+def _elements(n: int, centred: bool) -> Array:
+    return np.arange(n) - ((n - 1) / 2 if centred else 0)
+
+
+# theta_U = g - broadside; sign of phi in the broadside, and 90 degrees where it is the axis that phi is about.
+_READINGS = {
+    "broadside-at-minus-phi": (-1, 0),
+    "broadside-at-phi": (1, 0),
+    "axis-at-minus-phi": (-1, 0.5),
+    "axis-at-phi": (1, 0.5),
+}
 
 
 def geometry(case: Case) -> Geometry:
@@ -109,7 +124,8 @@ def geometry(case: Case) -> Geometry:
         back = bs - ue if k == 0 else point - ue
         d_out, d_back = np.sqrt(out @ out), np.sqrt(back @ back)
         aod.append(np.arctan2(out[1], out[0]) - real(case.bs_broadside))
-        aoa.append(np.arctan2(back[1], back[0]) + real(case.phi))
+        sign, right_angle = _READINGS[case.ue_angle]
+        aoa.append(np.arctan2(back[1], back[0]) - (sign * real(case.phi) + right_angle * pi))
         tau.append((d_out if k == 0 else d_out + d_back) / c + real(case.clock))
         eps.append(2 * d_out / c)
         sigma = real(case.rcs_ue) if k == 0 else rcs[k - 1]
@@ -118,6 +134,11 @@ def geometry(case: Case) -> Geometry:
         alpha.append(size * np.exp(1j * real(case.phase_bp[k])))
         beta.append(echo / d_out**2 * np.exp(1j * real(case.phase_ms[k])))
     aod, aoa = (pi - np.mod(pi - np.array(angles), 2 * pi) for angles in (aod, aoa))  # within (-pi, pi]
+    if not case.centred:  # a_N turns by j pi (N - 1) / 2 sin theta; the drawn phases are those at the centres
+        sent, seen, echoed = (
+            np.exp(1j * pi * (n - 1) / 2 * np.sin(at)) for n, at in ((case.mt, aod), (case.mu, aoa), (case.mr, aod))
+        )
+        alpha, beta = alpha * sent / seen, beta * sent / echoed
     return Geometry(aod, aoa, *map(np.array, (tau, eps, alpha, beta)))
 
 
@@ -150,7 +171,7 @@ def xi_monostatic(case: Case, eta: Array) -> Array:
 def _path(case, m, n, aod, aoa, delay, rx=steering, tx=steering) -> Array:
     """e^{-j 2 pi m df tau} a_n(AOA) a_T(AOD)^H for one subcarrier number or several."""
     turn = np.exp(-2j * case.real(PI) * np.asarray(m) * case.spacing * delay)
-    return turn[..., None, None] * np.outer(rx(n, aoa), tx(case.mt, aod).conj())
+    return turn[..., None, None] * np.outer(rx(n, aoa, case.centred), tx(case.mt, aod, case.centred).conj())
 
 
 def channel_bistatic(case: Case, m: Any, eta: Array | None = None) -> Array:
@@ -206,7 +227,7 @@ def jacobian_bistatic(case: Case) -> Array:
         jac[n + k, :2], jac[2 * n + k, :2] = -turn_back, -away_back / c
         if k > 0:
             jac[n + k, there], jac[2 * n + k, there] = turn_back, (away_out + away_back) / c
-        jac[n + k, 2], jac[2 * n + k, 2 * n + 1] = 1, 1
+        jac[n + k, 2], jac[2 * n + k, 2 * n + 1] = -_READINGS[case.ue_angle][0], 1
     jac[3 * n :, 2 * n + 2 :] = np.eye(2 * n)
     return jac
 
@@ -365,7 +386,7 @@ def extended_precision_gap(case: Case, v: Array, rho: float) -> float:
 
 def codebook(case: Case) -> Array:
     """U of CPA, unit-norm columns a_0, da_0, a_1, da_1, ..."""
-    columns = [a(case.mt, theta) for theta in geometry(case).aod for a in (steering, steering_derivative)]
+    columns = [a(case.mt, theta, case.centred) for theta in geometry(case).aod for a in (steering, steering_derivative)]
     return np.array([u / np.sqrt(np.sum(np.abs(u) ** 2)) for u in columns]).T
 
 

@@ -95,7 +95,7 @@ def test_what_can_be_swept():
         *("carrier_hz", "bandwidth_hz", "subcarriers", "slots", "pilots_per_slot", "power_dbm"),
         *("noise_figure_db", "noise_psd_dbm_hz", "tx_antennas", "rx_antennas", "ue_antennas"),
         *("bs_broadside_deg", "ue_orientation_deg", "clock_bias_s", "target_rcs_m2", "ue_rcs_m2", "targets"),
-        "gain_law",
+        *("gain_law", "ue_angle", "phase_centre"),
     }
     for key in SWEEPABLE:
         value = getattr(Scenario(), key)
@@ -182,6 +182,7 @@ def test_packaged_jobs():
     jobs = {name: load_job(name) for name in packaged_jobs()}
     assert list(jobs) == [
         "antennas",
+        "conventions",
         "drops",
         "estimator",
         "knowledge",

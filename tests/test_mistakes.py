@@ -146,7 +146,14 @@ REFUSED = [
     ),
     ("[design]\ngap_tolerance = 1e-10", "design.gap_tolerance: 1e-10 is refused; it should be greater than"),
     ("[sweep]\ntx_antenna = [1]", 'sweep.tx_antenna: unknown key; did you mean "tx_antennas"?'),
-    ("[sweep]\ngain_law = [1]", 'sweep.gain_law: unknown key; did you mean "scenario.gain_law"?'),
+    ("[sweep]\nbs_position_m = [1]", 'sweep.bs_position_m: unknown key; did you mean "scenario.bs_position_m"?'),
+    ("[sweep]\ngain_law = [1]", "sweep.gain_law: [1] is refused; it should be a list of words, not empty"),
+    (
+        '[sweep]\nphase_centre = ["first-element", "last"]',
+        "sweep.phase_centre: 'last' is refused; it should be 'array-centre' or 'first-element'",
+    ),
+    ('[sweep]\ngain_law = ["as-printed", "as-printed"]', "sweep.gain_law: a value is listed more than once"),
+    ('[sweep]\ntx_antennas = ["8"]', "sweep.tx_antennas: ['8'] is refused; it should be a list of numbers"),
     (
         "[sweep]\ntx_antennas = []",
         "sweep.tx_antennas: [] is refused; it should be a list of numbers, not empty",

@@ -172,7 +172,7 @@ class Problem:
         return self.scenario.phase_centre == "array-centre"
 
     def _on_codebook(self, given: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """What holds of the columns of U, real and imaginary part, from what holds of those of B, (batch, n, 2(K+1))."""
+        """A matrix of the columns of U, real and imaginary part, from that of B's columns, (batch, n, 2(K+1))."""
         if self._centred:
             return given, np.zeros((len(given), 0, 0))
         paths = given.shape[2] // 2
@@ -310,7 +310,7 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
     # In rows: picking a diagonal leaves columns, for which kernels would be compiled a second time.
     apa_powers = np.ascontiguousarray(alive / alive.sum(axis=1, keepdims=True))
     couplings = structure.path_couplings(bistatic.weights, monostatic.weights, gram)
-    arrays = block.Draws(bistatic, monostatic, mix, gram, *couplings, np.zeros((len(gram), 0, 0)))
+    arrays = block.Draws(bistatic, monostatic, mix, gram, np.zeros((len(gram), 0, 0)), *couplings)
     bs = np.asarray(scenario.bs_position_m, dtype=float)
     middle = np.pi * scenario.subcarrier_spacing_hz * (scenario.subcarriers + 1)
     smallest, rounding, found, blur = apa.at_apa(

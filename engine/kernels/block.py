@@ -42,9 +42,9 @@ class Draws(NamedTuple):
     monostatic: LinkArrays
     mix: np.ndarray
     gram: np.ndarray
+    gram_imag: np.ndarray
     coupling: np.ndarray
     overlap: np.ndarray
-    gram_imag: np.ndarray
 
 
 class Block(NamedTuple):
@@ -54,9 +54,9 @@ class Block(NamedTuple):
     monostatic: LinkLanes
     mix: np.ndarray  # of B = Q mix
     gram: np.ndarray
+    gram_imag: np.ndarray
     coupling: np.ndarray
     overlap: np.ndarray
-    gram_imag: np.ndarray
     bistatic_work: tuple
     monostatic_work: tuple
     spread: np.ndarray  # C = mix^T Z: (2 * 2n, columns)
@@ -97,9 +97,9 @@ def new_block(draws, columns):
         monostatic,
         lane_zeros(count, count),
         lane_zeros(count, count),
+        _lanes_like(draws.gram_imag),
         lane_zeros(count, count // 2),
         lane_zeros(count, 1),
-        _lanes_like(draws.gram_imag),
         link_work(bistatic, count // bistatic.phasor.shape[0]),
         link_work(monostatic, count),
         lane_zeros(2 * count, columns),
