@@ -5,6 +5,7 @@ in units of what it takes at the paper's three targets.
 """
 
 from engine import Scenario
+from engine.beamforming.factors import is_randomized
 
 from .jobfile import JobFile
 
@@ -15,6 +16,8 @@ _BOUND = (5e-6, 2.3)  # a design's bounds, rank and status
 _SOLVED = {"fdb": (6e-5, 4.0), "cpa": (2.5e-5, 4.0)}
 _CROWDED = (1.5e-4, 5.0)  # more for FDB at 1,024 antennas, in proportion to them
 _EXTREMES = {"fdb": (5e-4, 5.0), "cpa": (1.5e-4, 4.0)}  # rho = 1 and 0, to the last digits
+# The 100 Gaussian candidates of both extremes: at 16 slots and in proportion to them, and their products and bounds.
+_CANDIDATES, _JUDGED = (1.1e-3, 1.2), (2.5e-4, 2.8)
 _MOST_FINISHED = 12  # targets up to which an interior-point method has a part in those of FDB
 _EDGE = (2.2e-4, 5.5)  # more for average FDB beams at rho = 1, on an edge of the cone; the paths no more than antennas
 _NEXT = 0.4  # of a weight's time, for each further one: they start from their neighbours
@@ -23,6 +26,7 @@ _ANY = 2e-5  # whatever the size
 # A training draw: in the reduced space, and more in that of all antennas, at 16 of them, where the geometry moves.
 _TRAINED = (1.2e-4, 3.0)
 _MOVING = {"fdb": (9e-4, 3.3), "cpa": (2.2e-4, 1.5)}  # with the power of the antennas
+_JUDGED_IN_MEAN, _JUDGED_MOVING = (7e-4, 1.8), (2.8e-3, 0.5)  # candidates by one training draw
 
 
 def draw_seconds(job: JobFile) -> float:
@@ -52,9 +56,16 @@ def _at_point(job: JobFile, scenario: Scenario) -> float:
     seconds = _ANY + _scaled(_SETUP, paths) * len(job.design.knowledge) + _scaled(_BOUND, paths) * designs
     if "per-draw" in job.design.knowledge:
         seconds += sum(_solving(family, solved_weights(job, family), scenario) for family in _SOLVED)
+        one = _scaled(_CANDIDATES, paths) * scenario.slots / 16 + _scaled(_JUDGED, paths)
+        seconds += one * _randomized(job)
     if "errors" in job.output.keep:
         seconds += (_ESTIMATE[0] + _ESTIMATE[1] * scenario.subcarriers) * designs
     return seconds
+
+
+def _randomized(job: JobFile) -> int:
+    """How many schemes mix Gaussian candidates."""
+    return sum(is_randomized(name, job.design.wbf_factor) for name in job.design.schemes)
 
 
 def _solving(family: str, weights: set[float], scenario: Scenario) -> float:
@@ -86,7 +97,8 @@ def _training(job: JobFile, scenario: Scenario) -> float:
         if solved_weights(job, family):
             more = _scaled((one, 2.5), paths) * antennas**power if moving else 0.0
             seconds += (_scaled(_TRAINED, paths) + more) * _weights(weights) + _edge(family, weights, scenario)
-    return seconds
+    more = _scaled(_JUDGED_MOVING, paths) * antennas**2 if moving else 0.0
+    return seconds + (_scaled(_JUDGED_IN_MEAN, paths) + more) * _randomized(job)
 
 
 def _weights(weights: set[float]) -> float:

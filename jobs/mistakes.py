@@ -1,5 +1,6 @@
 """Mistakes in a job file, in words: where, what is wrong, and what would be right. All of them, in one line."""
 
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from reprlib import repr as short
@@ -132,6 +133,11 @@ def _reason(error: ErrorDetails, place: str, tables: Tables) -> str:
             return f"{given} is refused; it should be a table"
         case "union_tag_invalid" | "union_tag_not_found":
             return f'{given} is of no known kind; give kind = "fixed", "box" or "disc"'
+        case "literal_error":
+            wanted = error["ctx"]["expected"]
+            near = get_close_matches(str(error["input"]), re.findall("'(.*?)'", wanted), n=1)
+            meant = f" (did you mean '{near[0]}'?)" if near else ""
+            return f"{given} is refused; it should be {wanted}{meant}"
         case _:
             wanted = error["msg"].partition("should ")[2] or error["msg"]
             wanted = wanted.replace("tuple", "list")

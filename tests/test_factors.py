@@ -1,7 +1,7 @@
 """The factor of V that WBF mixes: against a slow twin in NumPy, in the mean, and by address."""
 
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -10,7 +10,9 @@ from job_cases import run_tiny, tiny_job
 from numpy.typing import NDArray
 
 from engine import (
+    CUSTOM,
     FACTOR_SCHEMES,
+    SCHEMES,
     DesignError,
     Designs,
     DrawModel,
@@ -30,8 +32,10 @@ from engine import (
 from engine.addresses import Purpose, pairs_of_words
 from engine.beamforming.factors import TRIALS, gaussians
 from engine.beamforming.recovery import recover, recover_all
+from jobs.designsection import Scheme
 from jobs.evaluate import evaluate
-from jobs.jobfile import JobFile
+from jobs.jobfile import JobError, JobFile, load_job
+from jobs.plan import make_plan
 
 RHO = [0.0, 0.3, 0.8, 1.0]
 SEED, FIRST = 9, 40
@@ -112,6 +116,7 @@ def test_gaussian_candidates_make_v_in_the_mean() -> None:
 
 
 def test_the_first_candidates_do_not_depend_on_how_many_follow() -> None:
+    assert TRIALS == 100
     np.testing.assert_array_equal(gaussians(4, 6, 3, 1, 2), gaussians(4, 6, 50, 1, 2)[:3])
     others = [gaussians(4, 6, 3, *address) for address in ((1, 2), (2, 2), (1, 3), (1, 2, 1))]
     others.append(gaussians(4, 6, 3, 1, 2, purpose=Purpose.RECOVERY_CANDIDATE))
@@ -143,6 +148,28 @@ def test_a_job_has_the_same_bits_in_chunks_of_any_size() -> None:
     np.testing.assert_array_equal(
         evaluate(plain, 2, 4)["objective"].values[:, 0], whole["objective"].values[2:4, schemes.index("fdb-wbf:svd")]
     )
+
+
+@pytest.mark.parametrize("knowledge", ["per-draw", "nominal"])
+def test_a_jobs_seed_decides_where_the_draws_are_all_alike(knowledge: str) -> None:
+    zeros = [0.0, 0.0, 0.0]
+    fixed = {"phases": "fixed", "phases_bistatic_rad": zeros, "phases_monostatic_rad": zeros}
+    schemes = ["fdb-wvm", *RANDOM]
+    one, other = (
+        evaluate(
+            tiny_job(
+                draws=fixed | {"seed": seed, "count": 2},
+                design={"schemes": schemes, "rho": [0.5], "knowledge": knowledge},
+                scenario={"target_positions_m": [[-10, 15], [5, 15]], "target_rcs_m2": 100},
+            ),
+            0,
+            2,
+        )["objective"].values[:, :, 0]
+        for seed in (1, 2)
+    )
+    np.testing.assert_array_equal(one[:, 0], other[:, 0])
+    assert (one[:, 1:] != other[:, 1:]).all()
+    assert (one[0, 1:] == one[1, 1:]).all() == (knowledge == "nominal")  # shared beams have no draw of their own
 
 
 def test_w_is_kept_without_loss_and_has_as_many_columns_as_there_are_slots() -> None:
@@ -223,3 +250,68 @@ def test_a_job_names_several_and_refuses_others(tmp_path: Any) -> None:
     document["design"]["schemes"] = ["fdb-wbf:svg"]
     with pytest.raises(ValueError, match="fdb-wbf:svg"):
         JobFile.model_validate(document)
+
+
+def test_jobs_know_the_engines_names_and_name_the_nearest(tmp_path: Any) -> None:
+    assert get_args(Scheme) == (*SCHEMES, *FACTOR_SCHEMES, CUSTOM)
+    (tmp_path / "job.toml").write_text('schema = 1\nname = "x"\n[design]\nschemes = ["fdb-wbf-svd"]\n')
+    with pytest.raises(JobError, match=r"'fdb-wbf-svd' is refused; .* \(did you mean 'fdb-wbf:svd'\?\)$"):
+        load_job(tmp_path / "job.toml")
+
+
+@pytest.mark.parametrize("address", [{"seed": -1}, {"seed": 2**63}, {"first_draw": -1}, {"first_draw": 2**63}])
+def test_addresses_out_of_range_are_refused(address: dict[str, int]) -> None:
+    (name,) = address
+    with pytest.raises(DesignError, match=f"{name} = .* is refused; it should be from 0 to {2**63 - 1}"):
+        design(SCENARIO, DRAWS, "apa", RHO, **address)
+    if name == "seed":
+        for make in (
+            lambda: nominal_designs(SCENARIO, "apa", RHO, **address),
+            lambda: average_designs(SCENARIO, DRAWS, "apa", RHO, **address),
+        ):
+            with pytest.raises(DesignError, match="seed = "):
+                make()
+
+
+def test_the_average_candidate_is_the_best_in_the_mean() -> None:
+    """At rho = 1 and 0 V is the candidate's: rebuilt from its address, judged by bounds of all training draws."""
+    training = sample(SCENARIO, DrawModel(), 1, 0, 4)
+    made = average_designs(SCENARIO, training, ["fdb-wcrb", "fdb-wbf:randomization"], [1.0, 0.0], seed=SEED)
+    basis, power = design(SCENARIO, training, "apa").problem.basis[0], SCENARIO.power_per_subcarrier_w
+    apa = design(SCENARIO, training, "apa").beam_covariance("apa", 0.5)
+    for side, (link, bounds) in enumerate(((bistatic_link, bistatic_bounds), (monostatic_link, monostatic_bounds))):
+        unit = uniforms(10, side, 0, TRIALS * basis.shape[1] * SCENARIO.slots)
+        normal = np.sqrt(-np.log(unit[:, 0])) * np.exp(2j * np.pi * unit[:, 1])
+        w = square_root(made.covariance[0, side]) @ basis @ normal.reshape(TRIALS, -1, SCENARIO.slots)
+        w *= np.sqrt(power) / np.linalg.norm(w, axis=(1, 2), keepdims=True)
+        every = w @ w.conj().swapaxes(1, 2)
+        means = np.zeros(TRIALS)
+        for d in range(len(training)):
+            one = link(SCENARIO, training[d : d + 1])
+            reference = bounds(position_fim(one, apa[d])).position[0]
+            means += [bounds(position_fim(one, v)).position[0] / reference for v in every]
+        best = int(np.argmax(means <= means.min() * (1.0 + 1e-6)))
+        np.testing.assert_allclose(made.covariance[1, side], every[best], rtol=0, atol=1e-5 * power)
+
+
+def test_plans_count_the_candidates() -> None:
+    def seconds(scheme: str, **options: Any) -> Any:
+        return make_plan(tiny_job(design={"schemes": [scheme], **options}))
+
+    plain, random = seconds("fdb-wbf"), seconds("fdb-wbf:randomization")
+    assert random.draw_seconds > 3.0 * plain.draw_seconds
+    assert seconds("fdb-wbf", wbf_factor="randomization").draw_seconds == random.draw_seconds
+    assert seconds("fdb-wvm", wbf_factor="randomization").draw_seconds <= plain.draw_seconds
+    trained = [seconds(one, knowledge="average").training_seconds for one in ("fdb-wbf", "fdb-wbf:randomization")]
+    assert trained[1] > trained[0]
+
+
+@pytest.mark.parametrize(("targets", "antennas"), [(0, 8), (2, 1), (2, 3)])
+def test_small_scenes_have_them_where_the_extremes_exist(targets: int, antennas: int) -> None:
+    """No target, one antenna, fewer antennas than codewords: nothing where there is nothing, full power elsewhere."""
+    scene = SCENARIO.with_targets(targets).replace(tx_antennas=antennas)
+    found = design(scene, None, ["fdb-wbf", *RANDOM], RHO)
+    np.testing.assert_array_equal(found.rank[:, 1:] > 0, np.repeat(found.rank[:, :1] > 0, 2, axis=1))
+    traces = np.trace(found.covariance, axis1=-2, axis2=-1).real
+    np.testing.assert_allclose(traces[found.rank > 0], 1.0, rtol=1e-12)
+    np.testing.assert_array_equal(found.status[:, 2] == 2, found.status[:, 0] == 2)

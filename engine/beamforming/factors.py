@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..addresses import Purpose, pairs_of_words
+from ..arguments import within
+from ..errors import DesignError
 from ..kernels import mismatch, randomization
 from ..kernels.estimation import normals
 from .problem import Problem
@@ -28,6 +30,7 @@ ALIGNED = "aligned"
 EIGENVECTORS = ("eigen", "svd")
 TRIALS = 100
 _TIE = 1e-6  # relative
+_LARGEST = 2**63 - 1  # as of the seeds and indices of draws
 Judge = Callable[[int, float, NDArray[np.complex128]], int]
 _EXTREMES = [1.0, 0.0]  # weights: BP, MS
 
@@ -35,6 +38,22 @@ _EXTREMES = [1.0, 0.0]  # weights: BP, MS
 def factor_of(scheme: str, default: WbfFactor) -> str:
     """The factor that an fdb-wbf scheme mixes: fdb-wbf:svd names it, plain fdb-wbf takes the default."""
     return ALIGNED if scheme == "fdb-wbf-aligned" else scheme.partition(":")[2] or default
+
+
+def is_randomized(scheme: str, default: WbfFactor) -> bool:
+    """Whether a scheme, any of them, mixes Gaussian candidates."""
+    return scheme.startswith("fdb-wbf") and factor_of(scheme, default) == "randomization"
+
+
+def checked_address(seed: int, first_draw: int = 0) -> tuple[int, int]:
+    """Seed and index of the first draw, of which random factors are a function.
+
+    Raises
+    ------
+    DesignError
+        If one is no whole number from 0 to 2^63 - 1.
+    """
+    return within("seed", seed, 0, _LARGEST, DesignError), within("first_draw", first_draw, 0, _LARGEST, DesignError)
 
 
 def roots_of(

@@ -19,7 +19,7 @@ from ..kernels import average, bounds, certificate, mismatch, products, randomiz
 from ..scenario import Scenario
 from ..status import Solver, Status
 from . import schemes as per_draw
-from .factors import ALIGNED, WbfFactor, factor_of, first_smallest, right_of, roots_of
+from .factors import ALIGNED, WbfFactor, checked_address, factor_of, first_smallest, is_randomized, right_of, roots_of
 from .mismatch import mix_covariances
 from .mixes import extreme_gap, extremes_certified
 from .problem import Problem, build_problem
@@ -112,6 +112,7 @@ def average_designs(
         a higher rank than there are slots, or WBF would need more of them.
     """
     names, weights = per_draw.checked_request(schemes, rho, gap_tolerance, wbf_factor)
+    seed, _ = checked_address(seed)
     grid = np.union1d(weights, (0.0, 1.0))
     mean = _Mean.of(scenario, training, grid)
     own = np.searchsorted(grid, weights)
@@ -310,7 +311,7 @@ class _Mean:
         extremes = optima.gap[[-1, 0]][None]
         fine = extremes_certified(extremes, rho, tolerance)[0]
         gap = extreme_gap(extremes, rho)[0]
-        if name.startswith("fdb-wbf") and factor_of(name, wbf[0]) == "randomization":
+        if is_randomized(name, wbf[0]):
             gap[:] = np.nan  # a candidate is no optimum, at rho = 1 and 0 either
         status = np.where(fine, Status.CLOSED_FORM, Status.UNCERTIFIED)
         return _Part(self._mixed(name, optima, rho, *wbf), gap, status, nothing, none)

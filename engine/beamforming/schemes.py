@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import names_of, one_of, positive, weights_in, whole
+from ..arguments import names_of, one_of, positive, weights_in
 from ..crb import bistatic_from_diagonal, monostatic_from_diagonal
 from ..draws import Draws, fixed_draw
 from ..errors import DesignError
@@ -20,7 +20,7 @@ from ..status import Solver, Status
 from . import weighted
 from .custom import custom_covariances
 from .designs import Designs
-from .factors import FACTORS, WbfFactor, factor_of
+from .factors import FACTORS, WbfFactor, checked_address, is_randomized
 from .mixes import LARGEST_ERROR, Mix, Mixer
 from .problem import Problem, build_problem
 
@@ -66,8 +66,7 @@ def check_slots(scenario: Scenario, schemes: str | Sequence[str], wbf_factor: Wb
     columns = {"fdb-wbf": min(scenario.tx_antennas, codewords), "cpa-wbf": codewords}
     for scheme in names_of(schemes):
         needed = columns.get(scheme.removesuffix("-aligned").partition(":")[0], 0)
-        random = scheme.startswith("fdb-wbf") and factor_of(scheme, wbf_factor) == "randomization"  # of L columns
-        if needed > scenario.slots and not random:
+        if needed > scenario.slots and not is_randomized(scheme, wbf_factor):  # which has L columns
             raise DesignError(
                 f"{scheme} mixes beamformers of {needed} columns, but there are only "
                 f"{scenario.slots} slots; use slots >= {needed} or leave the scheme out"
@@ -135,7 +134,8 @@ def design(
     Raises
     ------
     DesignError
-        For an unknown scheme, a weight outside [0, 1], too few slots, or beams that do not fit.
+        For an unknown scheme, a weight outside [0, 1], a seed or a draw below 0 or above 2^63 - 1, too few slots, or
+        beams that do not fit.
     ScenarioError
         If the draws are not of this scenario.
     """
@@ -144,9 +144,9 @@ def design(
         names = (*names, CUSTOM)
     names, weights = checked_request(names, rho, gap_tolerance, wbf_factor, custom is not None)
     check_slots(scenario, names, wbf_factor)
-    seed, first_draw = (whole(*one, DesignError) for one in (("seed", seed), ("first_draw", first_draw)))
+    address = checked_address(seed, first_draw)
     problem = build_problem(scenario, fixed_draw(scenario) if draws is None else draws)
-    mixer = Mixer(problem, weights, gap_tolerance, (seed, first_draw))
+    mixer = Mixer(problem, weights, gap_tolerance, address)
     parts = _all_schemes(mixer, names, weights, gap_tolerance, wbf_factor, custom)
     return with_bounds(problem, names, weights, parts, gap_tolerance)
 
