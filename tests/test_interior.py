@@ -11,6 +11,7 @@ from engine.accelerate import kernel
 from engine.beamforming import weighted
 from engine.beamforming.recovery import objective_at
 from engine.kernels import block, cleaning, curvature, interior, interiorpowers, packs, tiles
+from engine.kernels import powers as powers_of
 from engine.lanes import LANES, everywhere, put
 from engine.status import Solver
 
@@ -98,10 +99,10 @@ def _curvature_of_powers(draws, powers, rho, bend, slopes):
     space = curvature.curvature_work(eight, True)
     for lane in range(LANES):
         block.load_draw(eight, draws, lane, lane)
-    block.transmit_powers(eight, powers)
+    powers_of.transmit_powers(eight, powers)
     block.weighted_crb(eight, everywhere(rho))
     for i in range(n):
-        put(slopes, block.power_slope(eight, i), i)
+        put(slopes, powers_of.power_slope(eight, i), i)
     curvature.add_curvature(eight, everywhere(rho), everywhere(1.0), space, bend)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..accelerate import bare, kernel
 from ..lanes import LANES, everywhere, get, lane_zeros, put, root, where_less
-from .block import load_draw, new_block, transmit_powers
+from .block import load_draw, new_block
 from .efim import (
     equivalent_fim,
     factor_positions,
@@ -16,6 +16,7 @@ from .efim import (
     turn,
 )
 from .eigen import eigen_space, largest_eigenvalue
+from .powers import transmit_powers
 from .reduced import whiten
 
 _UNIT_ROUNDOFF = 2.0**-53

@@ -14,14 +14,13 @@ from .block import (
     certified,
     load_draw,
     new_block,
-    power_slope,
     reduced_gradient,
     transmit_covariance,
-    transmit_powers,
     weighted_crb,
 )
 from .eigen import eigen_hermitian, eigen_space, largest_hermitian
 from .polar import unfold
+from .powers import power_slope, transmit_powers
 
 # Directions that an optimum leaves empty keep a trace of power; the lowest rank that stays certified is taken.
 _RANK_CUTS = (1e-4, 1e-7)

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..accelerate import bare, kernel, piece
 from ..lanes import LANES, get, lane_zeros
-from .block import balance, load_draw, new_block
+from .block import load_draw, new_block
+from .powers import balance
 
 
 class Places(NamedTuple):

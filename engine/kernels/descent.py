@@ -16,10 +16,11 @@ import numpy as np
 
 from ..accelerate import bare, kernel, piece
 from ..lanes import LANES, everywhere, get, lane_zeros, put, root, where_less
-from .block import certified, load_draw, new_block, root_objective, root_stiffness
+from .block import certified, load_draw, new_block
 from .curve import extrapolate, new_places, next_place
 from .packs import inner, inner_row
 from .polar import new_polar, polar_objective
+from .powers import root_objective, root_stiffness
 from .quasinewton import MEMORY, precondition, quasi_newton
 from .turning import Stiffness, head_of, new_stiffness, within_turns
 

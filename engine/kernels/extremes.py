@@ -9,8 +9,9 @@ import numpy as np
 
 from ..accelerate import bare, kernel
 from ..lanes import LANES, everywhere, get, lane_zeros, put, where_less
-from .block import load_draw, new_block, power_slope, transmit_powers, weighted_crb
+from .block import load_draw, new_block, weighted_crb
 from .cleaning import evaluate, from_covariance, leading, total_of, wanted_items
+from .powers import power_slope, transmit_powers
 
 SHRUNK = 3.0  # by how much the power of a direction that becomes empty falls at least, while the gap falls tenfold
 

@@ -18,10 +18,11 @@ import numpy as np
 
 from ..accelerate import bare, kernel, piece
 from ..lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
-from .block import balance, load_items, new_block
+from .block import load_items, new_block
 from .curvature import curvature_work
 from .interiorstep import advance, evaluate, new_space, renew_curvature, update_curvature
 from .packs import hermitian_cholesky, hermitian_inverse, times, trace, trace_of_product
+from .powers import balance
 
 _EQUAL = 1e-3  # share of equal eigenvalues that keeps the start inside
 FIRST_MU = 0.8  # times the spread of N at the start, which is about the gap there

@@ -10,11 +10,12 @@ import numpy as np
 
 from ..accelerate import bare, kernel, piece
 from ..lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
-from .block import balance, load_items, new_block, power_slope, transmit_powers, weighted_crb
+from .block import load_items, new_block, weighted_crb
 from .curvature import add_curvature, curvature_work
 from .interior import APART, FIRST_GOAL, FIRST_MU, LEAST_MU, STALE
 from .interiorstep import LARGEST_SIGMA, LEAST_SIGMA
 from .packs import cholesky
+from .powers import balance, power_slope, transmit_powers
 
 _MOST = 60  # evaluations
 _CLEARANCE = 1.5  # a step goes to 2/3 of the way to the boundary at most
