@@ -1,6 +1,7 @@
 """Sweeps of words, such as the gain law: from the job file to the page."""
 
 import json
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import xarray as xr
 from job_cases import crbatch, run_tiny, tiny_job
 
 from engine import DrawModel, Scenario, design, sample
-from jobs.jobfile import JobFile
+from jobs.jobfile import JobFile, load_job
 from results.accessor import open_cube
 
 LAWS = ["radar-equation", "as-printed"]
@@ -102,3 +103,27 @@ def test_a_chunk_is_the_same_file_whoever_writes_it(folder: Path, tmp_path: Path
 def test_other_values_are_refused(sweep: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         JobFile.model_validate(tiny_job().resolved() | {"sweep": sweep})
+
+
+def test_the_packaged_job_of_conventions_leaves_a_table_of_all_of_them(tmp_path: Path) -> None:
+    document = load_job("conventions").resolved()
+    document["draws"]["count"] = 6
+    document["design"]["rho"] = [0.0, 0.25, 0.5, 0.75, 1.0]
+    job = JobFile.model_validate(document)
+    run_tiny(tmp_path / "run", job, report=True)
+    lines = (
+        (tmp_path / "run" / "report" / "claims.txt").read_text().split("At each point of the sweep:\n")[1].splitlines()
+    )
+    choices = [tuple(line.split()[:3]) for line in lines[1:]]
+    assert choices == list(product(*(job.sweep[key] for key in ("gain_law", "ue_angle", "phase_centre"))))
+    ours = {place: line.split()[3:9] for place, line in zip(choices, lines[1:], strict=True)}
+    assert ours["radar-equation", "broadside-at-minus-phi", "array-centre"][4] == "-2.6"  # UE 5.5 dB, T1 8.2 dB
+    printed = ours["as-printed", "broadside-at-minus-phi", "array-centre"]
+    assert float(printed[4]) > 0.0 < float(printed[5])  # the UE's beam is the strongest in BP, too
+    with open_cube(tmp_path / "run") as cube:
+        for gain_law, ue_angle, phase_centre in choices[::5]:
+            at = {"gain_law": gain_law, "ue_angle": ue_angle, "phase_centre": phase_centre}
+            scenario = Scenario(**at)
+            found = design(scenario, sample(scenario, DrawModel(), 2025, 0, 2), ["cpa-wcrb"], job.design.rho)
+            one = cube["crb_bp"].sel(at).sel(targets=3, scheme=["cpa-wcrb"]).isel(draw=[0, 1])
+            np.testing.assert_array_equal(one.values, found.crb_bp)
