@@ -59,7 +59,7 @@ def _aligned(header: list[str], rows: list[list[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     return [
         "  ".join(
-            cell.ljust(width) if i in (0, len(header) - 1) else cell.rjust(width)
+            cell.ljust(width) if i == 0 or header[i] == "verdict" else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in (header, *rows)
@@ -72,9 +72,9 @@ def verdict_table(cube: xr.Dataset) -> Table | None:
     Returns
     -------
     tuple or None
-        Header and rows: swept keys, ``targets`` apart; at the largest number of targets the median root bounds of equal
-        powers and of the extremes of fdb-wcrb, and how far the UE's beam is above that toward the strongest target for
-        BP; then the statements. None where nothing but ``targets`` is swept, or too many points are.
+        Header and rows: swept keys, ``targets`` apart; the statements; then, at the largest number of targets, the
+        median root bounds of equal powers and of the extremes of fdb-wcrb, and how far the UE's beam is above that
+        toward the strongest target for BP. None where nothing but ``targets`` is swept, or too many points are.
     """
     keys = [key for key in swept_keys(cube) if key != "targets"]
     if not keys or np.prod([cube.sizes[key] for key in keys]) > _MOST_POINTS:
@@ -83,8 +83,8 @@ def verdict_table(cube: xr.Dataset) -> Table | None:
     for values, statements, point in judged_at_points(cube):
         shown = _bounds(point) | _ue_over(statements[0])
         verdicts = {f"({one.numeral})": _MARKS.get(one.verdict, "-") for one in _once(statements)}
-        header = [*keys, *shown, *verdicts]
-        rows.append([*map(said, values), *shown.values(), *verdicts.values()])
+        header = [*keys, *verdicts, *shown]
+        rows.append([*map(said, values), *verdicts.values(), *shown.values()])
     return header, rows
 
 
