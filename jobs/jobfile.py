@@ -368,7 +368,7 @@ def _sweep_mistakes(sweep: Mapping[str, object]) -> Iterator[Mistake]:
         if not (isinstance(values, (list, tuple)) and values and all(type(v) in kind for v in values)):
             yield key, f"{short(values)} is refused; it should be a list of {wanted}, not empty"
             continue
-        unknown = next((v for v in values if v not in _WORDS.get(key, values)), None)
+        unknown = next((v for v in values if v not in _WORDS[key]), None) if key in _WORDS else None
         if unknown is not None:
             yield key, f"{short(unknown)} is refused; it should be {' or '.join(map(repr, _WORDS[key]))}"
 
