@@ -167,7 +167,7 @@ def test_submit_and_log_out(run: RunDirectory, undisturbed: bytes) -> None:
     check(run, undisturbed, in_flight=0)
     assert alive("slurm", ids(run, "workers")) == set()
     assert not list(run.path.glob(".keys-*"))
-    assert (run.path / "report" / "fig3-tradeoff.pdf").is_file()
+    assert (run.path / "report" / "tradeoff.pdf").is_file()
 
 
 def test_cancelled_worker_is_replaced(run: RunDirectory, undisturbed: bytes) -> None:
