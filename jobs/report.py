@@ -17,7 +17,7 @@ from results.accessor import write_csv
 from results.files import file_hash, temporary_folder
 from results.page import METRICS, Picture, render
 from results.points import nearest_weights
-from results.schemes import wbf_schemes
+from results.schemes import FACTOR_WORDS, wbf_schemes
 from results.words import counted, said
 
 from .beams import load_beams
@@ -214,6 +214,7 @@ def _what(job: JobFile) -> list[tuple[str, str]]:
             f"{s.bandwidth_hz / 1e6:g} MHz at {s.carrier_hz / 1e9:g} GHz, {counted(s.subcarriers, 'subcarrier')}",
         ),
         ("Beams know", ", ".join(_KNOWLEDGE[word] for word in job.design.knowledge)),
+        *([("FDB-WBF mixes", FACTOR_WORDS[job.design.wbf_factor])] if "fdb-wbf" in job.design.schemes else []),
         ("Designs", f"{counted(len(job.labels), 'scheme')} at {counted(len(job.design.rho), 'weight')} rho"),
     ]
     return rows

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from . import fronts, statistics
 from .errors import ResultsError
+from .points import swept_keys
 from .schema import STATUS_FLAGS
 from .words import said
 
@@ -96,7 +97,7 @@ class CubeAccessor:
     def _lines(self) -> list[tuple[str, str]]:
         sizes = self._cube.sizes
         schemes, rho = self._cube["scheme"].values.tolist(), self._cube["rho"].values
-        swept = [str(dim) for dim in self._cube["status"].dims if dim not in ("draw", "scheme", "rho")]
+        swept = swept_keys(self._cube)
         lines = [
             ("job", str(self.job.get("name", "unknown"))),
             ("draws", str(sizes["draw"])),

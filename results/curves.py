@@ -29,6 +29,8 @@ class Gap:
     ----------
     logs
         Logarithm of the ratio of the other root bounds, (draw, place); NaN where the two have no level in common.
+    rough
+        The same from every second weight.
     blur
         What the interpolation leaves open of it, (place,): the median over the draws of how far both curves move when
         every second weight is left out; and of how far the line of a WCRB curve is from the tangents at its points,
@@ -37,6 +39,7 @@ class Gap:
     """
 
     logs: Array
+    rough: Array
     blur: Array
 
     @property
@@ -44,6 +47,13 @@ class Gap:
         """Mean of the logarithms along the curve, (draw,)."""
         mean: Array = self.logs.mean(axis=1)
         return mean
+
+    def growth_to(self, more: "Gap") -> tuple[Array, float]:
+        """How much larger the mean of another gap is in each draw, (draw,), and what the interpolation leaves open."""
+        growth = more.mean - self.mean
+        change = np.abs(more.rough.mean(axis=1) - self.rough.mean(axis=1) - growth)
+        change[np.isnan(change) & ~np.isnan(growth)] = np.inf
+        return growth, float(median_with_limits(change)[0])
 
 
 class Curves:
@@ -76,8 +86,8 @@ class Curves:
         levels = _levels(_finite(x, y), _finite(u, v))
         above, below = _best_at(x, y, levels), _best_at(u, v, levels)
         kept = _every_second(self.weights)
-        change = np.abs(_best_at(x[:, kept], y[:, kept], levels) - above)
-        change += np.abs(_best_at(u[:, kept], v[:, kept], levels) - below)  # the two may cancel by luck
+        thin_above, thin_below = _best_at(x[:, kept], y[:, kept], levels), _best_at(u[:, kept], v[:, kept], levels)
+        change = np.abs(thin_above - above) + np.abs(thin_below - below)  # the two may cancel by luck
         change[np.isnan(change) & ~np.isnan(above - below)] = np.inf  # the fewer points do not reach as far
         blur = median_with_limits(change.T)[0]
         for scheme, line in ((top, above), (bottom, below)):
@@ -86,7 +96,7 @@ class Curves:
                     line - self._tangents_at(scheme, link, levels), self._chords_at(scheme, link, levels) - line
                 )
                 blur = np.maximum(blur, median_with_limits(reach.T)[0])
-        return Gap(above - below, self._certified + blur)
+        return Gap(above - below, thin_above - thin_below, self._certified + blur)
 
     def _logs(self, scheme: str, link: str) -> tuple[Array, Array]:
         """Logarithms of both root bounds of a scheme, (draw, rho): of the link, and of the other one."""

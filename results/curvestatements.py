@@ -129,8 +129,8 @@ def gap_grows(curves: Mapping[str, Curves], schemes: Sequence[str]) -> Statement
         for wbf, wvm, label in _wbf_pairs(schemes):
             for link in ("BP", "MS"):
                 if _comparable(fewer, schemes, wbf, wvm):
-                    growth = more.gap(wbf, wvm, link).mean - fewer.gap(wbf, wvm, link).mean
-                    rows[f"{label}, equal {link}{suffix}"] = single(np.exp(growth))
+                    growth, blur = fewer.gap(wbf, wvm, link).growth_to(more.gap(wbf, wvm, link))
+                    rows[f"{label}, equal {link}{suffix}"] = single(np.exp(growth), float(np.exp(blur)))
     return summed_up(
         "viii",
         "The gap between WBF and WVM grows with K",

@@ -8,7 +8,7 @@ from scipy.special import chdtri, ndtri
 
 from .errors import ResultsError
 from .figures import DOUBLE_COLUMN_IN, style_of, styled
-from .points import nearest_weights
+from .points import nearest_weights, swept_keys
 from .schema import is_words
 from .schemes import label_of
 from .words import said
@@ -83,7 +83,7 @@ def estimator(cube: xr.Dataset) -> Figure:
     ResultsError
         If more than one key is swept.
     """
-    swept = [str(dim) for dim in cube["status"].dims if dim not in ("draw", "scheme", "rho")]
+    swept = swept_keys(cube)
     if len(swept) > 1:
         raise ResultsError(f"errors are drawn along one swept key; this cube has {', '.join(swept)}")
     places = cube[swept[0]].values if swept else np.zeros(1)

@@ -243,7 +243,7 @@ def _say_not_shown(axes: Axes, panel: xr.Dataset, median: NDArray[np.float64]) -
     axes.text(0.97, 0.97, text, transform=axes.transAxes, ha="right", va="top", fontsize=7, zorder=5)
 
 
-def _log_axis(axes: Axes, name: str, values: NDArray[np.float64], bins: int = 8) -> None:
+def _log_axis(axes: Axes, name: str, values: NDArray[np.float64]) -> None:
     """Set one logarithmic axis, with ticks that can be read and room at the ends for marks and names."""
     finite = values[np.isfinite(values)]
     low, high = (finite.min(), finite.max()) if finite.size else (1.0, 10.0)
@@ -251,7 +251,7 @@ def _log_axis(axes: Axes, name: str, values: NDArray[np.float64], bins: int = 8)
     axes.set(**{f"{name}scale": "log", f"{name}lim": (low / room, high * room)})
     axis = axes.xaxis if name == "x" else axes.yaxis
     if high / low < 4.0:
-        axis.set_major_locator(MaxNLocator(bins, steps=[1, 2, 5, 10]))
+        axis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
     else:
         axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7) if high / low < 20.0 else (1, 2, 5)))
     axis.set_minor_locator(NullLocator())

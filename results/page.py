@@ -17,7 +17,7 @@ import xarray as xr
 
 from .accessor import CubeAccessor
 from .figures import style_of
-from .points import nearest_weights
+from .points import nearest_weights, swept_keys
 from .schemes import label_of
 from .statementtext import Table, table_of, title_of
 from .statistics import mean, paired, quantile
@@ -90,7 +90,7 @@ def render(
         answers=answers(cube, bounds, CubeAccessor(whole).status()),
         warnings=[*warnings(cube, bounds), *_left_out(whole, cube)],
         rows=list(_rows(cube, bounds)),
-        sweep=_sweep(cube),
+        sweep=swept_keys(cube),
         pictures=pictures,
         statements=[(title_of(one), one, table_of(one)) for one in statements],
         verdicts=verdicts,
@@ -99,14 +99,10 @@ def render(
     )
 
 
-def _sweep(cube: xr.Dataset) -> list[str]:
-    return [str(dim) for dim in cube["status"].dims if dim not in ("draw", "scheme", "rho")]
-
-
 def _that_fits(cube: xr.Dataset) -> xr.Dataset:
     """The cube, or as many values of its longest swept key as a page can hold."""
     while (cells := math.prod(n for dim, n in cube["status"].sizes.items() if dim != "draw")) > _MOST_CELLS:
-        longest = max((*_sweep(cube), "rho"), key=lambda dim: cube.sizes[dim])
+        longest = max((*swept_keys(cube), "rho"), key=lambda dim: cube.sizes[dim])
         if cube.sizes[longest] == 1:
             break
         keep = max(1, cube.sizes[longest] * _MOST_CELLS // cells)
@@ -201,7 +197,7 @@ def _first_point(table: xr.Dataset) -> xr.Dataset:
 
 def _where(cube: xr.Dataset) -> str:
     """Say at which point of the sweep."""
-    names = _sweep(cube)
+    names = swept_keys(cube)
     return " at " + ", ".join(f"{name} = {said(cube[name].values[0])}" for name in names) if names else ""
 
 
@@ -237,7 +233,7 @@ def warnings(cube: xr.Dataset, bounds: Mapping[str, xr.Dataset]) -> list[str]:
 
 def _rows(cube: xr.Dataset, bounds: Mapping[str, xr.Dataset]) -> Any:
     """One row of the table for each point of the sweep, scheme and weight."""
-    names = _sweep(cube)
+    names = swept_keys(cube)
     key = set(nearest_weights(cube["rho"].values))
     for point in np.ndindex(*(cube.sizes[name] for name in names)):
         at = dict(zip(names, point, strict=True))
@@ -268,7 +264,7 @@ def _rows(cube: xr.Dataset, bounds: Mapping[str, xr.Dataset]) -> Any:
 
 def _data(cube: xr.Dataset, bounds: Mapping[str, xr.Dataset]) -> dict[str, Any]:
     """What the page's script draws from; infinite numbers as "inf", missing ones as null."""
-    names = _sweep(cube)
+    names = swept_keys(cube)
     middle = int(np.argmin(np.abs(_LEVELS - 0.5)))
     quantiles, intervals = {}, {}
     for metric, table in bounds.items():

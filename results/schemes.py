@@ -11,11 +11,10 @@ _SPECIAL = {"fdb-wbf-aligned": "FDB-WBF (aligned)", "custom": "Custom"}
 _FACTORS = {"sqrt": "root", "eigen": "eigenvectors", "svd": "SVD", "randomization": "randomised"}
 
 FACTOR_WORDS = {
-    "sqrt": "principal root",
-    "eigen": "eigenvectors, phases fixed",
-    "svd": "singular vectors, random phases",
-    "randomization": "Gaussian randomisation",
-    "aligned": "principal roots, one turned onto the other",
+    "sqrt": "principal roots of V",
+    "eigen": "eigenvectors of V times root eigenvalues",
+    "svd": "singular vectors of V, at random phases, times root singular values",
+    "randomization": "the best of 100 Gaussian candidates with V in the mean",
 }
 
 
@@ -30,8 +29,3 @@ def label_of(scheme: str) -> str:
 def wbf_schemes(schemes: Iterable[str], family: str) -> list[str]:
     """Those that mix beamformers, one for each factor: of family "fdb" or "cpa", made for every draw."""
     return [name for name in schemes if name.startswith(f"{family}-wbf") and "@" not in name]
-
-
-def factor_of(scheme: str, default: str) -> str:
-    """The factor that an fdb-wbf scheme mixes; `default` is what the job calls ``wbf_factor``."""
-    return "aligned" if scheme.startswith("fdb-wbf-aligned") else scheme.partition("@")[0].partition(":")[2] or default

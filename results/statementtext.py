@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
+from .curves import median_with_limits
 from .points import good, swept_keys
 from .statements import judged_at_points
 from .verdicts import FAILS, HOLDS, IN_PART, Statement
@@ -82,7 +83,8 @@ def verdict_table(cube: xr.Dataset) -> Table | None:
     rows, header = [], [*keys]
     for values, statements, point in judged_at_points(cube):
         shown = _bounds(point) | _ue_over(statements[0])
-        verdicts = {f"({one.numeral})": _MARKS.get(one.verdict, "-") for one in _once(statements)}
+        # No cube of draws has run times.
+        verdicts = {f"({one.numeral})": _MARKS.get(one.verdict, "-") for one in statements if one.numeral != "ix"}
         header = [*keys, *verdicts, *shown]
         rows.append([*map(said, values), *verdicts.values(), *shown.values()])
     return header, rows
@@ -91,11 +93,6 @@ def verdict_table(cube: xr.Dataset) -> Table | None:
 def table_text(table: Table) -> str:
     """A table of verdicts as plain text."""
     return "\n".join(_aligned(*table)) + "\n"
-
-
-def _once(statements: Sequence[Statement]) -> list[Statement]:
-    """Those that a cube can answer at all."""
-    return [one for one in statements if one.numeral != "ix"]
 
 
 def _bounds(point: xr.Dataset) -> dict[str, str]:
@@ -112,7 +109,8 @@ def _bounds(point: xr.Dataset) -> dict[str, str]:
     for name, (scheme, rho, bound) in wanted.items():
         if scheme in known and rho in last["rho"].values:
             one = last.sel(scheme=scheme, rho=rho)
-            shown[name] = f"{100.0 * np.sqrt(np.nanmedian(one[bound].where(good(one)).values)):.4g}"
+            median = float(median_with_limits(one[bound].where(good(one)).values)[0])
+            shown[name] = "-" if np.isnan(median) else f"{100.0 * np.sqrt(median):.4g}"
     return shown
 
 
@@ -120,5 +118,6 @@ def _ue_over(strong: Statement) -> dict[str, str]:
     """How far the UE's beam is above that toward the strongest target, dB, in BP; of the largest number of targets."""
     found: dict[str, str] = {}
     for label, row in strong.rows.items():
-        found[f"UE over T, {label.partition('-')[0]} (dB)"] = f"{row.numbers['UE over']:+.1f}"
+        over = row.numbers["UE over"]
+        found[f"UE over T, {label.partition('-')[0]} (dB)"] = "-" if np.isnan(over) else f"{over:+.1f}"
     return found

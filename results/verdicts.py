@@ -72,11 +72,13 @@ def limits(name: str, values: Array) -> dict[str, float]:
     return {name: median, f"{name}, lower": lower, f"{name}, upper": upper}
 
 
-def single(ratio: Array) -> Row:
-    """Judge one ratio of every draw: it is to be above 1."""
+def single(ratio: Array, blur: float = SAME) -> Row:
+    """Judge one ratio of every draw: it is to be above 1; between 1 and `blur` it cannot be told."""
     median, lower, upper = (float(value) for value in median_with_limits(ratio))
     numbers = {"median": median, "lower": lower, "upper": upper} | counts(ratio)
-    return Row(numbers, UNKNOWN if np.isnan(median) or lower == -np.inf else (HOLDS if lower > SAME else FAILS))
+    if np.isnan(median) or lower == -np.inf or SAME < lower <= blur:
+        return Row(numbers, UNKNOWN)
+    return Row(numbers, HOLDS if lower > SAME else FAILS)
 
 
 def as_plain(statements: Sequence[Statement]) -> list[dict[str, Any]]:

@@ -109,10 +109,12 @@ def middle(values):
     return SimpleNamespace(median=median, lower=lower, upper=upper, used=n, left_out=len(values) - n)
 
 
-def single_number(ratios):
+def single_number(ratios, blur=0.0):
     found = middle(ratios)
     numbers = {"median": found.median, "lower": found.lower, "upper": found.upper} | counts(found)
     if found.used == 0 or found.lower == -inf:
+        return UNKNOWN, numbers
+    if 1 + ROUNDING < found.lower <= exp(blur):
         return UNKNOWN, numbers
     return HOLDS if found.lower > 1 + ROUNDING else NOT, numbers
 
@@ -248,7 +250,7 @@ def tangent(part, draw, name, axis, level):
 
 def comparison(part, top, bottom, axis):
     """Log ratios (draw, place), their means (draw) and the blur (place) of one scheme over another."""
-    ratios, moves, above_tangent = [], [], {name: [] for name in (top, bottom) if name.endswith("-wcrb")}
+    ratios, rough, moves, above_tangent = [], [], [], {name: [] for name in (top, bottom) if name.endswith("-wcrb")}
     for draw in range(len(part.bp)):
         curves = {name: curve(part, draw, name, axis) for name in (top, bottom)}
         levels = levels_of(curves[top], curves[bottom])
@@ -257,6 +259,7 @@ def comparison(part, top, bottom, axis):
             sum(abs(at_level(thinned(points), x) - at_level(points, x)) for points in curves.values()) for x in levels
         ]
         ratios.append(full)
+        rough.append([at_level(thinned(curves[top]), x) - at_level(thinned(curves[bottom]), x) for x in levels])
         moves.append([inf if isnan(b) and not isnan(a) else b for a, b in zip(full, thin, strict=True)])
         for name, kept in above_tangent.items():
             y = [at_level(curves[name], level) for level in levels]
@@ -271,8 +274,8 @@ def comparison(part, top, bottom, axis):
     for place in range(len(LEVELS)):
         medians = [middle([draw[place] for draw in kept]).median for kept in (moves, *above_tangent.values())]
         blur.append(nan if any(map(isnan, medians)) else part.largest_gap + max(medians))
-    mean = [sum(draw) / len(draw) for draw in ratios]
-    return SimpleNamespace(ratios=ratios, mean=mean, blur=blur)
+    mean, thin_mean = ([sum(draw) / len(draw) for draw in each] for each in (ratios, rough))
+    return SimpleNamespace(ratios=ratios, mean=mean, thin_mean=thin_mean, blur=blur)
 
 
 def greater(a, b):
@@ -363,7 +366,10 @@ def growth(parts):
     for fewer, more in pairwise(parts):
         for top, bottom in usable(fewer, wbf_pairs):
             for axis in AXES:
-                means = [comparison(part, top, bottom, axis).mean for part in (fewer, more)]
-                ratios = [exp(b - a) for a, b in zip(*means, strict=True)]
-                rows[top, bottom, axis, fewer.targets, more.targets] = single_number(ratios)
+                one, other = (comparison(part, top, bottom, axis) for part in (fewer, more))
+                grown = [b - a for a, b in zip(one.mean, other.mean, strict=True)]
+                thin = [b - a for a, b in zip(one.thin_mean, other.thin_mean, strict=True)]
+                moved = [inf if isnan(b) and not isnan(a) else abs(b - a) for a, b in zip(grown, thin, strict=True)]
+                numbers = single_number([exp(a) for a in grown], middle(moved).median)
+                rows[top, bottom, axis, fewer.targets, more.targets] = numbers
     return rows

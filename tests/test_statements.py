@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from engine import SCHEMES
 from results.points import at_first_point, nearest_weights
 from results.schema import make_dataset
-from results.schemes import factor_of, label_of, wbf_schemes
+from results.schemes import label_of, wbf_schemes
 from results.statements import judged, judged_at_points
 from results.verdicts import Row, Statement, as_plain
 
@@ -409,10 +409,7 @@ def test_labels_differ():
     assert {"FDB-WBF (aligned)", "APA", "Custom", "FDB-WBF (SVD) (nominal)"} < labels
 
 
-def test_factors_of_schemes():
-    assert factor_of("fdb-wbf", "eigen") == factor_of("fdb-wbf@nominal", "eigen") == "eigen"
-    assert factor_of("fdb-wbf:svd@nominal", "sqrt") == "svd"
-    assert factor_of("fdb-wbf-aligned", "sqrt") == "aligned"
+def test_wbf_schemes_of_a_family():
     names = ["fdb-wbf", "fdb-wbf@nominal", "cpa-wbf", "fdb-wvm", "fdb-wbf-aligned", "fdb-wbf:svd"]
     assert wbf_schemes(names, "fdb") == ["fdb-wbf", "fdb-wbf-aligned", "fdb-wbf:svd"]
     assert wbf_schemes(names, "cpa") == ["cpa-wbf"]

@@ -69,13 +69,8 @@ class Mixer:
     def __init__(
         self, problem: Problem, rho: NDArray[np.float64], tolerance: float, address: tuple[int, int] = (0, 0)
     ) -> None:
-        self._problem, self._rho, self._tolerance, self._address = problem, rho, tolerance, address
+        self.problem, self._rho, self._tolerance, self._address = problem, rho, tolerance, address
         self._found: dict[str, Extremes] = {}
-
-    @property
-    def problem(self) -> Problem:
-        """The draws."""
-        return self._problem
 
     def mix(self, scheme: str, wbf_factor: WbfFactor = "sqrt") -> Mix:
         """The mixes of one scheme.
@@ -104,14 +99,14 @@ class Mixer:
         """The extremes of a family of schemes, fdb or cpa."""
         if family not in self._found:
             solve = fdb_extremes if family == "fdb" else cpa_extremes
-            self._found[family] = solve(self._problem, self._tolerance)
+            self._found[family] = solve(self.problem, self._tolerance)
         return self._found[family]
 
     def _covariances(self, extremes: Extremes) -> Mix:
         """(19) without its rank constraint."""
         weight = self._rho[None, :, None, None]
         mixed = weight * extremes.settled[:, :1] + (1.0 - weight) * extremes.settled[:, 1:]
-        found = slopes.covariance_slopes(self._problem.arrays, self._rho, mixed, self._inside(extremes))
+        found = slopes.covariance_slopes(self.problem.arrays, self._rho, mixed, self._inside(extremes))
         changes = []
         for pair in _alternatives(extremes.settled, extremes.others):
             change = pair - extremes.settled
@@ -124,7 +119,7 @@ class Mixer:
 
     def _factors(self, extremes: Extremes, factor: str) -> Mix:
         """(16): factors mix; the covariances follow."""
-        problem, rank = self._problem, self._problem.rank
+        problem, rank = self.problem, self.problem.rank
         basis = (
             problem.basis if factor in EIGENVECTORS else np.zeros((len(rank), 1, extremes.settled.shape[-1]), complex)
         )
@@ -154,7 +149,7 @@ class Mixer:
         return self._mix(extremes, x, changes, factor=mixed_and_ends, is_optimum=is_optimum)
 
     def _best(self, draw: int, rho: float, factors: NDArray[np.complex128]) -> int:
-        return best_of(self._problem, draw, factors, rho)[0]
+        return best_of(self.problem, draw, factors, rho)[0]
 
     def _powers(self, extremes: Extremes, roots: bool) -> Mix:
         """(19) on the codebook; or (16), where the codewords' amplitudes mix, W = U diag(sqrt p)."""
@@ -170,14 +165,14 @@ class Mixer:
             return np.divide(powers, total, out=np.zeros_like(powers), where=total > 0.0)
 
         powers = mixed(extremes.settled)
-        found = slopes.power_slopes(self._problem.codewords, self._rho, powers, inside)
+        found = slopes.power_slopes(self.problem.codewords, self._rho, powers, inside)
         changes = [
             np.abs(total_power(found * (mixed(pair) - powers)))
             for pair in _alternatives(extremes.settled, extremes.others)
         ]
         powers = self._with_ends(powers, extremes.ends)
-        covariance = self._problem.covariance_of_powers(powers)
-        factor = self._problem.codeword_factors(powers) if roots else None
+        covariance = self.problem.covariance_of_powers(powers)
+        factor = self.problem.codeword_factors(powers) if roots else None
         return self._mix(extremes, covariance, changes, factor=factor, powers=powers)
 
     def _mix(
@@ -192,7 +187,7 @@ class Mixer:
         """What all mixes have: errors, gaps, and nothing where an extreme of non-zero weight is missing."""
         ends = extreme_gap(extremes.gap, self._rho)
         gap = ends if is_optimum else np.full_like(ends, np.nan)
-        blur = np.maximum(self._problem.bistatic.rounding, self._problem.monostatic.rounding)[:, None]
+        blur = np.maximum(self.problem.bistatic.rounding, self.problem.monostatic.rounding)[:, None]
         error = np.where(self._of_both(extremes.known), _SAFETY * sum(changes) + _ROUNDING * blur + _LEAST, np.inf)
         error = np.where(np.isnan(error), np.inf, error)
         if is_optimum:
