@@ -13,10 +13,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cluster.errors import ClusterError
-from cluster.profiles import PbsProfile, QueueProfile, SlurmProfile
-from cluster.settings import PRIVATE_SHELL
-from cluster.threads import WORKER_ENVIRONMENT
+from .errors import ClusterError
+from .profiles import PbsProfile, QueueProfile, SlurmProfile
+from .settings import PRIVATE_SHELL
+from .threads import WORKER_ENVIRONMENT
 
 _CALL_SECONDS = 60.0
 _SAFE_FOLDER = re.compile(r"[A-Za-z0-9_.,+=@/-]+")

@@ -14,11 +14,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cluster.errors import ClusterError
-from cluster.leaving import at_stop
-from cluster.machine import usable_cores
-from cluster.needs import fitting_workers, memory_limit
-from cluster.profiles import (
+from .errors import ClusterError
+from .leaving import at_stop
+from .machine import usable_cores
+from .needs import fitting_workers, memory_limit
+from .profiles import (
     MOST_WORKERS,
     AddressProfile,
     LocalProfile,
@@ -28,10 +28,10 @@ from cluster.profiles import (
     SshProfile,
     load_profile,
 )
-from cluster.scratch import scratch_folder
-from cluster.security import refuse_plain_tcp, run_keys
-from cluster.settings import private_configuration
-from cluster.threads import THREAD_VARIABLES, WORKER_ENVIRONMENT, environment, start_tracker
+from .scratch import scratch_folder
+from .security import refuse_plain_tcp, run_keys
+from .settings import private_configuration
+from .threads import THREAD_VARIABLES, WORKER_ENVIRONMENT, environment, start_tracker
 
 if TYPE_CHECKING:
     from distributed import Client, Worker, WorkerPlugin
@@ -105,7 +105,7 @@ def connect(
             case SshProfile():
                 client = _ssh_client(profile, workers, _needed(folder))
             case SlurmProfile():
-                from cluster.slurm import slurm_client
+                from .slurm import slurm_client
 
                 client = slurm_client(profile, workers, _needed(folder), name, on_jobs)
             case _:
@@ -137,7 +137,7 @@ def _local_client(profile: LocalProfile, workers: int | None) -> Iterator[Client
     import dask
     from distributed import Client, LocalCluster
 
-    from cluster.scheduler import scheduler_options
+    from .scheduler import scheduler_options
 
     count = fitting_workers(workers or profile.workers or usable_cores())
     with ExitStack() as stack:

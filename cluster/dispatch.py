@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from cluster.errors import ClusterError
-from cluster.walltime import InTime, OutOfTime
+from .errors import ClusterError
+from .walltime import InTime, OutOfTime
 
 if TYPE_CHECKING:
     from distributed import Client, Future

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from cluster.machine import usable_cores, usable_memory
+from .machine import usable_cores, usable_memory
 
 if TYPE_CHECKING:
     from distributed import Client

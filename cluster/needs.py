@@ -6,8 +6,8 @@ libraries that they share. The numbers are crbatch's, and all that is known here
 
 from pydantic import ByteSize, TypeAdapter
 
-from cluster.errors import ClusterError
-from cluster.machine import address_space, allowed_memory, usable_memory
+from .errors import ClusterError
+from .machine import address_space, allowed_memory, usable_memory
 
 MB = 10**6
 #: Of a worker's own.

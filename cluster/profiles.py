@@ -27,9 +27,9 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from cluster.directives import check_pbs, check_slurm
-from cluster.errors import ClusterError
-from cluster.needs import job_bytes, parse_size, size
+from .directives import check_pbs, check_slurm
+from .errors import ClusterError
+from .needs import job_bytes, parse_size, size
 
 # What may reach a job script, where the shell or the batch system reads it: nothing with a meaning of its own.
 _PLAIN = re.compile(r"[A-Za-z0-9_.,:=+@/-]*")

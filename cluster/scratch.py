@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cluster.leaving import at_stop
+from .leaving import at_stop
 
 _LOCK = "in-use"
 _YOUNG_SECONDS = 60.0  # between a folder's making and its lock

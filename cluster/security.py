@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from cluster.errors import ClusterError
-from cluster.leaving import at_stop
+from .errors import ClusterError
+from .leaving import at_stop
 
 if TYPE_CHECKING:
     from distributed.security import Security

@@ -33,9 +33,9 @@ def simulated(slots: int, processes: int = 2) -> Iterator[Client]:
     import dask
     from distributed import Client, LocalCluster
 
-    from cluster.scratch import scratch_folder
-    from cluster.security import run_keys
-    from cluster.threads import start_tracker
+    from .scratch import scratch_folder
+    from .security import run_keys
+    from .threads import start_tracker
 
     start_tracker()
     settings = {

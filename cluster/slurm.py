@@ -11,11 +11,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cluster.batch import alive, cancel, check_folder, template
-from cluster.errors import ClusterError
-from cluster.leaving import at_stop
-from cluster.profiles import SlurmProfile
-from cluster.security import Keys, run_keys
+from .batch import alive, cancel, check_folder, template
+from .errors import ClusterError
+from .leaving import at_stop
+from .profiles import SlurmProfile
+from .security import Keys, run_keys
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -61,7 +61,7 @@ def slurm_client(
     import dask
     from distributed import Client
 
-    from cluster.scheduler import scheduler_options
+    from .scheduler import scheduler_options
 
     check_folder(folder)
     (folder / "logs").mkdir(exist_ok=True)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .draws import Draws, check_fit
-from .kernels import geometry
+from .kernels.model import geometry
 from .scenario import SPEED_OF_LIGHT, Scenario
 
 _RCS_EXPONENT = {"radar-equation": 0.5, "as-printed": 1.0}

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from .arguments import reals, within
 from .errors import EngineError
 from .fisher import FimPath, channel_fim
-from .kernels import bounds
+from .kernels.bound import designbounds as bounds
 from .links import Link, bistatic_parameters
 
 # The one rule for "unidentifiable": the relative rounding to expect of a bound is this or more...

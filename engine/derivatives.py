@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .arguments import names_of, reals
 from .errors import EngineError
-from .kernels import tensors
+from .kernels.model import tensors
 from .links import Link
 
 

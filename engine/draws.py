@@ -18,17 +18,7 @@ from .addresses import DrawWords, Purpose
 from .arguments import reals, whole
 from .checked import Checked
 from .errors import ScenarioError
-from .scenario import (
-    LARGEST_DEG,
-    LARGEST_M,
-    LARGEST_POSITIVE,
-    ONE_POINT_M,
-    Finite,
-    Metres,
-    Point,
-    Scenario,
-    two,
-)
+from .scenario import LARGEST_DEG, LARGEST_M, LARGEST_POSITIVE, ONE_POINT_M, Finite, Metres, Point, Scenario, two
 
 Array = NDArray[np.float64]
 

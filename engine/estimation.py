@@ -17,8 +17,8 @@ from .channel import channel_of
 from .covariances import checked_beamformers
 from .draws import Draws
 from .fisher import position_fim_at
-from .kernels import estimation as kernels
-from .kernels.smallmat import times_adjoint
+from .kernels.linalg.smallmat import times_adjoint
+from .kernels.model import likelihood as kernels
 from .links import Link, bistatic_link, monostatic_link
 from .scenario import Scenario
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from .arguments import one_of
 from .covariances import checked_covariances
 from .errors import DesignError
-from .kernels import fisher, tensors
+from .kernels.model import fisher, tensors
 from .links import Link
 
 FimPath = Literal["separable", "explicit"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .beamforming.problem import Problem, build_problem
 from .draws import Draws
 from .fisher import channel_fim
-from .kernels.smallmat import pivoted_cholesky
+from .kernels.linalg.smallmat import pivoted_cholesky
 from .links import Link, bistatic_link, monostatic_link
 from .scenario import Scenario
 

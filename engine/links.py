@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .channel import Channel, channel_of, orientation_sense
 from .draws import Draws, check_fit
 from .errors import ScenarioError
-from .kernels import delaysums, geometry, steering
+from .kernels.model import delaysums, geometry, steering
 from .scenario import SPEED_OF_LIGHT, Scenario
 
 

@@ -5,20 +5,14 @@ import numpy as np
 from .beamforming import weighted
 from .beamforming.problem import build_problem
 from .draws import fixed_draw
-from .kernels import (
-    bounds,
-    cleaning,
-    curve,
-    descent,
-    extremes,
-    finishing,
-    interior,
-    interiorpowers,
-    mismatch,
-    newtonpowers,
-    polar,
-)
-from .kernels.block import Draws, LinkArrays
+from .kernels.bound import designbounds as bounds
+from .kernels.bound.block import Draws, LinkArrays
+from .kernels.descent import curve, polar
+from .kernels.descent import loop as descent
+from .kernels.designs import cleaning, extremes, mismatch
+from .kernels.interior import covariances as interior
+from .kernels.interior import finishing, newtonpowers
+from .kernels.interior import powers as interiorpowers
 from .scenario import Scenario
 
 

@@ -12,9 +12,9 @@ from . import given
 from .bench.cli import app as bench_app
 from .errors import CommandError, Exit, UsageProblem
 from .identity import check_one_place
-from .interrupt import keeps, listening, rest_if_stopping
-from .output import print_result
-from .shown import one_line
+from .terminal.interrupt import keeps, listening, rest_if_stopping
+from .terminal.output import print_result
+from .terminal.shown import one_line
 
 _GOES_ON = "finished draws are kept, run the same command again to continue"
 _EXITS = (
@@ -102,11 +102,11 @@ def run(
     finished draws are not redone.
     """
     keeps(_GOES_ON)
-    from .place import check_place
-    from .progress import Progress
-    from .run import check_job
-    from .run import run as run_job
-    from .summary import run_text
+    from .driver.place import check_place
+    from .driver.run import check_job
+    from .driver.run import run as run_job
+    from .driver.summary import run_text
+    from .terminal.progress import Progress
 
     profile = None if cluster is None else given.profile(cluster)
     checked = given.job(job)
@@ -151,12 +151,12 @@ def submit(
     when its walltime ends. You can log out.
     """
     keeps("jobs that were handed in go on, crbatch status DIR names them and crbatch stop DIR ends them")
-    from cluster.profiles import PbsProfile, SlurmProfile
+    from crbatch.cluster.profiles import PbsProfile, SlurmProfile
 
-    from .place import check_place
-    from .run import check_job
-    from .submit import scripts
-    from .submit import submit as submit_run
+    from .driver.place import check_place
+    from .driver.run import check_job
+    from .driver.submit import scripts
+    from .driver.submit import submit as submit_run
 
     profile = given.profile(cluster)
     if not isinstance(profile, SlurmProfile | PbsProfile):
@@ -183,8 +183,8 @@ def submit(
 @app.command()
 def status(folder: FolderArgument, as_json: JsonOption = False) -> None:
     """Say how far a run is: state, chunks, designs a second, time left, and a preview that is not biased."""
-    from .status import status as find_status
-    from .status import text
+    from .driver.status import status as find_status
+    from .driver.status import text
 
     found = find_status(given.folder(folder))
     print_result(found, as_json, text(folder, found))
@@ -193,7 +193,7 @@ def status(folder: FolderArgument, as_json: JsonOption = False) -> None:
 @app.command()
 def stop(folder: FolderArgument, as_json: JsonOption = False) -> None:
     """End a run's own batch jobs, or its driver on this machine; finished draws stay, `run` or `submit` continues."""
-    from .status import stop as stop_run
+    from .driver.status import stop as stop_run
 
     ended = stop_run(given.folder(folder))
     pid = ended.driver.pid if ended.driver else None
@@ -212,10 +212,10 @@ def work(
 ) -> None:
     """Compute one share of a submitted run's chunks: what each job of an array does."""
     keeps(_GOES_ON)
-    from results.words import counted
+    from crbatch.results.words import counted
 
-    from .progress import Progress
-    from .submit import work as work_share
+    from .driver.submit import work as work_share
+    from .terminal.progress import Progress
 
     done = work_share(given.folder(folder), share, of, Progress(), chunk)
     sys.stdout.write(f"share {share} of {of}: {counted(done, 'chunk')}\n")
@@ -226,10 +226,10 @@ def plan(
     job: JobArgument, chunk: ChunkOption = None, workers: WorkersOption = None, as_json: JsonOption = False
 ) -> None:
     """Dry run: say how many designs and chunks a job has, and estimate core-hours and bytes."""
-    from cluster.connect import usable_cores
+    from crbatch.cluster.connect import usable_cores
 
-    from .plan import check_size, make_plan, text
-    from .run import check_job
+    from .driver.plan import check_size, make_plan, text
+    from .driver.run import check_job
 
     checked = given.job(job)
     check_size(checked)
@@ -242,7 +242,7 @@ def plan(
 @app.command()
 def jobs(as_json: JsonOption = False) -> None:
     """List the packaged jobs."""
-    from .packaged import packaged_jobs
+    from .jobfile.packaged import packaged_jobs
 
     found = packaged_jobs()
     width = max(map(len, found))
@@ -258,9 +258,9 @@ def init(
     ] = "template",
 ) -> None:
     """Write a commented job file to start from."""
-    from results.files import create_text
+    from crbatch.results.files import create_text
 
-    from .packaged import packaged_jobs, packaged_text
+    from .jobfile.packaged import packaged_jobs, packaged_text
 
     names = ("template", *packaged_jobs())
     if template not in names:
@@ -281,7 +281,7 @@ def report(folder: FolderArgument, as_json: JsonOption = False) -> None:
     The page needs no network. Figures are written as PNG, PDF and SVG, quantiles as CSV, and the check of the paper's
     claims as text and JSON.
     """
-    from .report import write_report
+    from .finished.report import write_report
 
     directory = given.folder(folder)
     directory.complete_cube()
@@ -304,7 +304,7 @@ def compare(
 
     Draws can be compared one by one where both cubes have the same; else medians stand side by side.
     """
-    from .compare import compare_cubes, text
+    from .finished.compare import compare_cubes, text
 
     found = compare_cubes(first, second)
     print_result(found, as_json, text(found))
@@ -317,7 +317,7 @@ def replay(
     as_json: JsonOption = False,
 ) -> None:
     """Compute one draw again, alone, and compare it with the cube bit for bit."""
-    from .check import replay as replay_draw
+    from .finished.check import replay as replay_draw
 
     result = replay_draw(given.folder(folder), draw)
     rows = [
@@ -342,10 +342,10 @@ def verify(
 
     A draw that is replayed has to come out bit for bit; a sample tells nothing of the other draws, --all does.
     """
-    from results.words import counted
+    from crbatch.results.words import counted
 
-    from .check import verify as verify_run
-    from .progress import Progress
+    from .finished.check import verify as verify_run
+    from .terminal.progress import Progress
 
     result = verify_run(given.folder(folder), every=every, progress=Progress(quiet=as_json))
     print_result(
@@ -382,7 +382,7 @@ def doctor(
 
     from .doctor.examine import examine
     from .doctor.text import doctor_text, verdict
-    from .progress import Progress
+    from .terminal.progress import Progress
 
     profile = None if cluster is None else given.profile(cluster)
     lines = examine(profile, workers, output, Progress(quiet=as_json), insecure_tcp)
@@ -401,7 +401,7 @@ def main() -> None:
 def _command() -> None:
     try:
         check_one_place()  # before anything is imported from what could be another's package
-        from cluster.threads import THREAD_VARIABLES
+        from crbatch.cluster.threads import THREAD_VARIABLES
 
         # Before NumPy or Numba are loaded: one thread a process, as in the workers.
         os.environ.update(THREAD_VARIABLES)

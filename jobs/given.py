@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from .errors import CommandError, UsageProblem
-from .kinds import JOB_FILE, Kind, kind_of
-from .shown import one_line
+from .jobfile.kinds import JOB_FILE, Kind, kind_of
+from .terminal.shown import one_line
 
 
 def job(name: str) -> Any:
@@ -17,8 +17,8 @@ def job(name: str) -> Any:
     UsageProblem
         If there is no such job, or it is no valid one.
     """
-    from .doubts import doubts
-    from .jobfile import JobError, load_job
+    from .jobfile.doubts import doubts
+    from .jobfile.schema import JobError, load_job
 
     try:
         checked = load_job(name)
@@ -33,7 +33,7 @@ def job(name: str) -> Any:
 
 def _of_its_folder(path: Path) -> Any:
     """The job of a run whose own job.toml was damaged, as the run's journal has it, if it does."""
-    from .rundir import RunDirectory
+    from .folder.rundir import RunDirectory
 
     if path.name != JOB_FILE:
         return None
@@ -51,8 +51,8 @@ def profile(name: str) -> Any:
     UsageProblem
         If there is no such profile, or it is no valid one.
     """
-    from cluster.errors import ClusterError
-    from cluster.profiles import load_profile
+    from crbatch.cluster.errors import ClusterError
+    from crbatch.cluster.profiles import load_profile
 
     try:
         return load_profile(name)
@@ -65,6 +65,6 @@ def profile(name: str) -> Any:
 
 def folder(path: Path) -> Any:
     """The folder of a run."""
-    from .rundir import RunDirectory
+    from .folder.rundir import RunDirectory
 
     return RunDirectory(path)

@@ -54,7 +54,7 @@ def versions() -> dict[str, str]:
 @lru_cache
 def code_key() -> str:
     """Identity of the code behind the numbers: versions, engine sources, and the chunk's own work (sha256)."""
-    from engine.accelerate import source_hash
+    from crbatch.engine.kernels.jit.accelerate import source_hash
 
     parts = [json.dumps(versions(), sort_keys=True), source_hash()]
     parts += [(Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8") for name in _WORK]

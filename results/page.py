@@ -16,12 +16,12 @@ import numpy as np
 import xarray as xr
 
 from .accessor import CubeAccessor
-from .figures import style_of
+from .figures.figures import style_of
 from .points import nearest_weights, swept_keys
 from .schemes import label_of
-from .statementtext import Table, table_of, title_of
+from .statements.text import Table, table_of, title_of
+from .statements.verdicts import Statement
 from .statistics import mean, paired, quantile
-from .verdicts import Statement
 from .words import counted, said
 
 METRICS = {"crb_bp": "the UE's position (BP)", "crb_ms": "all sensed positions (MS)"}

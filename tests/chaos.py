@@ -22,13 +22,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+from crbatch.jobs.chunk.task import Chunk, compute
+from crbatch.jobs.driver.status import status as find_status
+from crbatch.jobs.folder.rundir import RunDirectory
+from crbatch.jobs.identity import code_key
+from crbatch.results.shards import covering, list_shards
 from job_cases import ROOT, tiny_job
-
-from jobs.identity import code_key
-from jobs.rundir import RunDirectory
-from jobs.status import status as find_status
-from jobs.task import Chunk, compute
-from results.shards import covering, list_shards
 
 COUNT, CHUNK = 1200, 20
 JOB = tiny_job(draws={"count": COUNT}, name="chaos")
@@ -285,8 +284,8 @@ def run_interrupts(count: int, seed: int, home: Path) -> None:
 
 def run_items(count: int) -> None:
     """Watch the driver's memory over many trivial items."""
-    from cluster.connect import connect
-    from cluster.dispatch import dispatch
+    from crbatch.cluster.connect import connect
+    from crbatch.cluster.dispatch import dispatch
 
     me = psutil.Process()
     begun = time.monotonic()

@@ -18,11 +18,10 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-
-from results.cube import write_cube
-from results.errors import DamagedData
-from results.schema import make_dataset
-from results.shards import commit_bytes, commit_shard, covering, list_shards
+from crbatch.results.cube import write_cube
+from crbatch.results.errors import DamagedData
+from crbatch.results.schema import make_dataset
+from crbatch.results.shards import commit_bytes, commit_shard, covering, list_shards
 
 ROOT = Path(__file__).parent.parent
 ATTRS = {"Conventions": "CF-1.11", "title": "made up"}

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from crbatch import SCHEMES, DrawModel, Scenario, design, sample
+from crbatch.results.schema import make_dataset
 from numpy.typing import ArrayLike
-
-from engine import SCHEMES, DrawModel, Scenario, design, sample
-from results.schema import make_dataset
 
 RHO = [0.0, 0.25, 0.5, 0.75, 1.0]
 DRAWS = 4

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from jobs.drops import Drops, read_drops
+from crbatch.jobs.drops import Drops, read_drops
 
 
 def outcome(path: Path) -> Drops | str:

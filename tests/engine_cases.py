@@ -8,10 +8,11 @@ from typing import Any
 import naive
 import numpy as np
 import pytest
+from crbatch import DrawModel, Draws, Link, Scenario, bistatic_link, monostatic_link, sample
+from crbatch.engine.kernels.descent import loop as descent
+from crbatch.engine.kernels.interior import covariances as interior
+from crbatch.engine.kernels.interior import powers as interiorpowers
 from naive import Case
-
-from engine import DrawModel, Draws, Link, Scenario, bistatic_link, monostatic_link, sample
-from engine.kernels import descent, interior, interiorpowers
 
 Array = np.ndarray
 

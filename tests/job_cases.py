@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from jobs.cli import main
-from jobs.errors import CommandError, Exit
-from jobs.jobfile import JobFile
-from jobs.progress import Progress
-from jobs.run import Outcome, run
-from jobs.rundir import RunDirectory
+from crbatch.jobs.cli import main
+from crbatch.jobs.driver.run import Outcome, run
+from crbatch.jobs.errors import CommandError, Exit
+from crbatch.jobs.folder.rundir import RunDirectory
+from crbatch.jobs.jobfile.schema import JobFile
+from crbatch.jobs.terminal.progress import Progress
 
 ROOT = Path(__file__).parent.parent
 QUIET = Progress(quiet=True)

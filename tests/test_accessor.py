@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from crbatch.results import fronts, statistics
+from crbatch.results.accessor import open_cube, write_csv
+from crbatch.results.errors import ResultsError
 from cube_cases import cube_of
 from job_cases import run_tiny, tiny_job
-
-from results import fronts, statistics
-from results.accessor import open_cube, write_csv
-from results.errors import ResultsError
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from crbatch.jobs.errors import Exit
+from crbatch.results.shards import list_shards
 from job_cases import crbatch, run_tiny, tiny_job, write_job
-
-from jobs.errors import Exit
-from results.shards import list_shards
 
 Captured = pytest.CaptureFixture[str]
 _COMMAND = re.compile(r"crbatch ((?:run|status|stop|jobs|plan)(?: [^ ,;`)]+)?)")

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from engine import (
+from crbatch import (
     CUSTOM,
     FACTOR_SCHEMES,
     SCHEMES,
@@ -38,9 +37,9 @@ from engine import (
     position_fim,
     sample,
 )
-from engine.beamforming import conic
-from engine.beamforming.recovery import recover, recover_all, recovery_losses
-from engine.estimation import estimate
+from crbatch.engine.beamforming import conic
+from crbatch.engine.beamforming.recovery import recover, recover_all, recovery_losses
+from crbatch.engine.estimation import estimate
 
 SCENARIO = Scenario(subcarriers=8)
 TWO = SCENARIO.with_targets(2)

@@ -7,11 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from cluster import batch
-from cluster.errors import ClusterError
-from cluster.profiles import PbsProfile, SlurmProfile, parse_profile
-from cluster.threads import WORKER_ENVIRONMENT
+from crbatch.cluster import batch
+from crbatch.cluster.errors import ClusterError
+from crbatch.cluster.profiles import PbsProfile, SlurmProfile, parse_profile
+from crbatch.cluster.threads import WORKER_ENVIRONMENT
 
 WORDS = {
     "workers": 4,
@@ -190,7 +189,7 @@ def test_other_systems_are_not_looked_after() -> None:
 
 
 def test_worker_scripts_are_private_on_their_way(tmp_path: Path) -> None:
-    from cluster.slurm import _cluster_class
+    from crbatch.cluster.slurm import _cluster_class
 
     job = _cluster_class(True, tmp_path).job_cls(
         "tls://h:1", name="0", **batch.template(profile("slurm"), "run", tmp_path)

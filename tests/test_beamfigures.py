@@ -3,15 +3,14 @@
 import numpy as np
 import pytest
 import xarray as xr
+from crbatch import SCHEMES, Scenario, channel_of, design, fixed_draw
+from crbatch.jobs.chunk.knowledge import shared_designs
+from crbatch.jobs.finished.report import beams_of, is_the_papers
+from crbatch.jobs.jobfile.schema import JobFile, load_job
+from crbatch.results.figures import beams as beamfigures
+from crbatch.results.schemes import label_of
 from job_cases import run_tiny, tiny_job
 from test_figures import legend_of, overlaps, panels, rendered
-
-from engine import SCHEMES, Scenario, channel_of, design, fixed_draw
-from jobs.jobfile import JobFile, load_job
-from jobs.knowledge import shared_designs
-from jobs.report import beams_of, is_the_papers
-from results import beamfigures
-from results.schemes import label_of
 
 PAPER_SIX = ["fdb-wcrb", "fdb-wbf", "fdb-wvm", "cpa-wcrb", "cpa-wbf", "cpa-wvm"]
 ANGLES_DEG = np.linspace(-90.0, 90.0, 361)

@@ -9,13 +9,12 @@ import naive
 import numpy as np
 import pytest
 import xarray as xr
+from crbatch import DesignError, DrawModel, Scenario, build_problem, certified_gap, sample
+from crbatch.engine.beamforming import baselines, conic, weighted
+from crbatch.jobs.bench import antennas, harness, speed
+from crbatch.jobs.errors import Exit
 from engine_cases import case_at, drops
 from job_cases import crbatch, digests
-
-from engine import DesignError, DrawModel, Scenario, build_problem, certified_gap, sample
-from engine.beamforming import baselines, conic, weighted
-from jobs.bench import antennas, harness, speed
-from jobs.errors import Exit
 
 Captured = pytest.CaptureFixture[str]
 SMALL = ("--draws", 2, "--batch", 2, "--rounds", 2, "--tx-antennas", 4, "--targets", 1)

@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from crbatch.jobs.bench import dispatch
+from crbatch.jobs.bench.dispatch import Lap, Laps, growth, line
+from crbatch.jobs.bench.model import LONGEST, SHARE, Costs, forecast, most_workers, rate, smallest_chunk
+from crbatch.jobs.chunk.simulated import empty_chunk
+from crbatch.jobs.errors import Exit
 from job_cases import crbatch, digests
-
-from jobs.bench import dispatch
-from jobs.bench.dispatch import Lap, Laps, growth, line
-from jobs.bench.model import LONGEST, SHARE, Costs, forecast, most_workers, rate, smallest_chunk
-from jobs.errors import Exit
-from jobs.simulated import empty_chunk
 
 COSTS = Costs(
     dispatch=0.003, journal=0.001, gap=0.01, shard=0.2, shard_draw=1e-4, cube_shard=0.05, cube_draw=1e-4,

@@ -5,11 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from crbatch.jobs.errors import CommandError
+from crbatch.jobs.finished.check import verify
+from crbatch.jobs.folder.rundir import RunDirectory
 from job_cases import run_tiny
-
-from jobs.check import verify
-from jobs.errors import CommandError
-from jobs.rundir import RunDirectory
 
 
 def test_forty_of_forty(tmp_path: Path) -> None:

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import xarray as xr
 from browser import Browser, browser
+from crbatch.results.accessor import open_cube
+from crbatch.results.page import length
 from job_cases import run_tiny, tiny_job
-
-from results.accessor import open_cube
-from results.page import length
 
 pytestmark = pytest.mark.system
 

@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-
-from jobs.errors import DamagedData, UsageProblem
-from jobs.jobfile import JobFile
-from jobs.progress import Progress
-from jobs.run import Outcome, run
-from jobs.rundir import RunDirectory
-from results.shards import list_shards
+from crbatch.jobs.driver.run import Outcome, run
+from crbatch.jobs.errors import DamagedData, UsageProblem
+from crbatch.jobs.folder.rundir import RunDirectory
+from crbatch.jobs.jobfile.schema import JobFile
+from crbatch.jobs.terminal.progress import Progress
+from crbatch.results.shards import list_shards
 
 ROOT = Path(__file__).parent.parent
 

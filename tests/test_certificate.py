@@ -7,11 +7,7 @@ from typing import Any
 import naive
 import numpy as np
 import pytest
-from engine_cases import DROPS, case_at, case_of, drop_case, drops, lose_descent, random_covariance, setup
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from engine import (
+from crbatch import (
     DesignError,
     Designs,
     DrawModel,
@@ -25,8 +21,11 @@ from engine import (
     design,
     sample,
 )
-from engine.beamforming import mixes, weighted
-from engine.kernels import cleaning
+from crbatch.engine.beamforming import mixes, weighted
+from crbatch.engine.kernels.designs import cleaning
+from engine_cases import DROPS, case_at, case_of, drop_case, drops, lose_descent, random_covariance, setup
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 SEEDS = st.integers(0, 2**31)
 RHO = [0.0, 0.25, 0.5, 0.75, 1.0]
@@ -215,7 +214,7 @@ def test_powers_are_found_in_few_evaluations(antennas: int, most: float) -> None
 
 
 def _objectives(problem: Problem, x: np.ndarray, weights: list[float]) -> np.ndarray:
-    from engine.beamforming.recovery import objective_at
+    from crbatch.engine.beamforming.recovery import objective_at
 
     return np.array(
         [[objective_at(problem, b, x[b, [w]], rho)[0] for w, rho in enumerate(weights)] for b in range(len(x))]

@@ -9,15 +9,14 @@ from typing import Any
 import netCDF4
 import numpy as np
 import pytest
+from crbatch.jobs.errors import DamagedData, Exit, IncompleteRun, UsageProblem
+from crbatch.jobs.finished import check
+from crbatch.jobs.finished.check import replay, verify
+from crbatch.jobs.folder.rundir import RunDirectory
+from crbatch.results.files import file_hash
+from crbatch.results.shards import list_shards
 from job_cases import QUIET, crbatch, digests, run_tiny, tiny_job
 from test_evaluate import DROPS
-
-from jobs import check
-from jobs.check import replay, verify
-from jobs.errors import DamagedData, Exit, IncompleteRun, UsageProblem
-from jobs.rundir import RunDirectory
-from results.files import file_hash
-from results.shards import list_shards
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,10 @@
 """Cleaning of covariances, eight side by side, against one after the other in NumPy."""
 
 import numpy as np
-
-from engine import DrawModel, Scenario, build_problem, sample
-from engine.beamforming import weighted
-from engine.kernels import cleaning, polar
+from crbatch import DrawModel, Scenario, build_problem, sample
+from crbatch.engine.beamforming import weighted
+from crbatch.engine.kernels.descent import polar
+from crbatch.engine.kernels.designs import cleaning
 
 DRAWS, TOLERANCE = 36, 1e-6
 RHO = np.array([0.5])

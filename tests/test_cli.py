@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 import xarray as xr
+from crbatch.jobs.errors import Exit
+from crbatch.jobs.jobfile.packaged import packaged_jobs
+from crbatch.jobs.jobfile.schema import load_job
 from job_cases import DOCUMENT, ROOT, crbatch, digests, write_job
-
-from jobs.errors import Exit
-from jobs.jobfile import load_job
-from jobs.packaged import packaged_jobs
 
 Captured = pytest.CaptureFixture[str]
 SCRIPT = Path(sysconfig.get_path("scripts")) / "crbatch"

@@ -17,11 +17,10 @@ from pathlib import Path
 import cloudpickle
 import psutil
 import pytest
+from crbatch.cluster.connect import THREAD_VARIABLES, WORKER_ENVIRONMENT, connect, usable_cores
+from crbatch.cluster.dispatch import _Queue, dispatch
+from crbatch.cluster.errors import ClusterError
 from dask.utils import key_split
-
-from cluster.connect import THREAD_VARIABLES, WORKER_ENVIRONMENT, connect, usable_cores
-from cluster.dispatch import _Queue, dispatch
-from cluster.errors import ClusterError
 
 PACKAGES = ("engine", "jobs", "cluster", "results")
 

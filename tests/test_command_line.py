@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
-
-from jobs.cli import main
-from jobs.jobfile import load_job
+from crbatch.jobs.cli import main
+from crbatch.jobs.jobfile.schema import load_job
 
 ROOT = Path(__file__).parent.parent
 SMALL = """

@@ -8,14 +8,13 @@ import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
+from crbatch.jobs.errors import DamagedData, Exit
+from crbatch.jobs.finished.compare import compare_cubes, job_differences
+from crbatch.results.accessor import open_cube
+from crbatch.results.compare import compare
+from crbatch.results.errors import ResultsError
 from cube_cases import cube_of
 from job_cases import crbatch, run_tiny, tiny_job
-
-from jobs.compare import compare_cubes, job_differences
-from jobs.errors import DamagedData, Exit
-from results.accessor import open_cube
-from results.compare import compare
-from results.errors import ResultsError
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,9 @@ from typing import Any
 import naive
 import numpy as np
 import pytest
+from crbatch import DesignError, Solver, build_problem, certified_gap, design, mix_beamformers, mix_covariances
+from crbatch.engine.beamforming import conic, weighted
 from engine_cases import case_at, case_of, drops, lose_descent, lose_interior, random_covariance, setup
-
-from engine import DesignError, Solver, build_problem, certified_gap, design, mix_beamformers, mix_covariances
-from engine.beamforming import conic, weighted
 
 
 @pytest.mark.parametrize("cone", ["reduced", "full"])

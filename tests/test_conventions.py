@@ -7,18 +7,17 @@ import naive
 import numpy as np
 import pytest
 import xarray as xr
+from crbatch import DrawModel, Scenario, Status, average_designs, build_problem, design, nominal_designs, sample
+from crbatch.engine.beamforming import conic, weighted
+from crbatch.engine.estimation import estimate
+from crbatch.jobs.cli import app
+from crbatch.jobs.finished.check import replay, verify
+from crbatch.jobs.finished.report import write_report
+from crbatch.jobs.folder.rundir import RunDirectory
+from crbatch.results.accessor import open_cube
 from engine_cases import case_at, drops
 from job_cases import digests, run_tiny, tiny_job
 from typer.testing import CliRunner
-
-from engine import DrawModel, Scenario, Status, average_designs, build_problem, design, nominal_designs, sample
-from engine.beamforming import conic, weighted
-from engine.estimation import estimate
-from jobs.check import replay, verify
-from jobs.cli import app
-from jobs.report import write_report
-from jobs.rundir import RunDirectory
-from results.accessor import open_cube
 
 UE_ANGLES = get_args(Scenario.model_fields["ue_angle"].annotation)
 RHO = (0.0, 0.4, 1.0)

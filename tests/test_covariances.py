@@ -6,9 +6,7 @@ from typing import Any
 import naive
 import numpy as np
 import pytest
-from engine_cases import case_of, drops, golden_covariance, setup
-
-from engine import (
+from crbatch import (
     DesignError,
     EngineError,
     Scenario,
@@ -28,8 +26,9 @@ from engine import (
     monostatic_link,
     position_fim,
 )
-from engine.covariances import checked_covariances, of_unit_size
-from engine.estimation import estimate
+from crbatch.engine.covariances import checked_covariances, of_unit_size
+from crbatch.engine.estimation import estimate
+from engine_cases import case_of, drops, golden_covariance, setup
 
 CASE = case_of("paper-k2", m=16)
 SCENARIO, DRAWS = setup(CASE)

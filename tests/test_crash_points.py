@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 from crash_cases import COUNT, Call, Forge, consolidate, forge, names, prepare, write_shard
-
-from results.shards import list_shards, verify_shard
+from crbatch.results.shards import list_shards, verify_shard
 
 pytestmark = pytest.mark.system
 

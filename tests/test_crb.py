@@ -5,6 +5,8 @@ from dataclasses import replace
 import naive
 import numpy as np
 import pytest
+from crbatch import EngineError, bistatic_bounds, build_problem, design, equivalent_fim, monostatic_bounds, position_fim
+from crbatch.engine.crb import BistaticBounds, MonostaticBounds
 from engine_cases import (
     GOLDEN,
     case_of,
@@ -18,17 +20,6 @@ from engine_cases import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import Case
-
-from engine import (
-    EngineError,
-    bistatic_bounds,
-    build_problem,
-    design,
-    equivalent_fim,
-    monostatic_bounds,
-    position_fim,
-)
-from engine.crb import BistaticBounds, MonostaticBounds
 
 Array = np.ndarray
 SEEDS = st.integers(0, 2**31)

@@ -3,10 +3,9 @@
 import naive
 import numpy as np
 import pytest
+from crbatch.engine.kernels.model.delaysums import delay_sums
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from engine.kernels.delaysums import delay_sums
 
 BANDWIDTH = 120e6
 # Around the switch from series to closed form, |pi W tau| = 2, and well inside each.

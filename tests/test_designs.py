@@ -6,23 +6,11 @@ from typing import Any
 import naive
 import numpy as np
 import pytest
+from crbatch import SCHEMES, DesignError, Designs, Draws, Scenario, Solver, Status, build_problem, design, fixed_draw
 from engine_cases import case_at, case_of, drops, random_covariance, setup
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import svd
-
-from engine import (
-    SCHEMES,
-    DesignError,
-    Designs,
-    Draws,
-    Scenario,
-    Solver,
-    Status,
-    build_problem,
-    design,
-    fixed_draw,
-)
 
 Array = np.ndarray
 RHO = [0.0, 0.35, 0.8, 1.0]

@@ -13,16 +13,15 @@ from typing import Any
 
 import cloudpickle
 import pytest
+from crbatch.cluster.connect import connect
+from crbatch.cluster.doctor import Network, RoundTrip, network, probe_workers, round_trips
+from crbatch.jobs import identity
+from crbatch.jobs.doctor import examine, folder, verdicts
+from crbatch.jobs.doctor.facts import facts
+from crbatch.jobs.doctor.text import doctor_text, verdict
+from crbatch.jobs.errors import Exit
+from crbatch.jobs.terminal.progress import Progress
 from job_cases import crbatch
-
-from cluster.connect import connect
-from cluster.doctor import Network, RoundTrip, network, probe_workers, round_trips
-from jobs import identity
-from jobs.doctor import examine, folder, verdicts
-from jobs.doctor.facts import facts
-from jobs.doctor.text import doctor_text, verdict
-from jobs.errors import Exit
-from jobs.progress import Progress
 
 Captured = pytest.CaptureFixture[str]
 
@@ -123,7 +122,7 @@ def test_unknown_profile_is_a_wrong_use(monkeypatch: pytest.MonkeyPatch, capsys:
 
 
 def test_cluster_that_does_not_start_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cluster.errors import ClusterError
+    from crbatch.cluster.errors import ClusterError
 
     def refuse(*_: object, **__: object) -> Any:
         raise ClusterError("2 local workers did not start: no")
@@ -139,7 +138,7 @@ def test_cluster_that_does_not_start_is_a_problem(tmp_path: Path, monkeypatch: p
 
 def test_worker_with_another_version(client: Any, well: dict[str, Any]) -> None:
     def older() -> None:
-        from jobs import identity
+        from crbatch.jobs import identity
 
         identity.versions.cache_clear()
         identity.code_key.cache_clear()
@@ -148,7 +147,7 @@ def test_worker_with_another_version(client: Any, well: dict[str, Any]) -> None:
     def same() -> None:
         from importlib.metadata import version
 
-        from jobs import identity
+        from crbatch.jobs import identity
 
         identity.version = version
         identity.versions.cache_clear()

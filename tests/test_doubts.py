@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from crbatch.jobs.jobfile.doubts import doubts
+from crbatch.jobs.jobfile.packaged import packaged_jobs
+from crbatch.jobs.jobfile.schema import load_job
 from job_cases import crbatch, tiny_job, write_job
-
-from jobs.doubts import doubts
-from jobs.jobfile import load_job
-from jobs.packaged import packaged_jobs
 
 NOTHING: dict[str, Any] = {}
 

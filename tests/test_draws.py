@@ -4,13 +4,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from crbatch.engine.draws import BoxPosition, DiscPosition, DrawModel, Draws, fixed_draw, sample
+from crbatch.engine.errors import ScenarioError
+from crbatch.engine.scenario import Scenario
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-
-from engine.draws import BoxPosition, DiscPosition, DrawModel, Draws, fixed_draw, sample
-from engine.errors import ScenarioError
-from engine.scenario import Scenario
 
 BOX = {"kind": "box", "x_m": [-15, 15], "y_m": [5, 25]}
 DISC = {"kind": "disc", "centre_m": [0, 18], "radius_m": 3}

@@ -7,10 +7,9 @@ import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
+from crbatch.jobs.drops import Drops, read_drops
 from drop_cases import outcome
 from scipy.io import savemat
-
-from jobs.drops import Drops, read_drops
 
 POSITION = np.array([[-5.0, 20.0], [3.0, 18.5], [1.0, 22.0]])
 DRAWS = {

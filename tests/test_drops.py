@@ -6,16 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from crbatch import sample
+from crbatch.jobs.chunk.draws import draws_of, training_draws
+from crbatch.jobs.chunk.evaluate import evaluate
+from crbatch.jobs.drops import read_drops
+from crbatch.jobs.finished.check import verify
+from crbatch.jobs.folder.rundir import RunDirectory
+from crbatch.jobs.jobfile.schema import JobError, JobFile, load_job
 from job_cases import crbatch, run_tiny, tiny_job
 from scipy.io import savemat
-
-from engine import sample
-from jobs.check import verify
-from jobs.draws import draws_of, training_draws
-from jobs.drops import read_drops
-from jobs.evaluate import evaluate
-from jobs.jobfile import JobError, JobFile, load_job
-from jobs.rundir import RunDirectory
 
 CSV = """ue_x_m, ue_y_m,ue_orientation_deg,target1_rcs_m2,target2_rcs_m2
 -5,20,110,100,50

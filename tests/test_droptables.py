@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from crbatch.engine.scenario import Scenario
+from crbatch.jobs.drops import Drops, read_drops
 from drop_cases import outcome
 from hypothesis import example, given
 from hypothesis import strategies as st
-
-from engine.scenario import Scenario
-from jobs.drops import Drops, read_drops
 
 OURS = "ue_x_m, ue_y_m, ue_orientation_deg, ue_orientation_rad, ue_rcs_m2, target1_x_m, target1_y_m, target1_rcs_m2"
 

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from crbatch import DrawModel, Draws, Scenario, channel_matrix, design, position_fim, sample
+from crbatch.engine import estimation as est
+from crbatch.engine.addresses import Purpose, pairs_of_words
+from crbatch.engine.kernels.model import likelihood as kernels
+from crbatch.results.accessor import open_cube
 from job_cases import digests, run_tiny, tiny_job
-
-from engine import DrawModel, Draws, Scenario, channel_matrix, design, position_fim, sample
-from engine import estimation as est
-from engine.addresses import Purpose, pairs_of_words
-from engine.kernels import estimation as kernels
-from results.accessor import open_cube
 
 SCENARIO = Scenario(
     subcarriers=12,

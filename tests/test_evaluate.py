@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from crbatch.jobs.chunk import evaluate as evaluate_module
+from crbatch.jobs.chunk.beams import load_beams
+from crbatch.jobs.chunk.evaluate import evaluate
+from crbatch.jobs.driver.run import check_job
+from crbatch.jobs.errors import UsageProblem
+from crbatch.jobs.jobfile.schema import JobFile, load_job
 from job_cases import run_tiny, tiny_job
-
-from jobs import evaluate as evaluate_module
-from jobs.beams import load_beams
-from jobs.errors import UsageProblem
-from jobs.evaluate import evaluate
-from jobs.jobfile import JobFile, load_job
-from jobs.run import check_job
 
 DROPS: dict[str, Any] = {
     "count": 8,

@@ -6,10 +6,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import xarray as xr
-from job_cases import run_tiny, tiny_job
-from numpy.typing import NDArray
-
-from engine import (
+from crbatch import (
     CUSTOM,
     FACTOR_SCHEMES,
     SCHEMES,
@@ -29,13 +26,15 @@ from engine import (
     position_fim,
     sample,
 )
-from engine.addresses import Purpose, pairs_of_words
-from engine.beamforming.factors import TRIALS, gaussians
-from engine.beamforming.recovery import recover, recover_all
-from jobs.designsection import Scheme
-from jobs.evaluate import evaluate
-from jobs.jobfile import JobError, JobFile, load_job
-from jobs.plan import make_plan
+from crbatch.engine.addresses import Purpose, pairs_of_words
+from crbatch.engine.beamforming.factors import TRIALS, gaussians
+from crbatch.engine.beamforming.recovery import recover, recover_all
+from crbatch.jobs.chunk.evaluate import evaluate
+from crbatch.jobs.driver.plan import make_plan
+from crbatch.jobs.jobfile.design import Scheme
+from crbatch.jobs.jobfile.schema import JobError, JobFile, load_job
+from job_cases import run_tiny, tiny_job
+from numpy.typing import NDArray
 
 RHO = [0.0, 0.3, 0.8, 1.0]
 SEED, FIRST = 9, 40

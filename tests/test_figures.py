@@ -9,11 +9,10 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
+from crbatch import CUSTOM, FACTOR_SCHEMES, SCHEMES
+from crbatch.results.figures import figures
+from crbatch.results.schemes import label_of
 from cube_cases import RHO, made_cube, paper_cube
-
-from engine import CUSTOM, FACTOR_SCHEMES, SCHEMES
-from results import figures
-from results.schemes import label_of
 
 DRAWS_X_RHO = 20  # of one scheme in one panel
 

@@ -6,6 +6,18 @@ from dataclasses import replace
 import naive
 import numpy as np
 import pytest
+from crbatch import (
+    SPEED_OF_LIGHT,
+    EngineError,
+    Link,
+    bistatic_link,
+    channel_fim,
+    channel_matrix,
+    channel_of,
+    derivative_tensor,
+    monostatic_link,
+    position_fim,
+)
 from engine_cases import (
     GOLDEN,
     case_of,
@@ -22,19 +34,6 @@ from engine_cases import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import Case
-
-from engine import (
-    SPEED_OF_LIGHT,
-    EngineError,
-    Link,
-    bistatic_link,
-    channel_fim,
-    channel_matrix,
-    channel_of,
-    derivative_tensor,
-    monostatic_link,
-    position_fim,
-)
 
 Array = np.ndarray
 SEEDS = st.integers(0, 2**31)

@@ -10,11 +10,10 @@ from typing import Any
 import matplotlib as mpl
 import pytest
 import xarray as xr
+from crbatch.cluster.settings import PRIVATE_SHELL, private_configuration
+from crbatch.results.figures import figures
 from cube_cases import cube_of
 from job_cases import ROOT, write_job
-
-from cluster.settings import PRIVATE_SHELL, private_configuration
-from results import figures
 
 QUEUE = """
 jobqueue:

@@ -7,20 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jobs.run
+import jobs.task
 import netCDF4
 import numpy as np
 import pytest
+from crbatch.jobs.driver.run import run
+from crbatch.jobs.errors import CommandError, DamagedData, Exit
+from crbatch.jobs.finished.check import verify
+from crbatch.jobs.folder.rundir import RunDirectory
+from crbatch.jobs.jobfile.schema import JobFile, load_job
+from crbatch.results.files import file_hash
+from crbatch.results.shards import Shard, _content_hash, list_shards
 from job_cases import QUIET, exit_code, forked, run_tiny, tiny_job
-
-import jobs.run
-import jobs.task
-from jobs.check import verify
-from jobs.errors import CommandError, DamagedData, Exit
-from jobs.jobfile import JobFile, load_job
-from jobs.run import run
-from jobs.rundir import RunDirectory
-from results.files import file_hash
-from results.shards import Shard, _content_hash, list_shards
 
 FEW, MANY = 12, 200
 JOB = tiny_job(draws={"count": 12}, design={"schemes": ["fdb-wcrb", "cpa-wcrb"], "rho": [0.0, 0.5]})

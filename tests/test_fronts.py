@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 import xarray as xr
+from crbatch.results import fronts
+from crbatch.results.errors import ResultsError
 from cube_cases import cube_of
 from hypothesis import given
 from hypothesis import strategies as st
 from job_cases import run_tiny, tiny_job
-
-from results import fronts
-from results.errors import ResultsError
 
 RNG = np.random.default_rng(6)
 POINTS = st.lists(st.tuples(st.floats(0.01, 2.0), st.floats(0.01, 2.0)), min_size=1, max_size=12)

@@ -9,18 +9,17 @@ import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
+from crbatch.cluster.errors import ClusterError
+from crbatch.cluster.profiles import load_profile
+from crbatch.jobs.chunk.beams import load_beams
+from crbatch.jobs.drops.read import read_drops
+from crbatch.jobs.errors import DamagedData, UsageProblem
+from crbatch.jobs.finished.compare import compare_cubes
+from crbatch.jobs.folder.journal import Journal
+from crbatch.jobs.jobfile.packaged import packaged_text
+from crbatch.jobs.jobfile.schema import JobError, load_job
 from job_cases import run_tiny, tiny_job
 from scipy.io import savemat
-
-from cluster.errors import ClusterError
-from cluster.profiles import load_profile
-from jobs.beams import load_beams
-from jobs.compare import compare_cubes
-from jobs.drops.read import read_drops
-from jobs.errors import DamagedData, UsageProblem
-from jobs.jobfile import JobError, load_job
-from jobs.journal import Journal
-from jobs.packaged import packaged_text
 
 DRAWS = {
     "ue_position": np.array([[-5.0, 20.0], [3.0, 18.5], [1.0, 22.0]]),

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from crbatch.jobs.chunk.beams import load_beams
+from crbatch.jobs.errors import UsageProblem
 from job_cases import tiny_job
-
-from jobs.beams import load_beams
-from jobs.errors import UsageProblem
 
 
 def header(shape: str, descr: str = "'<c16'") -> bytes:

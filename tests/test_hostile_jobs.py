@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import pytest
+from crbatch.jobs.errors import Exit
+from crbatch.jobs.jobfile.kinds import Kind, kind_of
+from crbatch.jobs.jobfile.schema import JobError, load_job
+from crbatch.jobs.jobfile.toml import LARGEST
 from job_cases import crbatch
-
-from jobs.errors import Exit
-from jobs.jobfile import JobError, load_job
-from jobs.kinds import Kind, kind_of
-from jobs.toml import LARGEST
 
 HEAD = 'schema = 1\nname = "x"\n'
 DEEP = 2_000

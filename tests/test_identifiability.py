@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from crbatch import Ambiguity, DrawModel, Draws, Scenario, ambiguities, build_problem, design, fixed_draw, sample
 from mpmath import mp
 from precise import Scene, bounds, null_parameters, unit_eigenvalue
-
-from engine import Ambiguity, DrawModel, Draws, Scenario, ambiguities, build_problem, design, fixed_draw, sample
 
 Point = tuple[float, float]
 UE, BS = (-5.0, 20.0), (0.0, 0.0)

@@ -4,9 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from jobs.errors import EnvironmentProblem
-from jobs.inputs import Inputs
+from crbatch.jobs.errors import EnvironmentProblem
+from crbatch.jobs.jobfile.inputs import Inputs
 
 
 @pytest.fixture

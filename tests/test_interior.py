@@ -4,16 +4,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from crbatch import DrawModel, Problem, Scenario, build_problem, sample
+from crbatch.engine.beamforming import weighted
+from crbatch.engine.beamforming.recovery import objective_at
+from crbatch.engine.kernels.bound import block
+from crbatch.engine.kernels.bound import powers as powers_of
+from crbatch.engine.kernels.designs import cleaning
+from crbatch.engine.kernels.interior import covariances as interior
+from crbatch.engine.kernels.interior import curvature
+from crbatch.engine.kernels.interior import powers as interiorpowers
+from crbatch.engine.kernels.jit.accelerate import kernel
+from crbatch.engine.kernels.jit.lanes import LANES, everywhere, put
+from crbatch.engine.kernels.linalg import lanemat as packs
+from crbatch.engine.kernels.linalg import tiles
+from crbatch.engine.status import Solver
 from engine_cases import DROPS
-
-from engine import DrawModel, Problem, Scenario, build_problem, sample
-from engine.accelerate import kernel
-from engine.beamforming import weighted
-from engine.beamforming.recovery import objective_at
-from engine.kernels import block, cleaning, curvature, interior, interiorpowers, packs, tiles
-from engine.kernels import powers as powers_of
-from engine.lanes import LANES, everywhere, put
-from engine.status import Solver
 
 TOLERANCE = 1e-6
 RHO = np.array([0.0, 0.3, 1.0])

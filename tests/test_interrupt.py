@@ -12,13 +12,12 @@ from typing import Any
 
 import psutil
 import pytest
+from crbatch.cluster.leaving import at_stop, undo_all
+from crbatch.jobs.driver.status import status
+from crbatch.jobs.errors import Exit
+from crbatch.jobs.folder.rundir import RunDirectory
+from crbatch.jobs.terminal.interrupt import listening
 from job_cases import ROOT, run_tiny, write_job
-
-from cluster.leaving import at_stop, undo_all
-from jobs.errors import Exit
-from jobs.interrupt import listening
-from jobs.rundir import RunDirectory
-from jobs.status import status
 
 COMMAND = (sys.executable, "-P", "-m", "jobs")
 RUN_LINE = "crbatch: interrupted, stopping; finished draws are kept, run the same command again to continue"

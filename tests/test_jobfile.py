@@ -4,13 +4,12 @@ import tomllib
 
 import numpy as np
 import pytest
+from crbatch.engine.scenario import Scenario
+from crbatch.jobs.jobfile.design import DEFAULT_SCHEMES, RhoRange
+from crbatch.jobs.jobfile.packaged import packaged_jobs, packaged_text
+from crbatch.jobs.jobfile.schema import SWEEPABLE, JobError, JobFile, load_job
 from hypothesis import given
 from hypothesis import strategies as st
-
-from engine.scenario import Scenario
-from jobs.designsection import DEFAULT_SCHEMES, RhoRange
-from jobs.jobfile import SWEEPABLE, JobError, JobFile, load_job
-from jobs.packaged import packaged_jobs, packaged_text
 
 HEAD = 'schema = 1\nname = "a"\n'
 PHASES = "phases_bistatic_rad = [0, 1, 2, 3]\nphases_monostatic_rad = [4, 5, 6, 7]\n"

@@ -6,12 +6,11 @@ import zlib
 from pathlib import Path
 
 import pytest
+from crbatch.jobs.errors import DamagedData, Exit
+from crbatch.jobs.finished.check import verify
+from crbatch.jobs.folder.journal import Journal
+from crbatch.jobs.folder.rundir import RunDirectory
 from job_cases import crbatch, run_tiny, tiny_job
-
-from jobs.check import verify
-from jobs.errors import DamagedData, Exit
-from jobs.journal import Journal
-from jobs.rundir import RunDirectory
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,12 @@ import naive
 import numpy as np
 import pytest
 import xarray as xr
-
-from jobs.check import replay, verify
-from jobs.errors import DamagedData, IncompleteRun
-from jobs.jobfile import JobFile, load_job
-from jobs.progress import Progress
-from jobs.run import check_job, run
-from jobs.rundir import RunDirectory
+from crbatch.jobs.driver.run import check_job, run
+from crbatch.jobs.errors import DamagedData, IncompleteRun
+from crbatch.jobs.finished.check import replay, verify
+from crbatch.jobs.folder.rundir import RunDirectory
+from crbatch.jobs.jobfile.schema import JobFile, load_job
+from crbatch.jobs.terminal.progress import Progress
 
 PHASES = {"phases_bistatic_rad": [0.3, -1.2, 2.0], "phases_monostatic_rad": [-0.4, 1.1, 0.6]}
 JOB: dict[str, Any] = {

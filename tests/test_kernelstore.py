@@ -9,10 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-
-from engine import kernelstore
-from engine.kernelfolder import KernelFolder
-from engine.kernelstore import STAND_IN, STAND_IN_PREFIX, KernelStore
+from crbatch.engine.kernels.jit import kernelstore
+from crbatch.engine.kernels.jit.kernelfolder import KernelFolder
+from crbatch.engine.kernels.jit.kernelstore import STAND_IN, STAND_IN_PREFIX, KernelStore
 
 Log = pytest.LogCaptureFixture
 Patch = pytest.MonkeyPatch

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
+from crbatch.jobs.errors import Exit
+from crbatch.jobs.jobfile.kinds import Kind, kind_of
 from job_cases import crbatch, digests, run_tiny, tiny_job, write_job
-
-from jobs.errors import Exit
-from jobs.kinds import Kind, kind_of
 
 Captured = pytest.CaptureFixture[str]
 

@@ -3,8 +3,7 @@
 import cvxpy as cp
 import numpy as np
 import pytest
-
-from engine import (
+from crbatch import (
     DesignError,
     DrawModel,
     Draws,
@@ -25,7 +24,7 @@ from engine import (
     position_fim,
     sample,
 )
-from engine.fisher import position_fim_at
+from crbatch.engine.fisher import position_fim_at
 
 SCENARIO = Scenario(subcarriers=64, tx_antennas=8)
 MOVING = DrawModel.model_validate(

@@ -5,17 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from crbatch import average_designs, evaluate_shared, sample
+from crbatch.jobs.chunk.evaluate import evaluate
+from crbatch.jobs.errors import DamagedData
+from crbatch.jobs.finished import check
+from crbatch.jobs.finished.check import verify
+from crbatch.jobs.folder.rundir import RunDirectory
+from crbatch.results.page import answers, quantile, warnings
 from job_cases import crbatch, digests, run_tiny, tiny_job
 from pydantic import ValidationError
 
 import results.accessor  # noqa: F401  (registers cube.crb)
-from engine import average_designs, evaluate_shared, sample
-from jobs import check
-from jobs.check import verify
-from jobs.errors import DamagedData
-from jobs.evaluate import evaluate
-from jobs.rundir import RunDirectory
-from results.page import answers, quantile, warnings
 
 DISC = {"kind": "disc", "centre_m": [-5, 20], "radius_m": 2}
 DESIGN = {

@@ -5,15 +5,24 @@ from fractions import Fraction
 import llvmlite.binding as llvm
 import numpy as np
 import pytest
+from crbatch import SCHEMES, build_problem, design
+from crbatch.engine.beamforming import weighted
+from crbatch.engine.kernels.jit.accelerate import kernel
+from crbatch.engine.kernels.jit.lanes import (
+    HAS_FMA,
+    LANES,
+    everywhere,
+    get,
+    lane_zeros,
+    largest_lane,
+    put,
+    root,
+    where_less,
+)
+from crbatch.engine.kernels.linalg import eigen
 from engine_cases import drops
 from numba import njit
 from scipy.linalg import eigh
-
-from engine import SCHEMES, build_problem, design
-from engine.accelerate import kernel
-from engine.beamforming import weighted
-from engine.kernels import eigen
-from engine.lanes import HAS_FMA, LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
 
 
 @kernel

@@ -8,15 +8,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import jobs.lock
 import pytest
+from crbatch.jobs.errors import EnvironmentProblem
+from crbatch.jobs.folder.lock import FILE, Driver, driver_of, hold, refuse_driver
+from crbatch.jobs.folder.rundir import RunDirectory
+from crbatch.jobs.terminal.progress import Progress
 from filelock import SoftFileLease
 from job_cases import digests, run_tiny, tiny_job
-
-import jobs.lock
-from jobs.errors import EnvironmentProblem
-from jobs.lock import FILE, Driver, driver_of, hold, refuse_driver
-from jobs.progress import Progress
-from jobs.rundir import RunDirectory
 
 HOLDER = """
 import sys, time

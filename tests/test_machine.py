@@ -9,9 +9,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from crbatch.cluster.machine import address_space, allowed_memory, usable_cores, usable_memory
 from job_cases import ROOT
-
-from cluster.machine import address_space, allowed_memory, usable_cores, usable_memory
 
 PHYSICAL = psutil.virtual_memory().total
 AFFINITY = len(os.sched_getaffinity(0))

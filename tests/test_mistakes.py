@@ -4,9 +4,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-
-from jobs.jobfile import JobError, load_job
-from jobs.packaged import packaged_text
+from crbatch.jobs.jobfile.packaged import packaged_text
+from crbatch.jobs.jobfile.schema import JobError, load_job
 
 HEAD = 'schema = 1\nname = "a"\n'
 PHASES = "phases_bistatic_rad = [0, 1, 2, 3]\nphases_monostatic_rad = [4, 5, 6, 7]\n"

@@ -4,14 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from crbatch import SCHEMES, DrawModel, Draws, Problem, Scenario, Status, average_designs, build_problem, design, sample
+from crbatch.engine.beamforming import extremes, weighted
+from crbatch.engine.beamforming.extremes import Extremes
+from crbatch.engine.beamforming.mixes import LARGEST_ERROR, Mix, Mixer
+from crbatch.engine.kernels.designs import extremes as kernels
+from crbatch.engine.kernels.interior import covariances as interior
+from crbatch.engine.kernels.interior import powers as interiorpowers
 from engine_cases import DROPS, case_of, setup
-
-from engine import SCHEMES, DrawModel, Draws, Problem, Scenario, Status, average_designs, build_problem, design, sample
-from engine.beamforming import extremes, weighted
-from engine.beamforming.extremes import Extremes
-from engine.beamforming.mixes import LARGEST_ERROR, Mix, Mixer
-from engine.kernels import extremes as kernels
-from engine.kernels import interior, interiorpowers
 
 MIXES = ("fdb-wbf", "fdb-wbf-aligned", "fdb-wvm", "cpa-wbf", "cpa-wvm")
 RHO = np.array([0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0])

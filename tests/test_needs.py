@@ -8,14 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
+from crbatch.cluster import needs
+from crbatch.cluster.connect import connect
+from crbatch.cluster.errors import ClusterError
+from crbatch.cluster.needs import DRIVER_BYTES, WORKER_BYTES, fitting_workers, job_bytes, memory_limit
+from crbatch.jobs.errors import EnvironmentProblem
+from crbatch.jobs.folder.journal import Journal
 from job_cases import run_tiny, tiny_job
-
-from cluster import needs
-from cluster.connect import connect
-from cluster.errors import ClusterError
-from cluster.needs import DRIVER_BYTES, WORKER_BYTES, fitting_workers, job_bytes, memory_limit
-from jobs.errors import EnvironmentProblem
-from jobs.journal import Journal
 
 MIB = 1 << 20
 
@@ -90,7 +89,7 @@ def resident(_: int) -> int:
 
 
 def warm_resident() -> int:
-    from jobs.task import warm_up
+    from crbatch.jobs.chunk.task import warm_up
 
     warm_up()
     return resident(0)

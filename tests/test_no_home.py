@@ -5,9 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from crbatch.engine.kernels.jit.accelerate import store
 from job_cases import write_job
-
-from engine.accelerate import store
 
 pytestmark = pytest.mark.system  # needs unshare
 

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from crbatch.results import page
+from crbatch.results.accessor import open_cube
 from cube_cases import cube_of
 from job_cases import crbatch, run_tiny, tiny_job
-
-from results import page
-from results.accessor import open_cube
 
 RNG = np.random.default_rng(7)
 

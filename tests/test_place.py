@@ -6,11 +6,10 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+from crbatch.jobs.driver.place import check_place
+from crbatch.jobs.driver.plan import check_size, make_plan
+from crbatch.jobs.errors import Exit, UsageProblem
 from job_cases import crbatch, tiny_job, write_job
-
-from jobs.errors import Exit, UsageProblem
-from jobs.place import check_place
-from jobs.plan import check_size, make_plan
 
 Captured = pytest.CaptureFixture[str]
 KEPT = {"scenario": {"tx_antennas": 4096}, "output": {"keep": ["covariance"]}}

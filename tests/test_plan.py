@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
+from crbatch.jobs.chunk import task
+from crbatch.jobs.driver import cost
+from crbatch.jobs.driver.plan import make_plan, text
+from crbatch.jobs.jobfile.schema import JobFile
+from crbatch.jobs.terminal.units import duration_text, size_text
 from hypothesis import given
 from hypothesis import strategies as st
 from job_cases import run_tiny, tiny_job
-
-from jobs import cost, task
-from jobs.jobfile import JobFile
-from jobs.plan import make_plan, text
-from jobs.units import duration_text, size_text
 
 
 @given(

@@ -7,10 +7,9 @@ from functools import partial
 
 import cloudpickle
 import pytest
-
-from cluster.connect import connect
-from cluster.dispatch import Failure, Poison, dispatch
-from cluster.walltime import END_VARIABLE, InTime, seconds_left
+from crbatch.cluster.connect import connect
+from crbatch.cluster.dispatch import Failure, Poison, dispatch
+from crbatch.cluster.walltime import END_VARIABLE, InTime, seconds_left
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 

@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
+from crbatch import DrawModel, Problem, Scenario, build_problem, sample
+from crbatch.engine.beamforming import weighted
+from crbatch.engine.kernels.bound import block
+from crbatch.engine.kernels.descent import polar
+from crbatch.engine.kernels.descent import preconditioner as turning
+from crbatch.engine.kernels.jit.accelerate import kernel
+from crbatch.engine.kernels.jit.lanes import LANES, everywhere, get, put
+from crbatch.engine.status import Solver
 from engine_cases import DROPS
-
-from engine import DrawModel, Problem, Scenario, build_problem, sample
-from engine.accelerate import kernel
-from engine.beamforming import weighted
-from engine.kernels import block, polar, turning
-from engine.lanes import LANES, everywhere, get, put
-from engine.status import Solver
 
 COUNT, COLUMNS = 8, 4
 PATHS = COUNT // 2

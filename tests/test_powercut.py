@@ -17,12 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from crbatch.jobs.errors import Exit
+from crbatch.jobs.finished.check import verify
+from crbatch.jobs.folder.rundir import RunDirectory
+from crbatch.results.shards import list_shards
 from job_cases import ROOT, exit_code, forked, run_tiny, tiny_job
-
-from jobs.check import verify
-from jobs.errors import Exit
-from jobs.rundir import RunDirectory
-from results.shards import list_shards
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 

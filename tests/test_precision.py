@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from crbatch.results import precision, statistics
+from crbatch.results.errors import ResultsError
+from crbatch.results.shards import commit_shard, covering, list_shards
 from cube_cases import cube_of
-
-from results import precision, statistics
-from results.errors import ResultsError
-from results.shards import commit_shard, covering, list_shards
 
 RNG = np.random.default_rng(8)
 

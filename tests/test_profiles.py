@@ -4,9 +4,8 @@ from pathlib import Path
 
 import platformdirs
 import pytest
-
-from cluster.errors import ClusterError
-from cluster.profiles import SlurmProfile, load_profile, packaged_profiles, parse_profile, profile_toml
+from crbatch.cluster.errors import ClusterError
+from crbatch.cluster.profiles import SlurmProfile, load_profile, packaged_profiles, parse_profile, profile_toml
 
 QUEUE = {"kind": "slurm", "workers": 2, "memory": "1GB", "walltime": "00:10:00"}
 

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from crbatch.jobs.driver.run import Outcome
+from crbatch.jobs.driver.summary import run_text
+from crbatch.jobs.errors import Exit
+from crbatch.jobs.folder.timings import timings_text
+from crbatch.jobs.terminal import progress
+from crbatch.jobs.terminal.progress import Progress
+from crbatch.results.shards import list_shards
 from job_cases import crbatch, run_tiny, tiny_job, write_job
-
-from jobs import progress
-from jobs.errors import Exit
-from jobs.progress import Progress
-from jobs.run import Outcome
-from jobs.summary import run_text
-from jobs.timings import timings_text
-from results.shards import list_shards
 
 Captured = pytest.CaptureFixture[str]
 

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
-
-from cluster.profiles import load_profile
-from jobs.jobfile import JobFile, load_job
-from jobs.progress import Progress
-from jobs.run import run
-from jobs.rundir import RunDirectory
+from crbatch.cluster.profiles import load_profile
+from crbatch.jobs.driver.run import run
+from crbatch.jobs.folder.rundir import RunDirectory
+from crbatch.jobs.jobfile.schema import JobFile, load_job
+from crbatch.jobs.terminal.progress import Progress
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -73,7 +72,7 @@ def test_statistics_snippet_runs(
 
 
 def test_every_variable_of_the_cube_is_named() -> None:
-    from results.schema import VARIABLES
+    from crbatch.results.schema import VARIABLES
 
     text = README.read_text(encoding="utf-8")
     for name in VARIABLES:

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from crbatch.jobs.errors import Exit
 from job_cases import crbatch, write_job
-
-from jobs.errors import Exit
 
 ALONE = "bistatic: UE position and clock bias cannot be told apart"
 Captured = pytest.CaptureFixture[str]

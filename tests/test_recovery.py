@@ -5,10 +5,9 @@ from typing import Any
 import naive
 import numpy as np
 import pytest
+from crbatch import Designs, Draws, Scenario, design
+from crbatch.engine.beamforming.recovery import recover_all, recovery_losses
 from engine_cases import case_at, drops
-
-from engine import Designs, Draws, Scenario, design
-from engine.beamforming.recovery import recover_all, recovery_losses
 
 METHODS = ["eigen", "randomization"]
 RHO = [0.0, 0.5, 1.0]

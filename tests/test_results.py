@@ -13,15 +13,14 @@ import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
+from crbatch import Solver, Status
+from crbatch.jobs.jobfile.schema import SWEEPABLE
+from crbatch.results.cube import write_cube
+from crbatch.results.errors import DamagedData, ResultsError
+from crbatch.results.schema import SOLVER_FLAGS, STATUS_FLAGS, SWEPT, VARIABLES, make_dataset, validate
+from crbatch.results.shards import Shard, commit_shard, covering, list_shards, verify_shard
 from hypothesis import given
 from hypothesis import strategies as st
-
-from engine import Solver, Status
-from jobs.jobfile import SWEEPABLE
-from results.cube import write_cube
-from results.errors import DamagedData, ResultsError
-from results.schema import SOLVER_FLAGS, STATUS_FLAGS, SWEPT, VARIABLES, make_dataset, validate
-from results.shards import Shard, commit_shard, covering, list_shards, verify_shard
 
 ROOT = Path(__file__).parent.parent
 SCHEMES, RHO = ["fdb-wcrb", "apa"], [0.0, 0.5, 1.0]

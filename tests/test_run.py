@@ -17,14 +17,13 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from crbatch.jobs.chunk.task import Chunk, compute
+from crbatch.jobs.driver.run import _chosen
+from crbatch.jobs.errors import DamagedData, EnvironmentProblem, Exit, UsageProblem
+from crbatch.jobs.folder.journal import Journal
+from crbatch.jobs.folder.rundir import RunDirectory
+from crbatch.results.shards import list_shards, shard_attrs
 from job_cases import QUIET, ROOT, digests, prepared, run_tiny, tiny_job, write_job
-
-from jobs.errors import DamagedData, EnvironmentProblem, Exit, UsageProblem
-from jobs.journal import Journal
-from jobs.run import _chosen
-from jobs.rundir import RunDirectory
-from jobs.task import Chunk, compute
-from results.shards import list_shards, shard_attrs
 
 COMMAND = (sys.executable, "-P", "-c", "from jobs.cli import main; main()", "run")
 

@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from engine_cases import DROPS
-
-from engine import (
+from crbatch import (
     SCHEMES,
     Designs,
     DrawModel,
@@ -23,6 +21,7 @@ from engine import (
     monostatic_link,
     sample,
 )
+from engine_cases import DROPS
 
 RHO = [0.0, 0.5, 1.0]
 PHASES = (0.3, 1.1, 2.0, -0.7)

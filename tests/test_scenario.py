@@ -2,12 +2,11 @@ import math
 
 import numpy as np
 import pytest
+from crbatch.engine.errors import EngineError, ScenarioError
+from crbatch.engine.scenario import SPEED_OF_LIGHT, Scenario
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-
-from engine.errors import EngineError, ScenarioError
-from engine.scenario import SPEED_OF_LIGHT, Scenario
 
 
 def test_defaults_are_the_papers():

@@ -5,10 +5,7 @@ from typing import Any
 import naive
 import numpy as np
 import pytest
-from engine_cases import case_at, case_of, drops, every_optimum, random_covariance, setup
-from scipy.linalg import sqrtm, svd
-
-from engine import (
+from crbatch import (
     SCHEMES,
     DesignError,
     Draws,
@@ -22,8 +19,10 @@ from engine import (
     mix_beamformers,
     mix_covariances,
 )
-from engine.beamforming import conic
-from engine.beamforming.recovery import recover_all
+from crbatch.engine.beamforming import conic
+from crbatch.engine.beamforming.recovery import recover_all
+from engine_cases import case_at, case_of, drops, every_optimum, random_covariance, setup
+from scipy.linalg import sqrtm, svd
 
 RHO = [0.0, 0.3, 1.0]
 

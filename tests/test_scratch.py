@@ -9,9 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
+from crbatch.cluster.scratch import _LOCK, remove_left, scratch_folder
 from job_cases import ROOT, tiny_job
-
-from cluster.scratch import _LOCK, remove_left, scratch_folder
 
 KILLED = """
 import os, signal, sys

@@ -7,13 +7,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from crbatch.cluster.connect import connect
+from crbatch.cluster.errors import ClusterError
+from crbatch.cluster.profiles import parse_profile
+from crbatch.cluster.security import Keys, refuse_plain_tcp, run_keys
+from crbatch.cluster.simulated import simulated
 from distributed import Client, LocalCluster
-
-from cluster.connect import connect
-from cluster.errors import ClusterError
-from cluster.profiles import parse_profile
-from cluster.security import Keys, refuse_plain_tcp, run_keys
-from cluster.simulated import simulated
 
 
 def mode(path: Path) -> int:

@@ -18,12 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from crbatch.cluster.batch import alive
+from crbatch.jobs.folder.rundir import RunDirectory
+from crbatch.jobs.jobfile.schema import JobFile
+from crbatch.results.shards import covering, list_shards
 from job_cases import ROOT, run_tiny, tiny_job
-
-from cluster.batch import alive
-from jobs.jobfile import JobFile
-from jobs.rundir import RunDirectory
-from results.shards import covering, list_shards
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 

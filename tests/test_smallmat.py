@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+from crbatch.engine.kernels.linalg import smallmat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import polar
-
-from engine.kernels import smallmat
 
 Array = np.ndarray
 SEEDS = st.integers(0, 2**31)

@@ -13,16 +13,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from crbatch.jobs.driver.status import status
+from crbatch.jobs.errors import DamagedData, Exit
+from crbatch.jobs.finished.check import verify
+from crbatch.jobs.folder.lock import FILE, hold
+from crbatch.jobs.folder.rundir import RunDirectory
+from crbatch.jobs.jobfile.schema import load_job
+from crbatch.results.files import remove_leftovers, replace_text, temporary_file, temporary_folder
+from crbatch.results.shards import list_shards
 from job_cases import QUIET, ROOT, crbatch, exit_code, forked, run_tiny, tiny_job, write_job
-
-from jobs.check import verify
-from jobs.errors import DamagedData, Exit
-from jobs.jobfile import load_job
-from jobs.lock import FILE, hold
-from jobs.rundir import RunDirectory
-from jobs.status import status
-from results.files import remove_leftovers, replace_text, temporary_file, temporary_folder
-from results.shards import list_shards
 
 JOB = tiny_job(draws={"count": 4}, design={"schemes": ["fdb-wcrb"], "rho": [0.0, 0.5]})
 

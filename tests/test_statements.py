@@ -9,16 +9,15 @@ import numpy as np
 import pytest
 import statements_twin
 import xarray as xr
+from crbatch import SCHEMES
+from crbatch.results.points import at_first_point, nearest_weights
+from crbatch.results.schema import make_dataset
+from crbatch.results.schemes import label_of, wbf_schemes
+from crbatch.results.statements.judge import judged, judged_at_points
+from crbatch.results.statements.verdicts import Row, Statement, as_plain
 from cube_cases import RHO, made_cube, paper_cube
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from engine import SCHEMES
-from results.points import at_first_point, nearest_weights
-from results.schema import make_dataset
-from results.schemes import label_of, wbf_schemes
-from results.statements import judged, judged_at_points
-from results.verdicts import Row, Statement, as_plain
 
 NUMERALS = ["i", "ii", "iii", "iv", "v", "vi", "vii a", "vii b", "viii", "ix"]
 HOLDS, PARTLY, FAILS, UNKNOWN = "holds", "holds in part", "does not hold", "cannot tell"

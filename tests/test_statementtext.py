@@ -5,12 +5,11 @@ import json
 import numpy as np
 import pytest
 import xarray as xr
+from crbatch.results.statements.judge import judged, judged_times
+from crbatch.results.statements.text import as_text, table_of, table_text, verdict_table
+from crbatch.results.statements.verdicts import FAILS, HOLDS, IN_PART, UNKNOWN, as_plain, summed_up
 from cube_cases import made_cube, paper_cube
 from test_page import Reader, render
-
-from results.statements import judged, judged_times
-from results.statementtext import as_text, table_of, table_text, verdict_table
-from results.verdicts import FAILS, HOLDS, IN_PART, UNKNOWN, as_plain, summed_up
 
 NUMERALS = ["i", "ii", "iii", "iv", "v", "vi", "vii a", "vii b", "viii", "ix"]
 
@@ -108,7 +107,7 @@ def test_no_table_where_nothing_else_is_swept_or_too_much_is():
     ],
 )
 def test_rows_are_summed_up(verdicts, expected):
-    from results.verdicts import Row
+    from crbatch.results.statements.verdicts import Row
 
     rows = {str(i): Row({}, verdict) for i, verdict in enumerate(verdicts)}
     one = summed_up("i", "a", "b", "c", rows, "note", "needs something")

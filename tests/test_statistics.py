@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
+from crbatch.results import estimates, statistics
+from crbatch.results.errors import ResultsError
 from cube_cases import cube_of
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-
-from results import estimates, statistics
-from results.errors import ResultsError
 
 RNG = np.random.default_rng(5)
 SAMPLES = st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=40)

@@ -13,16 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from crbatch.cluster import batch
+from crbatch.jobs.driver.plan import make_plan
+from crbatch.jobs.driver.status import PREVIEW_DRAWS, jobs_alive, preview, status, stop
+from crbatch.jobs.driver.submit import work
+from crbatch.jobs.errors import EnvironmentProblem, Exit
+from crbatch.jobs.folder.rundir import RunDirectory, write_plan
+from crbatch.jobs.terminal.progress import Progress
+from crbatch.results.shards import covering, list_shards
 from job_cases import QUIET, crbatch, digests, run_tiny, tiny_job, write_job
-
-from cluster import batch
-from jobs.errors import EnvironmentProblem, Exit
-from jobs.plan import make_plan
-from jobs.progress import Progress
-from jobs.rundir import RunDirectory, write_plan
-from jobs.status import PREVIEW_DRAWS, jobs_alive, preview, status, stop
-from jobs.submit import work
-from results.shards import covering, list_shards
 
 COMMAND = (sys.executable, "-P", "-m", "jobs", "run")
 COUNT = 200
@@ -228,7 +227,7 @@ def test_queue_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pytest.
 def test_driver_on_another_machine_is_not_stopped_from_here(
     done: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from jobs.lock import Driver
+    from crbatch.jobs.folder.lock import Driver
 
     monkeypatch.setattr("jobs.status.driver_of", lambda folder: Driver("elsewhere", os.getpid()))
     with pytest.raises(EnvironmentProblem, match="on elsewhere; stop it from there"):

@@ -3,20 +3,19 @@
 import json
 from pathlib import Path
 
+import jobs.task
 import numpy as np
 import pytest
 import xarray as xr
+from crbatch import Status
+from crbatch.cluster.profiles import SlurmProfile, load_profile, parse_profile
+from crbatch.jobs.chunk.evaluate import evaluate, failed
+from crbatch.jobs.driver.submit import scripts, submit, work
+from crbatch.jobs.errors import EnvironmentProblem, Exit, UsageProblem
+from crbatch.jobs.folder.rundir import RunDirectory
+from crbatch.jobs.terminal.progress import Progress
+from crbatch.results.shards import list_shards
 from job_cases import QUIET, crbatch, digests, run_tiny, tiny_job, write_job
-
-import jobs.task
-from cluster.profiles import SlurmProfile, load_profile, parse_profile
-from engine import Status
-from jobs.errors import EnvironmentProblem, Exit, UsageProblem
-from jobs.evaluate import evaluate, failed
-from jobs.progress import Progress
-from jobs.rundir import RunDirectory
-from jobs.submit import scripts, submit, work
-from results.shards import list_shards
 
 Captured = pytest.CaptureFixture[str]
 PROFILE = 'kind = "slurm"\nworkers = 2\nmemory = "1GB"\nwalltime = "00:10:00"\ninterface = "lo"\n'

@@ -8,11 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+from crbatch.jobs.errors import Exit
+from crbatch.jobs.folder.rundir import RunDirectory
+from crbatch.jobs.terminal.shown import lines, one_line
 from job_cases import ROOT, write_job
-
-from jobs.errors import Exit
-from jobs.rundir import RunDirectory
-from jobs.shown import lines, one_line
 
 COMMAND = (sys.executable, "-P", "-m", "jobs")
 LOST = "crbatch: the answer on stdout is lost (No space left on device)"

@@ -3,8 +3,7 @@
 from typing import Any
 
 import pytest
-
-from jobs.timings import timings, timings_text
+from crbatch.jobs.folder.timings import timings, timings_text
 
 
 def session(at: float, cluster: str = "local") -> list[dict[str, Any]]:

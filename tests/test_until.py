@@ -5,16 +5,15 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
+from crbatch.jobs.driver.status import status
+from crbatch.jobs.errors import DamagedData, IncompleteRun
+from crbatch.jobs.finished.check import verify
+from crbatch.jobs.folder import precise
+from crbatch.jobs.folder.rundir import RunDirectory
+from crbatch.jobs.jobfile.schema import JobFile, load_job
+from crbatch.results.precision import each_look, relative_error
 from job_cases import QUIET, crbatch, run_tiny, tiny_job, write_job
 from pydantic import ValidationError
-
-from jobs import precise
-from jobs.check import verify
-from jobs.errors import DamagedData, IncompleteRun
-from jobs.jobfile import JobFile, load_job
-from jobs.rundir import RunDirectory
-from jobs.status import status
-from results.precision import each_look, relative_error
 
 DISC = {"kind": "disc", "centre_m": [-5, 20], "radius_m": 3}
 DESIGN = {"schemes": ["apa", "fdb-wcrb"], "rho": [0.5, 1.0]}

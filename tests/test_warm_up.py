@@ -6,10 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from crbatch.engine.kernels.jit import kernelstore
+from crbatch.jobs.chunk import task
 from job_cases import ROOT
-
-from engine import kernelstore
-from jobs import task
 
 PRETEND = """
 import sys

@@ -11,14 +11,13 @@ from typing import Any
 
 import psutil
 import pytest
+from crbatch.cluster.dispatch import describe_workers
+from crbatch.jobs.driver import run as running
+from crbatch.jobs.driver import watch
+from crbatch.jobs.driver.status import status
+from crbatch.jobs.driver.watch import Watch, silence
+from crbatch.jobs.folder.rundir import RunDirectory
 from job_cases import run_tiny, tiny_job
-
-from cluster.dispatch import describe_workers
-from jobs import run as running
-from jobs import watch
-from jobs.rundir import RunDirectory
-from jobs.status import status
-from jobs.watch import Watch, silence
 
 
 @pytest.fixture

@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from crbatch import DrawModel, Scenario, design, sample
+from crbatch.jobs.jobfile.schema import JobFile, load_job
+from crbatch.results.accessor import open_cube
 from job_cases import crbatch, run_tiny, tiny_job
-
-from engine import DrawModel, Scenario, design, sample
-from jobs.jobfile import JobFile, load_job
-from results.accessor import open_cube
 
 LAWS = ["radar-equation", "as-printed"]
 

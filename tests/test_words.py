@@ -4,9 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
+from crbatch.results.words import counted, noun
 from job_cases import crbatch, run_tiny, tiny_job, write_job
-
-from results.words import counted, noun
 
 ONE = {"draws": {"count": 1}, "design": {"schemes": ["apa"], "rho": [0.5]}}
 WRONG = re.compile(r"(?<![\d.,-])1 (?!is\b|was\b|has\b|does\b)[a-z]+s\b")

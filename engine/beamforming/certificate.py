@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from ..arguments import one_of, weight
 from ..covariances import checked_covariances, tolerance_of
 from ..errors import DesignError
-from ..kernels import certificate as kernels
-from ..kernels.objective import coordinates_of, hermitian_gradient, weighted_crb, work_space
+from ..kernels.dense import certificate as kernels
+from ..kernels.dense.objective import coordinates_of, hermitian_gradient, weighted_crb, work_space
 from .problem import Problem
 
 Cone = Literal["full", "reduced"]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..arguments import one_of, weight
 from ..errors import DesignError
-from ..kernels.reduced import coordinate_index
+from ..kernels.dense.reduced import coordinate_index
 from .certificate import Cone
 from .problem import DenseLink, Problem
 

@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..covariances import checked_covariances, of_unit_size
 from ..errors import DesignError
-from ..kernels import products
+from ..kernels.model import bases as products
 from .problem import Problem
 
 

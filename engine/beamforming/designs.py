@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..arguments import reals, weight
 from ..errors import DesignError
-from ..kernels import products
+from ..kernels.model import bases as products
 from .problem import Problem
 
 

@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels import cleaning, extremes, finishing, interior, interiorpowers, newtonpowers
+from ..kernels.designs import cleaning, extremes
+from ..kernels.interior import covariances as interior
+from ..kernels.interior import finishing, newtonpowers
+from ..kernels.interior import powers as interiorpowers
 from . import weighted
 from .problem import Problem
 

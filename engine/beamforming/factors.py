@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from ..addresses import Purpose, pairs_of_words
 from ..arguments import within
 from ..errors import DesignError
-from ..kernels import mismatch, randomization
-from ..kernels.estimation import normals
+from ..kernels.designs import mismatch, randomization
+from ..kernels.model.likelihood import normals
 from .problem import Problem
 
 WbfFactor = Literal["sqrt", "eigen", "svd", "randomization"]

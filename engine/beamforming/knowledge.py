@@ -15,7 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 from ..crb import bistatic_from_diagonal, monostatic_from_diagonal
 from ..draws import Draws, fixed_draw
 from ..errors import DesignError
-from ..kernels import average, bounds, certificate, mismatch, products, randomization, smallmat
+from ..kernels.bound import designbounds as bounds
+from ..kernels.dense import certificate
+from ..kernels.descent import average
+from ..kernels.designs import mismatch, randomization
+from ..kernels.linalg import smallmat
+from ..kernels.model import bases as products
 from ..scenario import Scenario
 from ..status import Solver, Status
 from . import schemes as per_draw

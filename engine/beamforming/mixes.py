@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels import extremes as slopes
-from ..kernels import mismatch
+from ..kernels.designs import extremes as slopes
+from ..kernels.designs import mismatch
 from .extremes import Extremes, cpa_extremes, fdb_extremes, total_power
 from .factors import ALIGNED, EIGENVECTORS, WbfFactor, best_of, factor_of, right_of, roots_of
 from .problem import Problem

@@ -11,7 +11,12 @@ from ..channel import Channel, channel_of, orientation_sense
 from ..crb import LOST, SINGULAR
 from ..draws import Draws
 from ..fisher import separable_fim
-from ..kernels import apa, block, bounds, geometry, products, reduced, steering, structure
+from ..kernels.bound import apa, block
+from ..kernels.bound import designbounds as bounds
+from ..kernels.bound import separable as structure
+from ..kernels.dense import reduced
+from ..kernels.model import bases as products
+from ..kernels.model import geometry, steering
 from ..links import Link, bistatic_link, monostatic_link, noise_scale
 from ..scenario import SPEED_OF_LIGHT, Scenario
 

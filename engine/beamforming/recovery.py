@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ..addresses import Purpose
 from ..arguments import one_of, within
 from ..errors import DesignError
-from ..kernels import randomization
-from ..kernels.mismatch import eigen_factor
+from ..kernels.designs import randomization
+from ..kernels.designs.mismatch import eigen_factor
 from .designs import Designs
 from .factors import TRIALS, best_of, gaussians, objective_at
 from .problem import Problem

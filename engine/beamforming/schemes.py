@@ -14,7 +14,8 @@ from ..arguments import names_of, one_of, positive, weights_in
 from ..crb import bistatic_from_diagonal, monostatic_from_diagonal
 from ..draws import Draws, fixed_draw
 from ..errors import DesignError
-from ..kernels import bounds, cleaning
+from ..kernels.bound import designbounds as bounds
+from ..kernels.designs import cleaning
 from ..scenario import Scenario
 from ..status import Solver, Status
 from . import weighted

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ..arguments import positive
 from ..draws import Draws
 from ..errors import DesignError
-from ..kernels import products
+from ..kernels.model import bases as products
 from ..scenario import Scenario
 from ..status import Status
 from . import schemes as per_draw

@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels import block, cleaning, curve, descent, interior, interiorpowers, polar
+from ..kernels.bound import block
+from ..kernels.descent import curve, polar
+from ..kernels.descent import loop as descent
+from ..kernels.designs import cleaning
+from ..kernels.interior import covariances as interior
+from ..kernels.interior import powers as interiorpowers
 from ..status import Solver
 from .problem import Problem
 

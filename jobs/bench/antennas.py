@@ -7,32 +7,25 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from crbatch.engine.beamforming import baselines, weighted
+from crbatch.engine.beamforming.certificate import certified_gap
+from crbatch.engine.beamforming.mismatch import mix_beamformers, mix_covariances
+from crbatch.engine.beamforming.problem import Problem, build_problem
+from crbatch.engine.beamforming.weighted import Solution
+from crbatch.engine.draws import DrawModel, Draws, sample
+from crbatch.engine.errors import DesignError
+from crbatch.engine.fisher import channel_fim_at
+from crbatch.engine.links import bistatic_link, monostatic_link
+from crbatch.engine.scenario import Scenario
+from crbatch.results.figures.bench import antennas_figure
+from crbatch.results.figures.figures import save
+from crbatch.results.statements.judge import judged_times
+from crbatch.results.statements.verdicts import as_plain
+from crbatch.results.words import counted
 from numpy.typing import NDArray
 
-from engine import (
-    DesignError,
-    DrawModel,
-    Draws,
-    Problem,
-    Scenario,
-    bistatic_link,
-    build_problem,
-    certified_gap,
-    monostatic_link,
-    sample,
-)
-from engine.beamforming import baselines, weighted
-from engine.beamforming.mismatch import mix_beamformers, mix_covariances
-from engine.beamforming.weighted import Solution
-from engine.fisher import channel_fim_at
-from results.benchfigures import antennas_figure
-from results.figures import save
-from results.statements import judged_times
-from results.verdicts import as_plain
-from results.words import counted
-
 from ..errors import DamagedData
-from ..progress import Progress
+from ..terminal.progress import Progress
 from .harness import (
     BenchFolder,
     cube_attributes,
@@ -143,7 +136,7 @@ METHODS: dict[str, Method] = {
 
 
 def _conic() -> Any:
-    from engine.beamforming import conic  # CVXPY takes a second to import
+    from crbatch.engine.beamforming import conic  # CVXPY takes a second to import
 
     return conic
 

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from ..errors import Exit, UsageProblem
-from ..interrupt import keeps
-from ..output import print_result
+from ..terminal.interrupt import keeps
+from ..terminal.output import print_result
 
 app = typer.Typer(
     name="bench",
@@ -42,9 +42,9 @@ def speed(
 
     The set-up of a draw counts for crbatch alone.
     """
-    from engine import ScenarioError
+    from crbatch.engine.errors import ScenarioError
 
-    from ..progress import Progress
+    from ..terminal.progress import Progress
     from .harness import BenchFolder
     from .speed import OURS, TOLERANCE, Setting, run_speed
     from .tables import speed_text
@@ -89,7 +89,7 @@ def antennas(
     Run it again to continue after an interruption: what is measured is not measured again.
     """
     keeps("measurements are kept, run the same command again to continue")
-    from ..progress import Progress
+    from ..terminal.progress import Progress
     from .antennas import Setting, run_antennas
     from .harness import BenchFolder
     from .tables import antennas_text
@@ -122,7 +122,7 @@ def dispatch(
     The model is held against a simulation with many workers that sleep, and says from how many workers on to use
     larger chunks, or no driver at all.
     """
-    from ..progress import Progress
+    from ..terminal.progress import Progress
     from .dispatch import Setting, run_dispatch
     from .harness import BenchFolder
     from .tables import dispatch_text

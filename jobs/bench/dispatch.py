@@ -17,24 +17,23 @@ from typing import Any
 import numpy as np
 import psutil
 import xarray as xr
+from crbatch.cluster.connect import connect, usable_cores
+from crbatch.cluster.dispatch import dispatch
+from crbatch.cluster.leaving import at_stop
+from crbatch.cluster.simulated import simulated
+from crbatch.results.cube import write_cube
+from crbatch.results.figures.bench import dispatch_figure
+from crbatch.results.figures.figures import save
+from crbatch.results.shards import Shard, covering
 from numpy.typing import ArrayLike, NDArray
 
-from cluster.connect import connect, usable_cores
-from cluster.dispatch import dispatch
-from cluster.leaving import at_stop
-from cluster.simulated import simulated
-from results.benchfigures import dispatch_figure
-from results.cube import write_cube
-from results.figures import save
-from results.shards import Shard, covering
-
-from ..evaluate import evaluate
-from ..jobfile import JobFile, load_job
-from ..journal import Journal
-from ..progress import Progress
-from ..run import cube_attrs
-from ..simulated import CommitItem, commit_draws, committing_chunk, empty_chunk, sleeping_chunk
-from ..task import Chunk, warm_up
+from ..chunk.evaluate import evaluate
+from ..chunk.simulated import CommitItem, commit_draws, committing_chunk, empty_chunk, sleeping_chunk
+from ..chunk.task import Chunk, warm_up
+from ..driver.run import cube_attrs
+from ..folder.journal import Journal
+from ..jobfile.schema import JobFile, load_job
+from ..terminal.progress import Progress
 from .harness import BenchFolder, cube_attributes, load_average, machine, padded, quartiles
 from .model import LONGEST, Costs, forecast, most_workers, rate, smallest_chunk
 

@@ -13,14 +13,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
+from crbatch.cluster.connect import THREAD_VARIABLES
+from crbatch.results.files import replace_text, temporary_file
 from numpy.typing import ArrayLike, NDArray
 
-from cluster.connect import THREAD_VARIABLES
-from results.files import replace_text, temporary_file
-
 from ..errors import DamagedData, UsageProblem
+from ..folder.journal import Journal
 from ..identity import code_key, versions
-from ..journal import Journal
 from ..machine import cpu_model
 
 T = TypeVar("T")

@@ -6,26 +6,21 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from crbatch.engine.beamforming import baselines, weighted
+from crbatch.engine.beamforming.certificate import certified_gap
+from crbatch.engine.beamforming.problem import Problem, build_problem
+from crbatch.engine.beamforming.schemes import design
+from crbatch.engine.beamforming.weighted import Solution
+from crbatch.engine.draws import DrawModel, Draws, sample
+from crbatch.engine.errors import DesignError
+from crbatch.engine.scenario import Scenario
+from crbatch.results.figures.bench import speed_figure
+from crbatch.results.figures.figures import save
 from numpy.typing import NDArray
 
-from engine import DesignError, DrawModel, Draws, Problem, Scenario, build_problem, certified_gap, design, sample
-from engine.beamforming import baselines, weighted
-from engine.beamforming.weighted import Solution
-from results.benchfigures import speed_figure
-from results.figures import save
-
-from ..jobfile import load_job
-from ..progress import Progress
-from .harness import (
-    BenchFolder,
-    cube_attributes,
-    load_average,
-    machine,
-    on_one_core,
-    padded,
-    quartiles,
-    timed,
-)
+from ..jobfile.schema import load_job
+from ..terminal.progress import Progress
+from .harness import BenchFolder, cube_attributes, load_average, machine, on_one_core, padded, quartiles, timed
 
 TOLERANCE = 1e-6  # what ours is held to
 FAILED = 1e-4  # a gap above this is no design

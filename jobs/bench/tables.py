@@ -4,11 +4,10 @@ import io
 import sys
 from typing import Any
 
+from crbatch.results.words import noun
 from rich import box
 from rich.console import Console
 from rich.table import Table
-
-from results.words import noun
 
 from .speed import LABELS, SETS
 

@@ -7,14 +7,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from cluster.connect import connect
-from cluster.dispatch import dispatch
-from cluster.doctor import Answer, network, probe_workers, round_trips, scheduler_versions
-from cluster.errors import ClusterError
-from cluster.profiles import Profile
+from crbatch.cluster.connect import connect
+from crbatch.cluster.dispatch import dispatch
+from crbatch.cluster.doctor import Answer, network, probe_workers, round_trips, scheduler_versions
+from crbatch.cluster.errors import ClusterError
+from crbatch.cluster.profiles import Profile
 
-from ..progress import Progress
-from ..simulated import empty_chunk
+from ..chunk.simulated import empty_chunk
+from ..terminal.progress import Progress
 from . import verdicts
 from .facts import facts
 from .folder import exchange, existing, folder_facts, held_token, scratch, wait_for

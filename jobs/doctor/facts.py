@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-
-from cluster.connect import THREAD_VARIABLES
-from cluster.doctor import machine_limits, talking_versions
+from crbatch.cluster.connect import THREAD_VARIABLES
+from crbatch.cluster.doctor import machine_limits, talking_versions
 
 from ..errors import EnvironmentProblem
 from ..identity import check_one_place, code_key, versions
@@ -88,7 +87,7 @@ def _target() -> str:
 
 
 def _cache() -> dict[str, Any]:
-    from engine.accelerate import is_compiled, store
+    from crbatch.engine.kernels.jit.accelerate import is_compiled, store
 
     path = store.usual.path
     trouble = store.trouble()

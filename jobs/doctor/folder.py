@@ -14,8 +14,8 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from cluster.leaving import at_stop
-from results.files import sync_file, sync_folder
+from crbatch.cluster.leaving import at_stop
+from crbatch.results.files import sync_file, sync_folder
 
 from .facts import filesystem_of
 

@@ -5,12 +5,11 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
+from crbatch.results.words import counted
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
-
-from results.words import counted
 
 from .verdicts import Line
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from cluster.doctor import Network, RoundTrip
-from results.words import counted, noun
+from crbatch.cluster.doctor import Network, RoundTrip
+from crbatch.results.words import counted, noun
 
 State = Literal["ok", "warning", "problem"]
 Facts = Mapping[str, Any]

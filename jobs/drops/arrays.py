@@ -11,10 +11,9 @@ from warnings import catch_warnings
 
 import netCDF4
 import numpy as np
+from crbatch.results.schema import DRAW_VARIABLES, VARIABLES
+from crbatch.results.sizes import check_sizes, sizes_in
 from numpy.typing import NDArray
-
-from results.schema import DRAW_VARIABLES, VARIABLES
-from results.sizes import check_sizes, sizes_in
 
 from .classic import classic_sizes, from_classic, is_classic
 from .found import Array, Drops

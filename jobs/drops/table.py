@@ -14,8 +14,7 @@ from pathlib import Path
 from reprlib import repr as short
 
 import numpy as np
-
-from results.words import counted
+from crbatch.results.words import counted
 
 from .columns import OURS, find_columns
 from .found import Array, Column, Drops

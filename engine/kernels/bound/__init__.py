@@ -1,0 +1,1 @@
+"""The bound of a link and its gradient, from the separable structure of its Fisher information."""

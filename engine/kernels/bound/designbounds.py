@@ -1,0 +1,159 @@
+"""Bounds at designs, with the rule for infinite ones; and from plain FIMs."""
+
+import math
+
+import numpy as np
+
+from ..dense.reduced import whiten
+from ..jit.accelerate import bare, kernel
+from ..jit.lanes import LANES, get, lane_zeros, put, where_less
+from ..linalg.eigen import count_above, eigen_space
+from ..linalg.smallmat import eigen_hermitian
+from .block import load_draw, new_block, transmit_covariance
+from .efim import factor_positions, half_solved
+
+_UNIT_ROUNDOFF = 2.0**-53
+
+
+@kernel
+def inverse_diagonal(fim, lost):
+    """Diagonal of the inverse of each FIM (batch, p, p).
+
+    With x the column of a parameter in the inverse of the unit-diagonal FIM, errors of one unit roundoff u in the
+    entries of that move the parameter's bound x_a by u |x|^2 / x_a, relatively: where that reaches `lost`, the bound is
+    inf, as it is where the parameter has no information. Eigenvalues below u are rounding and count as u.
+    """
+    batch, p, _ = fim.shape
+    out = np.full((batch, p), np.inf)
+    unit = np.zeros((p, p), np.complex128)
+    for b in range(batch):
+        if not np.isfinite(fim[b]).all():
+            continue
+        scale = np.zeros(p)
+        for a in range(p):
+            if fim[b, a, a] > 0.0:
+                scale[a] = 1.0 / math.sqrt(fim[b, a, a])
+        for a in range(p):
+            for c in range(p):
+                unit[a, c] = scale[a] * fim[b, a, c] * scale[c]
+            if scale[a] == 0.0:
+                unit[a, a] = 1.0  # tells nothing, and disturbs nobody
+        values, vectors = eigen_hermitian(unit, p)
+        for a in range(p):
+            if scale[a] == 0.0:
+                continue
+            bound = 0.0
+            square = 0.0
+            for i in range(p):
+                share = vectors[a, i].real ** 2 / max(values[i], _UNIT_ROUNDOFF)
+                bound += share
+                square += share / max(values[i], _UNIT_ROUNDOFF)
+            if _UNIT_ROUNDOFF * square < lost * bound:
+                out[b, a] = bound * scale[a] ** 2
+    return out
+
+
+@kernel
+def bounds_of_channel_fims(channel_fim, jacobian, lost):
+    """Bounds of position parameters from FIMs of channel parameters (batch, P, P) and their Jacobians (batch, P, p).
+
+    A bound is inf where its relative rounding, u sum_i I_ii v_i^2 / bound with v the response of the channel
+    parameters, reaches `lost`. (batch, p).
+    """
+    batch, big, p = jacobian.shape
+    out = np.full((batch, p), np.inf)
+    for b in range(batch):
+        factor, turned, fine = whiten(channel_fim[b], jacobian[b])
+        if not fine:
+            continue
+        for a in range(p):
+            bound = 0.0
+            for c in range(p):
+                bound += factor[a, c] ** 2
+            blur = 0.0
+            for i in range(big):
+                response = 0.0
+                for c in range(p):
+                    response += turned[i, c] * factor[a, c]
+                blur += channel_fim[b, i, i] * response**2
+            if _UNIT_ROUNDOFF * blur < lost * bound:
+                out[b, a] = bound
+    return out
+
+
+@bare
+def _link_bounds(link, rows, block, work, out):
+    """Bounds of the leading parameters at S into out (parameter, 1, lane); inf where the FIM is singular."""
+    fine = factor_positions(link, block.sr, block.si, work)
+    for row in range(rows):
+        put(out, where_less(0.0, fine, half_solved(link, work, row), np.inf), row, 0)
+
+
+@bare
+def _keep_bounds(found, reference, lane, limit, out):
+    """Bounds of one design; those `limit` times as large as at the APA point are inf: the FIM is singular there."""
+    for row in range(out.size):
+        if found[row, 0, lane] <= limit * reference[row]:
+            out[row] = found[row, 0, lane]
+
+
+@kernel
+def design_bounds(draws, x, reference, limit):
+    """Bounds of all position parameters at every design x (batch, design, n, n) of unit trace.
+
+    reference (2, batch, parameters) are those at the APA point. Returns (batch, design, 2K+4) of BP and
+    (batch, design, 2K+2) of MS; all of a link are inf where its FIM is singular, and one where it is more than `limit`
+    times as large as at the APA point, which is the same but for rounding.
+    """
+    batch, designs, count, _ = x.shape
+    rows = count + 2
+    bistatic = np.full((batch, designs, rows), np.inf)
+    monostatic = np.full((batch, designs, count), np.inf)
+    block = new_block(draws, count)
+    work = lane_zeros(2 * count, count)
+    found = lane_zeros(rows, 1)
+    for b in range(batch):
+        for lane in range(LANES):
+            load_draw(block, draws, b, lane)
+        for first in range(0, designs, LANES):
+            used = min(LANES, designs - first)
+            for lane in range(LANES):
+                d = first + min(lane, used - 1)
+                for i in range(count):
+                    for k in range(count):
+                        work[i, k, lane] = x[b, d, i, k].real
+                        work[count + i, k, lane] = x[b, d, i, k].imag
+            transmit_covariance(block, work)
+            _link_bounds(block.bistatic, rows, block, block.bistatic_work, found)
+            for lane in range(used):
+                _keep_bounds(found, reference[0, b], lane, limit, bistatic[b, first + lane])
+            _link_bounds(block.monostatic, count, block, block.monostatic_work, found)
+            for lane in range(used):
+                _keep_bounds(found, reference[1, b], lane, limit, monostatic[b, first + lane])
+    return bistatic, monostatic
+
+
+@kernel
+def ranks_of(x, empty):
+    """Number of eigenvalues above `empty` times the trace, (batch, design); -1 where x is 0 or not finite."""
+    batch, designs, count, _ = x.shape
+    out = np.full((batch, designs), -1, np.int64)
+    work = lane_zeros(2 * count, count)
+    trace = lane_zeros(2, 1)
+    v, p = eigen_space(2 * count)
+    flat = np.ascontiguousarray(x).reshape(batch * designs, count, count)
+    place = out.reshape(batch * designs)
+    for first in range(0, batch * designs, LANES):
+        used = min(LANES, batch * designs - first)
+        for lane in range(used):
+            trace[0, 0, lane] = 0.0
+            for i in range(count):
+                trace[0, 0, lane] += flat[first + lane, i, i].real
+                for k in range(count):
+                    work[i, k, lane] = flat[first + lane, i, k].real
+                    work[count + i, k, lane] = flat[first + lane, i, k].imag
+        put(trace, count_above(work, count, empty * get(trace, 0, 0), v, p), 1, 0)
+        for lane in range(used):
+            if trace[0, 0, lane] > 0.0 and trace[0, 0, lane] < math.inf:
+                place[first + lane] = round(trace[1, 0, lane])
+    return out

@@ -1,0 +1,179 @@
+"""The design problem of one draw as dense linear maps: for CVXPY and independent checks.
+
+Per draw and link, with S = B^H V B / P_m (B: unit-norm steering and derivative columns), the position FIM is
+linear in the real coordinates of S. It is whitened by congruence at the APA point, J_w(S) = F^T J(S) F with
+F^T J_apa F = I, and stored as `map`: J_w (packed lower triangle) = coordinates(S) @ map. Then J^-1 = F J_w^-1
+F^T, so the bound of parameter a needs only row a of F.
+
+F comes from a QR factorisation of a square root of J_apa, not from J_apa itself: a geometry that makes the
+position FIM ill-conditioned costs digits only by the square root of its condition number. Columns are taken
+in reverse, nuisance parameters first, so that the rows of F of positions are short.
+"""
+
+import math
+
+import numpy as np
+
+from ..jit.accelerate import kernel
+from ..linalg.smallmat import pivoted_cholesky
+from ..model.fisher import pair_coefficient
+
+_PIVOT_TOLERANCE = 1e-15
+
+
+@kernel
+def coordinate_index(r, c, count):
+    """Place of S[r, c], r <= c, among the real coordinates: S_rr takes one, off-diagonal Re and Im two."""
+    return r * (2 * count - r) + (2 * (c - r) - 1 if c > r else 0)
+
+
+@kernel
+def whiten(channel_information, jacobian):
+    """F (parameter, whitened), T F (channel parameter, whitened), and whether they exist.
+
+    channel_information is a FIM at the APA point, (P, P); jacobian takes positions to its parameters, (P, p).
+    They do not exist where the position FIM is singular.
+    """
+    big, p = jacobian.shape
+    factor = np.zeros((p, p))
+    turned = np.zeros((big, p))
+    unit = np.zeros((big, big))
+    scale = np.zeros(big)
+    for i in range(big):
+        if channel_information[i, i] > 0.0:
+            scale[i] = 1.0 / math.sqrt(channel_information[i, i])
+    for i in range(big):
+        for j in range(big):
+            unit[i, j] = scale[i] * channel_information[i, j] * scale[j]
+    rows, rank = pivoted_cholesky(unit, big, _PIVOT_TOLERANCE)
+    if rank < p:
+        return factor, turned, False
+    root = np.zeros((rank, p))  # root^T root = position FIM, columns reversed, then of unit norm
+    norm = np.zeros(p)
+    for a in range(p):
+        source = p - 1 - a
+        for r in range(rank):
+            for i in range(big):
+                if scale[i] > 0.0 and jacobian[i, source] != 0.0:
+                    root[r, a] += rows[r, i] * jacobian[i, source] / scale[i]
+            norm[a] += root[r, a] ** 2
+        norm[a] = math.sqrt(norm[a])
+        if not norm[a] > 0.0:
+            return factor, turned, False
+        for r in range(rank):
+            root[r, a] /= norm[a]
+    inverse = _inverse_triangle(root, rank, p)
+    for a in range(p):
+        for b in range(p):
+            factor[a, b] = inverse[p - 1 - a, b] / norm[p - 1 - a]
+    for i in range(big):
+        for b in range(p):
+            for a in range(p):
+                turned[i, b] += jacobian[i, a] * factor[a, b]
+    return factor, turned, True
+
+
+@kernel
+def _inverse_triangle(root, rank, p):
+    """R^-1 of root = Q R, by Gram-Schmidt with reorthogonalisation."""
+    triangle = np.zeros((p, p))
+    for a in range(p):
+        for _ in range(2):
+            for b in range(a):
+                overlap = 0.0
+                for r in range(rank):
+                    overlap += root[r, b] * root[r, a]
+                triangle[b, a] += overlap
+                for r in range(rank):
+                    root[r, a] -= overlap * root[r, b]
+        norm = 0.0
+        for r in range(rank):
+            norm += root[r, a] ** 2
+        triangle[a, a] = math.sqrt(norm)
+        for r in range(rank):
+            root[r, a] /= triangle[a, a]
+    inverse = np.zeros((p, p))
+    for b in range(p):
+        inverse[b, b] = 1.0 / triangle[b, b]
+        for a in range(b - 1, -1, -1):
+            total = 0.0
+            for k in range(a + 1, b + 1):
+                total += triangle[a, k] * inverse[k, b]
+            inverse[a, b] = -total / triangle[a, a]
+    return inverse
+
+
+@kernel
+def whitened_map(pattern, coef, sums, gram, scale, turned, count):
+    """J_w as a linear map of the coordinates of S: (count^2, p (p + 1) / 2), packed lower triangle by rows."""
+    big, p = turned.shape
+    packed = p * (p + 1) // 2
+    out = np.zeros((count * count, packed))
+    outer = np.zeros(packed)
+    for i in range(big):
+        for j in range(i, big):
+            e = 0
+            for a in range(p):
+                for b in range(a + 1):
+                    outer[e] = turned[i, a] * turned[j, b]
+                    if j > i:
+                        outer[e] += turned[j, a] * turned[i, b]
+                    e += 1
+            for ti in range(pattern.terms[i]):
+                for tj in range(pattern.terms[j]):
+                    c = pair_coefficient(i, ti, j, tj, pattern, coef, sums, gram)
+                    r = pattern.tx[j, tj]
+                    s = pattern.tx[i, ti]
+                    sign = -1.0
+                    if r > s:  # S[r, s] is the conjugate of the stored S[s, r]
+                        r, s = s, r
+                        sign = 1.0
+                    place = coordinate_index(r, s, count)
+                    real = scale * c.real
+                    imag = scale * sign * c.imag
+                    for e in range(packed):
+                        out[place, e] += real * outer[e]
+                    if r != s:
+                        for e in range(packed):
+                            out[place + 1, e] += imag * outer[e]
+    return out
+
+
+@kernel
+def codeword_map(full, gram, gram_imag):
+    """J_w as a linear map of the codeword powers: (count, packed), from the map of S and the rows B^H u_i of gram."""
+    count = gram.shape[0]
+    packed = full.shape[1]
+    out = np.zeros((count, packed))
+    for i in range(count):
+        for r in range(count):
+            for c in range(r, count):
+                weight = gram[i, r] * gram[i, c]
+                place = coordinate_index(r, c, count)
+                for e in range(packed):
+                    out[i, e] += weight * full[place, e]
+                if gram_imag.shape[0] == 0:
+                    continue
+                weight = gram_imag[i, r] * gram_imag[i, c]
+                for e in range(packed):
+                    out[i, e] += weight * full[place, e]
+                if r != c:
+                    weight = gram_imag[i, r] * gram[i, c] - gram[i, r] * gram_imag[i, c]
+                    for e in range(packed):
+                        out[i, e] += weight * full[place + 1, e]
+    return out
+
+
+@kernel
+def dense_link(pattern, coef, sums, gram, jacobian, scale, apa_information, tx_gram, tx_gram_imag):
+    """Factor F (p, p) and the maps of the coordinates of S and of codeword powers to J_w, of one draw and link.
+
+    tx_gram and tx_gram_imag are those of `block.Draws`.
+    """
+    count = tx_gram.shape[0]
+    factor, turned, fine = whiten(apa_information, jacobian)
+    if not fine:
+        factor[:] = np.nan
+        turned[:] = np.nan
+    full = whitened_map(pattern, coef, sums, gram, scale, turned, count)
+    return factor, full, codeword_map(full, tx_gram, tx_gram_imag)

@@ -1,0 +1,1 @@
+"""The descent: L-BFGS on factors or powers, along each draw's trade-off curve."""

@@ -1,0 +1,222 @@
+"""What turning the rows of U costs a factor in polar form (`polar`): a guess of the inverse Hessian for L-BFGS."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..jit.accelerate import bare, piece
+from ..jit.lanes import everywhere, get, lane_zeros, put, where_less
+
+_TINY = 1e-150
+# Inverse curvatures of log f + log power along T: f = sum_i c_i / t_i^2 gives 8 at its optimum on the diagonal, but for
+# scaling all t the same way; the third entry, and paths whose share hardly matters, have 2 and less.
+_DIAGONAL, _BELOW = 0.2, 0.4
+# Along U, next to the slack: all that is missing far from the optimum, and what beams add that overlap, at most.
+_LEAST_EXTRA, _MOST_EXTRA = 0.02, 1.0
+_ANY_WAY = 0.05  # share of the guess for one direction that counts for all
+_LEAST_TURN, _MOST_TURN = 0.2, 2.0  # inverse curvatures along U for a slack of 1
+_NEARLY_PARALLEL = 1e-12  # share of a path's power that both rows of T_k have at least, where it is divided by
+
+
+@bare
+def head_of(unknowns, columns):
+    """How many of the unknowns are entries of T; none of roots of powers, which have no columns."""
+    return unknowns // (columns + 1) if columns > 0 else 0
+
+
+class Stiffness(NamedTuple):
+    """What turning the rows of U costs, as `precondition_polar` takes it; of eight points."""
+
+    plain: np.ndarray  # whichever way row i is turned, d_i: (2n, 1)
+    factors: np.ndarray  # of D_i^*, row by row of U: (2n * 2 * columns, columns)
+    products: np.ndarray  # of the steering rows with themselves: (n * 2 * columns, columns)
+
+
+@piece
+def new_stiffness(count, columns):
+    """Work space for so many rows of U, or for roots of powers, which have no columns."""
+    return Stiffness(
+        lane_zeros(count, 1),
+        lane_zeros(2 * count * columns, columns),
+        lane_zeros(count * columns, columns),
+    )
+
+
+@bare
+def guess_stiffness(block, x, columns, share, stiffness):
+    """Half the cost of turning row i: D_i = d_i 1 + sum_l w_il (u_l^H u_l + some 1), u_l steering rows of other paths.
+
+    d_i is the slack 1 - power N_ii, which is exact, where it is positive, and some more. The sum guesses second
+    derivatives of f: a correlation c of row i with u_l takes rho^2 |c|^2 of the information that both give, where rho
+    is the correlation of what arrives through the two, so w_il = rho_il^2 |t_l|^2 / S_ii.
+    """
+    count = stiffness.plain.shape[0]
+    n = count // 2
+    head = 2 * count
+    imag = count * columns
+    for path in range(n):
+        first = head + path * columns
+        power = get(x, 4 * path, 0) * get(x, 4 * path, 0)
+        for a in range(columns):
+            p = power * get(x, first + a, 0)
+            q = power * get(x, imag + first + a, 0)
+            for b in range(a + 1):
+                r = get(x, first + b, 0)
+                s = get(x, imag + first + b, 0)
+                u = p * r + q * s
+                if a == b:
+                    u += _ANY_WAY * power
+                put(stiffness.products, u, 2 * path * columns + a, b)
+                put(stiffness.products, q * r - p * s, (2 * path + 1) * columns + a, b)
+    for i in range(count):
+        slack = 1.0 - share * get(block.normal, i, i)
+        extra = _LEAST_EXTRA + get(block.overlap, i, 0)
+        extra = where_less(extra, _MOST_EXTRA, extra, _MOST_EXTRA)
+        plain = where_less(0.0, slack, slack, 0.0) + extra
+        put(stiffness.plain, plain, i, 0)
+        scale = 1.0 / (get(block.sr, i, i) + _TINY)
+        for a in range(columns):
+            for b in range(a + 1):
+                u = everywhere(0.0)
+                v = everywhere(0.0)
+                for path in range(n):
+                    w = get(block.coupling, i, path)
+                    u += w * get(stiffness.products, 2 * path * columns + a, b)
+                    v += w * get(stiffness.products, (2 * path + 1) * columns + a, b)
+                u *= scale
+                if a == b:
+                    u += plain
+                put(stiffness.factors, u, 2 * i * columns + a, b)
+                put(stiffness.factors, v * scale, (2 * i + 1) * columns + a, b)
+        _factor(stiffness.factors, 2 * i * columns, columns)
+
+
+@bare
+def _factor(a, first, n):
+    """Factor L D L^H of the positive definite Hermitian matrix in rows first..first + 2 n, D^-1 on the diagonal."""
+    imag = first + n
+    for j in range(n):
+        pivot = 1.0 / get(a, first + j, j)
+        put(a, pivot, first + j, j)
+        for i in range(j + 1, n):
+            x = get(a, first + i, j)
+            y = get(a, imag + i, j)
+            p = x * pivot
+            q = y * pivot
+            for k in range(j + 1, i):
+                u = get(a, first + k, j)
+                v = get(a, imag + k, j)
+                put(a, get(a, first + i, k) - p * u - q * v, first + i, k)
+                put(a, get(a, imag + i, k) - q * u + p * v, imag + i, k)
+            put(a, get(a, first + i, i) - p * x - q * y, first + i, i)
+        for i in range(j + 1, n):
+            put(a, get(a, first + i, j) * pivot, first + i, j)
+            put(a, get(a, imag + i, j) * pivot, imag + i, j)
+
+
+@bare
+def _solve(factor, first, n, vector, place, imag):
+    """Solve L D L^H z = w in place, w = vector[place : place + n], imaginary parts `imag` further on."""
+    for i in range(1, n):
+        x = get(vector, place + i, 0)
+        y = get(vector, imag + place + i, 0)
+        for k in range(i):
+            p = get(factor, first + i, k)
+            q = get(factor, first + n + i, k)
+            u = get(vector, place + k, 0)
+            v = get(vector, imag + place + k, 0)
+            x -= p * u - q * v
+            y -= p * v + q * u
+        put(vector, x, place + i, 0)
+        put(vector, y, imag + place + i, 0)
+    for i in range(n - 1, -1, -1):
+        pivot = get(factor, first + i, i)
+        x = pivot * get(vector, place + i, 0)
+        y = pivot * get(vector, imag + place + i, 0)
+        for k in range(i + 1, n):
+            p = get(factor, first + k, i)
+            q = get(factor, first + n + k, i)
+            u = get(vector, place + k, 0)
+            v = get(vector, imag + place + k, 0)
+            x -= p * u + q * v
+            y -= p * v - q * u
+        put(vector, x, place + i, 0)
+        put(vector, y, imag + place + i, 0)
+
+
+@bare
+def precondition_polar(x, columns, stiffness, turn, vector):
+    """Multiply a vector by a guess of the inverse Hessian at x, for a factor in polar form.
+
+    With W_k = T_k U_k turned, row i of W_k costs D_i, times 1 / turn. When the first row of U_k goes towards the second
+    the second turns too: that direction has a cost of its own.
+    """
+    head = head_of(x.shape[0], columns)
+    n = head // 4
+    imag = 2 * n * columns
+    for k in range(n):
+        t0 = get(x, 4 * k, 0)
+        t1 = get(x, 4 * k + 1, 0)
+        tr = get(x, 4 * k + 2, 0)
+        ti = get(x, 4 * k + 3, 0)
+        for i in range(2):
+            put(vector, _DIAGONAL * get(vector, 4 * k + i, 0), 4 * k + i, 0)
+            put(vector, _BELOW * get(vector, 4 * k + 2 + i, 0), 4 * k + 2 + i, 0)
+        least = _NEARLY_PARALLEL * (t0 * t0 + t1 * t1 + tr * tr + ti * ti) + _TINY
+        first = t0 / (t0 * t0 + least)
+        second = t1 / (t1 * t1 + least)
+        a = head + k * columns
+        d = a + n * columns
+        cr, ci = _along(vector, x, a, d, columns, imag)
+        for c in range(columns):  # T^-H, without what goes along the second row
+            ur = get(x, d + c, 0)
+            ui = get(x, imag + d + c, 0)
+            dr = second * get(vector, d + c, 0)
+            di = second * get(vector, imag + d + c, 0)
+            ar = get(vector, a + c, 0) - (cr * ur - ci * ui)
+            ai = get(vector, imag + a + c, 0) - (cr * ui + ci * ur)
+            put(vector, dr, d + c, 0)
+            put(vector, di, imag + d + c, 0)
+            put(vector, first * (ar - tr * dr - ti * di), a + c, 0)
+            put(vector, first * (ai - tr * di + ti * dr), imag + a + c, 0)
+        _solve(stiffness.factors, 2 * k * columns, columns, vector, a, imag)
+        _solve(stiffness.factors, 2 * (n + k) * columns, columns, vector, d, imag)
+        first *= turn
+        for c in range(columns):  # T^-1
+            ar = first * get(vector, a + c, 0)
+            ai = first * get(vector, imag + a + c, 0)
+            put(vector, ar, a + c, 0)
+            put(vector, ai, imag + a + c, 0)
+            put(vector, second * (turn * get(vector, d + c, 0) - tr * ar + ti * ai), d + c, 0)
+            put(vector, second * (turn * get(vector, imag + d + c, 0) - tr * ai - ti * ar), imag + d + c, 0)
+        both = turn / (get(stiffness.plain, k, 0) * t0 * t0 + get(stiffness.plain, n + k, 0) * t1 * t1 + least)
+        br, bi = _along(vector, x, a, d, columns, imag)
+        br = cr * both - br
+        bi = ci * both - bi
+        for c in range(columns):
+            ur = get(x, d + c, 0)
+            ui = get(x, imag + d + c, 0)
+            put(vector, get(vector, a + c, 0) + br * ur - bi * ui, a + c, 0)
+            put(vector, get(vector, imag + a + c, 0) + br * ui + bi * ur, imag + a + c, 0)
+
+
+@bare
+def _along(vector, x, a, d, columns, imag):
+    """Inner product of the row at a of a vector with the row at d of U: real and imaginary part."""
+    re = everywhere(0.0)
+    im = everywhere(0.0)
+    for c in range(columns):
+        ar = get(vector, a + c, 0)
+        ai = get(vector, imag + a + c, 0)
+        dr = get(x, d + c, 0)
+        di = get(x, imag + d + c, 0)
+        re += ar * dr + ai * di
+        im += ai * dr - ar * di
+    return re, im
+
+
+@bare
+def within_turns(turn):
+    """The same inverse curvature along U, kept within what is plausible."""
+    turn = where_less(turn, _MOST_TURN, turn, _MOST_TURN)
+    return where_less(_LEAST_TURN, turn, turn, _LEAST_TURN)

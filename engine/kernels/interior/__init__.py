@@ -1,0 +1,1 @@
+"""Interior-point and Newton methods, for covariances and for powers."""

@@ -1,0 +1,1 @@
+"""The signal model: geometry, steering vectors, delays, Fisher information."""

@@ -1,0 +1,207 @@
+"""What a worker does with a chunk: evaluate it, commit the shard, and return a small receipt."""
+
+import gc
+import json
+import subprocess
+import sys
+import time
+import tomllib
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import xarray as xr
+from crbatch.cluster.leaving import undo_at_stop
+from crbatch.results.shards import UNCERTIFIED, Shard, commit_shard
+
+from ..errors import EnvironmentProblem
+from ..identity import check_one_place, code_key, versions
+from ..jobfile.schema import JobFile, load_job
+from .evaluate import evaluate, failed
+
+_PILOT_SECONDS = 0.1
+_PILOT_SHARE = 1 / 16  # of the draws at most
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Draws start to stop - 1 of the job in a run's folder.
+
+    Attributes
+    ----------
+    folder
+        The run's folder.
+    start, stop
+        Range of draws.
+    job_key, code_key
+        What a worker's own job and code have to be.
+    job
+        The job file's text where workers do not see the folder; they then send their shard back.
+    """
+
+    folder: str
+    start: int
+    stop: int
+    job_key: str
+    code_key: str
+    job: str | None = None
+
+    def __repr__(self) -> str:
+        return f"draws {self.start} to {self.stop - 1}"
+
+
+def halves(chunk: Chunk) -> list[Chunk]:
+    """Split a chunk in two; nothing if it is a single draw."""
+    middle = (chunk.start + chunk.stop) // 2
+    if middle == chunk.start:
+        return []
+    return [replace(chunk, stop=middle), replace(chunk, start=middle)]
+
+
+@lru_cache(maxsize=4)
+def _job(folder: str, job_key: str, text: str | None) -> JobFile:
+    check_one_place()
+    job = load_job(Path(folder) / "job.toml") if text is None else JobFile.model_validate(tomllib.loads(text))
+    if job.key() != job_key:
+        raise EnvironmentProblem(f"{folder}: its job changed while the run was going on")
+    return job
+
+
+def compute(chunk: Chunk) -> dict[str, Any]:
+    """Evaluate and commit one chunk.
+
+    Parameters
+    ----------
+    chunk
+        What to do.
+
+    Returns
+    -------
+    dict
+        start, stop, sha256, bytes, seconds (evaluation and commit), of less than 1 kB; and `content`, the shard
+        itself, for a folder that this process does not see.
+
+    Raises
+    ------
+    EnvironmentProblem
+        If this process runs other code than the driver.
+    """
+    job = _job(chunk.folder, chunk.job_key, chunk.job)
+    if code_key() != chunk.code_key:
+        raise EnvironmentProblem("a worker has other versions or engine sources than the driver; install the same")
+    begun = time.perf_counter()
+    dataset = evaluate(job, chunk.start, chunk.stop)
+    evaluated = time.perf_counter()
+    if chunk.job is None:
+        shard = _commit(dataset, chunk, Path(chunk.folder) / "shards")
+        receipt: dict[str, Any] = {"bytes": shard.path.stat().st_size}
+    else:
+        with TemporaryDirectory(prefix="crbatch-") as scratch:
+            shard = _commit(dataset, chunk, Path(scratch))
+            receipt = {"content": shard.path.read_bytes()}
+    return receipt | {
+        "start": chunk.start,
+        "stop": chunk.stop,
+        "sha256": shard.sha256,
+        "uncertified": int((dataset["status"].values == UNCERTIFIED).sum()),
+        "evaluate_seconds": round(evaluated - begun, 4),
+        "commit_seconds": round(time.perf_counter() - evaluated, 4),
+    }
+
+
+def flag_as_failed(job: JobFile, chunk: Chunk, reason: str) -> dict[str, Any]:
+    """Commit draws that no worker could compute, flagged as failed; the receipt tells the reason."""
+    shard = _commit(failed(job, chunk.start, chunk.stop), chunk, Path(chunk.folder) / "shards")
+    size = shard.path.stat().st_size
+    return {
+        "start": chunk.start,
+        "stop": chunk.stop,
+        "sha256": shard.sha256,
+        "bytes": size,
+        "uncertified": 0,
+        "failed": reason,
+    }
+
+
+def _commit(dataset: xr.Dataset, chunk: Chunk, folder: Path) -> Shard:
+    dataset.attrs = {
+        "job_key": chunk.job_key,
+        "code_key": chunk.code_key,
+        "versions": json.dumps(versions(), sort_keys=True),
+    }
+    return commit_shard(dataset, folder, chunk.start, chunk.stop)
+
+
+def pilot(job: JobFile, missing: list[tuple[int, int]]) -> float:
+    """Seconds that a draw takes on one core, measured on the first ones that are missing.
+
+    Parameters
+    ----------
+    job
+        A checked job.
+    missing
+        Ranges of draws still to compute, not empty.
+
+    Returns
+    -------
+    float
+        Seconds; nothing is kept of the draws.
+    """
+    start, stop = missing[0]
+
+    def seconds_of(draws: int) -> float:
+        begun = time.perf_counter()
+        evaluate(job, start, start + draws)
+        return time.perf_counter() - begun
+
+    seconds_of(1)  # whatever is loaded or compiled only now is not the draws' doing
+    draws, seconds = 1, seconds_of(1)
+    more = 8
+    while more <= _PILOT_SHARE * (stop - start):
+        draws, seconds = more, seconds_of(more)
+        if seconds >= _PILOT_SECONDS:
+            break
+        more *= 2
+    if draws > 1:  # others on this machine, or a kernel that is loaded for several draws only, may have come between
+        seconds = min(seconds, seconds_of(draws))
+    return seconds / draws
+
+
+def warm_up(_: object = None) -> None:
+    """Compile or load every kernel by a tiny run through all of them; of several processes, one alone compiles."""
+    from crbatch.engine.kernels.jit.accelerate import is_compiled, note_compiled, store
+
+    undo_at_stop(store.remove_stand_in)
+    if not is_compiled():
+        with store.alone() as kept:
+            if not is_compiled():  # the process that was waited for may have done it
+                _compile(kept)
+                note_compiled()
+    _run_through()
+    gc.freeze()  # what is loaded now stays: a worker need not look through it when it ends
+
+
+def _compile(kept: bool) -> None:
+    """Compile every kernel, on two cores where what another process compiled can be loaded."""
+    from crbatch.engine.warm import compile_setup
+
+    helper = None
+    if kept:
+        helper = subprocess.Popen([sys.executable, "-P", "-m", "engine.warm"], stdin=subprocess.DEVNULL)
+    try:
+        if helper is not None:
+            compile_setup()
+            helper.wait()  # whatever became of it: what it did not compile is compiled here
+        _run_through()
+    finally:
+        if helper is not None:
+            helper.kill()
+
+
+def _run_through() -> None:
+    from crbatch.engine.beamforming.schemes import SCHEMES, design
+    from crbatch.engine.scenario import Scenario
+
+    design(Scenario(subcarriers=8), None, SCHEMES, [0.0, 0.5, 1.0])

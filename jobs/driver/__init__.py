@@ -1,0 +1,1 @@
+"""What drives a run: plan, dispatch, watch, hand in, stop."""

@@ -1,0 +1,341 @@
+"""The report of a finished run: figures, the paper's statements judged, tables, and one page of all."""
+
+import gc
+import json
+import math
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from crbatch.engine.beamforming.designs import Designs
+from crbatch.engine.scenario import Scenario
+from crbatch.results import statistics
+from crbatch.results.accessor import write_csv
+from crbatch.results.figures import beams as beamfigures
+from crbatch.results.figures import draws as drawfigures
+from crbatch.results.figures import errors as errorfigures
+from crbatch.results.figures import figures
+from crbatch.results.files import file_hash, temporary_folder
+from crbatch.results.page import METRICS, Picture, render
+from crbatch.results.points import nearest_weights
+from crbatch.results.schemes import FACTOR_WORDS, wbf_schemes
+from crbatch.results.statements import judge as statements
+from crbatch.results.statements import text as statementtext
+from crbatch.results.statements import verdicts
+from crbatch.results.words import counted, said
+from matplotlib.figure import Figure
+
+from ..chunk.beams import load_beams
+from ..chunk.evaluate import design_draws
+from ..chunk.knowledge import covariance_of
+from ..folder.precise import last_look, precision_text
+from ..folder.rundir import RunDirectory
+from ..folder.timings import overhead_text, timings
+from ..identity import versions
+from ..jobfile.design import DEFAULT_SCHEMES
+from ..jobfile.schema import JobFile, load_job
+from ..machine import cpu_model
+from .reasons import reasons
+
+_ANGLES_DEG = np.linspace(-90.0, 90.0, 721)
+_PATTERN_DRAW = 0
+# Drawn only where a job has nothing else.
+_SIDE_SCHEMES = ("apa", "fdb-wbf-aligned")
+_KNOWLEDGE = {
+    "per-draw": "every draw (the genie)",
+    "nominal": "only the scenario's own geometry, with zero phases (@nominal)",
+    "average": "training draws, of which they are best in the mean over APA (@average)",
+}
+_IN_FILE = {
+    "phase_bistatic": "phases",
+    "phase_monostatic": "phases",
+    "ue_position": "UE position",
+    "target_position": "target positions",
+    "ue_orientation": "UE orientation",
+    "target_rcs": "RCS",
+    "ue_rcs": "RCS",
+}
+_TABLE_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+def write_report(folder: RunDirectory, job: JobFile) -> None:
+    """Write figures (PNG, PDF, SVG), statements, a table (CSV) and the page of a complete run into its report folder.
+
+    All of it is made aside, so that no file is ever seen half written; the journal notes what a whole report is.
+    """
+    gc.freeze()  # what is loaded by now stays: no need to look through it each time that figures leave garbage
+    started = time.perf_counter()
+    cube = folder.journal.events("cube")[-1]["sha256"]
+    with temporary_folder(folder.path) as place:
+        _make(folder, job, place)
+        digests = {path.name: file_hash(path) for path in sorted(place.iterdir())}
+        if folder.report.is_symlink():
+            folder.report.unlink()
+        folder.report.mkdir(exist_ok=True)
+        for name in sorted(digests, key=lambda name: name == folder.page.name):  # the page comes last
+            os.replace(place / name, folder.report / name)
+    if not folder.report_is_current():
+        seconds = round(time.perf_counter() - started, 3)
+        folder.journal.write("report", seconds=seconds, cube=cube, files=digests)
+
+
+def _make(folder: RunDirectory, job: JobFile, place: Path) -> None:
+    """Make all files of a report in some place."""
+    beams = beams_of(job, _PATTERN_DRAW)
+    with xr.open_dataset(folder.cube, engine="netcdf4") as cube:
+        made = _figures(cube, job, beams)
+        with figures.saving(made, place):
+            page = _write_words(folder, job, cube, place, list(made))
+    (place / folder.page.name).write_text(page, encoding="utf-8")
+
+
+def _write_words(folder: RunDirectory, job: JobFile, cube: xr.Dataset, place: Path, stems: list[str]) -> str:
+    """Write statements and tables; return the page, whose figures are there as SVG."""
+    judged, table = statements.judged(cube), statementtext.verdict_table(cube)
+    text = statementtext.as_text(judged)
+    if table:
+        text += f"\nAt each point of the sweep:\n{statementtext.table_text(table)}"
+    (place / "claims.txt").write_text(text, encoding="utf-8")
+    found_json = json.dumps(verdicts.as_plain(judged), indent=1)
+    (place / "claims.json").write_text(f"{found_json}\n", encoding="utf-8")
+    for metric in METRICS:
+        write_csv(statistics.quantile(cube, metric, _TABLE_LEVELS), place / f"quantiles-{metric}.csv")
+    return render(
+        cube,
+        what=[*_what(job), *_unidentifiable(folder, job), *_precision(folder, job)],
+        pictures=[Picture(place / f"{stem}.svg", *_WORDS[stem]) for stem in stems],
+        statements=judged,
+        verdicts=table,
+        tables={
+            "Timings": _timings(folder),
+            "Provenance": _provenance(folder, cube),
+            "How to cite": _citation(cube),
+        },
+    )
+
+
+def _figures(cube: xr.Dataset, job: JobFile, beams: xr.Dataset) -> dict[str, Figure]:
+    """All figures by the stems of their files; the paper's own only where the job is the paper's experiment."""
+    made = {"estimator": errorfigures.estimator(cube)} if "error_bp" in cube and len(job.sweep) < 2 else {}
+    if is_the_papers(job):
+        made["fig2-beampatterns"] = beamfigures.paper_beampatterns(beams)
+        made["fig3-tradeoff"] = figures.tradeoff(cube.sel(scheme=list(DEFAULT_SCHEMES)))
+    else:
+        made["tradeoff"] = figures.tradeoff(cube)
+    factors = wbf_schemes(job.labels, "fdb")
+    if len(factors) > 1 and len(job.design.rho) > 2:
+        bounds = [name for name in ("fdb-wcrb", "fdb-wvm") if name in job.labels]
+        made["wbf-factors"] = figures.tradeoff(cube.sel(scheme=[*bounds, *factors]))
+    main = [name for name in job.labels if name.partition("@")[0] not in _SIDE_SCHEMES and ":" not in name]
+    schemes = main or list(job.labels)
+    made |= {
+        "distributions": drawfigures.distributions(cube),
+        "spread": drawfigures.spread(cube),
+        "beampatterns": beamfigures.beampatterns(beams["total"].sel(scheme=schemes), _angles(beams)),
+        "certificates": drawfigures.certificates(cube, job.design.gap_tolerance),
+    }
+    return made
+
+
+def is_the_papers(job: JobFile) -> bool:
+    """Whether a job is the paper's experiment, whatever its name, its seed and how many draws it has."""
+    paper = load_job("paper")
+    same = job.scenario == paper.scenario and job.sweep == paper.sweep and job.design.knowledge == ("per-draw",)
+    unseeded = {"count": 1, "seed": 0, "until": None}
+    drawn = job.draws.model_copy(update=unseeded) == paper.draws.model_copy(update=unseeded)
+    asked = set(DEFAULT_SCHEMES) <= set(job.design.schemes) and {0.0, 1.0} <= set(job.design.rho)
+    return same and drawn and asked
+
+
+# Alternative text and caption of each figure.
+_WORDS = {
+    "estimator": (
+        "Root-mean-square error of maximum-likelihood estimates against the root bounds, and their normalised error.",
+        "Maximum likelihood on simulated observations, started at the truth, against the bounds. Shaded: where the "
+        "mean of as many efficient estimates lies with 99 %.",
+    ),
+    "fig2-beampatterns": (
+        "Beampatterns of fully digital beams, codebook powers and equal powers for positioning and for sensing.",
+        "The paper's Fig. 2: beams for positioning (rho = 1, above) and for sensing (rho = 0), of the first draw, dB "
+        "over uniform radiation. Dots: toward the paths. Thin: single slots, columns of W.",
+    ),
+    "fig3-tradeoff": (
+        "Median root bound of positioning against that of sensing, one curve over rho for each scheme.",
+        "The paper's Fig. 3: trade-off of the schemes, medians over the draws.",
+    ),
+    "tradeoff": (
+        "Median root bound of positioning against that of sensing, one curve over rho for each scheme.",
+        "Trade-off of the schemes: medians over the draws.",
+    ),
+    "wbf-factors": (
+        "Trade-off of mixed beamformers, one curve for each factor of V, beside mixed covariances and optima.",
+        "What the factor of V decides: mixed beamformers (WBF) for each factor that may be mixed, beside mixed "
+        "covariances (WVM) and the optimum (WCRB). The paper leaves the factor open.",
+    ),
+    "distributions": (
+        "Share of draws below each root bound, for positioning and sensing, one curve for each scheme.",
+        "Distribution over the draws, with 95 % bands (Dvoretzky-Kiefer-Wolfowitz).",
+    ),
+    "spread": (
+        "Median root bounds of positioning and sensing along rho, with the range of 5 to 95 % of the draws.",
+        "Medians along rho; shaded: 5 to 95 % of the draws.",
+    ),
+    "beampatterns": (
+        "Transmit beampattern of each scheme for rho near 0, 0.5 and 1, with the directions of UE and targets.",
+        "Beampatterns of the first draw, dB relative to the strongest beam.",
+    ),
+    "certificates": (
+        "Histogram of the certified relative gaps of all optimised designs, below the tolerance of the job.",
+        "How far designs are from the optimum at most. No solver is trusted for this.",
+    ),
+}
+
+
+def _what(job: JobFile) -> list[tuple[str, str]]:
+    """What was run and what varied, in words."""
+    draws = job.draws
+    varied = {
+        "phases": draws.phases == "uniform",
+        "UE position": draws.ue_position.kind != "fixed",
+        "target positions": draws.target_positions.kind != "fixed",
+        "UE orientation": draws.ue_orientation != "fixed",
+        "RCS": draws.rcs != "fixed",
+    }
+    drops = job.drops()
+    filed = [_IN_FILE[name] for name in drops.arrays] if drops else []
+    yes, no = (
+        [name for name, drawn in varied.items() if drawn is wanted and name not in filed] for wanted in (True, False)
+    )
+    s = job.scenario
+    rows = [
+        ("Draws", f"{draws.count} from seed {draws.seed}"),
+        *([(f"From {draws.file}", ", ".join(dict.fromkeys(filed)))] if filed else []),
+        ("Random", ", ".join("RCS (Swerling 1)" if name == "RCS" else name for name in yes) or "nothing"),
+        ("Fixed", ", ".join(no) or "nothing"),
+        *((f"Swept {key}", ", ".join(map(said, values))) for key, values in job.sweep.items()),
+        (
+            "Scenario",
+            f"{counted(s.targets, 'target')}, {counted(s.tx_antennas, 'transmit antenna')}, {s.power_dbm:g} dBm, "
+            f"{s.bandwidth_hz / 1e6:g} MHz at {s.carrier_hz / 1e9:g} GHz, {counted(s.subcarriers, 'subcarrier')}",
+        ),
+        ("Beams know", ", ".join(_KNOWLEDGE[word] for word in job.design.knowledge)),
+        *([("FDB-WBF mixes", FACTOR_WORDS[job.design.wbf_factor])] if "fdb-wbf" in job.design.schemes else []),
+        ("Designs", f"{counted(len(job.labels), 'scheme')} at {counted(len(job.design.rho), 'weight')} rho"),
+    ]
+    return rows
+
+
+def _unidentifiable(folder: RunDirectory, job: JobFile) -> list[tuple[str, str]]:
+    """What cannot be told apart in draws that are not identifiable."""
+    found = reasons(job, folder.cube)
+    return [("Unidentifiable", "; ".join(found))] if found else []
+
+
+def _precision(folder: RunDirectory, job: JobFile) -> list[tuple[str, str]]:
+    """Why there are as many draws as there are, with `[draws] until`."""
+    return [("Precision", precision_text(found)) for found in last_look(folder, job).values()]
+
+
+def _timings(folder: RunDirectory) -> list[tuple[str, str]]:
+    """Where the time of the run went, as its journal has it."""
+    chunks = folder.journal.events("chunk")
+    committed = sum(event.get("commit_seconds", 0.0) for event in chunks)
+    found = timings(folder.journal.all())
+    overhead = overhead_text(found)
+    rows = {
+        "start_up": ("Starting workers", ""),
+        "evaluation": ("Evaluating draws and designs", f" of one core, in {counted(len(chunks), 'chunk')}"),
+        "computing": ("First chunk sent to last shard written", overhead and f", {overhead}"),
+        "consolidation": ("Consolidating the cube", ""),
+    }
+    return [
+        *((title, f"{found[part]:.2f} s{more}") for part, (title, more) in rows.items() if part in found),
+        ("Writing shards", f"{committed:.2f} s"),
+        ("Page made on", cpu_model()),
+    ]
+
+
+def _provenance(folder: RunDirectory, cube: xr.Dataset) -> list[tuple[str, str]]:
+    digest = [("SHA-256 of the cube", event["sha256"]) for event in folder.journal.events("cube")[-1:]]
+    made_by = json.loads(cube.attrs["versions"])
+    return [
+        ("Source", cube.attrs["source"]),
+        ("Job's SHA-256", cube.attrs["job_sha256"]),
+        *digest,
+        ("Computed with", ", ".join(f"{name} {version}" for name, version in made_by.items())),
+        ("Page made with", f"crbatch {versions()['crbatch']}"),
+        ("Job", cube.attrs["job"]),
+    ]
+
+
+def _citation(cube: xr.Dataset) -> list[tuple[str, str]]:
+    return [
+        ("Software", f"{cube.attrs['source']}; CITATION.cff in its sources has the entry"),
+        ("Model and schemes", cube.attrs["references"]),
+        ("Data", f"name the job's SHA-256, {cube.attrs['job_sha256'][:16]}..., and the seed, {cube.attrs['seed']}"),
+    ]
+
+
+def beams_of(job: JobFile, draw: int) -> xr.Dataset:
+    """Where all beams of one draw point, at the last point of the sweep.
+
+    Returns
+    -------
+    xarray.Dataset
+        Gains over uniform radiation as `results.beamfigures.paper_beampatterns` takes them; ``slot`` only of the
+        paper's experiment.
+    """
+    _, scenario = job.sweep_points()[-1]
+    draws, designs = design_draws(job, scenario, draw, draw + 1, load_beams(job))
+    from crbatch.engine.channel import channel_of
+    from crbatch.engine.kernels.model.bases import beampattern
+
+    aod = channel_of(scenario, draws).aod[0]
+    theta, power = np.radians(_ANGLES_DEG), scenario.power_per_subcarrier_w
+    both = np.concatenate((theta, aod))
+    rho = designs.rho[nearest_weights(designs.rho)]
+    gain = np.array(
+        [
+            [beampattern(covariance_of(job, scenario, designs, label, weight), both)[0] / power for weight in rho]
+            for label in job.labels
+        ]
+    )
+    over = ("scheme", "rho")
+    beams = xr.Dataset(
+        {
+            "total": ((*over, "angle_deg"), gain[..., : theta.size]),
+            "at_path": ((*over, "path"), gain[..., theta.size :]),
+            "aod_deg": (("path",), np.degrees(aod)),
+        },
+        coords={
+            "scheme": list(job.labels),
+            "rho": rho,
+            "angle_deg": _ANGLES_DEG,
+            "path": ["UE", *(f"T{k}" for k in range(1, aod.size))],
+        },
+    )
+    return beams.assign(slot=_slot_gains(job, scenario, designs)) if is_the_papers(job) else beams
+
+
+def _slot_gains(job: JobFile, scenario: Scenario, designs: Designs) -> xr.DataArray:
+    """Gain of every single slot, a column of W as the cube keeps it, for the paper's Fig. 2; of the first draw."""
+    from crbatch.engine.beamforming.recovery import recover_all
+
+    schemes, rho = list(beamfigures.PAPER_SCHEMES.values()), [0.0, 1.0]
+    factors, _ = recover_all(designs, scenario.slots, job.design.recovery, job.draws.seed, _PATTERN_DRAW)
+    places = np.array([[designs.index(scheme, weight) for weight in rho] for scheme in schemes])
+    w = designs.problem.expand_factor(factors[:1])[0][places[..., 0], places[..., 1]] / math.sqrt(
+        scenario.power_per_subcarrier_w
+    )
+    element = np.arange(scenario.tx_antennas) - 0.5 * (scenario.tx_antennas - 1)
+    towards = np.exp(-1j * np.pi * np.sin(np.radians(_ANGLES_DEG))[:, None] * element)
+    gains = np.moveaxis(np.abs(towards @ w) ** 2, -1, -2)
+    coords = {"scheme": schemes, "rho": rho, "angle_deg": _ANGLES_DEG}
+    return xr.DataArray(gains, dims=("scheme", "rho", "beam", "angle_deg"), coords=coords)
+
+
+def _angles(beams: xr.Dataset) -> dict[str, float]:
+    """Degrees from broadside by path: UE, T1, T2, ..."""
+    return {str(path): float(angle) for path, angle in zip(beams["path"].values, beams["aod_deg"].values, strict=True)}

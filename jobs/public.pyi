@@ -1,0 +1,70 @@
+"""The public names, and where each is defined (read by `public`, and by type checkers)."""
+
+from crbatch.engine.beamforming.certificate import certified_gap, certified_mean_gap
+from crbatch.engine.beamforming.designs import Designs
+from crbatch.engine.beamforming.knowledge import average_designs, nominal_designs
+from crbatch.engine.beamforming.mixing import mix_beamformers, mix_covariances
+from crbatch.engine.beamforming.problem import Problem, build_problem
+from crbatch.engine.beamforming.schemes import CUSTOM, FACTOR_SCHEMES, SCHEMES, check_slots, design
+from crbatch.engine.beamforming.shared import SharedDesigns, evaluate_shared
+from crbatch.engine.channel import Channel, channel_of
+from crbatch.engine.crb import BistaticBounds, MonostaticBounds, bistatic_bounds, equivalent_fim, link_bounds, monostatic_bounds
+from crbatch.engine.derivatives import channel_matrix, derivative_tensor
+from crbatch.engine.draws import DrawModel, Draws, fixed_draw, sample
+from crbatch.engine.errors import DesignError, EngineError, ScenarioError
+from crbatch.engine.fisher import channel_fim, position_fim
+from crbatch.engine.identifiability import Ambiguity, ambiguities
+from crbatch.engine.links import Link, bistatic_link, monostatic_link
+from crbatch.engine.scenario import SPEED_OF_LIGHT, Scenario
+from crbatch.engine.status import Solver, Status
+
+from crbatch.results.accessor import open_cube, write_csv
+
+__all__ = [
+    "Ambiguity",
+    "BistaticBounds",
+    "CUSTOM",
+    "Channel",
+    "DesignError",
+    "Designs",
+    "DrawModel",
+    "Draws",
+    "EngineError",
+    "FACTOR_SCHEMES",
+    "Link",
+    "MonostaticBounds",
+    "Problem",
+    "SCHEMES",
+    "SPEED_OF_LIGHT",
+    "Scenario",
+    "ScenarioError",
+    "SharedDesigns",
+    "Solver",
+    "Status",
+    "ambiguities",
+    "average_designs",
+    "bistatic_bounds",
+    "bistatic_link",
+    "build_problem",
+    "certified_gap",
+    "certified_mean_gap",
+    "channel_fim",
+    "channel_matrix",
+    "channel_of",
+    "check_slots",
+    "derivative_tensor",
+    "design",
+    "equivalent_fim",
+    "evaluate_shared",
+    "fixed_draw",
+    "link_bounds",
+    "mix_beamformers",
+    "mix_covariances",
+    "monostatic_bounds",
+    "monostatic_link",
+    "nominal_designs",
+    "open_cube",
+    "position_fim",
+    "sample",
+    "write_csv",
+]

@@ -1,0 +1,1 @@
+"""Between commands and the terminal: progress, answers, signals, streams."""

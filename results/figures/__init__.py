@@ -1,0 +1,1 @@
+"""Figures of cubes and benchmarks, by what they show."""

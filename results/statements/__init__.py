@@ -1,0 +1,1 @@
+"""The reference paper's statements, judged on a cube."""
