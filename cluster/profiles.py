@@ -281,7 +281,7 @@ def profile_toml(profile: Profile) -> str:
 
 def packaged_profiles() -> list[str]:
     """Names of the packaged profiles."""
-    folder = files("cluster") / "specs"
+    folder = files("crbatch.cluster") / "specs"
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
@@ -297,7 +297,7 @@ def _find(name: str) -> Path:
             raise ClusterError(
                 f"{name!r} is a packaged profile, which {users} does not replace; rename it, or name it by its path"
             )
-        return Path(str(files("cluster") / "specs" / f"{name}.toml"))
+        return Path(str(files("crbatch.cluster") / "specs" / f"{name}.toml"))
     if users.is_file():
         return users
     here = f", or name {as_path}.toml by its path, ./{as_path}.toml" if Path(f"{name}.toml").is_file() else ""

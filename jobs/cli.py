@@ -11,7 +11,6 @@ import typer
 from . import given
 from .bench.cli import app as bench_app
 from .errors import CommandError, Exit, UsageProblem
-from .identity import check_one_place
 from .terminal.interrupt import keeps, listening, rest_if_stopping
 from .terminal.output import print_result
 from .terminal.shown import one_line
@@ -400,7 +399,6 @@ def main() -> None:
 
 def _command() -> None:
     try:
-        check_one_place()  # before anything is imported from what could be another's package
         from crbatch.cluster.threads import THREAD_VARIABLES
 
         # Before NumPy or Numba are loaded: one thread a process, as in the workers.

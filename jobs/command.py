@@ -1,4 +1,4 @@
-"""The command from its first moment on; installed as ``crbatch/__main__.py``, so that ``python -m crbatch`` runs it too."""
+"""The command from its first moment on; installed as ``crbatch/__main__.py``, which ``python -m crbatch`` runs too."""
 
 from crbatch.cluster.settings import shield
 from crbatch.jobs.terminal.interrupt import listen

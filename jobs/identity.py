@@ -1,42 +1,21 @@
-"""What made a result: versions, a hash of the engine's sources, and that all packages are one installation."""
+"""What made a result: versions, and a hash of the code that decides the bytes of a shard."""
 
 import hashlib
 import json
 import platform
+import re
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from crbatch import foreign_package
-
-from .errors import EnvironmentProblem
-
-# What a published number depends on, besides the engine's own sources.
+# What a published number depends on, besides our own sources.
 _LIBRARIES = ("numpy", "numba", "llvmlite", "cvxpy", "clarabel", "xarray", "netCDF4")
 
-# Modules of a chunk's own work.
-_WORK = (
-    "draws",
-    "drops/arrays",
-    "drops/classic",
-    "drops/columns",
-    "drops/read",
-    "drops/table",
-    "evaluate",
-    "knowledge",
-)
+_HOME = Path(__file__).parent.parent  # where the four packages are
+_WORK = "jobs/chunk"  # what a chunk's bytes come from, with all that it imports
 
-
-def check_one_place() -> None:
-    """Refuse to run when a user's folder shadows one of our packages.
-
-    Raises
-    ------
-    EnvironmentProblem
-        Naming the foreign file.
-    """
-    if problem := foreign_package():
-        raise EnvironmentProblem(problem)
+# An import statement of ours: to parse every file takes 0.2 s of each process.
+_IMPORT = re.compile(r"^[ \t]*from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]*)", re.MULTILINE)
 
 
 @lru_cache
@@ -53,9 +32,40 @@ def versions() -> dict[str, str]:
 
 @lru_cache
 def code_key() -> str:
-    """Identity of the code behind the numbers: versions, engine sources, and the chunk's own work (sha256)."""
-    from crbatch.engine.kernels.jit.accelerate import source_hash
-
-    parts = [json.dumps(versions(), sort_keys=True), source_hash()]
-    parts += [(Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8") for name in _WORK]
+    """Identity of the code behind the numbers: versions, and all sources that a chunk's work imports (sha256)."""
+    parts = [json.dumps(versions(), sort_keys=True)]
+    for name in sources(_HOME):
+        parts += [name, (_HOME / name).read_text(encoding="utf-8")]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def sources(home: Path) -> list[str]:
+    """Files that the work of a chunk consists of, below the folder of the packages: found by import statements alone.
+
+    Nothing is imported for it, and imports inside functions count as well.
+    """
+    waiting = {path.relative_to(home) for path in (home / _WORK).glob("*.py")}
+    found: set[Path] = set()
+    while waiting:
+        path = waiting.pop()
+        found.add(path)
+        waiting |= _imported(home, path) - found
+    return sorted(path.as_posix() for path in found)
+
+
+def _imported(home: Path, path: Path) -> set[Path]:
+    """Files of ours that one of them imports, with the packages that they are in."""
+    found: set[Path] = set()
+    for dots, module, names in _IMPORT.findall((home / path).read_text(encoding="utf-8")):
+        above = ["crbatch", *path.parts][: len(path.parts) + 1 - len(dots)] if dots else []
+        place = [*above, *module.split(".")] if module else above
+        if place[0] == "crbatch":
+            for name in ("", *re.findall(r"\w+", names)):
+                found |= _files(home, Path(*place[1:], name))
+    return found
+
+
+def _files(home: Path, module: Path) -> set[Path]:
+    """Its own file, if it is a module, and those of the packages around it."""
+    wanted = [module.with_suffix(".py"), *(place / "__init__.py" for place in (module, *module.parents))]
+    return {path for path in wanted if (home / path).is_file()}

@@ -8,7 +8,14 @@ from crbatch.engine.beamforming.problem import Problem, build_problem
 from crbatch.engine.beamforming.schemes import CUSTOM, FACTOR_SCHEMES, SCHEMES, check_slots, design
 from crbatch.engine.beamforming.shared import SharedDesigns, evaluate_shared
 from crbatch.engine.channel import Channel, channel_of
-from crbatch.engine.crb import BistaticBounds, MonostaticBounds, bistatic_bounds, equivalent_fim, link_bounds, monostatic_bounds
+from crbatch.engine.crb import (
+    BistaticBounds,
+    MonostaticBounds,
+    bistatic_bounds,
+    equivalent_fim,
+    link_bounds,
+    monostatic_bounds,
+)
 from crbatch.engine.derivatives import channel_matrix, derivative_tensor
 from crbatch.engine.draws import DrawModel, Draws, fixed_draw, sample
 from crbatch.engine.errors import DesignError, EngineError, ScenarioError
@@ -17,25 +24,24 @@ from crbatch.engine.identifiability import Ambiguity, ambiguities
 from crbatch.engine.links import Link, bistatic_link, monostatic_link
 from crbatch.engine.scenario import SPEED_OF_LIGHT, Scenario
 from crbatch.engine.status import Solver, Status
-
 from crbatch.results.accessor import open_cube, write_csv
 
 __all__ = [
+    "CUSTOM",
+    "FACTOR_SCHEMES",
+    "SCHEMES",
+    "SPEED_OF_LIGHT",
     "Ambiguity",
     "BistaticBounds",
-    "CUSTOM",
     "Channel",
     "DesignError",
     "Designs",
     "DrawModel",
     "Draws",
     "EngineError",
-    "FACTOR_SCHEMES",
     "Link",
     "MonostaticBounds",
     "Problem",
-    "SCHEMES",
-    "SPEED_OF_LIGHT",
     "Scenario",
     "ScenarioError",
     "SharedDesigns",

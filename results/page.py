@@ -81,7 +81,7 @@ def render(
     whole, cube = cube, _that_fits(cube)
     bounds = {metric: quantile(cube, metric, _LEVELS) for metric in METRICS}
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("results"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.PackageLoader("crbatch.results"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     data = json.dumps(_data(cube, bounds), allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     return environment.get_template("report.html.j2").render(

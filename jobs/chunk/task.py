@@ -17,7 +17,7 @@ from crbatch.cluster.leaving import undo_at_stop
 from crbatch.results.shards import UNCERTIFIED, Shard, commit_shard
 
 from ..errors import EnvironmentProblem
-from ..identity import check_one_place, code_key, versions
+from ..identity import code_key, versions
 from ..jobfile.schema import JobFile, load_job
 from .evaluate import evaluate, failed
 
@@ -62,7 +62,6 @@ def halves(chunk: Chunk) -> list[Chunk]:
 
 @lru_cache(maxsize=4)
 def _job(folder: str, job_key: str, text: str | None) -> JobFile:
-    check_one_place()
     job = load_job(Path(folder) / "job.toml") if text is None else JobFile.model_validate(tomllib.loads(text))
     if job.key() != job_key:
         raise EnvironmentProblem(f"{folder}: its job changed while the run was going on")
@@ -189,7 +188,7 @@ def _compile(kept: bool) -> None:
 
     helper = None
     if kept:
-        helper = subprocess.Popen([sys.executable, "-P", "-m", "engine.warm"], stdin=subprocess.DEVNULL)
+        helper = subprocess.Popen([sys.executable, "-P", "-m", "crbatch.engine.warm"], stdin=subprocess.DEVNULL)
     try:
         if helper is not None:
             compile_setup()

@@ -12,8 +12,7 @@ import psutil
 from crbatch.cluster.connect import THREAD_VARIABLES
 from crbatch.cluster.doctor import machine_limits, talking_versions
 
-from ..errors import EnvironmentProblem
-from ..identity import check_one_place, code_key, versions
+from ..identity import code_key, versions
 from ..machine import cpu_model
 
 #: File systems that several machines share: the wrong place for a cache, the right one for a run on a cluster.
@@ -26,7 +25,7 @@ def facts() -> dict[str, Any]:
     Returns
     -------
     dict
-        host, place and foreign (where our packages are, and which of them is not there), versions, code,
+        host, place (where crbatch is installed), versions, code,
         pools (threads of every library), environment, cpu, target, cores, memory, free_memory, rss, open_files, cache.
     """
     import numpy  # noqa: F401  its BLAS is to be asked for its threads
@@ -35,7 +34,6 @@ def facts() -> dict[str, Any]:
     return {
         "host": platform.node(),
         "place": str(Path(__file__).resolve().parent.parent.parent),
-        "foreign": _foreign(),
         "versions": _versions(),
         "code": code_key(),
         "pools": _pools(),
@@ -48,14 +46,6 @@ def facts() -> dict[str, Any]:
         "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         "cache": _cache(),
     }
-
-
-def _foreign() -> str:
-    try:
-        check_one_place()
-    except EnvironmentProblem as problem:
-        return str(problem)
-    return ""
 
 
 def _versions() -> dict[str, str]:

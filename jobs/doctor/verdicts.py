@@ -57,9 +57,7 @@ def machine_lines(here: Facts) -> list[Line]:
         )
         if absent
         else Line(part, "versions", "ok", f"{listed}; code {here['code'][:12]}"),
-        Line(part, "packages", "problem", here["foreign"], "rename that file or folder, or start from another folder")
-        if here["foreign"]
-        else Line(part, "packages", "ok", f"engine, jobs, cluster and results all come from {here['place']}"),
+        Line(part, "package", "ok", f"crbatch comes from {here['place']}"),
         Line(part, "CPU", "ok", f"{here['cpu']}, compiled for {here['target'].split(':')[0]}"),
         Line(
             part,
@@ -231,24 +229,18 @@ def _same_versions(here: Facts, workers: Mapping[str, Facts]) -> Line:
     }
     bad = [name for name in workers if other[name] or workers[name]["code"] != here["code"]]
     if not bad:
-        return Line("cluster", "versions", "ok", "every worker has this machine's versions and engine sources")
+        return Line("cluster", "versions", "ok", "every worker has this machine's versions and sources")
     first = workers[bad[0]]["versions"]
     differing = [f"{key} {first.get(key)} there, {here['versions'][key]} here" for key in other[bad[0]]]
-    found = f"{_named(bad)}: {'; '.join(differing) or 'other engine sources under the same versions'}"
+    found = f"{_named(bad)}: {'; '.join(differing) or 'other sources under the same versions'}"
     return Line(
         "cluster", "versions", "problem", found, "install the same there; chunks would be refused (exit code 5)"
     )
 
 
 def _same_packages(workers: Mapping[str, Facts]) -> Line:
-    bad = [name for name, facts in workers.items() if facts["foreign"]]
-    if bad:
-        found = f"{_named(bad)}: {workers[bad[0]]['foreign']}"
-        return Line("cluster", "packages", "problem", found, "start workers with `python -P`, or from another folder")
     places = sorted({facts["place"] for facts in workers.values()})
-    return Line(
-        "cluster", "packages", "ok", f"every worker has all of crbatch from one place ({', '.join(places[:_NAMED])})"
-    )
+    return Line("cluster", "package", "ok", f"workers have crbatch from {', '.join(places[:_NAMED])}")
 
 
 def _same_cpu(here: Facts, workers: Mapping[str, Facts]) -> Line:

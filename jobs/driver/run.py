@@ -32,7 +32,7 @@ from ..folder.lock import hold
 from ..folder.precise import as_precise, last_look
 from ..folder.rundir import RunDirectory, write_plan
 from ..folder.timings import timings
-from ..identity import check_one_place, code_key, versions
+from ..identity import code_key, versions
 from ..jobfile.schema import JobFile
 from ..terminal.interrupt import draining, rest_if_stopping, unbroken
 from ..terminal.progress import Progress
@@ -133,7 +133,6 @@ def run(
     CommandError
         As the exit codes say.
     """
-    check_one_place()
     if workers is not None and workers > MOST_WORKERS:
         raise UsageProblem(f"--workers: {workers} is refused; there are {MOST_WORKERS} at most")
     folder.claim()

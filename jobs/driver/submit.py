@@ -79,7 +79,7 @@ def scripts(job: JobFile, folder: Path, profile: QueueProfile, *, array: bool, c
         raise UsageProblem("draws.until: how many draws there are to be takes a driver; leave out --array")
     try:
         batch.check_folder(folder)
-        python = [sys.executable, "-P", "-m", "jobs"]
+        python = [sys.executable, "-P", "-m", "crbatch"]
         logs = folder / "logs"
         run = [*python, "run", str(folder / JOB_FILE), "-o", str(folder), "--cluster"]
         options = [] if chunk is None else ["--chunk", str(chunk)]

@@ -24,4 +24,4 @@ def packaged_jobs() -> dict[str, str]:
 
 def packaged_text(name: str) -> str:
     """Return the text of a packaged job, or of "template", the commented job file to start from."""
-    return (files(__package__) / "specs" / f"{name}.toml").read_text(encoding="utf-8")
+    return (files("crbatch.jobs") / "specs" / f"{name}.toml").read_text(encoding="utf-8")

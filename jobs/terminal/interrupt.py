@@ -126,7 +126,7 @@ def _stop() -> None:
     _say(f"crbatch: interrupted, stopping{_kept}\n")
     _unbroken.acquire(timeout=_PATIENCE)
     _end_processes()
-    if leaving := sys.modules.get("cluster.leaving"):
+    if leaving := sys.modules.get("crbatch.cluster.leaving"):
         leaving.undo_all()
     _leave()
 

@@ -9,7 +9,7 @@ code, and its files by Numba's settings, the CPU and the signature. The cache ho
 import hashlib
 import platform
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,13 @@ from .kernelfiles import KernelCache, KernelFiles
 from .kernelstore import KernelStore, usual_root
 from .numbasettings import settings
 
-_ROOT = Path(__file__).parent
-# All that kernels import (a test holds them to it): an edit anywhere else needs no compilation.
-_KERNEL_SOURCES = ("accelerate.py", "kernelf*.py", "kernelstore.py", "numbasettings.py", "lanes.py", "kernels/**/*.py")
+_KERNELS = Path(__file__).parent.parent  # kernels import nothing else of ours: an edit elsewhere needs no compilation
 
 
-def source_hash(patterns: Iterable[str] = ("**/*.py",)) -> str:
-    """Hash of the engine's source files, all or those of some patterns, by path and content (hex, 64 digits)."""
+def _source_hash() -> str:
     digest = hashlib.sha256()
-    for path in sorted({path for pattern in patterns for path in _ROOT.glob(pattern)}):
-        digest.update(path.relative_to(_ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted(_KERNELS.rglob("*.py")):
+        digest.update(path.relative_to(_KERNELS).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
@@ -40,7 +37,7 @@ def cache_folder() -> Path:
     """Node-local folder of the compiled kernels for exactly these sources and versions."""
     key = "|".join(
         (
-            source_hash(_KERNEL_SOURCES),
+            _source_hash(),
             numba.__version__,
             llvmlite.__version__,
             np.__version__,

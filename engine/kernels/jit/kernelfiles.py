@@ -50,7 +50,7 @@ class KernelFiles:
 
     def save(self, key: object, data: Any) -> None:
         """Keep a compiled kernel."""
-        code = dumps(data)  # type: ignore[no-untyped-call]
+        code = dumps(data)
         self._store.write(self._file(key), hashlib.sha256(code).digest() + code)
 
     def flush(self) -> None:
@@ -71,5 +71,5 @@ class KernelCache(FunctionCache):
 
     def _save_overload(self, sig: Any, data: Any) -> None:
         if self._impl.check_cachable(data):
-            key = self._index_key(sig, data.codegen)  # type: ignore[no-untyped-call]
+            key = self._index_key(sig, data.codegen)
             self._cache_file.save(key, self._impl.reduce(data))

@@ -26,7 +26,7 @@ finally:
 if vars(config)["DISABLE_JIT"]:
     raise ImportError("Numba was loaded with NUMBA_DISABLE_JIT=1, which leaves no kernels; import engine before it")
 config._config_fname = ""  # nor is it read later, when a variable has changed
-config.reload_config()  # type: ignore[no-untyped-call]
+config.reload_config()
 
 # Settings that no code hangs on.
 _IDLE = ("CACHE_DIR", "NUMBA_NUM_THREADS", "NUMBA_DEFAULT_NUM_THREADS", "GDB_BINARY")

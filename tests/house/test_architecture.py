@@ -1,0 +1,103 @@
+"""The house rules that a machine can check."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from itertools import chain
+
+import pytest
+from repository import ROOT
+
+PACKAGES = ("engine", "jobs", "cluster", "results")
+SOURCES = sorted(path for name in (*PACKAGES, "tests") for path in (ROOT / name).rglob("*.py"))
+PACKAGED = [path for path in SOURCES if path.relative_to(ROOT).parts[0] != "tests"]
+
+
+def names(paths):
+    return [str(path.relative_to(ROOT)) for path in paths]
+
+
+def pyproject():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def sh_blocks(text):
+    return [block.strip() for block in re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)]
+
+
+def test_all_four_packages_are_looked_at():
+    assert {path.relative_to(ROOT).parts[0] for path in PACKAGED} == set(PACKAGES)
+
+
+def test_import_contracts_hold():
+    command = [
+        sys.executable,
+        "-c",
+        "from importlinter.cli import lint_imports_command as run; run()",
+        "--no-cache",
+    ]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    contracts = pyproject()["tool"]["importlinter"]["contracts"]
+    assert f"{len(contracts)} kept, 0 broken" in answer.stdout
+
+
+@pytest.mark.parametrize("path", PACKAGED, ids=names(PACKAGED))
+def test_packages_do_not_print(path):
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    assert not [call.lineno for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
+
+
+def test_files_are_short():
+    lengths = {name: len(path.read_text().splitlines()) for name, path in zip(names(SOURCES), SOURCES, strict=True)}
+    assert {name: length for name, length in lengths.items() if length >= 450} == {}
+
+
+def test_tests_are_not_a_package():
+    assert list((ROOT / "tests").rglob("__init__.py")) == []
+
+
+def test_every_package_folder_is_one():
+    folders = {path.parent for path in PACKAGED}
+    assert names(folder for folder in sorted(folders) if not (folder / "__init__.py").exists()) == []
+
+
+def test_every_package_is_shipped():
+    assert set(pyproject()["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]) == set(PACKAGES)
+
+
+def test_readme_starts_with_its_two_commands():
+    first, second = sh_blocks((ROOT / "README.md").read_text())[:2]
+    assert "\n" not in first + second
+    assert "crbatch run paper -o out/paper" in first
+    assert "pytest" in second
+    for command in (first, second):
+        assert command.startswith("python3 -m venv .venv && ")
+        assert "-c constraints.txt" in command
+
+
+def test_versions_agree():
+    version = pyproject()["project"]["version"]
+    citation = re.search(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
+    released = re.findall(r"^## \[(\d.*?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert citation is not None
+    assert citation[1] == version
+    assert released[0] == version
+
+
+def plain_name(requirement):
+    return re.match(r"[\w.-]+", requirement)[0].lower().replace("-", "_")
+
+
+def test_everything_depended_on_is_pinned():
+    project = pyproject()["project"]
+    wanted = [*project["dependencies"], *chain.from_iterable(project["optional-dependencies"].values())]
+    pins = re.findall(r"^([\w.-]+)==\S+$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    assert {plain_name(requirement) for requirement in wanted} <= {plain_name(pin) for pin in pins}
+
+
+def test_everything_depended_on_is_used():
+    text = "".join(path.read_text() for path in PACKAGED).lower()
+    assert [name for name in map(plain_name, pyproject()["project"]["dependencies"]) if name not in text] == []
