@@ -1,4 +1,4 @@
-"""The one check of covariances V and beamformers W that users give."""
+"""Covariances V and beamformers W: the one check of those that users give, V of W, and where V points."""
 
 from typing import Any
 
@@ -7,6 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .arguments import complexes
 from .errors import DesignError
+from .kernels.linalg.smallmat import times_adjoint
+from .kernels.model import bases
 
 # What a V in double precision may miss, relative to its trace: it may come from a solver or a file.
 _DOUBLE = 1e-9
@@ -18,6 +20,17 @@ _HINT = "for a beamformer W give V = W W^H"
 def tolerance_of(covariance: ArrayLike) -> float:
     """What a covariance may miss of being one, relative to its trace: by the precision that it is given in."""
     return max(_DOUBLE, _rounding(np.asarray(covariance)))
+
+
+def covariance_of(factors: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """V = W W^H of every factor (..., M_T, L) -> (..., M_T, M_T); BLAS would have other bits on other machines."""
+    flat = factors.reshape(-1, *factors.shape[-2:])
+    return np.stack([times_adjoint(w, w) for w in flat]).reshape(*factors.shape[:-1], factors.shape[-2])
+
+
+def beampattern(covariance: NDArray[np.complex128], theta: NDArray[np.float64]) -> NDArray[np.float64]:
+    """a(theta)^H V a(theta), W: covariances (design, M_T, M_T), angles (angle), rad -> (design, angle)."""
+    return bases.beampattern(covariance, theta)  # type: ignore[no-any-return]
 
 
 def checked_covariances(

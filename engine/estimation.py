@@ -14,10 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from .addresses import Purpose, pairs_of_words
 from .arguments import within
 from .channel import channel_of
-from .covariances import checked_beamformers
+from .covariances import checked_beamformers, covariance_of
 from .draws import Draws
 from .fisher import position_fim_at
-from .kernels.linalg.smallmat import times_adjoint
 from .kernels.model import likelihood as kernels
 from .links import Link, bistatic_link, monostatic_link
 from .scenario import Scenario
@@ -173,11 +172,6 @@ def _noise(link: Link, w: NDArray[np.complex128], address: tuple[int, int, Purpo
     # Columns slowest in the address: more of them leave the noise of the first as it is.
     noise: NDArray[np.complex128] = np.sqrt(2.0 / link.scale) * np.moveaxis(np.stack(each), 1, 3)
     return noise
-
-
-def covariance_of(factors: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """V = W W^H of every factor."""
-    return np.stack([times_adjoint(w, w) for w in factors])
 
 
 def _squared(error: Array) -> Array:

@@ -1,23 +1,74 @@
-"""Compile, or load, the kernels in two shares of about the same size, for two processes."""
+"""Kernels before they are needed: whether they are compiled, and compiling or loading all of them."""
 
-import numpy as np
+import gc
+import subprocess
+import sys
+from pathlib import Path
 
-from .beamforming import weighted
-from .beamforming.problem import build_problem
-from .draws import fixed_draw
-from .kernels.bound import designbounds as bounds
-from .kernels.bound.block import Draws, LinkArrays
-from .kernels.descent import curve, polar
-from .kernels.descent import loop as descent
-from .kernels.designs import cleaning, extremes, mismatch
-from .kernels.interior import covariances as interior
-from .kernels.interior import finishing, newtonpowers
-from .kernels.interior import powers as interiorpowers
-from .scenario import Scenario
+from .kernels.jit.accelerate import is_compiled, note_compiled, store
+from .kernels.jit.kernelstore import STAND_IN_PREFIX
+
+__all__ = ["STAND_IN_PREFIX", "cache_folder", "cache_trouble", "is_compiled", "load_kernels", "remove_stand_in"]
 
 
-def compile_solvers() -> None:
+def cache_folder() -> Path:
+    """Where compiled kernels are kept, if they can be kept there."""
+    return store.usual.path
+
+
+def cache_trouble() -> str:
+    """What keeps the folder of compiled kernels from being used, in one line; empty if nothing does."""
+    return store.trouble()
+
+
+def remove_stand_in() -> None:
+    """Remove the folder that took its place in this process, if there is one."""
+    store.remove_stand_in()
+
+
+def load_kernels() -> None:
+    """Compile or load every kernel by a tiny run through all of them; of several processes, one alone compiles."""
+    if not is_compiled():
+        with store.alone() as kept:
+            if not is_compiled():  # the process that was waited for may have done it
+                _compile(kept)
+                note_compiled()
+    _run_through()
+    gc.freeze()  # what is loaded now stays: a worker need not look through it when it ends
+
+
+def _compile(kept: bool) -> None:
+    """Compile every kernel, on two cores where what another process compiled can be loaded."""
+    helper = None
+    if kept:
+        helper = subprocess.Popen([sys.executable, "-P", "-m", "crbatch.engine.warm"], stdin=subprocess.DEVNULL)
+    try:
+        if helper is not None:
+            _compile_setup()
+            helper.wait()  # whatever became of it: what it did not compile is compiled here
+        _run_through()
+    finally:
+        if helper is not None:
+            helper.kill()
+
+
+def _run_through() -> None:
+    from .beamforming.schemes import SCHEMES, design
+    from .scenario import Scenario
+
+    design(Scenario(subcarriers=8), None, SCHEMES, [0.0, 0.5, 1.0])
+
+
+def _compile_solvers() -> None:
     """What turns a problem into designs and bounds, on a problem of nothing: only the types of the arrays matter."""
+    import numpy as np
+
+    from .beamforming import weighted
+    from .kernels.bound import designbounds as bounds
+    from .kernels.bound.block import Draws, LinkArrays
+    from .kernels.descent import curve, loop, polar
+    from .kernels.designs import cleaning, extremes, mismatch
+
     empty = np.zeros((1, 0, 0))
     links = [
         LinkArrays(np.zeros((1, 4, 4)), np.zeros((1, 1, 2)), np.array(fold), transform, rows)
@@ -30,7 +81,7 @@ def compile_solvers() -> None:
     draws = Draws(links[0], links[1], np.zeros((1, 2, 2)), gram, empty, np.zeros((1, 2, 2)), np.zeros((1, 2, 2)))
     rho, nobody = np.array([0.5]), np.zeros(1, np.bool_)
     powers = np.full((1, 2), 0.5)
-    points, _ = descent.descend(draws, 2, polar.polar_of_powers(draws.mix, powers, 2), rho, nobody, nobody, 1e-6)
+    points, _ = loop.descend(draws, 2, polar.polar_of_powers(draws.mix, powers, 2), rho, nobody, nobody, 1e-6)
     x, unwanted = np.zeros((1, 1, 2, 2), np.complex128), np.zeros((1, 1), np.bool_)
     cleaning.certified_covariances(draws, rho, x, points, 2, unwanted, True, 1e-6, weighted.CLEANING)
     cleaning.certified_powers(draws, rho, powers[:, None].copy(), unwanted)
@@ -50,8 +101,17 @@ def compile_solvers() -> None:
     mismatch.covariances_of(mixed)
 
 
-def compile_setup() -> None:
+def _compile_setup() -> None:
     """What sets a problem up, and the interior-point methods, which share much."""
+    import numpy as np
+
+    from .beamforming.problem import build_problem
+    from .draws import fixed_draw
+    from .kernels.interior import covariances as interior
+    from .kernels.interior import finishing, newtonpowers
+    from .kernels.interior import powers as interiorpowers
+    from .scenario import Scenario
+
     problem = build_problem(Scenario(subcarriers=8), fixed_draw(Scenario()))
     rho, nobody = np.array([0.5]), np.zeros((1, 1), np.bool_)
     interior.interior_designs(problem.arrays, problem.apa, rho, nobody, interior.BOLD, 1e-6)
@@ -63,4 +123,4 @@ def compile_setup() -> None:
 
 
 if __name__ == "__main__":
-    compile_solvers()
+    _compile_solvers()

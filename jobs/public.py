@@ -4,8 +4,8 @@ Start with `Scenario`, `design` and the `Designs` it returns; `bistatic_link`, `
 evaluate any covariance of one's own; `open_cube` reads what a run leaves. Arrays have their batch axis first, SI units,
 angles in rad.
 
-Installed as ``crbatch/__init__.py``, beside its stub, which says where each name is defined. A name is imported when it is
-first used: the command line listens to signals before anything heavy is imported.
+Installed as ``crbatch/__init__.py``, beside its stub, which says where each name is defined. A name is imported when
+it is first used: the command line listens to signals before anything heavy is imported.
 """
 
 from functools import cache

@@ -287,11 +287,11 @@ class Problem:
         """V = P_m Q x Q^H of reduced covariances (batch, design, n, n): (batch, design, M_T, M_T), W."""
         return products.expand(self.basis, reduced_covariance, self.power)  # type: ignore[no-any-return]
 
-    def expand_factor(self, factor: NDArray[np.complex128]) -> NDArray[np.complex128]:
-        """W = sqrt(P_m) Q w of reduced factors (batch, ..., n, L): (batch, ..., M_T, L), W^0.5."""
+    def expand_factor(self, factor: NDArray[np.complex128], draws: slice = slice(None)) -> NDArray[np.complex128]:
+        """W = sqrt(P_m) Q w of reduced factors (batch, ..., n, L): (batch, ..., M_T, L), W^0.5; of some draws."""
         batch, *middle, n, slots = factor.shape
         flat = np.ascontiguousarray(factor).reshape(batch, -1, n, slots)
-        out = products.expand_factor(self.basis, flat, float(np.sqrt(self.power)))
+        out = products.expand_factor(self.basis[draws], flat, float(np.sqrt(self.power)))
         return out.reshape(batch, *middle, -1, slots)  # type: ignore[no-any-return]
 
 

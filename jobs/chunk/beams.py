@@ -9,8 +9,7 @@ from warnings import catch_warnings
 from zipfile import ZipFile, is_zipfile
 
 import numpy as np
-from crbatch.engine.covariances import of_unit_size
-from crbatch.engine.kernels.linalg.smallmat import times_adjoint
+from crbatch.engine.covariances import covariance_of, of_unit_size
 from crbatch.results.words import counted
 from numpy.typing import NDArray
 
@@ -62,8 +61,7 @@ def _covariances(job: JobFile, path: Path) -> NDArray[Any]:
     if name == "V":
         return array  # in its own precision, which says how far it may be from a covariance
     w = of_unit_size(array.astype(np.complex128))  # or its square might leave the range of numbers
-    each = [times_adjoint(one, one) for one in w.reshape(-1, *w.shape[-2:])]  # BLAS has other bits on other machines
-    return np.stack(each).reshape(*w.shape[:-1], w.shape[-2])
+    return covariance_of(w)
 
 
 @contextmanager

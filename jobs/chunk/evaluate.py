@@ -9,7 +9,6 @@ from crbatch.engine.beamforming.designs import Designs
 from crbatch.engine.beamforming.recovery import eigen_beamformer, recover_all, recovery_losses
 from crbatch.engine.draws import Draws
 from crbatch.engine.estimation import estimate
-from crbatch.engine.kernels.model import bases as products
 from crbatch.engine.scenario import Scenario
 from crbatch.engine.status import Status
 from crbatch.results.schema import DRAW_VARIABLES, VARIABLES, make_dataset
@@ -162,15 +161,13 @@ def _errors(job: JobFile, draws: Draws, designs: Designs, start: int) -> dict[st
     out = {name: np.full(designs.status.shape, np.nan) for name in ("error_bp", "error_ms", "nees_bp", "nees_ms")}
     for s, r in np.ndindex(designs.status.shape[1:]):
         for low in range(0, len(draws), _OBSERVED):
-            part = range(low, min(low + _OBSERVED, len(draws)))
+            part = range(len(draws))[low : low + _OBSERVED]
             if (designs.rank[part, s, r] < 1).any():
                 continue  # no design
             columns = int(designs.rank[part, s, r].max())
             reduced = [eigen_beamformer(problem, b, designs.covariance[b, s, r])[:, :columns] for b in part]
-            factors = products.expand_factor(
-                problem.basis[part], np.stack(reduced)[:, None], float(np.sqrt(problem.power))
-            )
-            found = estimate(problem.scenario, draws[low : part.stop], factors[:, 0], job.draws.seed, start + low)
+            factors = problem.expand_factor(np.stack(reduced), slice(low, part.stop))
+            found = estimate(problem.scenario, draws[low : part.stop], factors, job.draws.seed, start + low)
             for name, values in zip(out, astuple(found), strict=True):
                 out[name][part, s, r] = values
     return out

@@ -1,9 +1,6 @@
 """What a worker does with a chunk: evaluate it, commit the shard, and return a small receipt."""
 
-import gc
 import json
-import subprocess
-import sys
 import time
 import tomllib
 from dataclasses import dataclass, replace
@@ -169,38 +166,8 @@ def pilot(job: JobFile, missing: list[tuple[int, int]]) -> float:
 
 
 def warm_up(_: object = None) -> None:
-    """Compile or load every kernel by a tiny run through all of them; of several processes, one alone compiles."""
-    from crbatch.engine.kernels.jit.accelerate import is_compiled, note_compiled, store
+    """Compile or load every kernel, in this process; what it keeps meanwhile goes when a signal ends it."""
+    from crbatch.engine.warm import load_kernels, remove_stand_in
 
-    undo_at_stop(store.remove_stand_in)
-    if not is_compiled():
-        with store.alone() as kept:
-            if not is_compiled():  # the process that was waited for may have done it
-                _compile(kept)
-                note_compiled()
-    _run_through()
-    gc.freeze()  # what is loaded now stays: a worker need not look through it when it ends
-
-
-def _compile(kept: bool) -> None:
-    """Compile every kernel, on two cores where what another process compiled can be loaded."""
-    from crbatch.engine.warm import compile_setup
-
-    helper = None
-    if kept:
-        helper = subprocess.Popen([sys.executable, "-P", "-m", "crbatch.engine.warm"], stdin=subprocess.DEVNULL)
-    try:
-        if helper is not None:
-            compile_setup()
-            helper.wait()  # whatever became of it: what it did not compile is compiled here
-        _run_through()
-    finally:
-        if helper is not None:
-            helper.kill()
-
-
-def _run_through() -> None:
-    from crbatch.engine.beamforming.schemes import SCHEMES, design
-    from crbatch.engine.scenario import Scenario
-
-    design(Scenario(subcarriers=8), None, SCHEMES, [0.0, 0.5, 1.0])
+    undo_at_stop(remove_stand_in)
+    load_kernels()

@@ -77,10 +77,9 @@ def _target() -> str:
 
 
 def _cache() -> dict[str, Any]:
-    from crbatch.engine.kernels.jit.accelerate import is_compiled, store
+    from crbatch.engine.warm import cache_folder, cache_trouble, is_compiled
 
-    path = store.usual.path
-    trouble = store.trouble()
+    path, trouble = cache_folder(), cache_trouble()
     return {
         "path": str(path),
         "trouble": trouble,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from crbatch.cluster.errors import ClusterError
 from crbatch.cluster.needs import check_compiling, fitting_workers
-from crbatch.engine.kernels.jit.accelerate import is_compiled
+from crbatch.engine.warm import is_compiled
 
 from ..errors import EnvironmentProblem
 

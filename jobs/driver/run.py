@@ -17,7 +17,7 @@ from crbatch.cluster.scratch import remove_left
 from crbatch.cluster.walltime import seconds_left
 from crbatch.engine.beamforming.schemes import check_slots
 from crbatch.engine.errors import DesignError
-from crbatch.engine.kernels.jit.kernelstore import STAND_IN_PREFIX
+from crbatch.engine.warm import STAND_IN_PREFIX
 from crbatch.results.cube import write_cube
 from crbatch.results.errors import DamagedData as DamagedShard
 from crbatch.results.shards import Shard, commit_bytes, covering

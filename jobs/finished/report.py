@@ -290,7 +290,7 @@ def beams_of(job: JobFile, draw: int) -> xr.Dataset:
     _, scenario = job.sweep_points()[-1]
     draws, designs = design_draws(job, scenario, draw, draw + 1, load_beams(job))
     from crbatch.engine.channel import channel_of
-    from crbatch.engine.kernels.model.bases import beampattern
+    from crbatch.engine.covariances import beampattern
 
     aod = channel_of(scenario, draws).aod[0]
     theta, power = np.radians(_ANGLES_DEG), scenario.power_per_subcarrier_w

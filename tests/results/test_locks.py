@@ -34,7 +34,11 @@ def test_cube_is_opened_where_there_are_no_locks(cube: Path) -> None:
 
 
 def test_who_cannot_write_is_told_what_else_it_may_be(tmp_path: Path) -> None:
-    code = "from pathlib import Path\nfrom crbatch.results.shards import not_written\nprint(not_written(Path('x'), OSError('y')))"
+    code = (
+        "from pathlib import Path\n"
+        "from crbatch.results.shards import not_written\n"
+        "print(not_written(Path('x'), OSError('y')))"
+    )
     for value, says in (("FALSE", "is the disk full?\n"), ("TRUE", "Then set HDF5_USE_FILE_LOCKING=FALSE\n")):
         environment = os.environ | {"HDF5_USE_FILE_LOCKING": value}
         done = subprocess.run(

@@ -6,22 +6,22 @@ import sys
 from pathlib import Path
 
 import pytest
+from crbatch.engine import warm
 from crbatch.engine.kernels.jit import kernelstore
-from crbatch.jobs.chunk import task
 
 PRETEND = """
 import sys
 import time
 from pathlib import Path
-from crbatch.jobs import task
+from crbatch.engine import warm
 
 def compile(kept):
     with Path("compiled").open("a") as file:
         file.write("once\\n")
     time.sleep(float(sys.argv[1]))
 
-task._compile, task._run_through = compile, lambda: None
-task.warm_up()
+warm._compile, warm._run_through = compile, lambda: None
+warm.load_kernels()
 """
 
 
@@ -66,10 +66,10 @@ def test_one_that_is_killed_is_followed_by_another(tmp_path: Path) -> None:
 
 def test_without_a_place_to_keep_them_no_helper_is_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """It could hand nothing over."""
-    monkeypatch.setattr(task, "_run_through", lambda: None)
+    monkeypatch.setattr(warm, "_run_through", lambda: None)
     monkeypatch.setattr(subprocess, "Popen", None)
     monkeypatch.setattr(kernelstore, "_ROOM", 1 << 80)
     store = kernelstore.KernelStore(tmp_path / "a")
     with store.alone() as kept:
         assert not kept
-        task._compile(kept)
+        warm._compile(kept)
