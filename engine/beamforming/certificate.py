@@ -9,7 +9,7 @@ from ..arguments import one_of, weight
 from ..covariances import checked_covariances, tolerance_of
 from ..errors import DesignError
 from ..kernels.dense import certificate as kernels
-from ..kernels.dense.objective import coordinates_of, hermitian_gradient, weighted_crb, work_space
+from ..kernels.dense.objective import coordinates_of, dense_weighted_crb, hermitian_gradient, work_space
 from .problem import Problem
 
 Cone = Literal["full", "reduced"]
@@ -124,7 +124,7 @@ def _slope(problem: Problem, draw: int, x: NDArray[np.complex128], rho: float) -
     coordinates = np.zeros(mix.size)
     slopes = np.zeros(mix.size)
     coordinates_of(x, mix, rank, coordinates)
-    value = weighted_crb(bp, ms, rho, coordinates, slopes, work_space(bp, ms))
+    value = dense_weighted_crb(bp, ms, rho, coordinates, slopes, work_space(bp, ms))
     columns = problem.columns[draw]
     inner = hermitian_gradient(slopes, np.eye(columns.shape[1]), columns.shape[1])
     return float(value), -columns @ inner @ columns.conj().T

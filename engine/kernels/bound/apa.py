@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..dense.reduced import whiten
-from ..jit.accelerate import bare, kernel
+from ..jit.accelerate import kernel, unmanaged
 from ..jit.lanes import LANES, everywhere, get, lane_zeros, put, root, where_less
 from ..linalg.eigen import eigen_space, largest_eigenvalue
 from .block import load_draw, new_block
@@ -24,7 +24,7 @@ _UNIT_ROUNDOFF = 2.0**-53
 _COINCIDENT = 256.0 * _UNIT_ROUNDOFF
 
 
-@bare
+@unmanaged
 def _from_band_edge(gains, efim, n, middle):
     """Count frequencies from the band's edge again, as (6) does: D_delay -= j middle D_gain, in E and in G."""
     inner = efim.shape[0]
@@ -51,7 +51,7 @@ def _from_band_edge(gains, efim, n, middle):
             put(gains, get(gains, size + row, h) - middle * real, size + row, h)
 
 
-@bare
+@unmanaged
 def position_fim(link, jacobian, middle, sr, si, work, out):
     """Lower triangle of the position FIM, gains included, from S: parameters [positions, Re gains, Im gains].
 
@@ -91,7 +91,7 @@ def position_fim(link, jacobian, middle, sr, si, work, out):
                 put(out, -y, m + n + k, m + h)
 
 
-@bare
+@unmanaged
 def _smallest_unit_eigenvalue(fim, p, v, q):
     """Smallest eigenvalue after scaling to unit diagonal, 0 where a parameter has no information."""
     informed = everywhere(1.0)
@@ -107,7 +107,7 @@ def _smallest_unit_eigenvalue(fim, p, v, q):
     return where_less(0.0, informed, smallest, 0.0)
 
 
-@bare
+@unmanaged
 def _rounding(link, diagonal, work):
     """Relative rounding error to expect of bounds and gaps.
 
@@ -132,7 +132,7 @@ def _rounding(link, diagonal, work):
     return _UNIT_ROUNDOFF * total
 
 
-@bare
+@unmanaged
 def _blur(link, row, bound, diagonal, doubt, work):
     """Relative rounding error to expect of the bound of parameter `row`, whose L^-1 F_row is in work.column.
 
@@ -158,7 +158,7 @@ def _blur(link, row, bound, diagonal, doubt, work):
     return _UNIT_ROUNDOFF * total / bound + doubted
 
 
-@bare
+@unmanaged
 def _link_at_apa(link, rows, block, work, diagonal, doubt, out):
     """Rounding, bounds and their own rounding at the APA point: out = [rounding, bounds, blur of each bound]."""
     n = link.phasor.shape[0]
@@ -261,7 +261,7 @@ def at_apa(draws, powers, bistatic_jacobian, monostatic_jacobian, middle, doubts
     return smallest, rounding, bounds, blur
 
 
-@bare
+@unmanaged
 def _keep(out, rows, first, used, rounding, bounds, blur):
     for lane in range(used):
         rounding[first + lane] = out[0, 0, lane]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..jit.accelerate import bare, kernel, piece
+from ..jit.accelerate import inlined, kernel, unmanaged
 from ..jit.lanes import LANES, everywhere, get, lane_zeros, put, where_less
 from ..linalg.lanemat import hermitian_cholesky, inner
 from .efim import LinkLanes, link_work
@@ -110,14 +110,14 @@ def new_block(draws, columns):
     )
 
 
-@bare
+@unmanaged
 def _fill(lanes, values, lane):
     for i in range(values.shape[0]):
         for j in range(values.shape[1]):
             lanes[i, j, lane] = values[i, j]
 
 
-@bare
+@unmanaged
 def load_draw(block, draws, b, lane):
     """Put draw b into a lane."""
     _fill(block.bistatic.weights, draws.bistatic.weights[b], lane)
@@ -133,7 +133,7 @@ def load_draw(block, draws, b, lane):
     _fill(block.gram_imag, draws.gram_imag[b], lane)
 
 
-@bare
+@unmanaged
 def load_items(block, draws, items, rho, powers, weight):
     """Put items (weight, draw) into the lanes, with codeword powers to begin with; lanes left over repeat the last."""
     for lane in range(LANES):
@@ -144,7 +144,7 @@ def load_items(block, draws, items, rho, powers, weight):
             block.powers[i, 0, lane] = powers[b, i]
 
 
-@bare
+@unmanaged
 def weighted_crb(block, rho):
     """Rho CRB_BP + (1 - rho) CRB_MS at S; Gamma is its gradient, both triangles."""
     count = block.mix.shape[0]
@@ -163,7 +163,7 @@ def weighted_crb(block, rho):
     return value
 
 
-@piece
+@inlined
 def _transmit(block, z, columns):
     """C = mix^T Z and S = C C^H."""
     count = block.mix.shape[0]
@@ -205,7 +205,7 @@ def _transmit(block, z, columns):
                 put(block.si, y, r, n + h)
 
 
-@bare
+@unmanaged
 def factor_objective(block, rho, z, columns, gradient):
     """f(Z Z^H), the power |Z|^2, and the gradient of log f + log power; -grad f stays in block.normal."""
     count = block.mix.shape[0]
@@ -242,7 +242,7 @@ def factor_objective(block, rho, z, columns, gradient):
     return value, power
 
 
-@bare
+@unmanaged
 def transmit_covariance(block, x):
     """S = mix^T x mix of a Hermitian x: real part above, imaginary part below, (2 * 2n, 2n)."""
     count = block.mix.shape[0]
@@ -271,7 +271,7 @@ def transmit_covariance(block, x):
                     put(block.si, v, r, s)
 
 
-@bare
+@unmanaged
 def reduced_gradient(block, out):
     """-mix Gamma mix^T, the negative gradient with respect to the reduced covariance, both triangles."""
     count = block.mix.shape[0]
@@ -313,7 +313,7 @@ def reduced_gradient(block, out):
             put(out, -get(out, count + i, k), count + k, i)
 
 
-@bare
+@unmanaged
 def certified(block, value, power, columns, tolerance):
     """1 where the certified gap at the point of the last evaluation is below the tolerance, else 0.
 

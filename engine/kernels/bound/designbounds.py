@@ -5,9 +5,9 @@ import math
 import numpy as np
 
 from ..dense.reduced import whiten
-from ..jit.accelerate import bare, kernel
+from ..jit.accelerate import kernel, unmanaged
 from ..jit.lanes import LANES, get, lane_zeros, put, where_less
-from ..linalg.eigen import count_above, eigen_space
+from ..linalg.eigen import count_above_lanes, eigen_space
 from ..linalg.smallmat import eigen_hermitian
 from .block import load_draw, new_block, transmit_covariance
 from .efim import factor_positions, half_solved
@@ -81,7 +81,7 @@ def bounds_of_channel_fims(channel_fim, jacobian, lost):
     return out
 
 
-@bare
+@unmanaged
 def _link_bounds(link, rows, block, work, out):
     """Bounds of the leading parameters at S into out (parameter, 1, lane); inf where the FIM is singular."""
     fine = factor_positions(link, block.sr, block.si, work)
@@ -89,7 +89,7 @@ def _link_bounds(link, rows, block, work, out):
         put(out, where_less(0.0, fine, half_solved(link, work, row), np.inf), row, 0)
 
 
-@bare
+@unmanaged
 def _keep_bounds(found, reference, lane, limit, out):
     """Bounds of one design; those `limit` times as large as at the APA point are inf: the FIM is singular there."""
     for row in range(out.size):
@@ -152,7 +152,7 @@ def ranks_of(x, empty):
                 for k in range(count):
                     work[i, k, lane] = flat[first + lane, i, k].real
                     work[count + i, k, lane] = flat[first + lane, i, k].imag
-        put(trace, count_above(work, count, empty * get(trace, 0, 0), v, p), 1, 0)
+        put(trace, count_above_lanes(work, count, empty * get(trace, 0, 0), v, p), 1, 0)
         for lane in range(used):
             if trace[0, 0, lane] > 0.0 and trace[0, 0, lane] < math.inf:
                 place[first + lane] = round(trace[1, 0, lane])

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..jit.accelerate import bare, kernel, piece
+from ..jit.accelerate import inlined, kernel, unmanaged
 from ..jit.lanes import everywhere, get, lane_zeros, put, where_less
-from ..linalg.lanemat import cholesky, hermitian_cholesky
+from ..linalg.lanemat import cholesky_lanes, hermitian_cholesky
 
 KINDS = 4
 
@@ -73,7 +73,7 @@ def link_work(link, rows):
     )
 
 
-@bare
+@unmanaged
 def relative_phase(phasor, k, h):
     """Real and imaginary part of the phase of path k against path h."""
     a = get(phasor, k, 0)
@@ -83,7 +83,7 @@ def relative_phase(phasor, k, h):
     return a * c + b * d, b * c - a * d
 
 
-@bare
+@unmanaged
 def turn(link, sr, si, turned):
     """T = Phi S Phi^H for rows of a path k and columns of a path h <= k."""
     n = link.phasor.shape[0]
@@ -102,7 +102,7 @@ def turn(link, sr, si, turned):
                     put(turned, -v, 2 * n + s, r)
 
 
-@bare
+@unmanaged
 def gram_of_gains(link, turned, gains):
     """Columns of the gains in G, of all parameters: real parts above, imaginary parts below."""
     n = link.phasor.shape[0]
@@ -121,7 +121,7 @@ def gram_of_gains(link, turned, gains):
                 put(gains, get(gains, size + i, h) + y if more else y, size + i, h)
 
 
-@bare
+@unmanaged
 def gram_of_rest(link, turned, efim):
     """Re G of angles and delays: lower triangle."""
     n = link.phasor.shape[0]
@@ -145,7 +145,7 @@ def gram_of_rest(link, turned, efim):
                     put(efim, get(efim, i, j) + x if more else x, i, j)
 
 
-@piece
+@inlined
 def _eliminate_gains(gains, efim, n):
     """Factor the gains' block of G in place and take their share off E; 0 where a pivot is not positive."""
     size = n + efim.shape[0]
@@ -161,7 +161,7 @@ def _eliminate_gains(gains, efim, n):
     return fine
 
 
-@bare
+@unmanaged
 def equivalent_fim(link, sr, si, work):
     """E of angles and delays into work.efim; 1 in the lanes in which the gains are identifiable, else 0."""
     turn(link, sr, si, work.turned)
@@ -170,7 +170,7 @@ def equivalent_fim(link, sr, si, work):
     return _eliminate_gains(work.gains, work.efim, link.phasor.shape[0])
 
 
-@bare
+@unmanaged
 def to_positions(transform, efim, half, out):
     """Lower triangle of T^T E T; its size is even."""
     inner, m = transform.shape[:2]
@@ -206,7 +206,7 @@ def to_positions(transform, efim, half, out):
                 put(out, q, a, b + 1)
 
 
-@bare
+@unmanaged
 def factor_positions(link, sr, si, work):
     """Cholesky factor of the whitened position EFIM into work.triangle; 0 in the lanes without one."""
     fine = equivalent_fim(link, sr, si, work)
@@ -217,10 +217,10 @@ def factor_positions(link, sr, si, work):
         for i in range(m):
             for j in range(i + 1):
                 put(work.triangle, get(work.efim, i, j), i, j)
-    return where_less(0.0, cholesky(work.triangle, m), fine, 0.0)
+    return where_less(0.0, cholesky_lanes(work.triangle, m), fine, 0.0)
 
 
-@bare
+@unmanaged
 def half_solved(link, work, row):
     """L^-1 F_row into work.column, and its squared length, the bound of parameter `row`."""
     m = work.triangle.shape[0]
@@ -244,7 +244,7 @@ def half_solved(link, work, row):
     return total
 
 
-@bare
+@unmanaged
 def response(link, work, row):
     """v_row: the response of all channel parameters to parameter `row`."""
     m = work.triangle.shape[0]
@@ -283,7 +283,7 @@ def response(link, work, row):
         put(work.vectors, y * scale, size + k, row)
 
 
-@bare
+@unmanaged
 def responses(link, work, rows):
     """v_r of the leading parameters into work.vectors, and the sum of their bounds."""
     total = everywhere(0.0)

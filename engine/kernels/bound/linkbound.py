@@ -7,12 +7,12 @@ so their part of P is E^-2, and no response is needed.
 
 import numpy as np
 
-from ..jit.accelerate import bare, piece
+from ..jit.accelerate import inlined, unmanaged
 from ..jit.lanes import everywhere, get, put, where_less
 from .efim import KINDS, factor_positions, relative_phase, responses
 
 
-@piece
+@inlined
 def _moments_of_responses(work, rows):
     """P from few responses."""
     n = work.gains.shape[1]
@@ -49,7 +49,7 @@ def _moments_of_responses(work, rows):
             put(work.gain_moments, y, n + k, h)
 
 
-@piece
+@inlined
 def _invert(work):
     """E^-1 into work.half, from its factor, and its trace; the factor stays."""
     m = work.triangle.shape[0]
@@ -75,7 +75,7 @@ def _invert(work):
     return total
 
 
-@piece
+@inlined
 def _moments_of_all(work):
     """P where every angle and delay is bounded: E^-2 for these, W E^-2 and W E^-2 W^H for gains, W their response.
 
@@ -154,7 +154,7 @@ def _moments_of_all(work):
             put(work.gain_moments, y, n + k, h)
 
 
-@piece
+@inlined
 def _add_gradient(link, work, weight, gr, gi):
     """Gamma -= weight Phi^H (weights o P) Phi, gathered by transmit columns; rows of path k and columns of h <= k."""
     n = link.phasor.shape[0]
@@ -168,7 +168,7 @@ def _add_gradient(link, work, weight, gr, gi):
             _take(gr, gi, n + k, n + h, weight, real, imag, dd)
 
 
-@piece
+@inlined
 def _pair_sums(link, work, k, h):
     """P of paths k and h with its weights, summed over what shares a transmit column, for each pair of columns."""
     n = link.phasor.shape[0]
@@ -200,7 +200,7 @@ def _pair_sums(link, work, k, h):
     return (aar, aai), (adr, adi), (dar, dai), (ddr, zero)
 
 
-@bare
+@unmanaged
 def _take(gr, gi, r, s, weight, real, imag, sums):
     """Gamma_rs -= weight sums, turned back by the phase between the paths; nothing where there is no weight."""
     x, y = sums
@@ -210,7 +210,7 @@ def _take(gr, gi, r, s, weight, real, imag, sums):
     put(gi, get(gi, r, s) - where_less(0.0, weight, weight * q, 0.0), r, s)
 
 
-@bare
+@unmanaged
 def link_crb(link, bound_rows, weight, sr, si, gr, gi, work):
     """Weighted bound of one link, inf where it does not exist; its gradient is added to Gamma = gr + j gi.
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..jit.accelerate import bare
+from ..jit.accelerate import unmanaged
 from ..jit.lanes import everywhere, get, put, root, where_less
 from ..linalg.lanemat import inner
 from .block import weighted_crb
@@ -12,7 +12,7 @@ _LEAST_STIFFNESS = 0.05
 _TINY = 1e-200
 
 
-@bare
+@unmanaged
 def transmit_powers(block, powers):
     """S = N diag(powers) N^H, N = B^H U."""
     count = block.mix.shape[0]
@@ -34,7 +34,7 @@ def transmit_powers(block, powers):
         _add_imaginary_powers(block, powers)
 
 
-@bare
+@unmanaged
 def _add_imaginary_powers(block, powers):
     """What imaginary parts of N add to S."""
     count = block.mix.shape[0]
@@ -55,7 +55,7 @@ def _add_imaginary_powers(block, powers):
                     put(block.si, y, r, s)
 
 
-@bare
+@unmanaged
 def power_slope(block, i):
     """Derivative of f with respect to the power of codeword i, from Gamma."""
     count = block.mix.shape[0]
@@ -70,7 +70,7 @@ def power_slope(block, i):
     return total
 
 
-@bare
+@unmanaged
 def _imaginary_slope(block, i):
     """What the imaginary part of B^H u_i adds to the slope: Gamma is Hermitian, so that the cross terms are equal."""
     count = block.mix.shape[0]
@@ -83,7 +83,7 @@ def _imaginary_slope(block, i):
     return total
 
 
-@bare
+@unmanaged
 def balance(block, rho):
     """Make block.powers such that no codeword is far too strong or too weak: a start for the solvers.
 
@@ -106,7 +106,7 @@ def balance(block, rho):
             put(block.powers, get(block.half, i, 0) / total, i, 0)
 
 
-@bare
+@unmanaged
 def root_objective(block, rho, z, gradient):
     """f(diag(z^2)), the power |z|^2, and the gradient of log f + log power; slopes of f stay in block.half[:, 0]."""
     count = block.mix.shape[0]
@@ -122,7 +122,7 @@ def root_objective(block, rho, z, gradient):
     return value, power
 
 
-@bare
+@unmanaged
 def root_stiffness(block, value, power, out):
     """Guess of the second derivative of log f + log power along each root, at unit power, after `root_objective`.
 

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from ..jit.accelerate import bare, kernel
+from ..jit.accelerate import kernel, unmanaged
 from ..model.delaysums import centred_sums, index_moments
 from ..model.steering import orthonormal_basis, steering_columns
 
@@ -19,13 +19,13 @@ _TWO_PI = 2.0 * math.pi
 _CLOSE = 1e-3  # squared distance of a unit column from the span of those before it
 
 
-@bare
+@unmanaged
 def spread_of(antennas):
     """Norm of the element offsets i - (N - 1) / 2 of an array."""
     return math.sqrt(antennas * (antennas * antennas - 1.0) / 12.0)
 
 
-@bare
+@unmanaged
 def _periodic_sums(x, count, moments):
     """`centred_sums` of any x: they have period 2 pi, but for the sign where the centred indices are halves."""
     turns = round(x / _TWO_PI)
@@ -35,7 +35,7 @@ def _periodic_sums(x, count, moments):
     return c0, c1, c2
 
 
-@bare
+@unmanaged
 def column_gram(theta, antennas, moments, out):
     """Inner products of the unit-norm columns [a_0, a_1, ..., d_0, d_1, ...] of one draw, real: (2n, 2n).
 
@@ -61,7 +61,7 @@ def column_gram(theta, antennas, moments, out):
             out[j, n + i] = out[n + i, j] = mixed * c1
 
 
-@bare
+@unmanaged
 def link_weights(amplitude, gram, delay, omega, subcarriers, moments, out):
     """Real weights of `efim`, (4n, 4n), of one draw and link.
 
@@ -88,7 +88,7 @@ def link_weights(amplitude, gram, delay, omega, subcarriers, moments, out):
                     out[t * n + h, s * n + k] = value
 
 
-@bare
+@unmanaged
 def path_phasor(gain, delay, carrier_turn, out):
     """exp(j (arg gain - carrier_turn delay)) of every path: (n, 2).
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..jit.accelerate import kernel
 from ..linalg.smallmat import eigen_hermitian
-from .objective import coordinates_of, hermitian_gradient, weighted_crb
+from .objective import coordinates_of, dense_weighted_crb, hermitian_gradient
 
 
 @kernel
@@ -16,7 +16,7 @@ def covariance_gap(bp, ms, rho, x, mix, rank, work):
     coordinates = np.zeros(count * count)
     slopes = np.zeros(count * count)
     coordinates_of(x, mix, rank, coordinates)
-    value = weighted_crb(bp, ms, rho, coordinates, slopes, work)
+    value = dense_weighted_crb(bp, ms, rho, coordinates, slopes, work)
     if not value < math.inf:
         return math.inf, math.inf
     values, _ = eigen_hermitian(-hermitian_gradient(slopes, mix, rank), rank)

@@ -10,7 +10,7 @@ from .reduced import coordinate_index
 
 
 @kernel
-def link_crb(linear, factor, bound_rows, weight, coordinates, gradient, triangle, direction):
+def dense_link_crb(linear, factor, bound_rows, weight, coordinates, gradient, triangle, direction):
     """Weighted bound of one link; its gradient is added to `gradient`; inf where J_w is not positive.
 
     linear (coordinates, packed) and factor (p, p) are from `reduced`; triangle (p, p) and direction (packed)
@@ -58,7 +58,7 @@ def link_crb(linear, factor, bound_rows, weight, coordinates, gradient, triangle
 
 
 @kernel
-def weighted_crb(bp, ms, rho, coordinates, gradient, work):
+def dense_weighted_crb(bp, ms, rho, coordinates, gradient, work):
     """Rho CRB_BP + (1 - rho) CRB_MS and its gradient; a term of zero weight is not evaluated.
 
     bp and ms are (linear, factor, bound_rows); work is ((triangle, direction), (triangle, direction)).
@@ -66,15 +66,15 @@ def weighted_crb(bp, ms, rho, coordinates, gradient, work):
     gradient[:] = 0.0
     value = 0.0
     if rho > 0.0:
-        value += link_crb(bp[0], bp[1], bp[2], rho, coordinates, gradient, work[0][0], work[0][1])
+        value += dense_link_crb(bp[0], bp[1], bp[2], rho, coordinates, gradient, work[0][0], work[0][1])
     if rho < 1.0:
-        value += link_crb(ms[0], ms[1], ms[2], 1.0 - rho, coordinates, gradient, work[1][0], work[1][1])
+        value += dense_link_crb(ms[0], ms[1], ms[2], 1.0 - rho, coordinates, gradient, work[1][0], work[1][1])
     return value
 
 
 @kernel
 def work_space(bp, ms):
-    """Buffers for `weighted_crb`."""
+    """Buffers for `dense_weighted_crb`."""
     p = bp[1].shape[0]
     q = ms[1].shape[0]
     return (

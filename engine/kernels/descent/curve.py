@@ -10,7 +10,7 @@ import numpy as np
 
 from ..bound.block import load_draw, new_block
 from ..bound.powers import balance
-from ..jit.accelerate import bare, kernel, piece
+from ..jit.accelerate import inlined, kernel, unmanaged
 from ..jit.lanes import LANES, get, lane_zeros
 
 
@@ -28,7 +28,7 @@ class Places(NamedTuple):
     finished: np.ndarray
 
 
-@piece
+@inlined
 def new_places():
     """No lane has anything yet."""
     return Places(
@@ -44,7 +44,7 @@ def new_places():
     )
 
 
-@piece
+@inlined
 def _middle(rho):
     """Index of the weight next to 1/2."""
     best = 0
@@ -54,7 +54,7 @@ def _middle(rho):
     return best
 
 
-@bare
+@unmanaged
 def _first_weight(rho, bistatic_fine, monostatic_fine):
     """Where a draw begins, and between which indices it goes: (first, low, high); first is -1 if there is nothing."""
     last = rho.size - 1
@@ -67,7 +67,7 @@ def _first_weight(rho, bistatic_fine, monostatic_fine):
     return -1, 0, -1
 
 
-@piece
+@inlined
 def extrapolate(points, parameter, w, low, high, begin, lane, shares, trial):
     """Starting point of weight w in a lane, from the solved weights low..high of its draw, by extrapolation."""
     used = min(shares.size, high - low + 1)
@@ -89,7 +89,7 @@ def extrapolate(points, parameter, w, low, high, begin, lane, shares, trial):
         trial[i, 0, lane] = total
 
 
-@piece
+@inlined
 def _next_weight(places, lane):
     """Move a lane to its draw's next weight, down to the lowest, then up; (False, False) if there is none.
 
@@ -108,7 +108,7 @@ def _next_weight(places, lane):
     return True, downwards
 
 
-@piece
+@inlined
 def next_place(upcoming, rho, fine, places, lane):
     """Move a lane on: to its draw's next weight, or to the next draw with something to design, from `upcoming` on.
 

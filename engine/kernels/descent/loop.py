@@ -16,7 +16,7 @@ import numpy as np
 
 from ..bound.block import certified, load_draw, new_block
 from ..bound.powers import root_objective, root_stiffness
-from ..jit.accelerate import bare, kernel, piece
+from ..jit.accelerate import inlined, kernel, unmanaged
 from ..jit.lanes import LANES, everywhere, get, lane_zeros, put, root, where_less
 from ..linalg.lanemat import inner, inner_row
 from .curve import extrapolate, new_places, next_place
@@ -54,7 +54,7 @@ class _Vectors(NamedTuple):
 _RHO, _VALUE, _SLOPE, _STEP, _IS_FIRST, _SCALE, _LENGTH2, _HEIGHT, _PASSED, _ACCEPTED = range(10)
 
 
-@piece
+@inlined
 def _new_vectors(size, count, columns):
     return _Vectors(
         lane_zeros(size, 1),
@@ -71,14 +71,14 @@ def _new_vectors(size, count, columns):
     )
 
 
-@bare
+@unmanaged
 def _forget(lane, vectors, state):
     """Drop what a lane knows of the curvature."""
     vectors.inverse[:, 0, lane] = 0.0
     state[_SCALE, 0, lane] = 0.0
 
 
-@piece
+@inlined
 def _evaluate(block, rho, columns, polar, vectors):
     """The bound f and the power at the trial points; gradients and stiffness go to the vectors."""
     if columns > 0:
@@ -88,7 +88,7 @@ def _evaluate(block, rho, columns, polar, vectors):
     return value, power
 
 
-@piece
+@inlined
 def _is_taken(height, vectors, state):
     """1 in the lanes in which F fell enough; so close to the optimum that rounding hides it, the slope has to tell.
 
@@ -102,7 +102,7 @@ def _is_taken(height, vectors, state):
     return where_less(height, np.inf, taken, 0.0)
 
 
-@piece
+@inlined
 def _take_step(value, power, vectors, newest, state):
     """Accept the trial point where it may be taken, and note the pair of step and change there."""
     put(state, value * power, _HEIGHT, 0)
@@ -132,7 +132,7 @@ def _take_step(value, power, vectors, newest, state):
     return good, bend
 
 
-@piece
+@inlined
 def _rescale(good, bend, vectors, columns, newest, state):
     """Size of the preconditioner, from the newest pair; in polar form it hangs on U alone."""
     head = head_of(vectors.x.shape[0], columns)
@@ -148,7 +148,7 @@ def _rescale(good, bend, vectors, columns, newest, state):
     put(state, where_less(0.0, good, scale, get(state, _SCALE, 0)), _SCALE, 0)
 
 
-@piece
+@inlined
 def _certify(block, value, power, columns, tolerance, places, state):
     """Mark the lanes whose point is certified; only looked at where one has come near."""
     near = False
@@ -162,7 +162,7 @@ def _certify(block, value, power, columns, tolerance, places, state):
     put(state, where_less(0.0, passed, get(state, _ACCEPTED, 0), 0.0), _PASSED, 0)
 
 
-@piece
+@inlined
 def _aim(vectors, columns, newest, state):
     """The next trial point: along a new direction where the last step was taken, nearer where it was too long."""
     accept = get(state, _ACCEPTED, 0)
@@ -204,7 +204,7 @@ def _aim(vectors, columns, newest, state):
     put(state, where_less(0.0, accept, 0.0, get(state, _IS_FIRST, 0)), _IS_FIRST, 0)
 
 
-@piece
+@inlined
 def _from_the_gradient(lane, vectors, state):
     """Where the memory went bad: drop it and try a short step along the gradient."""
     _forget(lane, vectors, state)
@@ -217,7 +217,7 @@ def _from_the_gradient(lane, vectors, state):
     state[_STEP, 0, lane] = 1.0
 
 
-@piece
+@inlined
 def _account(places, vectors, columns, patience, state, points, evaluations):
     """Count the evaluation in every lane, and keep the points of those that are through with their weight."""
     for lane in range(LANES):
@@ -242,7 +242,7 @@ def _account(places, vectors, columns, patience, state, points, evaluations):
             places.finished[lane] = True
 
 
-@piece
+@inlined
 def _store(x, columns, lane, out):
     """Keep a lane's point, scaled to unit power: T of a factor, all of roots."""
     scaled = head_of(out.size, columns) if columns > 0 else out.size
@@ -307,7 +307,7 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
     return points, evaluations
 
 
-@bare
+@unmanaged
 def _follow(draws, block, columns, start, grid, fine, tolerance, vectors, polar, places, state, points, evaluations):
     """Evaluate in all lanes until every draw is through; grid is (rho, parameter, space for extrapolation)."""
     rho, parameter, shares = grid

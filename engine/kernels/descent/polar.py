@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..bound.block import factor_objective
-from ..jit.accelerate import bare, kernel, piece
+from ..jit.accelerate import inlined, kernel, unmanaged
 from ..jit.lanes import everywhere, get, lane_zeros, put, root, where_less
 from .preconditioner import guess_stiffness, head_of
 
@@ -31,19 +31,19 @@ class Polar(NamedTuple):
     slope: np.ndarray  # gradient with respect to Z; both (2 * 2n * columns, 1)
 
 
-@piece
+@inlined
 def new_polar(count, columns):
     """Work space for factors of so many rows and columns."""
     size = 2 * count * columns
     return Polar(lane_zeros(size, 1), lane_zeros(size, 1))
 
 
-@bare
+@unmanaged
 def _one_over(length2):
     return where_less(_NOTHING * _NOTHING, length2, 1.0 / root(length2), 0.0)
 
 
-@bare
+@unmanaged
 def unfold(x, columns, factor):
     """Z of x, of which the Y_k become the U_k."""
     head = head_of(x.shape[0], columns)
@@ -96,7 +96,7 @@ def unfold(x, columns, factor):
             put(factor, t1 * di + tr * ai + ti * ar, imag + d, 0)
 
 
-@bare
+@unmanaged
 def fold(x, columns, slope, gradient):
     """The gradient with respect to x, from that with respect to Z; the Y_k are the U_k."""
     head = head_of(x.shape[0], columns)
@@ -150,7 +150,7 @@ def fold(x, columns, slope, gradient):
             put(gradient, hi, head + imag + a, 0)
 
 
-@bare
+@unmanaged
 def polar_objective(block, rho, x, columns, polar, gradient, stiffness):
     """The bound f at a factor in polar form, its power, and the gradient of log f + log power with respect to x.
 
@@ -163,7 +163,7 @@ def polar_objective(block, rho, x, columns, polar, gradient, stiffness):
     return value, power
 
 
-@bare
+@unmanaged
 def orthonormalise(rows, k, n, columns):
     """Turn the rows of path k into U_k, in place; T_k of what they were: (t_00, t_11, Re t_10, Im t_10)."""
     imag = 2 * n * columns

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..jit.accelerate import bare, piece
+from ..jit.accelerate import inlined, unmanaged
 from ..jit.lanes import everywhere, get, lane_zeros, put, where_less
 
 _TINY = 1e-150
@@ -18,7 +18,7 @@ _LEAST_TURN, _MOST_TURN = 0.2, 2.0  # inverse curvatures along U for a slack of 
 _NEARLY_PARALLEL = 1e-12  # share of a path's power that both rows of T_k have at least, where it is divided by
 
 
-@bare
+@unmanaged
 def head_of(unknowns, columns):
     """How many of the unknowns are entries of T; none of roots of powers, which have no columns."""
     return unknowns // (columns + 1) if columns > 0 else 0
@@ -32,7 +32,7 @@ class Stiffness(NamedTuple):
     products: np.ndarray  # of the steering rows with themselves: (n * 2 * columns, columns)
 
 
-@piece
+@inlined
 def new_stiffness(count, columns):
     """Work space for so many rows of U, or for roots of powers, which have no columns."""
     return Stiffness(
@@ -42,7 +42,7 @@ def new_stiffness(count, columns):
     )
 
 
-@bare
+@unmanaged
 def guess_stiffness(block, x, columns, share, stiffness):
     """Half the cost of turning row i: D_i = d_i 1 + sum_l w_il (u_l^H u_l + some 1), u_l steering rows of other paths.
 
@@ -91,7 +91,7 @@ def guess_stiffness(block, x, columns, share, stiffness):
         _factor(stiffness.factors, 2 * i * columns, columns)
 
 
-@bare
+@unmanaged
 def _factor(a, first, n):
     """Factor L D L^H of the positive definite Hermitian matrix in rows first..first + 2 n, D^-1 on the diagonal."""
     imag = first + n
@@ -114,7 +114,7 @@ def _factor(a, first, n):
             put(a, get(a, imag + i, j) * pivot, imag + i, j)
 
 
-@bare
+@unmanaged
 def _solve(factor, first, n, vector, place, imag):
     """Solve L D L^H z = w in place, w = vector[place : place + n], imaginary parts `imag` further on."""
     for i in range(1, n):
@@ -144,7 +144,7 @@ def _solve(factor, first, n, vector, place, imag):
         put(vector, y, imag + place + i, 0)
 
 
-@bare
+@unmanaged
 def precondition_polar(x, columns, stiffness, turn, vector):
     """Multiply a vector by a guess of the inverse Hessian at x, for a factor in polar form.
 
@@ -200,7 +200,7 @@ def precondition_polar(x, columns, stiffness, turn, vector):
             put(vector, get(vector, imag + a + c, 0) + br * ui + bi * ur, imag + a + c, 0)
 
 
-@bare
+@unmanaged
 def _along(vector, x, a, d, columns, imag):
     """Inner product of the row at a of a vector with the row at d of U: real and imaginary part."""
     re = everywhere(0.0)
@@ -215,7 +215,7 @@ def _along(vector, x, a, d, columns, imag):
     return re, im
 
 
-@bare
+@unmanaged
 def within_turns(turn):
     """The same inverse curvature along U, kept within what is plausible."""
     turn = where_less(turn, _MOST_TURN, turn, _MOST_TURN)

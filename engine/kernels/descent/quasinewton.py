@@ -1,6 +1,6 @@
 """The direction of a quasi-Newton step, for eight draws in step: L-BFGS with a preconditioner."""
 
-from ..jit.accelerate import bare
+from ..jit.accelerate import unmanaged
 from ..jit.lanes import everywhere, get, put
 from ..linalg.lanemat import inner_row
 from .preconditioner import precondition_polar
@@ -8,7 +8,7 @@ from .preconditioner import precondition_polar
 MEMORY = 7
 
 
-@bare
+@unmanaged
 def quasi_newton(gradient, x, columns, stiffness, steps, changes, inverse, alphas, newest, scale, out):
     """Two-loop recursion: out = -H gradient; pairs with inverse curvature 0 do nothing."""
     size = gradient.shape[0]
@@ -29,7 +29,7 @@ def quasi_newton(gradient, x, columns, stiffness, steps, changes, inverse, alpha
         along = _add_and_look_on(out, beta, steps, m, changes, (m + 1) % MEMORY)
 
 
-@bare
+@unmanaged
 def _add_and_look_on(vector, share, rows, m, others, other):
     """Add share rows[m] to the vector, and return its inner product with others[other]: both in one go."""
     p = everywhere(0.0)
@@ -49,7 +49,7 @@ def _add_and_look_on(vector, share, rows, m, others, other):
     return p + q
 
 
-@bare
+@unmanaged
 def precondition(x, columns, stiffness, scale, vector):
     """Multiply a vector by a guess of the inverse Hessian at x, times scale; roots of powers have no columns."""
     if columns > 0:

@@ -11,9 +11,9 @@ import numpy as np
 from ..bound.block import certified, load_draw, new_block, reduced_gradient, transmit_covariance, weighted_crb
 from ..bound.powers import power_slope, transmit_powers
 from ..descent.polar import unfold
-from ..jit.accelerate import bare, kernel, piece
+from ..jit.accelerate import inlined, kernel, unmanaged
 from ..jit.lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
-from ..linalg.eigen import eigen_hermitian, eigen_space, largest_hermitian
+from ..linalg.eigen import eigen_hermitian_lanes, eigen_space, largest_hermitian
 
 # Directions that an optimum leaves empty keep a trace of power; the lowest rank that stays certified is taken.
 _RANK_CUTS = (1e-4, 1e-7)
@@ -22,7 +22,7 @@ NO_POINTS = np.zeros((0, 0, 0))  # where covariances are given
 _TARGET = 0.98  # of the tolerance: what the test of a cut admits may differ from the gap by rounding
 
 
-@bare
+@unmanaged
 def _gap(value, normal, work, v, p):
     """Certified gap of a covariance of unit trace, from the objective and its negative gradient."""
     count = normal.shape[1]
@@ -35,7 +35,7 @@ def _gap(value, normal, work, v, p):
     return where_less(value, np.inf, gap, np.inf)
 
 
-@bare
+@unmanaged
 def evaluate(block, rho, x):
     """Objective at a covariance; its negative gradient goes to block.normal."""
     transmit_covariance(block, x)
@@ -44,7 +44,7 @@ def evaluate(block, rho, x):
     return value
 
 
-@bare
+@unmanaged
 def _take(chosen, source, out):
     """Copy a matrix in the lanes that are chosen."""
     for i in range(out.shape[0]):
@@ -52,7 +52,7 @@ def _take(chosen, source, out):
             put(out, where_less(0.0, chosen, get(source, i, k), get(out, i, k)), i, k)
 
 
-@bare
+@unmanaged
 def _from_factor(factor, columns, gram, turns, beams):
     """The columns of a factor Z turned until they are orthogonal; their squared lengths, on the diagonal of gram."""
     count = beams.shape[0] // 2
@@ -72,7 +72,7 @@ def _from_factor(factor, columns, gram, turns, beams):
             put(gram, -y, columns + e, c)
             put(gram, y, columns + c, e)
         put(gram, 0.0, columns + c, c)
-    eigen_hermitian(gram, turns, columns)
+    eigen_hermitian_lanes(gram, turns, columns)
     for i in range(count):
         for e in range(columns):
             x = everywhere(0.0)
@@ -88,12 +88,12 @@ def _from_factor(factor, columns, gram, turns, beams):
             put(beams, y, count + i, e)
 
 
-@bare
+@unmanaged
 def from_covariance(x, gram, beams):
     """Eigenvectors of a covariance, as long as the roots of the eigenvalues, which come on the diagonal of gram."""
     count = x.shape[1]
     _take(everywhere(1.0), x, gram)
-    eigen_hermitian(gram, beams, count)
+    eigen_hermitian_lanes(gram, beams, count)
     for i in range(count):
         value = get(gram, i, i)
         length = root(where_less(0.0, value, value, 0.0))
@@ -101,7 +101,7 @@ def from_covariance(x, gram, beams):
             put(beams, length * get(beams, r, i), r, i)
 
 
-@bare
+@unmanaged
 def leading(values, beams, cut, total, out):
     """Covariance of unit trace from the orthogonal beams whose squared lengths, the values, exceed cut * total."""
     n = beams.shape[0] // 2
@@ -129,7 +129,7 @@ def leading(values, beams, cut, total, out):
         put(out, 0.0, n + r, r)
 
 
-@bare
+@unmanaged
 def total_of(values):
     """Sum of the values on a diagonal."""
     total = everywhere(0.0)
@@ -138,7 +138,7 @@ def total_of(values):
     return total
 
 
-@bare
+@unmanaged
 def _has_between(values, low, high, wanted):
     """Whether an eigenvalue lies in (low, high] in any of the lanes that are wanted."""
     found = everywhere(0.0)
@@ -148,7 +148,7 @@ def _has_between(values, low, high, wanted):
     return largest_lane(found) > 0.0
 
 
-@piece
+@inlined
 def _clean(block, rho, x, values, beams, slim, normal, tolerance, threshold, spare, v, p):
     """Replace x by the cleaned covariance of lowest rank that keeps the certificate.
 

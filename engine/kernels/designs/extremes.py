@@ -9,14 +9,14 @@ import numpy as np
 
 from ..bound.block import load_draw, new_block, weighted_crb
 from ..bound.powers import power_slope, transmit_powers
-from ..jit.accelerate import bare, kernel
+from ..jit.accelerate import kernel, unmanaged
 from ..jit.lanes import LANES, everywhere, get, lane_zeros, put, where_less
 from .cleaning import evaluate, from_covariance, leading, total_of, wanted_items
 
 SHRUNK = 3.0  # by how much the power of a direction that becomes empty falls at least, while the gap falls tenfold
 
 
-@bare
+@unmanaged
 def _along(matrix, beams, i):
     """b^H M b of the beam b in column i and a Hermitian M."""
     n = beams.shape[0] // 2
@@ -35,7 +35,7 @@ def _along(matrix, beams, i):
     return total
 
 
-@bare
+@unmanaged
 def _empty_where_slack(values, beams, normal, value, before, certainty):
     """Set to 0 the values of the orthogonal beams that an optimum leaves empty; how many are left.
 
@@ -53,7 +53,7 @@ def _empty_where_slack(values, beams, normal, value, before, certainty):
     return left
 
 
-@bare
+@unmanaged
 def _keep_largest(values, count):
     """Set to 0 all but the `count` largest values on a diagonal."""
     size = values.shape[1]
@@ -66,7 +66,7 @@ def _keep_largest(values, count):
         put(values, where_less(get(values, size + i, i), count - 0.5, get(values, i, i), 0.0), i, i)
 
 
-@bare
+@unmanaged
 def _load(x, b, w, lane, work):
     count = x.shape[2]
     for i in range(count):
@@ -127,7 +127,7 @@ def settled_covariances(draws, rho, x, before, wanted, certain):
     return out
 
 
-@bare
+@unmanaged
 def _unload(work, items, first, used, out):
     count = out.shape[2]
     for lane in range(used):

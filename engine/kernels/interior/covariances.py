@@ -18,9 +18,9 @@ import numpy as np
 
 from ..bound.block import load_items, new_block
 from ..bound.powers import balance
-from ..jit.accelerate import bare, kernel, piece
+from ..jit.accelerate import inlined, kernel, unmanaged
 from ..jit.lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
-from ..linalg.lanemat import hermitian_cholesky, hermitian_inverse, times, trace, trace_of_product
+from ..linalg.lanemat import hermitian_cholesky, hermitian_inverse, times_lanes, trace, trace_of_product
 from .curvature import curvature_work
 from .step import advance, evaluate, new_space, renew_curvature, update_curvature
 
@@ -41,7 +41,7 @@ _SETTLED = 1e-5  # gap from which on a way may end without having reached its en
 STALE = 8.0  # evaluations without a better point, after which rounding does not allow one
 
 
-@piece
+@inlined
 def _start(block, rho, n, space):
     """Begin at balanced codeword powers: x = (1 - share) R diag(p) R^T + share I / n."""
     balance(block, rho)
@@ -59,7 +59,7 @@ def _start(block, rho, n, space):
             put(space.x, 0.0, n + k, i)
 
 
-@piece
+@inlined
 def _first_slack(n, space):
     """Slack mu x^-1, with mu from the spread of N, sqrt(tr x N^2 - 1): at an optimum N is the identity where x is.
 
@@ -69,7 +69,7 @@ def _first_slack(n, space):
         for k in range(i):
             put(space.normal, get(space.normal, i, k), k, i)
             put(space.normal, -get(space.normal, n + i, k), n + k, i)
-    times(space.x, space.normal, n, space.half)
+    times_lanes(space.x, space.normal, n, space.half)
     spread = trace_of_product(space.half, space.normal, n) - 1.0
     mu = (FIRST_MU / n) * root(where_less(0.0, spread, spread, 0.0))
     mu = where_less(LEAST_MU, mu, mu, LEAST_MU)
@@ -78,7 +78,7 @@ def _first_slack(n, space):
             put(space.s, mu * get(space.y, i, k), i, k)
 
 
-@piece
+@inlined
 def _certified(n, tolerance, space):
     """1 in the lanes in which the gap is below the tolerance: (1 + tolerance) / tr x - N is positive definite."""
     level = (1.0 + tolerance) / trace(space.x, n)
@@ -139,7 +139,7 @@ def interior_designs(draws, powers, rho, wanted, clearance, tolerance):
     return x, before, evaluations
 
 
-@bare
+@unmanaged
 def copy_where(chosen, source, out):
     """Copy a matrix in the lanes that are chosen."""
     for i in range(out.shape[0]):
@@ -147,7 +147,7 @@ def copy_where(chosen, source, out):
             put(out, where_less(0.0, chosen, get(source, i, k), get(out, i, k)), i, k)
 
 
-@bare
+@unmanaged
 def _note_best(n, tolerance, going, space):
     """Keep x in the lanes in which it reaches the goal, and set the next one; 1 where that was the tolerance."""
     through = everywhere(0.0)
@@ -175,7 +175,7 @@ def _note_best(n, tolerance, going, space):
     return through
 
 
-@piece
+@inlined
 def _follow(block, rho, clearance, tolerance, space, bending):
     """Take steps in every lane until all are certified or broken down; a lane that is through stays where it is."""
     n = block.mix.shape[0]
@@ -210,7 +210,7 @@ def _follow(block, rho, clearance, tolerance, space, bending):
         length = advance(n, clearance, going, space)
 
 
-@bare
+@unmanaged
 def keep(x, n, lane, out):
     """Keep a lane's covariance, scaled to unit trace."""
     total = 0.0

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..bound.efim import KINDS, relative_phase, responses
-from ..jit.accelerate import bare, piece
+from ..jit.accelerate import inlined, unmanaged
 from ..jit.lanes import everywhere, get, lane_zeros, largest_lane, put, root, where_less
 from ..linalg.tiles import TILE, add_products
 
@@ -24,14 +24,14 @@ ROOT2 = math.sqrt(2.0)
 _HALF = math.sqrt(0.5)
 
 
-@bare
+@unmanaged
 def coordinate(i, k, n):
     """Place of D_kk, i = k, or of the real part of D_ik, i > k; the imaginary part follows."""
     first = k * (2 * n - k)
     return first if i == k else first + 2 * (i - k) - 1
 
 
-@bare
+@unmanaged
 def coordinates(matrix, n, out):
     """Coordinates of a Hermitian matrix (2 n, n, lane), of which the lower triangle is read: (n^2, 1, lane)."""
     for i in range(n):
@@ -42,7 +42,7 @@ def coordinates(matrix, n, out):
         put(out, get(matrix, i, i), coordinate(i, i, n), 0)
 
 
-@bare
+@unmanaged
 def matrix_of(vector, n, out):
     """Matrix with these coordinates: both triangles."""
     for i in range(n):
@@ -70,7 +70,7 @@ class CurvatureWork(NamedTuple):
     powers: bool  # whether the coordinates are codeword powers; a field, as an argument it would be compiled twice
 
 
-@piece
+@inlined
 def curvature_work(block, powers):
     """Buffers for a block, over all coordinates of the reduced covariance, or over codeword powers."""
     count = block.mix.shape[0]
@@ -94,19 +94,19 @@ def curvature_work(block, powers):
     )
 
 
-@bare
+@unmanaged
 def _whole_tiles(count):
     return -(-count // TILE) * TILE
 
 
-@bare
+@unmanaged
 def add_curvature(block, rho, value, space, out):
     """Lower triangle of out += second derivatives of f / value at the S that was evaluated last, f = value there."""
     _add_link(block, block.bistatic, block.bistatic_work, rho / value, space, out)
     _add_link(block, block.monostatic, block.monostatic_work, (1.0 - rho) / value, space, out)
 
 
-@bare
+@unmanaged
 def _add_link(block, link, work, weight, space, out):
     """The same of one link; nothing is computed where no lane gives it a weight."""
     if not largest_lane(weight) > 0.0:
@@ -119,7 +119,7 @@ def _add_link(block, link, work, weight, space, out):
     add_products(space.forms, space.forms.shape[0], n * each, last, out)
 
 
-@bare
+@unmanaged
 def _link_forms(block, link, work, weight, each, space):
     """Columns of a link, times sqrt(2 weight): of gain h from h * each on, then the rest; returns where that ends."""
     count = block.mix.shape[0]
@@ -151,7 +151,7 @@ def _link_forms(block, link, work, weight, each, space):
     return n * each + rows * work.triangle.shape[0]
 
 
-@bare
+@unmanaged
 def _drive(link, vectors, row, s, k, scale, driven):
     """Weights and phases of the entry of kind s and path k of J v_row, by transmit column, times scale."""
     n = link.phasor.shape[0]
@@ -171,7 +171,7 @@ def _drive(link, vectors, row, s, k, scale, driven):
             put(driven, scale * (x * imag + y * real), 2 * n + v * n + h, 0)
 
 
-@bare
+@unmanaged
 def _see(columns, place, space):
     """Vector c = columns * driven; the mixing matrix is upper triangular."""
     count = columns.shape[0]
@@ -186,7 +186,7 @@ def _see(columns, place, space):
         put(space.seen, y, place, count + i)
 
 
-@bare
+@unmanaged
 def _see_imaginary(columns, place, space):
     """Add what the imaginary part of codewords makes of it, c = conj(B^H u) driven."""
     count = columns.shape[0]
@@ -201,7 +201,7 @@ def _see_imaginary(columns, place, space):
         put(space.seen, y, place, count + i)
 
 
-@bare
+@unmanaged
 def _form_pair(mix, fold, i, k, space, first, each):
     """Re and Im m^T D c for the real and the imaginary coordinate of D_ik, k < i."""
     count = mix.shape[0]
@@ -239,19 +239,19 @@ def _form_pair(mix, fold, i, k, space, first, each):
                 put(space.raw, get(space.raw, e + 1, r) + (y - v), e + 1, r)
 
 
-@bare
+@unmanaged
 def _diagonal_form(mix, fold, k, space, first, each):
     """The same for the coordinate D_kk."""
     _single_form(mix, fold, k, coordinate(k, k, mix.shape[0]), space, first, each)
 
 
-@bare
+@unmanaged
 def _power_form(gram, fold, k, space, first, each):
     """The same for power on codeword k."""
     _single_form(gram, fold, k, k, space, first, each)
 
 
-@bare
+@unmanaged
 def _single_form(columns, fold, k, e, space, first, each):
     """Re and Im of the entries columns[k, m] c_k into row e."""
     n = columns.shape[0] // 2
@@ -269,7 +269,7 @@ def _single_form(columns, fold, k, e, space, first, each):
                 put(space.raw, get(space.raw, e, r) + x, e, r)
 
 
-@bare
+@unmanaged
 def _imaginary_form(columns, fold, k, space, first, each):
     """Add what the imaginary part of B^H u_k makes of its entries: j columns[k, m] c_k into row k."""
     n = columns.shape[0] // 2
@@ -286,7 +286,7 @@ def _imaginary_form(columns, fold, k, space, first, each):
                 put(space.raw, get(space.raw, k, r) - x, k, r)
 
 
-@bare
+@unmanaged
 def _half_solve_gains(work, weight, e, first, each, space):
     """L^-1 in the gains' columns of rows e..e+3 of forms, in place; 0 in the lanes without weight."""
     n = work.gains.shape[1]
@@ -341,7 +341,7 @@ def _half_solve_gains(work, weight, e, first, each, space):
         put(space.rest, w, i, 3)
 
 
-@bare
+@unmanaged
 def _half_solve_rest(link, work, weight, e, last, space):
     """L^-1 of what the gains leave of angles and delays into rows e..e+3 of forms, from column `last` on."""
     inner = work.efim.shape[0]

@@ -8,9 +8,9 @@ is right and Newton's method does the rest.
 import numpy as np
 
 from ..bound.block import load_items, new_block
-from ..jit.accelerate import kernel, piece
+from ..jit.accelerate import inlined, kernel
 from ..jit.lanes import LANES, everywhere, get, lane_zeros, put, where_less
-from ..linalg.eigen import eigen_hermitian
+from ..linalg.eigen import eigen_hermitian_lanes
 from ..linalg.lanemat import hermitian_inverse
 from .covariances import copy_where, keep
 from .curvature import curvature_work
@@ -23,7 +23,7 @@ _STEPS = 6
 EVALUATIONS = _STEPS + 2
 
 
-@piece
+@inlined
 def _start(block, rho, n, space):
     """Set x and s up around the design in x."""
     for i in range(2 * n):
@@ -36,7 +36,7 @@ def _start(block, rho, n, space):
         for k in range(i):
             put(space.normal, get(space.normal, i, k), k, i)
             put(space.normal, -get(space.normal, n + i, k), n + k, i)
-    eigen_hermitian(space.trial, space.half, n)
+    eigen_hermitian_lanes(space.trial, space.half, n)
     for i in range(2 * n):
         for k in range(n):
             put(space.x, 0.0, i, k)

@@ -7,9 +7,9 @@ covariance, their analytic centre is taken.
 import numpy as np
 
 from ..bound.block import load_items, new_block
-from ..jit.accelerate import kernel, piece
+from ..jit.accelerate import inlined, kernel
 from ..jit.lanes import LANES, everywhere, get, lane_zeros, put, where_less
-from ..linalg.lanemat import cholesky
+from ..linalg.lanemat import cholesky_lanes
 from .curvature import add_curvature, curvature_work
 from .powers import evaluate, factored, new_space, room, solve_for_step
 
@@ -19,7 +19,7 @@ _CENTRING_STEPS = 40
 _CENTRED_SHARE = 1e-2  # of equal powers at the start
 
 
-@piece
+@inlined
 def _load(block, draws, chosen, rho, powers, weight, share, space):
     """Put items (weight, draw) and their powers into the lanes, with a share of equal powers mixed in."""
     n = powers.shape[2]
@@ -30,13 +30,13 @@ def _load(block, draws, chosen, rho, powers, weight, share, space):
             space.p[i, 0, lane] = (1.0 - share) * powers[b, w, i] + share / n
 
 
-@piece
+@inlined
 def _unload(p, lane, out):
     """Keep a lane's powers, at unit sum."""
     out[:] = p[:, 0, lane] / p[:, 0, lane].sum()
 
 
-@piece
+@inlined
 def _newton_step(n, space):
     """Newton's step among the codewords that have power, into d; 1 in the lanes in which it stays positive."""
     for i in range(n):
@@ -47,7 +47,7 @@ def _newton_step(n, space):
             out = where_less(0.0, empty, 1.0, where_less(0.0, get(space.p, k, 0), 0.0, 1.0))
             put(space.system, where_less(0.0, out, 1.0 if i == k else 0.0, b), i, k)
         put(space.correction, where_less(0.0, empty, 0.0, g - 1.0), i, 0)
-    fine = cholesky(space.system, n)
+    fine = cholesky_lanes(space.system, n)
     for i in range(n):
         x = get(space.correction, i, 0)
         for k in range(i):

@@ -10,9 +10,9 @@ import numpy as np
 
 from ..bound.block import load_items, new_block, weighted_crb
 from ..bound.powers import balance, power_slope, transmit_powers
-from ..jit.accelerate import bare, kernel, piece
+from ..jit.accelerate import inlined, kernel, unmanaged
 from ..jit.lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
-from ..linalg.lanemat import cholesky
+from ..linalg.lanemat import cholesky_lanes
 from .covariances import APART, FIRST_GOAL, FIRST_MU, LEAST_MU, STALE
 from .curvature import add_curvature, curvature_work
 from .step import LARGEST_SIGMA, LEAST_SIGMA
@@ -40,7 +40,7 @@ class Space(NamedTuple):
     spent: np.ndarray  # evaluations
 
 
-@piece
+@inlined
 def new_space(n, size):
     """Buffers for powers on n codewords; size is that of the system, in whole tiles."""
     return Space(
@@ -60,7 +60,7 @@ def new_space(n, size):
     )
 
 
-@piece
+@inlined
 def evaluate(block, rho, space):
     """Value of f, N, and 1 + the gap, the largest N times the power."""
     transmit_powers(block, space.p)
@@ -75,7 +75,7 @@ def evaluate(block, rho, space):
     return value, total * steepest
 
 
-@bare
+@unmanaged
 def solve_for_step(n, sigma_mu, space):
     """Steps d and ds for a target p s = sigma mu."""
     for i in range(n):
@@ -95,7 +95,7 @@ def solve_for_step(n, sigma_mu, space):
         put(space.ds, get(space.ds, i, 0) - ratio * get(space.d, i, 0), i, 0)
 
 
-@bare
+@unmanaged
 def room(a, d):
     """How far along d the positive a may go: at most 1, and 1 / clearance of the way to the boundary."""
     length = everywhere(1.0)
@@ -106,7 +106,7 @@ def room(a, d):
     return length
 
 
-@bare
+@unmanaged
 def factored(n, space):
     """Factor B + diag(s / p), B being in the system; 0 where that breaks down."""
     for i in range(n):
@@ -114,10 +114,10 @@ def factored(n, space):
         for k in range(i + 1):
             put(space.system, get(space.system, i, k) - g * get(space.normal, k, 0), i, k)
         put(space.system, get(space.system, i, i) + get(space.s, i, 0) / get(space.p, i, 0), i, i)
-    return cholesky(space.system, n)
+    return cholesky_lanes(space.system, n)
 
 
-@piece
+@inlined
 def _advance(n, going, space):
     """One step with predictor and corrector of the lanes that go on; B is in the system."""
     product = everywhere(0.0)
@@ -145,7 +145,7 @@ def _advance(n, going, space):
         put(space.s, get(space.s, i, 0) + where_less(0.0, b, b * get(space.ds, i, 0), 0.0), i, 0)
 
 
-@piece
+@inlined
 def _start(block, rho, n, space):
     """Balanced codeword powers and a slack of mu / p (see `interior`)."""
     balance(block, rho)
@@ -153,7 +153,7 @@ def _start(block, rho, n, space):
         put(space.p, (1.0 - _EQUAL) * get(block.powers, i, 0) + _EQUAL / n, i, 0)
 
 
-@piece
+@inlined
 def _first_slack(n, space):
     spread = everywhere(-1.0)
     for i in range(n):
@@ -164,7 +164,7 @@ def _first_slack(n, space):
         put(space.s, mu / get(space.p, i, 0), i, 0)
 
 
-@bare
+@unmanaged
 def _note_best(gap, going, space):
     """Keep p in the lanes in which its gap is smaller than before."""
     best, recent = get(space.gaps, 0, 0), get(space.gaps, 1, 0)
@@ -180,7 +180,7 @@ def _note_best(gap, going, space):
     put(space.stale, where_less(0.0, better, 0.0, get(space.stale, 0, 0) + 1.0), 0, 0)
 
 
-@piece
+@inlined
 def _follow(block, rho, tolerance, space, bending):
     """Take steps in every lane until all are certified or broken down; a lane that is through stays where it is."""
     n = block.mix.shape[0]

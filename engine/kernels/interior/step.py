@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..bound.block import reduced_gradient, transmit_covariance, weighted_crb
-from ..jit.accelerate import bare, piece
+from ..jit.accelerate import inlined, unmanaged
 from ..jit.lanes import everywhere, get, lane_zeros, put, where_less
-from ..linalg.lanemat import hermitian_cholesky, hermitian_part, inner, times, trace_of_product
+from ..linalg.lanemat import hermitian_cholesky, hermitian_part, inner, times_lanes, trace_of_product
 from ..linalg.tiles import solve, symmetric_times, tiled_cholesky
 from .curvature import add_curvature, coordinate, coordinates, matrix_of
 
@@ -45,7 +45,7 @@ class Space(NamedTuple):
     spent: np.ndarray  # evaluations
 
 
-@piece
+@inlined
 def new_space(n):
     """Buffers for covariances of n dimensions."""
     size = n * n
@@ -78,15 +78,15 @@ def new_space(n):
     )
 
 
-@bare
+@unmanaged
 def _symmetric_product(a, b, c, n, space, out):
     """Hermitian part of a b c."""
-    times(a, b, n, space.half)
-    times(space.half, c, n, space.product)
+    times_lanes(a, b, n, space.half)
+    times_lanes(space.half, c, n, space.product)
     hermitian_part(space.product, n, out)
 
 
-@bare
+@unmanaged
 def _add_scaling(s, y, n, out):
     """Lower triangle of out += D -> (s D y + y D s) / 2 in coordinates: Re tr E s E' y."""
     half = 0.5
@@ -120,7 +120,7 @@ def _add_scaling(s, y, n, out):
                     put(out, get(out, row + 1, column + 1) - half * (pr - qr - rr + tr), row + 1, column + 1)
 
 
-@bare
+@unmanaged
 def _product(s, a, b, y, c, d, n):
     """Real and imaginary part of s_ab y_cd."""
     p = get(s, a, b)
@@ -130,7 +130,7 @@ def _product(s, a, b, y, c, d, n):
     return p * u - q * v, p * v + q * u
 
 
-@bare
+@unmanaged
 def _room(a, d, n, clearance, trial):
     """How far along d the positive definite a may go: at most 1, and 1 / clearance of the way to the boundary."""
     low = everywhere(0.0)
@@ -148,7 +148,7 @@ def _room(a, d, n, clearance, trial):
     return low / clearance
 
 
-@piece
+@inlined
 def evaluate(block, rho, space):
     """Value of f at x; N and its coordinates."""
     n = block.mix.shape[0]
@@ -164,7 +164,7 @@ def evaluate(block, rho, space):
     return value
 
 
-@bare
+@unmanaged
 def update_curvature(size, space):
     """Bring B up to date from the last step and the change of N; a copy goes to the system."""
     symmetric_times(space.bend, size, space.step, space.image)
@@ -185,7 +185,7 @@ def update_curvature(size, space):
             put(space.system, b, i, k)
 
 
-@piece
+@inlined
 def renew_curvature(block, rho, value, renew, space, bending):
     """Compute B anew in the lanes to renew; a copy goes to the system."""
     space.system[:] = 0.0
@@ -199,7 +199,7 @@ def renew_curvature(block, rho, value, renew, space, bending):
             put(space.system, b, i, k)
 
 
-@bare
+@unmanaged
 def _solve_for_step(n, sigma_mu, space):
     """Steps d and ds for a target x s = sigma mu I."""
     for i in range(n):
@@ -222,7 +222,7 @@ def _solve_for_step(n, sigma_mu, space):
             put(space.ds, t, i, k)
 
 
-@bare
+@unmanaged
 def _move(a, length, d, n):
     """Go along d where there is a length; where there is none, d may be no number."""
     for i in range(2 * n):
@@ -230,7 +230,7 @@ def _move(a, length, d, n):
             put(a, get(a, i, k) + where_less(0.0, length, length * get(d, i, k), 0.0), i, k)
 
 
-@bare
+@unmanaged
 def advance(n, clearance, going, space):
     """One step of the lanes that go on, B and y being up to date; the shorter of its two lengths."""
     size = n * n

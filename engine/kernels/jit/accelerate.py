@@ -73,11 +73,11 @@ def note_compiled() -> None:
 _flags: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 _njit: Any = numba.njit
 _jit = _njit(**_flags)
-_bare = _njit(_nrt=False, **_flags)
+_unmanaged = _njit(_nrt=False, **_flags)
 
 # A loop that is written apart for the reader, but compiled as a piece of its caller: Numba compiles a callee of its
 # own with all that it calls, as often as there are callers above it. Not to be called from Python.
-piece = _njit(inline="always", **_flags)
+inlined = _njit(inline="always", **_flags)
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -85,12 +85,12 @@ def kernel(function: Callable[..., Any]) -> Any:
     return _keep(_jit(function))
 
 
-def bare(function: Callable[..., Any]) -> Any:
+def unmanaged(function: Callable[..., Any]) -> Any:
     """Compile a kernel that neither makes nor returns arrays: no references to any are counted in it.
 
     With arrays in tuples that took a tenth of the time of an evaluation.
     """
-    return _keep(_bare(function))
+    return _keep(_unmanaged(function))
 
 
 @lru_cache

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..jit.accelerate import bare, kernel
+from ..jit.accelerate import kernel, unmanaged
 from ..jit.lanes import everywhere, get, lane_zeros, largest_lane, put, root, where_less
 
 _HALVINGS = 54
@@ -11,7 +11,7 @@ _CONVERGED = 1e-17  # squared size of what is off the diagonal; what follows is 
 _NEGLIGIBLE = 1e-20  # squared entry of a matrix of unit trace
 
 
-@bare
+@unmanaged
 def _tridiagonal(a, n, v, p):
     """Reduce the lower triangle of a (n, n, lane) to tridiagonal form, in place; v and p are (n, 1) buffers."""
     for k in range(n - 2):
@@ -48,7 +48,7 @@ def _tridiagonal(a, n, v, p):
                 put(a, get(a, i, j) - x * get(p, j, 0) - y * get(v, j, 0), i, j)
 
 
-@bare
+@unmanaged
 def _hermitian_tridiagonal(a, n, v, p):
     """Reduce the lower triangle of a Hermitian a (2 n, n, lane) like `_tridiagonal`; v and p are (2 n, 1) buffers.
 
@@ -107,7 +107,7 @@ def _hermitian_tridiagonal(a, n, v, p):
                 put(a, get(a, n + i, j) - (y * q - x * r) - (t * c - s * d), n + i, j)
 
 
-@bare
+@unmanaged
 def _none_above(a, n, level):
     """1 in the lanes in which no eigenvalue of a tridiagonal matrix exceeds a level: all minors are positive."""
     before = everywhere(1.0)
@@ -122,7 +122,7 @@ def _none_above(a, n, level):
     return fine
 
 
-@bare
+@unmanaged
 def _enclosure(a, n):
     """Interval that holds the largest eigenvalue of a tridiagonal matrix: above is the end of Gershgorin's discs."""
     low = get(a, 0, 0)
@@ -138,7 +138,7 @@ def _enclosure(a, n):
     return low, high
 
 
-@bare
+@unmanaged
 def _bisect(a, n, low, high):
     """Largest eigenvalue of a tridiagonal matrix, which is between low and high."""
     for _ in range(_HALVINGS):
@@ -152,7 +152,7 @@ def _bisect(a, n, low, high):
     return high
 
 
-@bare
+@unmanaged
 def largest_eigenvalue(a, n, v, p):
     """Largest eigenvalue of the symmetric matrix in the lower triangle of a, which is overwritten."""
     _tridiagonal(a, n, v, p)
@@ -160,7 +160,7 @@ def largest_eigenvalue(a, n, v, p):
     return _bisect(a, n, low, high)
 
 
-@bare
+@unmanaged
 def largest_hermitian(a, n, low, high, v, p):
     """Largest eigenvalue of the Hermitian matrix in the lower triangle of a (2 n, n, lane), which is overwritten.
 
@@ -173,8 +173,8 @@ def largest_hermitian(a, n, low, high, v, p):
     return _bisect(a, n, bottom, top)
 
 
-@bare
-def count_above(a, n, level, v, p):
+@unmanaged
+def count_above_lanes(a, n, level, v, p):
     """How many eigenvalues of the Hermitian matrix in the lower triangle of a, overwritten, exceed `level`."""
     _hermitian_tridiagonal(a, n, v, p)
     pivot = get(a, 0, 0) - level
@@ -186,7 +186,7 @@ def count_above(a, n, level, v, p):
     return total
 
 
-@bare
+@unmanaged
 def _rotate(a, vectors, p, q, n, busy):
     """Jacobi rotation that makes a[p, q] vanish, in the lanes that are busy."""
     x = get(a, p, q)
@@ -229,8 +229,8 @@ def _rotate(a, vectors, p, q, n, busy):
         put(a, s * ui + c * vi, n + q, k)
 
 
-@bare
-def eigen_hermitian(a, vectors, n):
+@unmanaged
+def eigen_hermitian_lanes(a, vectors, n):
     """Cyclic Jacobi for a positive semidefinite matrix of about unit trace (real part above, imaginary below).
 
     Afterwards the diagonal of a holds the eigenvalues, in no order, and the columns of `vectors` the eigenvectors.

@@ -3,11 +3,11 @@
 Complex matrices are (2 rows, columns, lane), real parts above, imaginary parts below.
 """
 
-from ..jit.accelerate import bare
+from ..jit.accelerate import unmanaged
 from ..jit.lanes import everywhere, get, put, root, where_less
 
 
-@bare
+@unmanaged
 def inner(a, b):
     """Inner products of two vectors (size, 1, lane), in four interleaved sums."""
     p = everywhere(0.0)
@@ -25,7 +25,7 @@ def inner(a, b):
     return (p + q) + (r + s)
 
 
-@bare
+@unmanaged
 def inner_row(a, row, b):
     """The same of a[row] (row, size, lane) and b (size, 1, lane)."""
     p = everywhere(0.0)
@@ -44,8 +44,8 @@ def inner_row(a, row, b):
     return (p + q) + (r + s)
 
 
-@bare
-def cholesky(a, n):
+@unmanaged
+def cholesky_lanes(a, n):
     """Lower factor in place with reciprocals on its diagonal; 0 in the lanes in which it breaks down."""
     fine = everywhere(1.0)
     for j in range(n):
@@ -63,7 +63,7 @@ def cholesky(a, n):
     return fine
 
 
-@bare
+@unmanaged
 def hermitian_cholesky(a, rows, columns):
     """Leading columns of the lower factor of a Hermitian matrix, in place; 0 in the lanes in which it breaks down.
 
@@ -93,7 +93,7 @@ def hermitian_cholesky(a, rows, columns):
     return fine
 
 
-@bare
+@unmanaged
 def trace(a, n):
     """Trace of a Hermitian matrix."""
     total = everywhere(0.0)
@@ -102,7 +102,7 @@ def trace(a, n):
     return total
 
 
-@bare
+@unmanaged
 def trace_of_product(a, b, n):
     """Tr a b of two Hermitian matrices."""
     total = everywhere(0.0)
@@ -112,8 +112,8 @@ def trace_of_product(a, b, n):
     return total
 
 
-@bare
-def times(a, b, n, out):
+@unmanaged
+def times_lanes(a, b, n, out):
     """Product a b of complex matrices; n is even."""
     for i in range(n):
         for k in range(0, n, 2):
@@ -138,7 +138,7 @@ def times(a, b, n, out):
             put(out, s, n + i, k + 1)
 
 
-@bare
+@unmanaged
 def hermitian_part(a, n, out):
     """Half of a + a^H, both triangles."""
     for i in range(n):
@@ -151,7 +151,7 @@ def hermitian_part(a, n, out):
             put(out, -y, n + k, i)
 
 
-@bare
+@unmanaged
 def hermitian_inverse(a, n, factor, out):
     """Inverse of a positive definite Hermitian matrix; 0 in the lanes in which it is none."""
     for i in range(2 * n):

@@ -3,13 +3,13 @@
 A tile is 16 sums in registers, to which each of eight loads contributes four times. Rows and columns come in fours.
 """
 
-from ..jit.accelerate import bare
+from ..jit.accelerate import unmanaged
 from ..jit.lanes import everywhere, get, put, root, where_less
 
 TILE = 4
 
 
-@bare
+@unmanaged
 def _row_products(a, i, j, first, end):
     """Inner products over columns first..end of rows i..i+3 with rows j..j+3 of a, row by row."""
     s00 = everywhere(0.0)
@@ -56,7 +56,7 @@ def _row_products(a, i, j, first, end):
     return (s00, s01, s02, s03), (s10, s11, s12, s13), (s20, s21, s22, s23), (s30, s31, s32, s33)
 
 
-@bare
+@unmanaged
 def _add_row(out, i, j, sums, sign):
     put(out, get(out, i, j) + sign * sums[0], i, j)
     put(out, get(out, i, j + 1) + sign * sums[1], i, j + 1)
@@ -64,7 +64,7 @@ def _add_row(out, i, j, sums, sign):
     put(out, get(out, i, j + 3) + sign * sums[3], i, j + 3)
 
 
-@bare
+@unmanaged
 def add_products(rows, n, first, end, out):
     """Lower triangle of out += a a^T, a the first n rows of `rows` in columns first..end; corners above it change."""
     for i in range(0, n, TILE):
@@ -76,7 +76,7 @@ def add_products(rows, n, first, end, out):
             _add_row(out, i + 3, j, s, 1.0)
 
 
-@bare
+@unmanaged
 def tiled_cholesky(a, n):
     """Lower factor in place with reciprocals on its diagonal; 0 in the lanes in which it breaks down."""
     fine = everywhere(1.0)
@@ -94,7 +94,7 @@ def tiled_cholesky(a, n):
     return fine
 
 
-@bare
+@unmanaged
 def _factor_tile(a, j):
     """Factor the tile on the diagonal at j; 0 in the lanes in which it breaks down."""
     fine = everywhere(1.0)
@@ -113,7 +113,7 @@ def _factor_tile(a, j):
     return fine
 
 
-@bare
+@unmanaged
 def _solve_tile(a, i, j):
     """Rows i..i+3 of the factor, in the columns of the tile on the diagonal at j."""
     for r in range(i, i + TILE):
@@ -127,7 +127,7 @@ def _solve_tile(a, i, j):
         put(a, x * get(a, j + 3, j + 3), r, j + 3)
 
 
-@bare
+@unmanaged
 def solve(factor, n, b):
     """Solve L L^T x = b in place; b is (n, 1, lane)."""
     for i in range(0, n, TILE):
@@ -157,7 +157,7 @@ def solve(factor, n, b):
             put(b, get(b, k, 0) - get(factor, i, k) * x, k, 0)
 
 
-@bare
+@unmanaged
 def symmetric_times(a, n, x, out):
     """Product a x with the symmetric matrix whose lower triangle a holds; x and out are (n, 1, lane)."""
     for i in range(n):

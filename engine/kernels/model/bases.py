@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from ..jit.accelerate import bare, kernel
+from ..jit.accelerate import kernel, unmanaged
 
 
 @kernel
@@ -31,7 +31,7 @@ def covariance_of_powers(mix, mix_imag, powers):
     return out
 
 
-@bare
+@unmanaged
 def _imaginary_part(real, imag, powers, i, k):
     """What imaginary parts add to an entry of M diag(p) M^H."""
     total = 0.0j

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from ..jit.accelerate import bare, kernel
+from ..jit.accelerate import kernel, unmanaged
 
 SERIES_TERMS = 18
 _SERIES_LIMIT = 2.0
@@ -28,7 +28,7 @@ def index_moments(count):
     return moments
 
 
-@bare
+@unmanaged
 def centred_sums(x, count, moments):
     """Real sums (C0, C1, C2): sum_k exp(jkx) = C0, sum_k k exp(jkx) = j C1, sum_k k^2 exp(jkx) = C2."""
     y = 0.5 * count * x
