@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from itertools import chain
+from zipfile import ZipFile
 
 import pytest
 from repository import ROOT
@@ -64,8 +65,58 @@ def test_every_package_folder_is_one():
     assert names(folder for folder in sorted(folders) if not (folder / "__init__.py").exists()) == []
 
 
-def test_every_package_is_shipped():
-    assert set(pyproject()["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]) == set(PACKAGES)
+def wheel_of(source, place):
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", place, source], check=True)
+    return next(place.glob("*.whl"))
+
+
+def contents(wheel):
+    with ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist() if "dist-info" not in name}
+
+
+@pytest.mark.slow  # builds the package twice, each time with an environment of its own
+def test_wheel_is_the_sources_and_nothing_else_and_the_sdists_is_the_same(tmp_path):
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
+    for left in ("engine/left.pyc", "build/lib/engine/old.py", "engine/__pycache__/old.py"):
+        (clone / left).parent.mkdir(parents=True, exist_ok=True)
+        (clone / left).write_text("")
+    (tmp_path / "direct").mkdir()
+    direct = contents(wheel_of(clone, tmp_path / "direct"))
+    tracked = subprocess.run(["git", "ls-files", *PACKAGES], cwd=clone, capture_output=True, text=True, check=True)
+    face = {"jobs/public.py": "__init__.py", "jobs/public.pyi": "__init__.pyi", "jobs/command.py": "__main__.py"}
+    assert set(direct) == {
+        f"crbatch/{face.get(name, name)}" for name in tracked.stdout.split() if not name.endswith(".md")
+    }
+    code = "from hatchling.build import build_sdist; import sys; build_sdist(sys.argv[1])"
+    builder = tmp_path / "builder"
+    subprocess.run([sys.executable, "-m", "venv", builder], check=True)
+    subprocess.run([builder / "bin" / "pip", "install", "-q", "hatchling"], check=True)
+    subprocess.run([builder / "bin" / "python", "-c", code, tmp_path], cwd=clone, check=True)
+    (tmp_path / "again").mkdir()
+    assert contents(wheel_of(next(tmp_path.glob("*.tar.gz")), tmp_path / "again")) == direct
+
+
+def test_what_is_imported_is_what_is_listed():
+    import crbatch
+
+    assert sorted(crbatch.__all__) == dir(crbatch)
+    for name in crbatch.__all__:
+        assert getattr(crbatch, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        crbatch.nonsense  # noqa: B018
+    stub = ast.parse((ROOT / "jobs" / "public.pyi").read_text())
+    listed = next(node for node in stub.body if isinstance(node, ast.Assign))
+    assert sorted(ast.literal_eval(listed.value)) == dir(crbatch)
+
+
+def test_links_of_an_editable_installation_lead_to_all_packages():
+    links = [path for path in (ROOT / ".package" / "crbatch").iterdir() if path.is_symlink()]
+    assert {link.name: link.resolve().relative_to(ROOT).as_posix() for link in links} == {
+        **{name: name for name in PACKAGES},
+        "__init__.py": "jobs/public.py", "__init__.pyi": "jobs/public.pyi", "__main__.py": "jobs/command.py",
+    }  # fmt: skip
 
 
 def test_readme_starts_with_its_two_commands():

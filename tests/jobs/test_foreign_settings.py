@@ -60,13 +60,13 @@ def run(environment: dict[str, str], *words: object, cwd: Path | None = None) ->
 
 
 CONFIGURATION = """
-import crbatch, json
+import crbatch.__main__, json
 import dask, distributed, dask_jobqueue
 dask.config.refresh()
 print(json.dumps(dask.config.config, sort_keys=True, default=str))
 """
 CLUSTER = """
-import crbatch, json
+import crbatch.__main__, json
 if __name__ == "__main__":
     import dask
     from crbatch.cluster.connect import connect

@@ -163,7 +163,7 @@ def test_every_bit_flip_is_noticed(tmp_path: Path) -> None:
 
 
 COMMIT = """
-import sys; sys.path[:0] = [{root!r}, {tests!r}]
+import sys; sys.path[:0] = [{support!r}, {here!r}]
 from pathlib import Path
 from test_results import commit_shard, dataset
 print(commit_shard(dataset(0, 9), Path(sys.argv[1]), 0, 9).sha256)
@@ -171,7 +171,7 @@ print(commit_shard(dataset(0, 9), Path(sys.argv[1]), 0, 9).sha256)
 
 
 def commit_elsewhere(folder: Path, seed: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    code = COMMIT.format(root=str(ROOT), tests=str(SUPPORT))
+    code = COMMIT.format(support=str(SUPPORT), here=str(ROOT / "tests" / "results"))
     environment = os.environ | {"PYTHONHASHSEED": seed}
     return subprocess.run(
         [sys.executable, "-c", code, str(folder)], env=environment, capture_output=True, text=True, **options

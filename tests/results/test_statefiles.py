@@ -205,7 +205,7 @@ def test_strangers_under_a_shards_name(reference: Path, copy: Path, damage: Call
 
 def dead_name(folder: Path, suffix: str) -> Path:
     """A temporary name of a process that has ended."""
-    code = "import sys, results.files as f; print(f._temporary(f.Path(sys.argv[1]), sys.argv[2]))"
+    code = "import sys, crbatch.results.files as f; print(f._temporary(f.Path(sys.argv[1]), sys.argv[2]))"
     done = subprocess.run(
         [sys.executable, "-P", "-c", code, folder, suffix], capture_output=True, text=True, check=True
     )

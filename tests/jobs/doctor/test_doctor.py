@@ -31,7 +31,7 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 READ_ONLY = Path("/sys")  # even to root
 LINES_HERE = {
     ("this machine", name)
-    for name in ("versions", "packages", "CPU", "cores and memory", "threads", "kernel cache", "open files")
+    for name in ("versions", "package", "CPU", "cores and memory", "threads", "kernel cache", "open files")
 }
 LINES_FOLDER = {
     ("folder", name)
@@ -40,7 +40,7 @@ LINES_FOLDER = {
 LINES_CLUSTER = {
     ("cluster", name)
     for name in (
-        *"workers versions packages threads CPU room scheduler encryption dashboard clocks receipts".split(),
+        *"workers versions package threads CPU room scheduler encryption dashboard clocks receipts".split(),
         *("HDF5 locks", "kernel cache", "shared folder", "shared locks", "round trip"),
     )
 }

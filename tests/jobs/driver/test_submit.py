@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import crbatch.jobs.chunk.task
 import numpy as np
 import pytest
 import xarray as xr
@@ -173,7 +172,7 @@ def test_poison_draw_is_flagged_and_named_and_all_others_are_done(
             raise ZeroDivisionError("of draw 4")
         return evaluate(job, start, stop)
 
-    monkeypatch.setattr(crbatch.jobs.chunk.task, "evaluate", evaluate_but_four)
+    monkeypatch.setattr("crbatch.jobs.chunk.task.evaluate", evaluate_but_four)
     monkeypatch.setattr("crbatch.jobs.driver.run.pilot", lambda job, missing: 0.1)
     outcome = run_tiny(tmp_path / "run", chunk=3)
     assert outcome.exit == Exit.SOME_UNCERTIFIED
