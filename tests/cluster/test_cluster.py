@@ -185,6 +185,7 @@ def test_a_users_folder_does_not_shadow_the_packages(tmp_path):
     assert answer.stdout.strip() == str(origins())
 
 
+@pytest.mark.slow("interrupts processes")
 def test_an_interrupt_is_answered_by_the_driver_alone(tmp_path):
     command = run_script(
         tmp_path,
@@ -328,6 +329,7 @@ def test_nothing_is_lost_with_a_killed_worker(client, tmp_path):
     assert sum(counts.values()) <= 40 + 4
 
 
+@pytest.mark.slow("kills workers")
 def test_an_item_that_kills_its_worker_is_named_when_all_else_is_done(client, tmp_path):
     done = []
     results = dispatch(client, partial(poisoned, str(tmp_path)), range(30))
@@ -337,6 +339,7 @@ def test_an_item_that_kills_its_worker_is_named_when_all_else_is_done(client, tm
     assert executions(tmp_path)[3] == 3
 
 
+@pytest.mark.slow("kills workers")
 def test_an_item_is_not_blamed_for_its_neighbour(tmp_path):
     with connect("local", 1) as client:  # where 4 waits behind 3, and falls with it
         results = dispatch(client, partial(poisoned, str(tmp_path)), [3, 4], window=2, attempts=2)
@@ -369,6 +372,7 @@ def test_a_function_that_kills_every_worker_is_given_up(client, tmp_path):
     assert executions(tmp_path).total() <= 5
 
 
+@pytest.mark.slow("starts a cluster")
 def test_a_lost_cluster_is_an_error_and_not_a_silence():
     with connect("local", 1) as client:
         results = dispatch(client, square, itertools.count(), window=2)

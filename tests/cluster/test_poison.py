@@ -52,6 +52,7 @@ def test_exceptions_in_workers():
     assert set(check(results, {13, 40}).values()) == {"ZeroDivisionError: of 13", "ZeroDivisionError: of 40"}
 
 
+@pytest.mark.slow("kills workers")
 def test_deaths_of_workers():
     with connect("local", 2) as client:
         results = list(dispatch(client, partial(total, {13}, True), RANGES, poison=Poison(halves)))
@@ -72,6 +73,7 @@ def test_where_everything_fails_nothing_is_flagged():
         list(results)
 
 
+@pytest.mark.slow("starts a cluster")
 def test_waiting_can_be_ended():
     def enough():
         raise KeyboardInterrupt
@@ -95,6 +97,7 @@ def test_without_a_batch_job_there_is_time(monkeypatch):
     assert InTime(abs)(-3) == 3
 
 
+@pytest.mark.slow("starts a cluster")
 def test_nothing_is_begun_near_the_end_and_the_work_goes_elsewhere():
     """One of two workers has come to the end of its job; the other does it all."""
     with connect("local", 2) as client:

@@ -74,7 +74,7 @@ def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "target").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.slow("kills processes")
 def test_killed_run_leaves_nothing_that_the_next_one_does_not_remove(tmp_path: Path) -> None:
     scratch, job, out = tmp_path / "tmp", tmp_path / "job.toml", tmp_path / "run"
     scratch.mkdir()

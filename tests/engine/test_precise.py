@@ -11,6 +11,8 @@ from engine_cases import GOLDEN
 from mpmath import mp, mpc, mpf
 from precise import Scene, bounds, null_parameters, unit_eigenvalue
 
+pytestmark = pytest.mark.slow("extended precision")
+
 PAPER = Scene()
 TINY = Scene(
     bs=(0.5, -1.0),

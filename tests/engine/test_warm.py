@@ -36,6 +36,7 @@ def start(folder: Path, seconds: float = 1.0) -> "subprocess.Popen[str]":
     )
 
 
+@pytest.mark.slow("starts processes")
 def test_of_eight_processes_one_compiles(tmp_path: Path) -> None:
     together = [start(tmp_path) for _ in range(8)]
     told = [process.communicate()[1] for process in together]
@@ -50,6 +51,7 @@ def test_of_eight_processes_one_compiles(tmp_path: Path) -> None:
     assert (tmp_path / "compiled").read_text() == "once\n"
 
 
+@pytest.mark.slow("kills processes")
 def test_one_that_is_killed_is_followed_by_another(tmp_path: Path) -> None:
     first = start(tmp_path, 300.0)
     while not (tmp_path / "compiled").exists():

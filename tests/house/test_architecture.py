@@ -60,6 +60,14 @@ def test_tests_are_not_a_package():
     assert list((ROOT / "tests").rglob("__init__.py")) == []
 
 
+def test_slow_tests_say_why():
+    marks = [
+        line for path in (ROOT / "tests").rglob("test_*.py") for line in re.findall("mark.slow.*", path.read_text())
+    ]
+    assert len(marks) > 50
+    assert [mark for mark in marks if not re.match(r'mark\.slow\("\w', mark) and "findall" not in mark] == []
+
+
 def test_every_package_folder_is_one():
     folders = {path.parent for path in PACKAGED}
     assert names(folder for folder in sorted(folders) if not (folder / "__init__.py").exists()) == []
@@ -75,7 +83,7 @@ def contents(wheel):
         return {name: archive.read(name) for name in archive.namelist() if "dist-info" not in name}
 
 
-@pytest.mark.slow  # builds the package twice, each time with an environment of its own
+@pytest.mark.slow("builds the package twice")
 def test_wheel_is_the_sources_and_nothing_else_and_the_sdists_is_the_same(tmp_path):
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)

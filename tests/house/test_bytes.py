@@ -77,6 +77,7 @@ def test_cube_is_the_same(reference: Path, tmp_path: Path, options: dict[str, An
     assert (tmp_path / "run" / "cube.nc").read_bytes() == (reference / "cube.nc").read_bytes()
 
 
+@pytest.mark.slow("starts clusters")
 def test_shards_are_the_same_for_equal_chunks(tmp_path: Path) -> None:
     run_small(tmp_path / "one", chunk=7)
     run_small(tmp_path / "two", chunk=7, cluster="local", workers=2)
@@ -113,6 +114,7 @@ def test_damaged_shard_is_done_again(reference: Path, tmp_path: Path) -> None:
     assert (folder / "cube.nc").read_bytes() == (reference / "cube.nc").read_bytes()
 
 
+@pytest.mark.slow("kills processes")
 def test_killed_run_continues(reference: Path, tmp_path: Path) -> None:
     """SIGKILL of the whole process as soon as a shard is there; what was committed is not redone."""
     job = tmp_path / "small.toml"

@@ -169,13 +169,14 @@ def check(kind: str, folder: Path, times: int) -> None:
         path.unlink()
 
 
+@pytest.mark.slow("many broken files")
 @pytest.mark.usefixtures("bounded")
 @pytest.mark.parametrize("kind", READERS)
 def test_broken_files(tmp_path: Path, kind: str) -> None:
     check(kind, tmp_path, FEW)
 
 
-@pytest.mark.slow
+@pytest.mark.slow("2,000 broken files a format")
 @pytest.mark.timeout(3600)
 @pytest.mark.usefixtures("bounded")
 @pytest.mark.parametrize("kind", READERS)
@@ -202,12 +203,13 @@ def check_cubes(cube: Path, folder: Path, times: int) -> None:
         path.unlink()
 
 
+@pytest.mark.slow("many broken files")
 @pytest.mark.usefixtures("bounded")
 def test_broken_cubes(cube: Path, tmp_path: Path) -> None:
     check_cubes(cube, tmp_path, FEW)
 
 
-@pytest.mark.slow
+@pytest.mark.slow("2,000 broken files a format")
 @pytest.mark.timeout(3600)
 @pytest.mark.usefixtures("bounded")
 def test_many_broken_cubes(cube: Path, tmp_path: Path) -> None:

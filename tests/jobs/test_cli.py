@@ -247,6 +247,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert not loaded & {"numpy", "numba", "xarray", "netCDF4", "matplotlib", "distributed", "cvxpy", "pydantic"}
 
 
+@pytest.mark.slow("starts a cluster")
 def test_users_own_modules_do_not_matter(tmp_path: Path) -> None:
     """Nor to the workers: a folder with one's own jobs.py and results/ is where results are wanted."""
     (tmp_path / "jobs.py").write_text("raise SystemExit('not yours')")

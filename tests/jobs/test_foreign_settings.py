@@ -93,6 +93,7 @@ def test_variables_of_dask_do_not_matter(home: Path, undisturbed: str) -> None:
     assert run(environment, "-c", CONFIGURATION) == undisturbed
 
 
+@pytest.mark.slow("starts clusters")
 @pytest.mark.parametrize("kind", ["settings", "malformed"])
 def test_workers_are_shielded_too(home: Path, kind: str) -> None:
     script = home / "script.py"
@@ -192,7 +193,7 @@ def test_matplotlibs_file_ends_nothing(home: Path, text: bytes) -> None:
 # ---- all at once
 
 
-@pytest.mark.slow
+@pytest.mark.slow("starts clusters")
 @pytest.mark.parametrize("cluster", ["none", "local"])
 def test_a_run_is_the_same(home: Path, cluster: str) -> None:
     job = write_job(home)

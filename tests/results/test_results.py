@@ -98,6 +98,7 @@ def test_shard_sizes_leave_no_trace(tmp_path: Path, size: int) -> None:
     assert cube_bytes(tmp_path / "parts", 100, size, sweep=sweep) == whole
 
 
+@pytest.mark.slow("64 MB of shards")
 def test_shard_sizes_leave_no_trace_above_64_megabytes(tmp_path: Path) -> None:
     one = cube_bytes(tmp_path / "one", 224, 7, antennas=64)
     assert len(one) > 64 * 2**20
@@ -178,6 +179,7 @@ def commit_elsewhere(folder: Path, seed: str, **options: Any) -> subprocess.Comp
     )
 
 
+@pytest.mark.slow("starts processes")
 def test_bytes_do_not_depend_on_the_process(tmp_path: Path) -> None:
     here = commit_shard(dataset(0, 9), tmp_path, 0, 9).sha256
     assert commit_elsewhere(tmp_path, "7").stdout.strip() == here
@@ -288,7 +290,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.slow("64 MB of shards")
 def test_memory_of_consolidation_does_not_grow_with_the_draws(tmp_path: Path) -> None:
     """Beyond a block of draws: HDF5 keeps what was written, unless told otherwise."""
     used = []

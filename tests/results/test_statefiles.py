@@ -275,6 +275,7 @@ def test_stop_does_not_signal_what_is_no_driver(copy: Path, monkeypatch: pytest.
     assert victim.returncode == 0
 
 
+@pytest.mark.slow("starts processes")
 def test_run_removes_the_stand_ins_of_dead_processes(tmp_path: Path) -> None:
     """In the temporary folder, where a killed run with an unusable kernel cache leaves one."""
     (tmp_path / "crbatch-numba-dead").mkdir()
@@ -289,6 +290,7 @@ def test_run_removes_the_stand_ins_of_dead_processes(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["others", "run", "tiny.toml"]
 
 
+@pytest.mark.slow("stops processes")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_report_that_was_stopped_is_made_again(tmp_path: Path, number: int) -> None:
     job = write_job(tmp_path, draws={"count": 4}, design={"schemes": ["fdb-wcrb"], "rho": [0.0, 0.5]})

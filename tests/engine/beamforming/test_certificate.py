@@ -142,6 +142,7 @@ def test_gaps_are_those_of_the_expanded_designs(many: tuple[Scenario, Draws, Des
         np.testing.assert_allclose(full, designs.gap[:, 0, r], rtol=0, atol=1e-8)
 
 
+@pytest.mark.slow("extended precision")
 def test_extended_precision_confirms_the_worst_drops(many: tuple[Scenario, Draws, Designs]) -> None:
     scenario, draws, designs = many
     for draw in np.argsort(designs.problem.bistatic.smallest_eigenvalue)[:3]:

@@ -137,6 +137,7 @@ def test_shared_powers_are_on_uncentred_codewords_too() -> None:
         np.testing.assert_allclose(shared.covariance[1, 0], 0.125 * power * u @ u.conj().T, atol=1e-9 * power)
 
 
+@pytest.mark.slow("starts processes")
 def test_a_sweep_of_words_runs_resumes_verifies_and_is_shown(tmp_path: Path) -> None:
     words = {
         "gain_law": ["radar-equation", "as-printed"],

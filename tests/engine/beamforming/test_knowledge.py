@@ -104,6 +104,7 @@ def test_the_certificate_of_the_mean_holds_by_its_full_gradient_too(model: DrawM
         assert half == pytest.approx(2.0 * (1.0 + gap) - 1.0, rel=1e-9)
 
 
+@pytest.mark.slow("trains many designs")
 def test_the_average_of_one_draw_is_that_draws_own_design() -> None:
     draws = sample(SCENARIO, DrawModel(), 5, 0, 1)
     own = design(SCENARIO, draws, SCHEMES, RHO)

@@ -36,6 +36,7 @@ def test_eigenbeams_are_the_leading_eigenvectors(made: tuple[Scenario, Draws, De
         np.testing.assert_allclose(w[d, SCHEMES.index("apa"), 1], expected, rtol=0, atol=1e-7 * np.sqrt(power))
 
 
+@pytest.mark.slow("recovers many beamformers")
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("slots", [1, 2, 3, 8, 20])
 def test_losses_are_those_of_the_beamformers(made: tuple[Scenario, Draws, Designs], method: Any, slots: int) -> None:

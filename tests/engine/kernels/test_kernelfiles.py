@@ -92,6 +92,7 @@ def test_what_is_kept_is_used(home: Path) -> None:
     assert use(home) == (90.0, 2)
 
 
+@pytest.mark.slow("starts processes")
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_damaged_files_are_compiled_again(home: Path, kind: str) -> None:
     use(home)
@@ -102,6 +103,7 @@ def test_damaged_files_are_compiled_again(home: Path, kind: str) -> None:
     assert use(home) == (90.0, 2)
 
 
+@pytest.mark.slow("starts processes")
 @pytest.mark.parametrize("corrupt", [False, True])
 def test_eight_processes_together(home: Path, corrupt: bool) -> None:
     """Cold, or on damaged files, all get it right, and no entry is lost to those who come after."""
@@ -118,6 +120,7 @@ def test_eight_processes_together(home: Path, corrupt: bool) -> None:
     assert not list((home / "cache").rglob("*.tmp"))
 
 
+@pytest.mark.slow("starts processes")
 def test_folder_that_others_may_write_to_is_not_used(home: Path) -> None:
     use(home)
     for folder in [path for path in (home / "cache").rglob("crbatch-*") if path.is_dir()]:
@@ -131,12 +134,14 @@ def test_changed_source_is_compiled_again(home: Path) -> None:
     assert use(home)[0] == 135.0
 
 
+@pytest.mark.slow("starts processes")
 @pytest.mark.parametrize("variable", ["NUMBA_OPT=0", "NUMBA_DISABLE_JIT=1", "NUMBA_BOUNDSCHECK=1", "NUMBA_OPT=fast"])
 def test_numbas_variables_do_not_matter(home: Path, variable: str) -> None:
     assert use(home, variable) == (90.0, 0)
     assert use(home) == (90.0, 2)
 
 
+@pytest.mark.slow("starts processes")
 @pytest.mark.parametrize("text", ["opt: 0\ndisable_jit: 1\n", "{ not: [yaml", "- a\n"])
 def test_numbas_file_does_not_matter(home: Path, text: str) -> None:
     (home / ".numba_config.yaml").write_text(text)
@@ -145,6 +150,7 @@ def test_numbas_file_does_not_matter(home: Path, text: str) -> None:
     assert use(home) == (90.0, 2)
 
 
+@pytest.mark.slow("starts processes")
 def test_settings_of_a_process_that_had_loaded_numba_do_not_matter(home: Path) -> None:
     assert use(home, before="import numba; numba.config.BOUNDSCHECK = 1\n") == (90.0, 0)
     assert use(home) == (90.0, 2)

@@ -119,6 +119,7 @@ def test_receipts_are_as_large_as_real_ones() -> None:
     assert 250 <= len(json.dumps(empty_chunk(12345))) <= 350
 
 
+@pytest.mark.slow("starts clusters")
 def test_command_measures_fits_and_draws(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

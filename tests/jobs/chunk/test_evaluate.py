@@ -266,6 +266,7 @@ def test_bad_custom_files_are_usage_problems(tmp_path: Path, name: str, content:
     assert "\n" not in str(problem.value)
 
 
+@pytest.mark.slow("starts processes")
 def test_several_draws_need_no_other_kernels_than_one() -> None:
     """An array in another order would compile a kernel again: ten seconds that a pilot takes for the draws' cost."""
     code = (

@@ -88,6 +88,7 @@ def test_this_machine_and_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow("starts a cluster")
 def test_local_cluster_is_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     crbatch(monkeypatch, "doctor", "-o", tmp_path, "--cluster", "local", "--workers", 2)
     captured = capsys.readouterr()
@@ -136,6 +137,7 @@ def test_cluster_that_does_not_start_is_a_problem(tmp_path: Path, monkeypatch: p
 # ---- a real cluster, broken on purpose
 
 
+@pytest.mark.slow("starts a cluster")
 def test_worker_with_another_version(client: Any, well: dict[str, Any]) -> None:
     def older() -> None:
         from crbatch.jobs import identity
@@ -165,6 +167,7 @@ def test_worker_with_another_version(client: Any, well: dict[str, Any]) -> None:
     assert f"numba 0.0.9 there, {identity.versions()['numba']} here" in line.found
 
 
+@pytest.mark.slow("waits as long as the doctor does")
 def test_worker_that_does_not_see_the_folder(client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same name is another place in another process."""
     monkeypatch.setattr(folder, "_PATIENCE", 0.0)
@@ -196,6 +199,7 @@ def test_worker_that_keeps_silent_is_named(client: Any) -> None:
     assert {answer.error for answer in answers.values()} == {"no answer within 0.1 s"}
 
 
+@pytest.mark.slow("kills processes")
 def test_killed_worker_is_named(client: Any) -> None:
     victim = sorted(client.nthreads())[0]
 
@@ -353,6 +357,7 @@ def test_broken_file_system_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert folder.folder_facts(tmp_path)["lock"] == ""
 
 
+@pytest.mark.slow("waits as long as the doctor does")
 def test_folders_that_are_not_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker's half of the exchange, where it sees, cannot write, or finds the lock free."""
     monkeypatch.setattr(folder, "_PATIENCE", 0.0)

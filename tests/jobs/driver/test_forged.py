@@ -28,7 +28,7 @@ JOB = tiny_job(draws={"count": 12}, design={"schemes": ["fdb-wcrb", "cpa-wcrb"],
 def attempts(few: int = FEW) -> Any:
     """Seeds: some in every test run, all of them in the slow one."""
     return pytest.mark.parametrize(
-        "seeds", [range(few), pytest.param(range(few, MANY), marks=pytest.mark.slow)], ids=len
+        "seeds", [range(few), pytest.param(range(few, MANY), marks=pytest.mark.slow("many forgeries"))], ids=len
     )
 
 
@@ -100,6 +100,7 @@ def shift_labels(rng: random.Random, shards: list[Shard]) -> None:
     shard.path.rename(named(shard, start, start + 3, file_hash(shard.path)))
 
 
+@pytest.mark.slow("many forgeries")
 @attempts()
 def test_shards_that_are_not_what_they_are_called(reference: Path, tmp_path: Path, seeds: range) -> None:
     ways: list[Callable[[random.Random, list[Shard]], None]] = [
@@ -131,6 +132,7 @@ def test_number_that_was_changed_where_the_journal_knows_nothing(reference: Path
     right_in_the_end(folder, reference)
 
 
+@pytest.mark.slow("many forgeries")
 @attempts()
 def test_bit_that_flips_after_the_commit(
     reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: range
@@ -181,6 +183,7 @@ def test_every_draw_replayed_finds_what_a_sample_does_not(reference: Path, tmp_p
 # ---- two jobs at once
 
 
+@pytest.mark.slow("many forgeries")
 @attempts()
 def test_two_jobs_at_once_in_one_folder(tmp_path: Path, seeds: range) -> None:
     jobs_at_once = [tiny_job(draws={"count": 2, "seed": seed}, design={"schemes": ["apa"]}) for seed in (1, 2)]

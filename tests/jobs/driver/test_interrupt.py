@@ -122,6 +122,7 @@ def check_folder(folder: RunDirectory) -> None:
     assert found["message"] == "interrupted; run the same command again to continue"
 
 
+@pytest.mark.slow("interrupts processes")
 def test_a_run_that_is_interrupted_in_every_phase_ends_with_the_right_cube(tmp_path: Path) -> None:
     folder = RunDirectory(tmp_path / "run")
     options = ("run", write_job(tmp_path), "-o", folder.path, "--chunk", 1, "--cluster")
@@ -168,6 +169,7 @@ def test_a_run_that_is_interrupted_in_every_phase_ends_with_the_right_cube(tmp_p
     assert folder.cube.read_bytes() == (tmp_path / "fresh" / "cube.nc").read_bytes()
 
 
+@pytest.mark.slow("interrupts processes")
 @pytest.mark.parametrize(
     ("words", "sign"),
     [

@@ -62,6 +62,7 @@ def test_asked_for_it_is_refused_else_done_here(
     assert Journal(tmp_path / "run" / "journal.jsonl").events("start")[0]["cluster"] == "none"
 
 
+@pytest.mark.slow("starts a cluster")
 def test_fewer_than_asked_for_are_started_and_said(
     memory: dict[str, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +96,7 @@ def warm_resident() -> int:
     return resident(0)
 
 
+@pytest.mark.slow("starts processes")
 def test_the_measured_numbers_hold() -> None:
     """A worker with its kernels loaded takes less than it is said to, and more than half of it."""
     with connect("local", 1) as client:
@@ -114,7 +116,7 @@ def test_no_worker_ever_pauses() -> None:
     assert list(found.values()) == [(False, False)]
 
 
-@pytest.mark.slow
+@pytest.mark.slow("processes under ulimit")
 @pytest.mark.parametrize(("mebibytes", "code"), [(350, 5), (700, 0), (2048, 0)])
 def test_under_ulimit(tmp_path: Path, mebibytes: int, code: int) -> None:
     """As users had it: `ulimit -m`."""

@@ -218,6 +218,7 @@ def test_leftovers_of_a_killed_write_do_not_count(reference: Path, tmp_path: Pat
     assert (run.path / "cube.nc").read_bytes() == (reference / "cube.nc").read_bytes()
 
 
+@pytest.mark.slow("kills processes")
 @pytest.mark.parametrize("words", [("--cluster", "none"), ("--cluster", "local", "--workers", "2")], ids=" ".join)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_stopped_run_continues(tmp_path: Path, words: tuple[str, ...], number: int) -> None:
@@ -301,6 +302,7 @@ def test_uncertified_designs_show_in_the_exit_code(tmp_path: Path) -> None:
     assert again.exit is Exit.SOME_UNCERTIFIED
 
 
+@pytest.mark.slow("starts clusters")
 @pytest.mark.parametrize(("words", "workers"), [({}, 1), ({"workers": 2}, 2), ({"chunk": 1}, 2)], ids=str)
 def test_no_more_local_workers_than_chunks_unless_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: dict[str, int], workers: int

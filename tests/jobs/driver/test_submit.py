@@ -140,6 +140,7 @@ def test_driver_in_the_queue_has_to_see_the_folder(profile: SlurmProfile, tmp_pa
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow("starts a cluster")
 def test_driver_commits_where_no_file_system_is_shared(tmp_path: Path) -> None:
     unshared = parse_profile({"kind": "local", "workers": 2, "shared_filesystem": False}, "x")
     run_tiny(tmp_path / "unshared", cluster=unshared, chunk=2)

@@ -98,7 +98,7 @@ def test_start_says_how_long_a_chunk_should_take(tmp_path: Path) -> None:
     assert running.Watch is Watch
 
 
-@pytest.mark.slow
+@pytest.mark.slow("stops workers")
 def test_stopped_workers_are_noticed_and_go_on(tmp_path: Path) -> None:
     job = tmp_path / "job.toml"
     job.write_text(tiny_job(draws={"count": 30_000}).to_toml())

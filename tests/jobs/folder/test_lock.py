@@ -107,6 +107,7 @@ def test_silent_driver_elsewhere_is_succeeded_in_the_end(tmp_path: Path, monkeyp
     taken(tmp_path)
 
 
+@pytest.mark.slow("waits as long as a lock lives")
 def test_driver_elsewhere_that_shows_life_is_not_succeeded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crbatch.jobs.folder.lock, "LEASE_SECONDS", 1.0)
     monkeypatch.setattr(crbatch.jobs.folder.lock, "_MARGIN_SECONDS", 1.0)
@@ -121,6 +122,7 @@ def test_driver_elsewhere_that_shows_life_is_not_succeeded(tmp_path: Path, monke
         process.wait()
 
 
+@pytest.mark.slow("starts processes")
 def test_two_drivers_at_once_waste_work_and_no_more(tmp_path: Path) -> None:
     """With the lock out of the way."""
     run_tiny(tmp_path / "alone", chunk=1)

@@ -48,6 +48,7 @@ def test_it_stops_at_the_first_look_that_is_precise_enough(whole: Path) -> None:
     assert min(errors.values()) > 0.05
 
 
+@pytest.mark.slow("starts clusters")
 @pytest.mark.parametrize("options", [{"chunk": 7}, {"cluster": "local", "workers": 2, "chunk": 11}])
 def test_the_cube_is_the_same_however_it_is_cut(whole: Path, tmp_path: Path, options: dict[str, object]) -> None:
     run_tiny(tmp_path / "y", job(), **options)

@@ -65,6 +65,7 @@ def test_columns_may_stand_in_any_order_and_fewer_targets_are_the_first(tmp_path
     np.testing.assert_array_equal(found.phase_bistatic, [[0.0, 0.1]])
 
 
+@pytest.mark.slow("starts a cluster")
 def test_a_run_of_a_file_is_that_of_its_draws(tmp_path: Path) -> None:
     job = filed(tmp_path)
     run_tiny(tmp_path / "x", job, chunk=3)
@@ -129,6 +130,7 @@ def test_the_report_says_what_is_from_the_file(tmp_path: Path) -> None:
     assert "UE position, UE orientation, RCS" in page
 
 
+@pytest.mark.slow("trains many designs")
 def test_the_last_draws_of_a_file_train(tmp_path: Path) -> None:
     job = filed(tmp_path, more='knowledge = "average"\ntraining_draws = 2\n')
     assert job.draws.count == 2

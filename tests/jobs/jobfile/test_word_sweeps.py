@@ -70,6 +70,7 @@ def test_its_report_says_it(folder: Path) -> None:
     assert "as-printed," in table
 
 
+@pytest.mark.slow("estimates many times")
 def test_errors_of_estimates_along_words(tmp_path: Path) -> None:
     job = tiny_job(
         sweep={"gain_law": LAWS}, draws={"count": 3}, design={"schemes": ["apa"]}, output={"keep": ["errors"]}
@@ -104,6 +105,7 @@ def test_other_values_are_refused(sweep: dict[str, object], message: str) -> Non
         JobFile.model_validate(tiny_job().resolved() | {"sweep": sweep})
 
 
+@pytest.mark.slow("runs a packaged job")
 def test_the_packaged_job_of_conventions_leaves_a_table_of_all_of_them(tmp_path: Path) -> None:
     document = load_job("conventions").resolved()
     document["draws"]["count"] = 6

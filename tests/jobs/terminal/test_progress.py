@@ -44,6 +44,7 @@ def test_bar_starts_where_the_run_stands(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "  0/100" not in said
 
 
+@pytest.mark.slow("starts a cluster")
 @pytest.mark.parametrize("cluster", ["none", "local"])
 def test_a_run_goes_on_from_what_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured, cluster: str

@@ -40,6 +40,7 @@ def run_of(tiny: Path, redirected: str, *more: str) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
+@pytest.mark.slow("starts processes")
 @pytest.mark.parametrize(
     "redirected", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full", ">/dev/full 2>&1"]
 )
@@ -61,6 +62,7 @@ def test_answers_that_cannot_be_written_are_told_of(tiny: Path, command: tuple[s
     assert process.returncode == 0
 
 
+@pytest.mark.slow("starts processes")
 def test_closed_streams_are_no_files_of_a_run(tiny: Path) -> None:
     """What is opened first would get their numbers, and what is meant for the terminal."""
     run_of(tiny, "")
@@ -71,6 +73,7 @@ def test_closed_streams_are_no_files_of_a_run(tiny: Path) -> None:
     assert (tiny.parent / "out" / "report" / "report.html").read_text().startswith("<!DOCTYPE html>")
 
 
+@pytest.mark.slow("starts processes")
 @pytest.mark.parametrize("cluster", ["none", "local"])
 def test_a_pipe_that_is_read_no_more(tiny: Path, cluster: str) -> None:
     """As by `2>&1 | head -1`."""
@@ -94,6 +97,7 @@ def test_a_refusal_keeps_its_code(tiny: Path) -> None:
         assert process.returncode == Exit.USAGE
 
 
+@pytest.mark.slow("interrupts processes")
 @pytest.mark.parametrize("pause", [0.0, 0.05, 0.3])
 def test_three_interrupts_end_in_one_line(tmp_path: Path, pause: float) -> None:
     job = write_job(tmp_path, draws={"count": 20_000})
