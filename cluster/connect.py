@@ -202,8 +202,8 @@ def _existing_client(profile: AddressProfile, insecure_tcp: bool) -> Iterator[Cl
             tls_client_cert=profile.tls_cert,
             tls_client_key=profile.tls_key,
         )
-    try:
-        client = Client(profile.address, security=security, timeout=_ANSWER_SECONDS)
+    try:  # nobody's default: one that fails to connect would stay it, and what others compute would wait for it
+        client = Client(profile.address, security=security, timeout=_ANSWER_SECONDS, set_as_default=False)
     except (OSError, TimeoutError, ValueError, TypeError) as error:  # the last: TLS without certificates
         raise ClusterError(f"{profile.address}: no Dask scheduler answers there: {error}") from error
     with client:

@@ -12,7 +12,7 @@ from crbatch.cluster.errors import ClusterError
 from crbatch.cluster.profiles import parse_profile
 from crbatch.cluster.security import Keys, refuse_plain_tcp, run_keys
 from crbatch.cluster.simulated import simulated
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, default_client
 
 
 def mode(path: Path) -> int:
@@ -128,6 +128,8 @@ def test_existing_scheduler_with_tls(tmp_path: Path) -> None:
                 assert client.submit(sum, [1, 2]).result() == 3
             with pytest.raises(ClusterError, match="no Dask scheduler answers"), connect(parse_profile(words, "x")):
                 pass
+    with pytest.raises(ValueError, match="No clients found"):  # one that failed is nobody's default
+        default_client()
 
 
 def test_scheduler_without_workers_or_none_at_all() -> None:
