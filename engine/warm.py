@@ -65,20 +65,20 @@ def _compile_solvers() -> None:
 
     from .beamforming import weighted
     from .kernels.bound import designbounds as bounds
-    from .kernels.bound.block import Draws, LinkArrays
+    from .kernels.bound.problems import ProblemArrays, SeparableFim
     from .kernels.descent import curve, loop, polar
     from .kernels.designs import cleaning, extremes, mismatch
 
     empty = np.zeros((1, 0, 0))
     links = [
-        LinkArrays(np.zeros((1, 4, 4)), np.zeros((1, 1, 2)), np.array(fold), transform, rows)
+        SeparableFim(np.zeros((1, 4, 4)), np.zeros((1, 1, 2)), np.array(fold), transform, rows)
         for fold, transform, rows in (
             ([0, 1, 2, 3], np.zeros((1, 3, 4)), np.zeros((1, 4, 4))),
             ([0, 1, 1, 2], empty, empty),
         )
     ]
-    gram = np.zeros((1, 2, 2))
-    draws = Draws(links[0], links[1], np.zeros((1, 2, 2)), gram, empty, np.zeros((1, 2, 2)), np.zeros((1, 2, 2)))
+    square = np.zeros((1, 2, 2))
+    draws = ProblemArrays(links[0], links[1], square, square, empty, square, square)
     rho, nobody = np.array([0.5]), np.zeros(1, np.bool_)
     powers = np.full((1, 2), 0.5)
     points, _ = loop.descend(draws, 2, polar.polar_of_powers(draws.mix, powers, 2), rho, nobody, nobody, 1e-6)
@@ -95,7 +95,7 @@ def _compile_solvers() -> None:
     extremes.power_slopes(draws, rho, powers[:, None].copy(), unwanted)
     roots = mismatch.factors_of(settled, np.zeros((1, 1, 2), np.complex128), np.array([2]), mismatch.SQRT)
     one = np.ascontiguousarray(roots[:, 0])
-    mixed, norms = mismatch.mixed_factors(one, mismatch.turned_onto(one, one, np.array([2])), rho)
+    mixed, norms = mismatch.mixed_factors(one, mismatch.aligned_with(one, one, np.array([2])), rho)
     mismatch.factor_changes(mixed, norms, found, one, one, rho)
     mismatch.covariance_changes(found, one, one, rho)
     mismatch.covariances_of(mixed)

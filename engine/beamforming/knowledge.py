@@ -347,7 +347,7 @@ class _Mean:
         w = w if right is None else mismatch.unit_products(w, right)
         w_bp, w_ms = np.ascontiguousarray(w[:, 0]), np.ascontiguousarray(w[:, 1])
         if factor == ALIGNED:
-            w_ms = mismatch.turned_onto(w_bp, w_ms, rank)
+            w_ms = mismatch.aligned_with(w_bp, w_ms, rank)
         return mismatch.covariances_of(mismatch.mixed_factors(w_bp, w_ms, rho)[0])[0]  # type: ignore[no-any-return]
 
     def _best(self, _: int, rho: float, factors: NDArray[np.complex128]) -> int:

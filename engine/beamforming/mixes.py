@@ -132,7 +132,7 @@ class Mixer:
         def turned(w: NDArray[np.complex128]) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
             w = np.ascontiguousarray(w) if right is None else mismatch.unit_products(np.ascontiguousarray(w), right)
             w_bp, w_ms = np.ascontiguousarray(w[:, 0]), np.ascontiguousarray(w[:, 1])
-            return w_bp, mismatch.turned_onto(w_bp, w_ms, rank) if factor == ALIGNED else w_ms
+            return w_bp, mismatch.aligned_with(w_bp, w_ms, rank) if factor == ALIGNED else w_ms
 
         is_optimum = factor != "randomization"  # at rho = 1 and 0: V is that of the extreme
         inside = self._inside(extremes) if is_optimum else self._of_both(extremes.exist)

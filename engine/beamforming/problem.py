@@ -11,9 +11,10 @@ from ..channel import Channel, channel_of, orientation_sense
 from ..crb import LOST, SINGULAR
 from ..draws import Draws
 from ..fisher import separable_fim
-from ..kernels.bound import apa, block
+from ..kernels.bound import apa
 from ..kernels.bound import designbounds as bounds
 from ..kernels.bound import separable as structure
+from ..kernels.bound.problems import ProblemArrays, SeparableFim
 from ..kernels.dense import reduced
 from ..kernels.model import bases as products
 from ..kernels.model import geometry, steering
@@ -104,7 +105,7 @@ class Problem:
     scenario, draws, channel
         What is fixed, what was drawn, and what follows of angles, delays and gains.
     arrays
-        The draws' FIMs as the solvers take them, `kernels.block.Draws`, at unit power and noise: see `scale`.
+        The draws' FIMs as the solvers take them, at unit power and noise: see `scale`.
     rank
         Dimension of span(B), (batch,).
     apa
@@ -116,7 +117,7 @@ class Problem:
     scenario: Scenario
     draws: Draws
     channel: Channel
-    arrays: block.Draws
+    arrays: ProblemArrays
     rank: NDArray[np.int64]
     apa: NDArray[np.float64]
     bistatic: LinkState
@@ -158,7 +159,7 @@ class Problem:
         return np.concatenate((beams, own * derivatives + 1j * steered * beams), axis=2)
 
     @cached_property
-    def codewords(self) -> block.Draws:
+    def codewords(self) -> ProblemArrays:
         """`arrays` for power on the codebook U, which are those for power on B where steering vectors are centred."""
         if self._centred:
             return self.arrays
@@ -201,7 +202,7 @@ class Problem:
             self.scenario,
             self.draws[one],
             Channel(*(getattr(self.channel, field.name)[one] for field in fields(Channel))),
-            block.Draws(
+            ProblemArrays(
                 _cut(arrays.bistatic, one), _cut(arrays.monostatic, one), *(array[one] for array in arrays[2:])
             ),
             self.rank[one],
@@ -315,7 +316,7 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
     # In rows: picking a diagonal leaves columns, for which kernels would be compiled a second time.
     apa_powers = np.ascontiguousarray(alive / alive.sum(axis=1, keepdims=True))
     couplings = structure.path_couplings(bistatic.weights, monostatic.weights, gram)
-    arrays = block.Draws(bistatic, monostatic, mix, gram, np.zeros((len(gram), 0, 0)), *couplings)
+    arrays = ProblemArrays(bistatic, monostatic, mix, gram, np.zeros((len(gram), 0, 0)), *couplings)
     bs = np.asarray(scenario.bs_position_m, dtype=float)
     middle = np.pi * scenario.subcarrier_spacing_hz * (scenario.subcarriers + 1)
     smallest, rounding, found, blur = apa.at_apa(
@@ -352,7 +353,7 @@ def _first_element_shares(antennas: int) -> tuple[float, float]:
     return sqrt(own), sqrt(1.0 - own)
 
 
-def _links(scenario: Scenario, channel: Channel) -> tuple[NDArray[np.float64], block.LinkArrays, block.LinkArrays]:
+def _links(scenario: Scenario, channel: Channel) -> tuple[NDArray[np.float64], SeparableFim, SeparableFim]:
     """Gram matrix of the transmit columns, and both links before BP is whitened."""
     batch, paths = channel.aod.shape
     grid = 2.0 * np.pi * scenario.subcarrier_spacing_hz, scenario.subcarriers
@@ -368,7 +369,7 @@ def _links(scenario: Scenario, channel: Channel) -> tuple[NDArray[np.float64], b
         grid,
     )
     size = 2 * paths + 2  # positions, orientation and clock
-    bistatic = block.LinkArrays(
+    bistatic = SeparableFim(
         weights, phasor, _BISTATIC_FOLD, np.zeros((batch, 3 * paths, size)), np.zeros((batch, size, size))
     )
     # Angles and delays in metres at the target, across and along the line of sight: then CRB_MS = tr E^-1.
@@ -384,11 +385,12 @@ def _links(scenario: Scenario, channel: Channel) -> tuple[NDArray[np.float64], b
         grid,
     )
     nothing = np.zeros((batch, 0, 0))
-    return gram, bistatic, block.LinkArrays(weights, phasor, _MONOSTATIC_FOLD, nothing, nothing)
+    return gram, bistatic, SeparableFim(weights, phasor, _MONOSTATIC_FOLD, nothing, nothing)
 
 
-def _cut(link: block.LinkArrays, part: slice) -> block.LinkArrays:
-    return block.LinkArrays(link.weights[part], link.phasor[part], link.fold, link.transform[part], link.rows[part])
+def _cut(link: SeparableFim, part: slice) -> SeparableFim:
+    kinds = link.parameter_of_kind
+    return SeparableFim(link.weights[part], link.phasor[part], kinds, link.transform[part], link.rows[part])
 
 
 def _state(

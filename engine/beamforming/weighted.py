@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels.bound import block
+from ..kernels.bound.problems import ProblemArrays
 from ..kernels.descent import curve, polar
 from ..kernels.descent import loop as descent
 from ..kernels.designs import cleaning
@@ -249,7 +249,7 @@ def _climb(
             designs[b, w], gap[b, w], _, solver[b, w] = other
 
 
-def _balanced(problem: Problem, arrays: block.Draws, rho: NDArray[np.float64]) -> NDArray[np.float64]:
+def _balanced(problem: Problem, arrays: ProblemArrays, rho: NDArray[np.float64]) -> NDArray[np.float64]:
     """Powers to start from, (batch, n), on the columns of B or on codewords: equal ones without the worst imbalance."""
     return curve.balanced_powers(  # type: ignore[no-any-return]
         arrays,

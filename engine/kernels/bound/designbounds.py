@@ -9,15 +9,16 @@ from ..jit.accelerate import kernel, unmanaged
 from ..jit.lanes import LANES, get, lane_zeros, put, where_less
 from ..linalg.eigen import count_above_lanes, eigen_space
 from ..linalg.smallmat import eigen_hermitian
-from .block import load_draw, new_block, transmit_covariance
-from .efim import factor_positions, half_solved
+from .efim import factor_positions, solve_forward
+from .objective import new_evaluation, transmit_covariance
+from .problems import load_covariance, load_problem
 
 _UNIT_ROUNDOFF = 2.0**-53
 
 
 @kernel
 def inverse_diagonal(fim, lost):
-    """Diagonal of the inverse of each FIM (batch, p, p).
+    """Diagonal of the inverse of each FIM (batch, p, p): (batch, p).
 
     With x the column of a parameter in the inverse of the unit-diagonal FIM, errors of one unit roundoff u in the
     entries of that move the parameter's bound x_a by u |x|^2 / x_a, relatively: where that reaches `lost`, the bound is
@@ -63,7 +64,7 @@ def bounds_of_channel_fims(channel_fim, jacobian, lost):
     batch, big, p = jacobian.shape
     out = np.full((batch, p), np.inf)
     for b in range(batch):
-        factor, turned, fine = whiten(channel_fim[b], jacobian[b])
+        factor, transform, fine = whiten(channel_fim[b], jacobian[b])
         if not fine:
             continue
         for a in range(p):
@@ -74,7 +75,7 @@ def bounds_of_channel_fims(channel_fim, jacobian, lost):
             for i in range(big):
                 response = 0.0
                 for c in range(p):
-                    response += turned[i, c] * factor[a, c]
+                    response += transform[i, c] * factor[a, c]
                 blur += channel_fim[b, i, i] * response**2
             if _UNIT_ROUNDOFF * blur < lost * bound:
                 out[b, a] = bound
@@ -82,11 +83,11 @@ def bounds_of_channel_fims(channel_fim, jacobian, lost):
 
 
 @unmanaged
-def _link_bounds(link, rows, block, work, out):
+def _link_bounds(link, rows, sr, si, buffers, out):
     """Bounds of the leading parameters at S into out (parameter, 1, lane); inf where the FIM is singular."""
-    fine = factor_positions(link, block.sr, block.si, work)
+    fine = factor_positions(link, sr, si, buffers)
     for row in range(rows):
-        put(out, where_less(0.0, fine, half_solved(link, work, row), np.inf), row, 0)
+        put(out, where_less(0.0, fine, solve_forward(link, buffers, row), np.inf), row, 0)
 
 
 @unmanaged
@@ -98,7 +99,7 @@ def _keep_bounds(found, reference, lane, limit, out):
 
 
 @kernel
-def design_bounds(draws, x, reference, limit):
+def design_bounds(problems, x, reference, limit):
     """Bounds of all position parameters at every design x (batch, design, n, n) of unit trace.
 
     reference (2, batch, parameters) are those at the APA point. Returns (batch, design, 2K+4) of BP and
@@ -109,25 +110,22 @@ def design_bounds(draws, x, reference, limit):
     rows = count + 2
     bistatic = np.full((batch, designs, rows), np.inf)
     monostatic = np.full((batch, designs, count), np.inf)
-    block = new_block(draws, count)
-    work = lane_zeros(2 * count, count)
+    evaluation = new_evaluation(problems, count)
+    problem, sr, si = evaluation.problem, evaluation.sr, evaluation.si
+    covariances = lane_zeros(2 * count, count)
     found = lane_zeros(rows, 1)
     for b in range(batch):
         for lane in range(LANES):
-            load_draw(block, draws, b, lane)
+            load_problem(problem, problems, b, lane)
         for first in range(0, designs, LANES):
             used = min(LANES, designs - first)
             for lane in range(LANES):
-                d = first + min(lane, used - 1)
-                for i in range(count):
-                    for k in range(count):
-                        work[i, k, lane] = x[b, d, i, k].real
-                        work[count + i, k, lane] = x[b, d, i, k].imag
-            transmit_covariance(block, work)
-            _link_bounds(block.bistatic, rows, block, block.bistatic_work, found)
+                load_covariance(covariances, lane, x[b, first + min(lane, used - 1)])
+            transmit_covariance(evaluation, covariances)
+            _link_bounds(problem.bistatic, rows, sr, si, evaluation.bistatic, found)
             for lane in range(used):
                 _keep_bounds(found, reference[0, b], lane, limit, bistatic[b, first + lane])
-            _link_bounds(block.monostatic, count, block, block.monostatic_work, found)
+            _link_bounds(problem.monostatic, count, sr, si, evaluation.monostatic, found)
             for lane in range(used):
                 _keep_bounds(found, reference[1, b], lane, limit, monostatic[b, first + lane])
     return bistatic, monostatic
@@ -138,7 +136,7 @@ def ranks_of(x, empty):
     """Number of eigenvalues above `empty` times the trace, (batch, design); -1 where x is 0 or not finite."""
     batch, designs, count, _ = x.shape
     out = np.full((batch, designs), -1, np.int64)
-    work = lane_zeros(2 * count, count)
+    covariances = lane_zeros(2 * count, count)
     trace = lane_zeros(2, 1)
     v, p = eigen_space(2 * count)
     flat = np.ascontiguousarray(x).reshape(batch * designs, count, count)
@@ -149,10 +147,8 @@ def ranks_of(x, empty):
             trace[0, 0, lane] = 0.0
             for i in range(count):
                 trace[0, 0, lane] += flat[first + lane, i, i].real
-                for k in range(count):
-                    work[i, k, lane] = flat[first + lane, i, k].real
-                    work[count + i, k, lane] = flat[first + lane, i, k].imag
-        put(trace, count_above_lanes(work, count, empty * get(trace, 0, 0), v, p), 1, 0)
+            load_covariance(covariances, lane, flat[first + lane])
+        put(trace, count_above_lanes(covariances, count, empty * get(trace, 0, 0), v, p), 1, 0)
         for lane in range(used):
             if trace[0, 0, lane] > 0.0 and trace[0, 0, lane] < math.inf:
                 place[first + lane] = round(trace[1, 0, lane])

@@ -5,11 +5,12 @@ phase of each path taken out of S = B^H V B the complex Gram matrix of the deriv
 
     G[(s, k), (t, l)] = weights[(s, k), (t, l)] T[tx(s, k), tx(t, l)],   T = Phi S Phi^H,
 
-of real, constant weights with entries of T. Kinds s: 0 the complex gain, 1 theta_B (transmit derivative column),
-2 theta_U (receive derivative column), 3 the delay; k the path. For MS one angle is both ends': kinds 1 and 2 fold
-into one parameter. A complex Cholesky factorisation that stops after the K+1 gains leaves the equivalent FIM (14)
-of angles and delays, E = Re(Schur complement). BP goes on to positions with E_w = T^T E T, whitened at the APA
-point; MS needs no Jacobian, since CRB_MS = tr E^-1 once angles and delays are measured in metres.
+of real, constant weights with entries of T. Kinds of term s: 0 the complex gain, 1 theta_B (transmit derivative
+column), 2 theta_U (receive derivative column), 3 the delay; k the path. For MS one angle is both ends': kinds 1 and 2
+belong to one parameter. A complex Cholesky factorisation that stops after the K+1 gains leaves the equivalent FIM (14)
+of angles and delays, E = Re(Schur complement). BP goes on to positions with E_w = A^T E A, where A takes positions,
+whitened at the APA point, to angles and delays; MS needs no Jacobian, since CRB_MS = tr E^-1 once angles and delays
+are measured in metres.
 """
 
 from typing import NamedTuple
@@ -23,59 +24,57 @@ from ..linalg.lanemat import cholesky_lanes, hermitian_cholesky
 KINDS = 4
 
 
-class LinkLanes(NamedTuple):
-    """One link of eight draws; the last axis is the lane.
+class BoundBuffers(NamedTuple):
+    """What an evaluation of one link's bound leaves behind, of eight draws.
 
-    weights (4 n, 4 n), phasor (n, 2), fold (4: parameter kind of each kind of term), transform (3 n, m) and rows
-    (reported, m), both with no entries for MS.
+    n paths, inner angles and delays (3 n, or 2 n for MS), size = n + inner channel parameters, m positions (for MS the
+    angles and delays themselves).
     """
 
-    weights: np.ndarray
-    phasor: np.ndarray
-    fold: np.ndarray
-    transform: np.ndarray
-    rows: np.ndarray
-
-
-class LinkWork(NamedTuple):
-    """Buffers for one link; what they hold is said where they are filled."""
-
-    turned: np.ndarray  # T, real and imaginary parts: (2 * 2n, 2n)
-    gains: np.ndarray  # leading columns of the complex Cholesky factor: (2 * size, n)
-    efim: np.ndarray  # E, symmetric
-    half: np.ndarray
-    triangle: np.ndarray  # Cholesky factor of E_w
-    vectors: np.ndarray  # v_r: (2 * size, rows)
-    column: np.ndarray
-    rest_moments: np.ndarray  # P of angles and delays, symmetric; of gains with these; of gains, lower triangle
-    mixed_moments: np.ndarray
-    gain_moments: np.ndarray
+    rephased: np.ndarray  # T, real part above, imaginary part below: (2 * 2n, 2n)
+    gain_columns: np.ndarray  # columns of the gains in G, then, in their place, in its Cholesky factor: (2 * size, n)
+    efim: np.ndarray  # Re G of angles and delays, then, in its place, E: (inner, inner)
+    efim_transform: np.ndarray  # E A, A the transform: (inner, m)
+    triangle: np.ndarray  # Cholesky factor of E_w: (m, m)
+    forward: np.ndarray  # L^-1 F_r of the row that was solved last: (m, 1)
+    whitened_response: np.ndarray  # L^-T L^-1 F_r: (m, 1)
+    responses: np.ndarray  # v_r, for each bound: (2 * size, bounds)
+    inverse: np.ndarray  # E^-1, for MS: (inner, inner)
+    gain_responses: np.ndarray  # W, what a gain responds to each angle and delay, for MS: (2 * n, inner)
+    rest_products: np.ndarray  # P of angles and delays, symmetric: (inner, inner)
+    mixed_products: np.ndarray  # P of gains with these: (2 * n, inner)
+    gain_products: np.ndarray  # P of gain_columns, lower triangle: (2 * n, n)
 
 
 @kernel
-def link_work(link, rows):
-    """Buffers for a link of which `rows` bounds are wanted."""
+def new_buffers(link, bounds):
+    """Buffers for a link, `problems.SeparableLanes`, of which so many bounds are wanted."""
     n = link.phasor.shape[0]
-    size = (1 + link.fold[3]) * n
+    size = (1 + link.parameter_of_kind[KINDS - 1]) * n
     inner = size - n
-    m = link.transform.shape[1] if link.transform.shape[0] > 0 else inner
-    return LinkWork(
-        lane_zeros(4 * n, 2 * n),
-        lane_zeros(2 * size, n),
-        lane_zeros(inner, inner),
-        lane_zeros(inner, m),
-        lane_zeros(m, m),
-        lane_zeros(2 * size, rows),
-        lane_zeros(m, 2),
-        lane_zeros(inner, inner),
-        lane_zeros(2 * n, inner),
-        lane_zeros(2 * n, n),
+    whitened = link.transform.shape[0] > 0
+    m = link.transform.shape[1] if whitened else inner
+    unwhitened = 0 if whitened else inner
+    return BoundBuffers(
+        rephased=lane_zeros(4 * n, 2 * n),
+        gain_columns=lane_zeros(2 * size, n),
+        efim=lane_zeros(inner, inner),
+        efim_transform=lane_zeros(inner, m),
+        triangle=lane_zeros(m, m),
+        forward=lane_zeros(m, 1),
+        whitened_response=lane_zeros(m, 1),
+        responses=lane_zeros(2 * size, bounds),
+        inverse=lane_zeros(unwhitened, unwhitened),
+        gain_responses=lane_zeros(2 * n, unwhitened),
+        rest_products=lane_zeros(inner, inner),
+        mixed_products=lane_zeros(2 * n, inner),
+        gain_products=lane_zeros(2 * n, n),
     )
 
 
 @unmanaged
 def relative_phase(phasor, k, h):
-    """Real and imaginary part of the phase of path k against path h."""
+    """Real and imaginary part of the phase of path k against path h, from phasors (n, 2, lane)."""
     a = get(phasor, k, 0)
     b = get(phasor, k, 1)
     c = get(phasor, h, 0)
@@ -84,8 +83,8 @@ def relative_phase(phasor, k, h):
 
 
 @unmanaged
-def turn(link, sr, si, turned):
-    """T = Phi S Phi^H for rows of a path k and columns of a path h <= k."""
+def rephase(link, sr, si, rephased):
+    """T = Phi S Phi^H, (2 * 2n, 2n), from S = sr + j si (2n, 2n) in rows of a path k and columns of a path h <= k."""
     n = link.phasor.shape[0]
     for k in range(n):
         for h in range(k + 1):
@@ -96,49 +95,51 @@ def turn(link, sr, si, turned):
                     y = get(si, r, s)
                     u = x * real - y * imag
                     v = x * imag + y * real
-                    put(turned, u, r, s)
-                    put(turned, v, 2 * n + r, s)
-                    put(turned, u, s, r)
-                    put(turned, -v, 2 * n + s, r)
+                    put(rephased, u, r, s)
+                    put(rephased, v, 2 * n + r, s)
+                    put(rephased, u, s, r)
+                    put(rephased, -v, 2 * n + s, r)
 
 
 @unmanaged
-def gram_of_gains(link, turned, gains):
-    """Columns of the gains in G, of all parameters: real parts above, imaginary parts below."""
+def gram_of_gains(link, rephased, gain_columns):
+    """Columns of the gains in G: real parts above, imaginary parts below, (2 * size, n)."""
     n = link.phasor.shape[0]
-    size = (1 + link.fold[3]) * n
+    kind = link.parameter_of_kind
+    size = (1 + kind[KINDS - 1]) * n
     for s in range(KINDS):
-        first = link.fold[s] * n
-        more = s > 0 and link.fold[s] == link.fold[s - 1]
+        first = kind[s] * n
+        more = s > 0 and kind[s] == kind[s - 1]
         tx = n if s == 1 else 0
         for k in range(n):
             for h in range(k + 1 if s == 0 else n):
                 w = get(link.weights, s * n + k, h)
-                x = w * get(turned, tx + k, h)
-                y = w * get(turned, 2 * n + tx + k, h)
+                x = w * get(rephased, tx + k, h)
+                y = w * get(rephased, 2 * n + tx + k, h)
                 i = first + k
-                put(gains, get(gains, i, h) + x if more else x, i, h)
-                put(gains, get(gains, size + i, h) + y if more else y, size + i, h)
+                put(gain_columns, get(gain_columns, i, h) + x if more else x, i, h)
+                put(gain_columns, get(gain_columns, size + i, h) + y if more else y, size + i, h)
 
 
 @unmanaged
-def gram_of_rest(link, turned, efim):
-    """Re G of angles and delays: lower triangle."""
+def gram_of_rest(link, rephased, efim):
+    """Re G of angles and delays: lower triangle, (inner, inner)."""
     n = link.phasor.shape[0]
+    kind = link.parameter_of_kind
     for s in range(1, KINDS):
-        row = (link.fold[s] - 1) * n
+        row = (kind[s] - 1) * n
         tx = n if s == 1 else 0
         for t in range(1, s + 1):
-            column = (link.fold[t] - 1) * n
+            column = (kind[t] - 1) * n
             ty = n if t == 1 else 0
-            folded = row == column and s != t
-            more = link.fold[s] == link.fold[s - 1] or link.fold[t] == link.fold[t - 1]
+            one_parameter = row == column and s != t
+            more = kind[s] == kind[s - 1] or kind[t] == kind[t - 1]
             for k in range(n):
                 for h in range(k + 1 if s == t else n):
-                    x = get(link.weights, s * n + k, t * n + h) * get(turned, tx + k, ty + h)
+                    x = get(link.weights, s * n + k, t * n + h) * get(rephased, tx + k, ty + h)
                     i = row + k
                     j = column + h
-                    if folded and k == h:
+                    if one_parameter and k == h:
                         x += x
                     if j > i:
                         i, j = j, i
@@ -146,33 +147,33 @@ def gram_of_rest(link, turned, efim):
 
 
 @inlined
-def _eliminate_gains(gains, efim, n):
+def _eliminate_gains(gain_columns, efim, n):
     """Factor the gains' block of G in place and take their share off E; 0 where a pivot is not positive."""
     size = n + efim.shape[0]
-    fine = hermitian_cholesky(gains, size, n)
+    fine = hermitian_cholesky(gain_columns, size, n)
     for i in range(efim.shape[0]):
         for j in range(i + 1):
             x = get(efim, i, j)
             for k in range(n):
-                x -= get(gains, n + i, k) * get(gains, n + j, k)
-                x -= get(gains, size + n + i, k) * get(gains, size + n + j, k)
+                x -= get(gain_columns, n + i, k) * get(gain_columns, n + j, k)
+                x -= get(gain_columns, size + n + i, k) * get(gain_columns, size + n + j, k)
             put(efim, x, i, j)
             put(efim, x, j, i)
     return fine
 
 
 @unmanaged
-def equivalent_fim(link, sr, si, work):
-    """E of angles and delays into work.efim; 1 in the lanes in which the gains are identifiable, else 0."""
-    turn(link, sr, si, work.turned)
-    gram_of_gains(link, work.turned, work.gains)
-    gram_of_rest(link, work.turned, work.efim)
-    return _eliminate_gains(work.gains, work.efim, link.phasor.shape[0])
+def equivalent_fim(link, sr, si, buffers):
+    """E of angles and delays into buffers.efim; 1 in the lanes in which the gains are identifiable, else 0."""
+    rephase(link, sr, si, buffers.rephased)
+    gram_of_gains(link, buffers.rephased, buffers.gain_columns)
+    gram_of_rest(link, buffers.rephased, buffers.efim)
+    return _eliminate_gains(buffers.gain_columns, buffers.efim, link.phasor.shape[0])
 
 
 @unmanaged
-def to_positions(transform, efim, half, out):
-    """Lower triangle of T^T E T; its size is even."""
+def to_positions(transform, efim, product, out):
+    """Lower triangle of A^T E A, (m, m), m even, for a transform A (inner, m); the product E A comes along."""
     inner, m = transform.shape[:2]
     for i in range(inner):
         for b in range(0, m, 2):
@@ -182,8 +183,8 @@ def to_positions(transform, efim, half, out):
                 e = get(efim, i, j)
                 x += e * get(transform, j, b)
                 y += e * get(transform, j, b + 1)
-            put(half, x, i, b)
-            put(half, y, i, b + 1)
+            put(product, x, i, b)
+            put(product, y, i, b + 1)
     for a in range(0, m, 2):
         for b in range(0, a + 1, 2):
             p = everywhere(0.0)
@@ -193,8 +194,8 @@ def to_positions(transform, efim, half, out):
             for i in range(inner):
                 c = get(transform, i, a)
                 d = get(transform, i, a + 1)
-                e = get(half, i, b)
-                f = get(half, i, b + 1)
+                e = get(product, i, b)
+                f = get(product, i, b + 1)
                 p += c * e
                 q += c * f
                 r += d * e
@@ -207,29 +208,29 @@ def to_positions(transform, efim, half, out):
 
 
 @unmanaged
-def factor_positions(link, sr, si, work):
-    """Cholesky factor of the whitened position EFIM into work.triangle; 0 in the lanes without one."""
-    fine = equivalent_fim(link, sr, si, work)
-    m = work.triangle.shape[0]
+def factor_positions(link, sr, si, buffers):
+    """Cholesky factor of the whitened position EFIM into buffers.triangle; 0 in the lanes without one."""
+    fine = equivalent_fim(link, sr, si, buffers)
+    m = buffers.triangle.shape[0]
     if link.transform.shape[0] > 0:
-        to_positions(link.transform, work.efim, work.half, work.triangle)
+        to_positions(link.transform, buffers.efim, buffers.efim_transform, buffers.triangle)
     else:
         for i in range(m):
             for j in range(i + 1):
-                put(work.triangle, get(work.efim, i, j), i, j)
-    return where_less(0.0, cholesky_lanes(work.triangle, m), fine, 0.0)
+                put(buffers.triangle, get(buffers.efim, i, j), i, j)
+    return where_less(0.0, cholesky_lanes(buffers.triangle, m), fine, 0.0)
 
 
 @unmanaged
-def half_solved(link, work, row):
-    """L^-1 F_row into work.column, and its squared length, the bound of parameter `row`."""
-    m = work.triangle.shape[0]
+def solve_forward(link, buffers, row):
+    """Forward substitution: L^-1 F_row into buffers.forward; its squared length is the bound of parameter `row`."""
+    m = buffers.triangle.shape[0]
     whitened = link.transform.shape[0] > 0
     # Rows of F are zero before this column: nuisance parameters were whitened first.
     first = m - 1 - row if whitened else row
     total = everywhere(0.0)
     for i in range(first):
-        put(work.column, 0.0, i, 0)
+        put(buffers.forward, 0.0, i, 0)
     for i in range(first, m):
         x = everywhere(0.0)
         if whitened:
@@ -237,57 +238,69 @@ def half_solved(link, work, row):
         elif i == row:
             x = everywhere(1.0)
         for k in range(first, i):
-            x -= get(work.triangle, i, k) * get(work.column, k, 0)
-        x *= get(work.triangle, i, i)
-        put(work.column, x, i, 0)
+            x -= get(buffers.triangle, i, k) * get(buffers.forward, k, 0)
+        x *= get(buffers.triangle, i, i)
+        put(buffers.forward, x, i, 0)
         total += x * x
     return total
 
 
+@inlined
+def put_gain_response(gain_columns, k, x, y, column, out):
+    """What gain k responds, from the right hand side x + j y, once gains after k have theirs in out (2 * any, columns).
+
+    That is back-substitution with the gains' block of the factor, whose diagonal holds reciprocals.
+    """
+    n = gain_columns.shape[1]
+    size = gain_columns.shape[0] // 2
+    imag = out.shape[0] // 2
+    for h in range(k + 1, n):
+        a = get(gain_columns, h, k)
+        b = -get(gain_columns, size + h, k)
+        c = get(out, h, column)
+        d = get(out, imag + h, column)
+        x -= a * c - b * d
+        y -= a * d + b * c
+    scale = get(gain_columns, k, k)
+    put(out, x * scale, k, column)
+    put(out, y * scale, imag + k, column)
+
+
 @unmanaged
-def response(link, work, row):
-    """v_row: the response of all channel parameters to parameter `row`."""
-    m = work.triangle.shape[0]
+def response(link, buffers, row):
+    """Back-substitution of buffers.forward: v, what all channel parameters respond, into column `row` of responses."""
+    m = buffers.triangle.shape[0]
     for i in range(m - 1, -1, -1):
-        x = get(work.column, i, 0)
+        x = get(buffers.forward, i, 0)
         for k in range(i + 1, m):
-            x -= get(work.triangle, k, i) * get(work.column, k, 1)
-        put(work.column, x * get(work.triangle, i, i), i, 1)
+            x -= get(buffers.triangle, k, i) * get(buffers.whitened_response, k, 0)
+        put(buffers.whitened_response, x * get(buffers.triangle, i, i), i, 0)
     n = link.phasor.shape[0]
-    inner = work.efim.shape[0]
+    inner = buffers.efim.shape[0]
     size = n + inner
     for i in range(inner):
         if link.transform.shape[0] > 0:
             x = everywhere(0.0)
             for a in range(m):
-                x += get(link.transform, i, a) * get(work.column, a, 1)
+                x += get(link.transform, i, a) * get(buffers.whitened_response, a, 0)
         else:
-            x = get(work.column, i, 1)
-        put(work.vectors, x, n + i, row)
+            x = get(buffers.whitened_response, i, 0)
+        put(buffers.responses, x, n + i, row)
     for k in range(n - 1, -1, -1):
         x = everywhere(0.0)
         y = everywhere(0.0)
         for i in range(inner):
-            z = get(work.vectors, n + i, row)
-            x -= get(work.gains, n + i, k) * z
-            y += get(work.gains, size + n + i, k) * z
-        for h in range(k + 1, n):
-            a = get(work.gains, h, k)
-            b = -get(work.gains, size + h, k)
-            c = get(work.vectors, h, row)
-            d = get(work.vectors, size + h, row)
-            x -= a * c - b * d
-            y -= a * d + b * c
-        scale = get(work.gains, k, k)
-        put(work.vectors, x * scale, k, row)
-        put(work.vectors, y * scale, size + k, row)
+            z = get(buffers.responses, n + i, row)
+            x -= get(buffers.gain_columns, n + i, k) * z
+            y += get(buffers.gain_columns, size + n + i, k) * z
+        put_gain_response(buffers.gain_columns, k, x, y, row, buffers.responses)
 
 
 @unmanaged
-def responses(link, work, rows):
-    """v_r of the leading parameters into work.vectors, and the sum of their bounds."""
+def responses(link, buffers, rows):
+    """v_r of the leading parameters into buffers.responses, (2 * size, rows); returns the sum of their bounds."""
     total = everywhere(0.0)
     for row in range(rows):
-        total += half_solved(link, work, row)
-        response(link, work, row)
+        total += solve_forward(link, buffers, row)
+        response(link, buffers, row)
     return total

@@ -1,6 +1,6 @@
 """What the separable FIM of a draw is made of (see `efim`): real weights, a phase for each path, Gram matrices.
 
-Frequencies are counted from the middle of the band here. That turns the derivative with respect to a delay by a
+Frequencies are counted from the middle of the band here. That changes the derivative with respect to a delay by a
 multiple of that with respect to the path's gain, which is unknown anyway: no bound changes, and every delay sum
 becomes real. Steering columns have closed-form inner products, so neither M nor any number of antennas is looped
 over.
@@ -28,9 +28,9 @@ def spread_of(antennas):
 @unmanaged
 def _periodic_sums(x, count, moments):
     """`centred_sums` of any x: they have period 2 pi, but for the sign where the centred indices are halves."""
-    turns = round(x / _TWO_PI)
-    c0, c1, c2 = centred_sums(x - _TWO_PI * turns, count, moments)
-    if turns % 2 != 0 and count % 2 == 0:
+    periods = round(x / _TWO_PI)
+    c0, c1, c2 = centred_sums(x - _TWO_PI * periods, count, moments)
+    if periods % 2 != 0 and count % 2 == 0:
         return -c0, -c1, -c2
     return c0, c1, c2
 
@@ -89,17 +89,17 @@ def link_weights(amplitude, gram, delay, omega, subcarriers, moments, out):
 
 
 @unmanaged
-def path_phasor(gain, delay, carrier_turn, out):
-    """exp(j (arg gain - carrier_turn delay)) of every path: (n, 2).
+def path_phasor(gain, delay, middle, out):
+    """exp(j (arg gain - middle delay)) of every path: (n, 2).
 
-    carrier_turn is the angular frequency of the middle of the band above the first subcarrier's origin.
+    middle is the angular frequency of the middle of the band above the first subcarrier's origin.
     """
     for k in range(delay.size):
         size = math.hypot(gain[k].real, gain[k].imag)
-        turn = carrier_turn * delay[k]
-        turn -= _TWO_PI * round(turn / _TWO_PI)
-        c = math.cos(turn)
-        s = math.sin(turn)
+        angle = middle * delay[k]
+        angle -= _TWO_PI * round(angle / _TWO_PI)
+        c = math.cos(angle)
+        s = math.sin(angle)
         real = gain[k].real / size if size > 0.0 else 1.0
         imag = gain[k].imag / size if size > 0.0 else 0.0
         out[k, 0] = real * c + imag * s
@@ -129,10 +129,10 @@ def link_structure(aod, rx_angle, antennas, delay, gain, metres, grid):
         column_gram(rx_angle[b], antennas[1], rx_moments, rx_gram)
         for k in range(n):
             beta = math.hypot(gain[b, k].real, gain[b, k].imag)
-            turn = math.pi * beta / metres[b, 0, k]
+            swing = math.pi * beta / metres[b, 0, k]
             amplitude[GAIN, k] = beta * size
-            amplitude[DEPARTURE, k] = turn * math.sqrt(antennas[1]) * math.cos(aod[b, k]) * spread_of(antennas[0])
-            amplitude[ARRIVAL, k] = turn * math.sqrt(antennas[0]) * math.cos(rx_angle[b, k]) * spread_of(antennas[1])
+            amplitude[DEPARTURE, k] = swing * math.sqrt(antennas[1]) * math.cos(aod[b, k]) * spread_of(antennas[0])
+            amplitude[ARRIVAL, k] = swing * math.sqrt(antennas[0]) * math.cos(rx_angle[b, k]) * spread_of(antennas[1])
             amplitude[DELAY, k] = beta * size / metres[b, 1, k]
         link_weights(amplitude, rx_gram, delay[b], omega, subcarriers, moments, weights[b])
         path_phasor(gain[b], delay[b], omega * 0.5 * (subcarriers + 1), phasor[b])

@@ -168,7 +168,7 @@ def codeword_map(full, gram, gram_imag):
 def dense_link(pattern, coef, sums, gram, jacobian, scale, apa_information, tx_gram, tx_gram_imag):
     """Factor F (p, p) and the maps of the coordinates of S and of codeword powers to J_w, of one draw and link.
 
-    tx_gram and tx_gram_imag are those of `block.Draws`.
+    tx_gram and tx_gram_imag are those of `problems.ProblemArrays`.
     """
     count = tx_gram.shape[0]
     factor, turned, fine = whiten(apa_information, jacobian)

@@ -1,18 +1,20 @@
 """One design for many draws: the mean of their weighted CRBs, each over its own scale, and its minimum.
 
 The mean F(Y) = sum_s w_s f_s(Y), w_s >= 0, is convex and of degree -1 like every f_s, so the certificate of one
-draw (see `kernels.cleaning`) holds for it word for word: with G = -grad F, P lambda_max(G) / F(Y) - 1 bounds
+draw (see `bound.certificate`) holds for it word for word: with G = -grad F, P lambda_max(G) / F(Y) - 1 bounds
 F(Y) / F* - 1, and for powers on codewords c_i it is P max_i c_i^H G c_i / F - 1.
 
-Y is the covariance on an orthonormal basis E that all draws share, V = P_m E Y E^H; draw s sees T_s^H Y T_s of it,
-T_s = E^H Q_s. Where all draws have the same directions, E = Q and T_s = I.
+Y is the covariance on an orthonormal basis Q_0 that all draws share, V = P_m Q_0 Y Q_0^H; draw s sees R_s^H Y R_s of
+it, R_s = Q_0^H Q_s its own basis. Where all draws have the same directions, Q_0 = Q and R_s = I.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from ..bound.block import load_draw, new_block, reduced_gradient, transmit_covariance, weighted_crb
+from ..bound.objective import covariance_objective, new_evaluation
+from ..bound.problems import ProblemArrays, load_covariance, load_problem
 from ..jit.accelerate import kernel
 from ..jit.lanes import LANES, everywhere, lane_zeros, put
 from ..linalg.smallmat import eigen_hermitian
@@ -28,34 +30,40 @@ _NEARLY_PARALLEL = 1e-9
 _TINY = 1e-200  # keeps rows of zeros (fewer antennas than columns) finite
 
 
+class _Mean(NamedTuple):
+    """The objective: what `descend_mean` is given of it."""
+
+    problems: ProblemArrays
+    bases: np.ndarray
+    weights: np.ndarray
+    rho: float
+    codewords: np.ndarray
+
+
 @kernel
-def mean_crb(draws, turns, weights, rho, y, slope):
+def _mean_crb(mean, y, slope):
     """F at y (N, N); slope (N, N) becomes G = -grad F. inf where a draw of non-zero weight has a singular FIM."""
+    bases, weights = mean.bases, mean.weights
     batch = weights.size
-    wide, count = turns.shape[1], turns.shape[2]
+    wide, count = bases.shape[1], bases.shape[2]
     whole = np.ascontiguousarray(y).reshape(1, 1, wide, wide)
-    block = new_block(draws, 0)
+    evaluation = new_evaluation(mean.problems, 0)
     x = lane_zeros(2 * count, count)
     own = np.zeros((1, 1, count, count), np.complex128)
     slope[:] = 0.0
-    shared = turns.shape[0] == 1
+    shared = bases.shape[0] == 1
     value = 0.0
     result = lane_zeros(1, 1)
-    seen = reduce(turns[:1], whole, 1.0)
+    seen = reduce(bases[:1], whole, 1.0)
     for first in range(0, batch, LANES):
         used = min(LANES, batch - first)
         for lane in range(LANES):
             b = first + min(lane, used - 1)
-            load_draw(block, draws, b, lane)
+            load_problem(evaluation.problem, mean.problems, b, lane)
             if not shared:
-                seen = reduce(turns[b : b + 1], whole, 1.0)
-            for i in range(count):
-                for k in range(count):
-                    x[i, k, lane] = seen[0, 0, i, k].real
-                    x[count + i, k, lane] = seen[0, 0, i, k].imag
-        transmit_covariance(block, x)
-        put(result, weighted_crb(block, everywhere(rho)), 0, 0)
-        reduced_gradient(block, block.normal)
+                seen = reduce(bases[b : b + 1], whole, 1.0)
+            load_covariance(x, lane, seen[0, 0])
+        put(result, covariance_objective(evaluation, everywhere(mean.rho), x), 0, 0)
         for lane in range(used):
             b = first + lane
             if weights[b] == 0.0:
@@ -63,11 +71,11 @@ def mean_crb(draws, turns, weights, rho, y, slope):
             value += weights[b] * result[0, 0, lane]
             if not shared:
                 own[:] = 0.0
-            _add_lane(block.normal, lane, weights[b], own[0, 0])
+            _add_lane(evaluation.negative_gradient, lane, weights[b], own[0, 0])
             if not shared:
-                slope += expand(turns[b : b + 1], own, 1.0)[0, 0]
+                slope += expand(bases[b : b + 1], own, 1.0)[0, 0]
     if shared:
-        slope += expand(turns, own, 1.0)[0, 0]
+        slope += expand(bases, own, 1.0)[0, 0]
     return value if value < math.inf else math.inf
 
 
@@ -109,18 +117,18 @@ def covariance_at(point, codewords, out):
 
 @kernel
 def _steepest(slope, codewords):
-    """Largest gain of power that G offers: lambda_max(G), or the largest c_i^H G c_i."""
+    """What power is worth at most: lambda_max(G), or the largest c_i^H G c_i."""
     if codewords.shape[1] == 0:
         values, _ = eigen_hermitian(slope, slope.shape[0])
         return values[0]
     best = -math.inf
     for m in range(codewords.shape[1]):
-        best = max(best, _along(slope, codewords, m))
+        best = max(best, _quadratic_form(slope, codewords, m))
     return best
 
 
 @kernel
-def _along(slope, codewords, m):
+def _quadratic_form(slope, codewords, m):
     """c_m^H G c_m."""
     total = 0.0
     for i in range(slope.shape[0]):
@@ -132,29 +140,54 @@ def _along(slope, codewords, m):
 
 
 @kernel
-def mean_gap(draws, turns, weights, rho, y, codewords):
-    """F and the certified gap of a covariance y of unit trace; (inf, inf) where an FIM is singular."""
-    slope = np.zeros_like(y)
-    value = mean_crb(draws, turns, weights, rho, y, slope)
-    if not value < math.inf:
-        return math.inf, math.inf
-    return value, max(_steepest(slope, codewords) / value - 1.0, 0.0)  # below 0 is rounding
+def _gap(value, slope, power, codewords):
+    """The certified gap P lambda_max(G) / F - 1."""
+    return power * _steepest(slope, codewords) / value - 1.0
 
 
 @kernel
-def _log_mean(draws, turns, weights, rho, point, codewords, y, slope, gradient):
-    """Log F + log power at a point, F, the power; gradient of the first."""
-    covariance_at(point, codewords, y)
-    value = mean_crb(draws, turns, weights, rho, y, slope)
+def mean_gap(problems, bases, weights, rho, y, codewords):
+    """F and the certified gap of a covariance y (N, N) of unit trace; (inf, inf) where an FIM is singular.
+
+    The other arguments are those of `descend_mean`.
+    """
+    slope = np.zeros_like(y)
+    value = _mean_crb(_Mean(problems, bases, weights, rho, codewords), y, slope)
+    if not value < math.inf:
+        return math.inf, math.inf
+    return value, max(_gap(value, slope, 1.0, codewords), 0.0)  # below 0 is rounding
+
+
+class _Point(NamedTuple):
+    """A point and what is known there."""
+
+    unknowns: np.ndarray  # roots of powers, or the entries of a factor, real parts first
+    covariance: np.ndarray  # Y, (N, N)
+    slope: np.ndarray  # G, (N, N)
+    gradient: np.ndarray  # of log F + log power
+
+
+@kernel
+def _new_point(unknowns, wide):
+    covariance, slope = np.zeros((wide, wide), np.complex128), np.zeros((wide, wide), np.complex128)
+    return _Point(unknowns, covariance, slope, np.zeros(unknowns.size))
+
+
+@kernel
+def _log_mean(mean, at):
+    """Log F + log power at a point, F, the power; the rest of the point is filled in."""
+    point, codewords, slope, gradient = at.unknowns, mean.codewords, at.slope, at.gradient
+    covariance_at(point, codewords, at.covariance)
+    value = _mean_crb(mean, at.covariance, slope)
     power = 0.0
     for i in range(point.size):
         power += point[i] * point[i]
     if not (value > 0.0 and value < math.inf):
         return math.inf, value, power
-    wide = y.shape[0]
+    wide = slope.shape[0]
     if codewords.shape[1] > 0:
         for m in range(point.size):
-            gradient[m] = 2.0 * point[m] * (1.0 / power - _along(slope, codewords, m) / value)
+            gradient[m] = 2.0 * point[m] * (1.0 / power - _quadratic_form(slope, codewords, m) / value)
         return math.log(value * power), value, power
     z = point.reshape(2, wide, wide)
     g = gradient.reshape(2, wide, wide)
@@ -179,7 +212,7 @@ def _inner(a, b):
 
 
 @kernel
-def _shape(point, columns, vector):
+def _precondition(point, columns, vector):
     """Multiply a vector by a guess of the inverse Hessian at a square factor Z; without columns, by 1.
 
     The power and the correlation of a path's own two rows of Z, a and d, matter most: those directions, B Z_k with
@@ -219,19 +252,36 @@ def _shape(point, columns, vector):
             v[1, n + k, i] -= q.imag
 
 
+class _Memory(NamedTuple):
+    """The last steps, in a ring of rows."""
+
+    steps: np.ndarray  # (MEMORY, unknowns)
+    changes: np.ndarray  # of the gradient along each
+    inverse: np.ndarray  # 1 / (step . change)
+    alphas: np.ndarray  # of the first loop of the recursion, for the second
+    newest: np.ndarray  # the row noted last, and how many are of use: (2,)
+
+
 @kernel
-def _direction(gradient, point, columns, steps, changes, inverse, newest, kept, out):
-    """L-BFGS two-loop recursion: out = -H gradient."""
-    alphas = np.zeros(_MEMORY)
-    out[:] = -gradient
+def _new_memory(size):
+    steps, changes = np.zeros((_MEMORY, size)), np.zeros((_MEMORY, size))
+    return _Memory(steps, changes, np.zeros(_MEMORY), np.zeros(_MEMORY), np.array([-1, 0]))
+
+
+@kernel
+def _direction(at, columns, memory, out):
+    """L-BFGS two-loop recursion (see `quasinewton`): out = -H gradient."""
+    steps, changes, inverse, alphas = memory.steps, memory.changes, memory.inverse, memory.alphas
+    newest, kept = memory.newest
+    out[:] = -at.gradient
     for age in range(kept):
         m = (newest - age) % _MEMORY
         alphas[m] = inverse[m] * _inner(steps[m], out)
         out -= alphas[m] * changes[m]
     if kept > 0:
         shaped = changes[newest].copy()
-        _shape(point, columns, shaped)
-        _shape(point, columns, out)
+        _precondition(at.unknowns, columns, shaped)
+        _precondition(at.unknowns, columns, out)
         out /= inverse[newest] * _inner(changes[newest], shaped)
     for age in range(kept - 1, -1, -1):
         m = (newest - age) % _MEMORY
@@ -240,21 +290,35 @@ def _direction(gradient, point, columns, steps, changes, inverse, newest, kept, 
 
 
 @kernel
-def descend_mean(draws, turns, weights, rho, codewords, start, tolerance, most):
+def _remember(at, trial, memory):
+    """Note a step and the change of the gradient along it, unless F bends down there."""
+    newest, kept = memory.newest
+    place = (newest + 1) % _MEMORY
+    memory.steps[place] = trial.unknowns - at.unknowns
+    memory.changes[place] = trial.gradient - at.gradient
+    bend = _inner(memory.steps[place], memory.changes[place])
+    if bend > 0.0:
+        memory.inverse[place] = 1.0 / bend
+        memory.newest[0] = place
+        memory.newest[1] = min(kept + 1, _MEMORY)
+
+
+@kernel
+def descend_mean(problems, bases, weights, rho, codewords, start, tolerance, most):
     """Minimise F from a starting point until the certificate holds.
 
     Parameters
     ----------
-    draws
-        `block.Draws`.
-    turns
-        T_s, (batch, N, 2K+2), or (1, N, 2K+2) where all are the same.
+    problems
+        `problems.ProblemArrays`.
+    bases
+        R_s, (batch, N, 2K+2), or (1, N, 2K+2) where all are the same.
     weights
         w_s, (batch,).
     rho
         Weight of BP.
     codewords
-        C = E^H U, (N, m), for powers; (N, 0) for a free covariance.
+        Q_0^H U, (N, m), for powers; (N, 0) for a free covariance.
     start
         m roots, or 2 N N entries of a factor, real parts first.
     tolerance
@@ -267,63 +331,54 @@ def descend_mean(draws, turns, weights, rho, codewords, start, tolerance, most):
     tuple
         The point, of unit length, and the number of evaluations.
     """
-    size, wide = start.size, turns.shape[1]
-    y = np.zeros((wide, wide), np.complex128)
-    slope = np.zeros((wide, wide), np.complex128)
-    point = start / math.sqrt(_inner(start, start))
-    gradient, fresh = np.zeros(size), np.zeros(size)
-    search, trial = np.zeros(size), np.zeros(size)
-    steps, changes, inverse = np.zeros((_MEMORY, size)), np.zeros((_MEMORY, size)), np.zeros(_MEMORY)
-    newest, kept = -1, 0
+    size, wide = start.size, bases.shape[1]
+    mean = _Mean(problems, bases, weights, rho, codewords)
+    at = _new_point(start / math.sqrt(_inner(start, start)), wide)
+    trial = _new_point(np.zeros(size), wide)
+    search = np.zeros(size)
+    memory = _new_memory(size)
     # Where all draws share their directions, the stiff ones are those of a single draw.
-    shared = turns.shape[0] == 1 and wide == turns.shape[2] and codewords.shape[1] == 0
+    shared = bases.shape[0] == 1 and wide == bases.shape[2] and codewords.shape[1] == 0
     stiff = wide if shared else 0
-    height, value, power = _log_mean(draws, turns, weights, rho, point, codewords, y, slope, gradient)
+    height, value, power = _log_mean(mean, at)
     spent = 1
     while spent < most and height < math.inf:
-        length2 = _inner(gradient, gradient)
-        if length2 * power < _NEAR * _NEAR and power * _steepest(slope, codewords) / value - 1.0 <= tolerance:
+        length2 = _inner(at.gradient, at.gradient)
+        if length2 * power < _NEAR * _NEAR and _gap(value, at.slope, power, codewords) <= tolerance:
             break
-        _direction(gradient, point, stiff, steps, changes, inverse, newest, kept, search)
-        fall = _inner(gradient, search)
+        _direction(at, stiff, memory, search)
+        fall = _inner(at.gradient, search)
         step = 1.0
-        if kept == 0 or not fall < 0.0:
-            kept = 0
+        if memory.newest[1] == 0 or not fall < 0.0:
+            memory.newest[1] = 0
             step = min(1.0, 0.3 / math.sqrt(length2))
             fall = -length2
-            search[:] = -gradient
-        moved = False
-        for _ in range(_MAX_SHORTENED):
-            trial[:] = point + step * search
-            new_height, value, power = _log_mean(draws, turns, weights, rho, trial, codewords, y, slope, fresh)
-            spent += 1
-            if new_height <= height + _ARMIJO * step * fall + _ROUNDING:
-                moved = True
-                break
-            shrink = -0.5 * step * fall / (new_height - height - step * fall) if new_height < math.inf else 0.1
-            step *= min(max(shrink, 0.1), 0.5)
-        if not moved:
-            if kept == 0:
-                break
-            kept = 0
-            _, value, power = _log_mean(draws, turns, weights, rho, point, codewords, y, slope, gradient)
-            continue
-        place = (newest + 1) % _MEMORY
-        if _remember(point, trial, gradient, fresh, steps[place], changes[place], inverse[place : place + 1]):
-            newest = place
-            kept = min(kept + 1, _MEMORY)
-        point[:] = trial
-        gradient[:] = fresh
-        height = new_height
-    return point / math.sqrt(_inner(point, point)), spent
+            search[:] = -at.gradient
+        tried, new_height, new_value, new_power = _search_line(mean, at, trial, search, step, height, fall)
+        spent += tried
+        if new_height < math.inf:
+            _remember(at, trial, memory)
+            at, trial = trial, at
+            height, value, power = new_height, new_value, new_power
+        elif memory.newest[1] == 0:
+            break
+        else:
+            memory.newest[1] = 0
+    return at.unknowns / math.sqrt(_inner(at.unknowns, at.unknowns)), spent
 
 
 @kernel
-def _remember(point, trial, gradient, fresh, step, change, inverse):
-    """Note a step and the change of the gradient along it; False, and nothing kept, where F bends down."""
-    step[:] = trial - point
-    change[:] = fresh - gradient
-    bend = _inner(step, change)
-    if bend > 0.0:
-        inverse[0] = 1.0 / bend
-    return bend > 0.0
+def _search_line(mean, at, trial, search, step, height, fall):
+    """Shorten the step until F falls enough (Armijo), by parabolas; evaluations, and log F + log power, F, the power.
+
+    The height is inf where no step was short enough.
+    """
+    value, power = math.inf, 1.0
+    for tried in range(1, _MAX_SHORTENED + 1):
+        trial.unknowns[:] = at.unknowns + step * search
+        new_height, value, power = _log_mean(mean, trial)
+        if new_height <= height + _ARMIJO * step * fall + _ROUNDING:
+            return tried, new_height, value, power
+        shrink = -0.5 * step * fall / (new_height - height - step * fall) if new_height < math.inf else 0.1
+        step *= min(max(shrink, 0.1), 0.5)
+    return _MAX_SHORTENED, math.inf, value, power

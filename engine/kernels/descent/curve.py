@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..bound.block import load_draw, new_block
+from ..bound.objective import new_evaluation
 from ..bound.powers import balance
+from ..bound.problems import load_problem, load_vector
 from ..jit.accelerate import inlined, kernel, unmanaged
 from ..jit.lanes import LANES, get, lane_zeros
 
@@ -45,7 +46,7 @@ def new_places():
 
 
 @inlined
-def _middle(rho):
+def _next_to_half(rho):
     """Index of the weight next to 1/2."""
     best = 0
     for w in range(rho.size):
@@ -59,7 +60,7 @@ def _first_weight(rho, bistatic_fine, monostatic_fine):
     """Where a draw begins, and between which indices it goes: (first, low, high); first is -1 if there is nothing."""
     last = rho.size - 1
     if bistatic_fine and monostatic_fine:
-        return _middle(rho), 0, last
+        return _next_to_half(rho), 0, last
     if bistatic_fine and rho[last] == 1.0:
         return last, last, last
     if monostatic_fine and rho[0] == 0.0:
@@ -68,8 +69,13 @@ def _first_weight(rho, bistatic_fine, monostatic_fine):
 
 
 @inlined
-def extrapolate(points, parameter, w, low, high, begin, lane, shares, trial):
-    """Starting point of weight w in a lane, from the solved weights low..high of its draw, by extrapolation."""
+def extrapolate(points, parameter, begin, places, lane, shares, trial):
+    """Starting point of a lane's weight, from the solved weights of its draw, by polynomials in the parameter (rho,).
+
+    points (rho, unknowns) are those of the draw; begin (unknowns,) is where it starts if there are none yet; shares
+    (most,) takes what each of the points used counts; trial (unknowns, 1, lane) takes the result.
+    """
+    w, low, high = places.weight[lane], places.low[lane], places.high[lane]
     used = min(shares.size, high - low + 1)
     if used <= 0:
         for i in range(trial.shape[0]):
@@ -93,7 +99,7 @@ def extrapolate(points, parameter, w, low, high, begin, lane, shares, trial):
 def _next_weight(places, lane):
     """Move a lane to its draw's next weight, down to the lowest, then up; (False, False) if there is none.
 
-    The second is True where it turns round: what was learnt at the other end does not help.
+    The second is True where the direction is reversed: what was learnt at the other end does not help.
     """
     if places.draw[lane] < 0:
         return False, False
@@ -115,9 +121,9 @@ def next_place(upcoming, rho, fine, places, lane):
     Returns the number of the draw after that, and whether what the lane has learnt is of no use any more. Where no
     draw is left, places.draw becomes -1.
     """
-    found, turned = _next_weight(places, lane)
+    found, is_reversed = _next_weight(places, lane)
     if found:
-        return upcoming, turned
+        return upcoming, is_reversed
     places.draw[lane] = -1
     while upcoming < fine[0].size and places.draw[lane] < 0:
         first, left, right = _first_weight(rho, fine[0][upcoming], fine[1][upcoming])
@@ -133,23 +139,24 @@ def next_place(upcoming, rho, fine, places, lane):
 
 
 @kernel
-def balanced_powers(draws, powers, rho, bistatic_fine, monostatic_fine):
-    """Codeword powers (batch, codeword) of unit sum to begin with, from others: `balance` at a draw's first weight."""
+def balanced_powers(problems, powers, rho, bistatic_fine, monostatic_fine):
+    """Codeword powers (batch, codeword) of unit sum to begin with, from others: `balance` at a draw's first weight.
+
+    bistatic_fine and monostatic_fine (batch,) tell which draws are identifiable.
+    """
     batch, count = powers.shape
     out = powers.copy()
-    block = new_block(draws, count)
+    evaluation = new_evaluation(problems, count)
     weight = lane_zeros(1, 1)
     for first in range(0, batch, LANES):
         used = min(LANES, batch - first)
         for lane in range(LANES):
             b = first + min(lane, used - 1)
-            load_draw(block, draws, b, lane)
+            load_problem(evaluation.problem, problems, b, lane)
+            load_vector(evaluation.powers, lane, powers[b])
             w, _, _ = _first_weight(rho, bistatic_fine[b], monostatic_fine[b])
             weight[0, 0, lane] = rho[max(w, 0)]
-            for i in range(count):
-                block.powers[i, 0, lane] = powers[b, i]
-        balance(block, get(weight, 0, 0))
+        balance(evaluation, get(weight, 0, 0), evaluation.powers)
         for lane in range(used):
-            for i in range(count):
-                out[first + lane, i] = block.powers[i, 0, lane]
+            out[first + lane] = evaluation.powers[:, 0, lane]
     return out

@@ -14,15 +14,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..bound.block import certified, load_draw, new_block
+from ..bound.certificate import covariance_is_certified, powers_are_certified
+from ..bound.objective import new_evaluation
 from ..bound.powers import root_objective, root_stiffness
+from ..bound.problems import ProblemArrays, load_problem
 from ..jit.accelerate import inlined, kernel, unmanaged
 from ..jit.lanes import LANES, everywhere, get, lane_zeros, put, root, where_less
 from ..linalg.lanemat import inner, inner_row
 from .curve import extrapolate, new_places, next_place
 from .polar import new_polar, polar_objective
-from .preconditioner import Stiffness, head_of, new_stiffness, within_turns
-from .quasinewton import MEMORY, precondition, quasi_newton
+from .preconditioner import Stiffness, head_of, new_stiffness, within_scales
+from .quasinewton import MEMORY, Memory, new_memory, precondition, quasi_newton
 
 _ARMIJO = 1e-4
 _BLUR = 1e-8  # differences of F that rounding may hide, with the worst of FIMs
@@ -35,19 +37,36 @@ _NEAR = 1e-2  # gradient size from which on the certificate is tried
 
 
 class _Vectors(NamedTuple):
-    """What L-BFGS keeps of eight draws; x to turn are (unknowns, 1, lane)."""
+    """What L-BFGS keeps of eight draws; vectors are (unknowns, 1, lane)."""
 
     x: np.ndarray
     gradient: np.ndarray
     trial: np.ndarray
-    fresh: np.ndarray  # gradient at the trial point
-    search: np.ndarray
-    turn: np.ndarray  # work space
+    trial_gradient: np.ndarray
+    search: np.ndarray  # the direction that trial points are on
+    scratch: np.ndarray  # one more vector, never kept from one function to the next
     stiffness: Stiffness  # second derivatives as the preconditioner guesses them; along roots, its `plain`
-    steps: np.ndarray  # (MEMORY, unknowns, lane)
-    changes: np.ndarray
-    inverse: np.ndarray  # of the curvature along each step; 0 where there is no pair, (MEMORY, 1, lane)
-    alphas: np.ndarray
+    memory: Memory
+
+
+class _Task(NamedTuple):
+    """What is wanted: the arguments of `descend`, with what follows of them."""
+
+    problems: ProblemArrays
+    columns: int
+    start: np.ndarray  # (batch, unknowns)
+    rho: np.ndarray
+    parameter: np.ndarray  # of each weight, in which curves are smooth
+    fine: tuple  # which draws are identifiable, by BP and by MS
+    tolerance: float
+    patience: float  # by how much more evaluations are allowed than for `_FEW` columns
+
+
+class _Found(NamedTuple):
+    """What `descend` returns."""
+
+    points: np.ndarray
+    evaluations: np.ndarray
 
 
 # Rows of the lanes' state, (rows, 1, lane).
@@ -57,34 +76,33 @@ _RHO, _VALUE, _SLOPE, _STEP, _IS_FIRST, _SCALE, _LENGTH2, _HEIGHT, _PASSED, _ACC
 @inlined
 def _new_vectors(size, count, columns):
     return _Vectors(
-        lane_zeros(size, 1),
-        lane_zeros(size, 1),
-        lane_zeros(size, 1),
-        lane_zeros(size, 1),
-        lane_zeros(size, 1),
-        lane_zeros(size, 1),
-        new_stiffness(count, columns),
-        lane_zeros(MEMORY, size),
-        lane_zeros(MEMORY, size),
-        lane_zeros(MEMORY, 1),
-        lane_zeros(MEMORY, 1),
+        x=lane_zeros(size, 1),
+        gradient=lane_zeros(size, 1),
+        trial=lane_zeros(size, 1),
+        trial_gradient=lane_zeros(size, 1),
+        search=lane_zeros(size, 1),
+        scratch=lane_zeros(size, 1),
+        stiffness=new_stiffness(count, columns),
+        memory=new_memory(size),
     )
 
 
 @unmanaged
 def _forget(lane, vectors, state):
     """Drop what a lane knows of the curvature."""
-    vectors.inverse[:, 0, lane] = 0.0
+    vectors.memory.inverse[:, 0, lane] = 0.0
     state[_SCALE, 0, lane] = 0.0
 
 
 @inlined
-def _evaluate(block, rho, columns, polar, vectors):
+def _evaluate(evaluation, rho, columns, polar, vectors):
     """The bound f and the power at the trial points; gradients and stiffness go to the vectors."""
     if columns > 0:
-        return polar_objective(block, rho, vectors.trial, columns, polar, vectors.fresh, vectors.stiffness)
-    value, power = root_objective(block, rho, vectors.trial, vectors.fresh)
-    root_stiffness(block, value, power, vectors.stiffness.plain)
+        return polar_objective(
+            evaluation, rho, vectors.trial, columns, polar, vectors.trial_gradient, vectors.stiffness
+        )
+    value, power = root_objective(evaluation, rho, vectors.trial, vectors.trial_gradient)
+    root_stiffness(evaluation, value, power, vectors.stiffness.plain)
     return value, power
 
 
@@ -97,7 +115,8 @@ def _is_taken(height, vectors, state):
     """
     value, slope = get(state, _VALUE, 0), get(state, _SLOPE, 0)
     fallen = where_less(value + _ARMIJO * get(state, _STEP, 0) * slope, height, 0.0, 1.0)
-    before_the_rise = where_less(inner(vectors.fresh, vectors.search), (2.0 * _ARMIJO - 1.0) * slope, 1.0, fallen)
+    rising = inner(vectors.trial_gradient, vectors.search)
+    before_the_rise = where_less(rising, (2.0 * _ARMIJO - 1.0) * slope, 1.0, fallen)
     taken = where_less(height, value + _BLUR, before_the_rise, fallen)
     return where_less(height, np.inf, taken, 0.0)
 
@@ -113,43 +132,45 @@ def _take_step(value, power, vectors, newest, state):
     accept = _is_taken(height, vectors, state)
     put(state, accept, _ACCEPTED, 0)
     keep = where_less(0.0, get(state, _IS_FIRST, 0), 0.0, accept)
+    memory, fresh, gradient = vectors.memory, vectors.trial_gradient, vectors.gradient
     bend = everywhere(0.0)
     change2 = everywhere(0.0)
     step2 = everywhere(0.0)
     for i in range(vectors.x.shape[0]):
         s = where_less(0.0, keep, get(vectors.trial, i, 0) - get(vectors.x, i, 0), 0.0)
-        y = where_less(0.0, keep, get(vectors.fresh, i, 0) - get(vectors.gradient, i, 0), 0.0)
-        put(vectors.steps, s, newest, i)
-        put(vectors.changes, y, newest, i)
+        y = where_less(0.0, keep, get(fresh, i, 0) - get(gradient, i, 0), 0.0)
+        put(memory.steps, s, newest, i)
+        put(memory.changes, y, newest, i)
         bend += s * y
         change2 += y * y
         step2 += s * s
         put(vectors.x, where_less(0.0, accept, get(vectors.trial, i, 0), get(vectors.x, i, 0)), i, 0)
-        put(vectors.gradient, where_less(0.0, accept, get(vectors.fresh, i, 0), get(vectors.gradient, i, 0)), i, 0)
+        put(gradient, where_less(0.0, accept, get(fresh, i, 0), get(gradient, i, 0)), i, 0)
     put(state, inner(vectors.gradient, vectors.gradient), _LENGTH2, 0)
     good = where_less(1e-14 * root(step2 * change2), bend, keep, 0.0)
-    put(vectors.inverse, where_less(0.0, good, 1.0 / bend, 0.0), newest, 0)
+    put(memory.inverse, where_less(0.0, good, 1.0 / bend, 0.0), newest, 0)
     return good, bend
 
 
 @inlined
 def _rescale(good, bend, vectors, columns, newest, state):
     """Size of the preconditioner, from the newest pair; in polar form it hangs on U alone."""
+    steps, changes, shaped = vectors.memory.steps, vectors.memory.changes, vectors.scratch
     head = head_of(vectors.x.shape[0], columns)
     for i in range(head):
-        bend -= get(vectors.steps, newest, i) * get(vectors.changes, newest, i)
-        put(vectors.turn, 0.0, i, 0)
+        bend -= get(steps, newest, i) * get(changes, newest, i)
+        put(shaped, 0.0, i, 0)
     for i in range(head, vectors.x.shape[0]):
-        put(vectors.turn, get(vectors.changes, newest, i), i, 0)
-    precondition(vectors.x, columns, vectors.stiffness, everywhere(1.0), vectors.turn)
-    scale = bend / inner_row(vectors.changes, newest, vectors.turn)
+        put(shaped, get(changes, newest, i), i, 0)
+    precondition(vectors.x, columns, vectors.stiffness, everywhere(1.0), shaped)
+    scale = bend / inner_row(changes, newest, shaped)
     if columns > 0:
-        scale = within_turns(scale)
+        scale = within_scales(scale)
     put(state, where_less(0.0, good, scale, get(state, _SCALE, 0)), _SCALE, 0)
 
 
 @inlined
-def _certify(block, value, power, columns, tolerance, places, state):
+def _certify(evaluation, value, power, task, places, state):
     """Mark the lanes whose point is certified; only looked at where one has come near."""
     near = False
     for lane in range(LANES):
@@ -158,7 +179,11 @@ def _certify(block, value, power, columns, tolerance, places, state):
             near = True
     passed = everywhere(0.0)
     if near:
-        passed = certified(block, value, power, columns, tolerance)
+        level = (1.0 + task.tolerance) * value / power
+        if task.columns > 0:
+            passed = covariance_is_certified(evaluation.negative_gradient, level, evaluation.slack)
+        else:
+            passed = powers_are_certified(evaluation.slopes, level)
     put(state, where_less(0.0, passed, get(state, _ACCEPTED, 0), 0.0), _PASSED, 0)
 
 
@@ -170,20 +195,9 @@ def _aim(vectors, columns, newest, state):
     cautious = 0.3 / root(length2)
     cautious = where_less(1.0, cautious, 1.0, cautious)
     scale = where_less(0.0, get(state, _SCALE, 0), get(state, _SCALE, 0), cautious)
-    quasi_newton(
-        vectors.gradient,
-        vectors.x,
-        columns,
-        vectors.stiffness,
-        vectors.steps,
-        vectors.changes,
-        vectors.inverse,
-        vectors.alphas,
-        newest,
-        scale,
-        vectors.turn,
-    )
-    slope = inner(vectors.gradient, vectors.turn)
+    direction = vectors.scratch
+    quasi_newton(vectors.gradient, vectors.x, columns, vectors.stiffness, vectors.memory, newest, scale, direction)
+    slope = inner(vectors.gradient, direction)
     downhill = where_less(slope, 0.0, 1.0, 0.0)
     slope = where_less(0.0, downhill, slope, -cautious * length2)
     # Minimum of the parabola through value, slope and the new value, kept within [0.1, 0.5] of the step.
@@ -194,7 +208,7 @@ def _aim(vectors, columns, newest, state):
     shrink = where_less(shrink, 0.5, shrink, 0.5)
     step = where_less(0.0, accept, 1.0, step * shrink)
     for i in range(vectors.x.shape[0]):
-        way = where_less(0.0, downhill, get(vectors.turn, i, 0), -cautious * get(vectors.gradient, i, 0))
+        way = where_less(0.0, downhill, get(direction, i, 0), -cautious * get(vectors.gradient, i, 0))
         way = where_less(0.0, accept, way, get(vectors.search, i, 0))
         put(vectors.search, way, i, 0)
         put(vectors.trial, get(vectors.x, i, 0) + step * way, i, 0)
@@ -218,7 +232,7 @@ def _from_the_gradient(lane, vectors, state):
 
 
 @inlined
-def _account(places, vectors, columns, patience, state, points, evaluations):
+def _account(task, places, vectors, state, found):
     """Count the evaluation in every lane, and keep the points of those that are through with their weight."""
     for lane in range(LANES):
         b = places.draw[lane]
@@ -232,11 +246,11 @@ def _account(places, vectors, columns, patience, state, points, evaluations):
             places.shortened[lane] += 1
             if places.shortened[lane] == _MAX_SHORTENED // 2:
                 _from_the_gradient(lane, vectors, state)
-        most = patience * (_MAX_FOR_BP if state[_RHO, 0, lane] == 1.0 else _MAX_EVALUATIONS)
+        most = task.patience * (_MAX_FOR_BP if state[_RHO, 0, lane] == 1.0 else _MAX_EVALUATIONS)
         given_up = places.spent[lane] >= most or places.shortened[lane] >= _MAX_SHORTENED
         if state[_PASSED, 0, lane] > 0.0 or given_up:
-            _store(vectors.x, columns, lane, points[b, w])
-            evaluations[b, w] = places.spent[lane]
+            _store(vectors.x, task.columns, lane, found.points[b, w])
+            found.evaluations[b, w] = places.spent[lane]
             places.low[lane] = min(places.low[lane], w)
             places.high[lane] = max(places.high[lane], w)
             places.finished[lane] = True
@@ -257,13 +271,13 @@ def _store(x, columns, lane, out):
 
 
 @kernel
-def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, tolerance):
+def descend(problems, columns, start, rho, bistatic_fine, monostatic_fine, tolerance):
     """Designs of every draw at every weight.
 
     Parameters
     ----------
-    draws
-        `block.Draws` of the batch.
+    problems
+        `problems.ProblemArrays` of the batch.
     columns
         Columns of the factors, an even number; 0 for codeword powers.
     start
@@ -284,69 +298,57 @@ def descend(draws, columns, start, rho, bistatic_fine, monostatic_fine, toleranc
     parameter = np.zeros(rho.size)
     for w in range(rho.size):
         parameter[w] = math.asin(math.sqrt(rho[w]))
-    points = np.zeros((batch, rho.size, size))
-    evaluations = np.full((batch, rho.size), -1, np.int64)
-    block = new_block(draws, columns)
-    count = draws.mix.shape[1]
+    count = problems.mix.shape[1]
+    patience = max(1.0, (count / _FEW) ** 2) if columns > 0 else 1.0
+    fine = (bistatic_fine, monostatic_fine)
+    task = _Task(problems, columns, start, rho, parameter, fine, tolerance, patience)
+    found = _Found(np.zeros((batch, rho.size, size)), np.full((batch, rho.size), -1, np.int64))
+    evaluation = new_evaluation(problems, columns)
     vectors = _new_vectors(size, count, columns)
-    _follow(
-        draws,
-        block,
-        columns,
-        start,
-        (rho, parameter, np.zeros(_EXTRAPOLATED)),
-        (bistatic_fine, monostatic_fine),
-        tolerance,
-        vectors,
-        new_polar(count, columns),
-        new_places(),
-        lane_zeros(10, 1),
-        points,
-        evaluations,
-    )
-    return points, evaluations
+    shares = np.zeros(_EXTRAPOLATED)
+    _follow(task, evaluation, vectors, new_polar(count, columns), new_places(), lane_zeros(10, 1), shares, found)
+    return found.points, found.evaluations
 
 
 @unmanaged
-def _follow(draws, block, columns, start, grid, fine, tolerance, vectors, polar, places, state, points, evaluations):
-    """Evaluate in all lanes until every draw is through; grid is (rho, parameter, space for extrapolation)."""
-    rho, parameter, shares = grid
-    patience = max(1.0, (draws.mix.shape[1] / _FEW) ** 2) if columns > 0 else 1.0
+def _follow(task, evaluation, vectors, polar, places, state, shares, found):
+    """Evaluate in all lanes until every draw is through; shares is room for extrapolation."""
     upcoming = np.int64(0)
     newest = np.int64(-1)
     while True:
         busy = False
         for lane in range(LANES):
-            if not places.finished[lane]:
-                busy = True
-                continue
-            before = places.draw[lane]
-            upcoming, afresh = next_place(upcoming, rho, fine, places, lane)
-            b, w = places.draw[lane], places.weight[lane]
-            if b < 0:
-                continue
-            if b != before:
-                load_draw(block, draws, b, lane)
-            # Without MS the curvature along turns of U is another; roots of powers fare better with what they know.
-            if afresh or (columns > 0 and rho[w] == 1.0):
-                _forget(lane, vectors, state)
-            low, high = places.low[lane], places.high[lane]
-            extrapolate(points[b], parameter, w, low, high, start[b], lane, shares, vectors.trial)
-            state[_RHO, 0, lane] = rho[w]
-            state[_VALUE, 0, lane] = np.inf
-            state[_SLOPE, 0, lane] = 0.0
-            state[_STEP, 0, lane] = 1.0
-            state[_IS_FIRST, 0, lane] = 1.0
-            places.spent[lane] = 0
-            places.shortened[lane] = 0
-            places.finished[lane] = False
-            busy = True
+            if places.finished[lane]:
+                upcoming = _begin(task, evaluation, vectors, upcoming, places, lane, state, shares, found)
+            busy = busy or not places.finished[lane]
         if not busy:
             return
         newest = (newest + 1) % MEMORY
-        value, power = _evaluate(block, get(state, _RHO, 0), columns, polar, vectors)
+        value, power = _evaluate(evaluation, get(state, _RHO, 0), task.columns, polar, vectors)
         good, bend = _take_step(value, power, vectors, newest, state)
-        _rescale(good, bend, vectors, columns, newest, state)
-        _certify(block, value, power, columns, tolerance, places, state)
-        _aim(vectors, columns, newest, state)
-        _account(places, vectors, columns, patience, state, points, evaluations)
+        _rescale(good, bend, vectors, task.columns, newest, state)
+        _certify(evaluation, value, power, task, places, state)
+        _aim(vectors, task.columns, newest, state)
+        _account(task, places, vectors, state, found)
+
+
+@inlined
+def _begin(task, evaluation, vectors, upcoming, places, lane, state, shares, found):
+    """Begin with a lane's next weight or draw, from `upcoming` on, if there is one; returns the draw after that."""
+    upcoming, afresh = next_place(upcoming, task.rho, task.fine, places, lane)
+    b, w = places.draw[lane], places.weight[lane]
+    if b >= 0:
+        load_problem(evaluation.problem, task.problems, b, lane)
+        # Without MS the curvature along rotations of U is another; roots of powers fare better with what they know.
+        if afresh or (task.columns > 0 and task.rho[w] == 1.0):
+            _forget(lane, vectors, state)
+        extrapolate(found.points[b], task.parameter, task.start[b], places, lane, shares, vectors.trial)
+        state[_RHO, 0, lane] = task.rho[w]
+        state[_VALUE, 0, lane] = np.inf
+        state[_SLOPE, 0, lane] = 0.0
+        state[_STEP, 0, lane] = 1.0
+        state[_IS_FIRST, 0, lane] = 1.0
+        places.spent[lane] = 0
+        places.shortened[lane] = 0
+        places.finished[lane] = False
+    return upcoming

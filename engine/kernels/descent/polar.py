@@ -3,7 +3,7 @@
 Of path k, Z has two rows, that of its steering beam and that of its derivative beam: Z_k = T_k U_k, with T_k lower
 triangular with a real diagonal and orthonormal rows U_k. With many antennas beams of different paths hardly couple:
 f then hangs on the T_k, and hardly on the U_k. In the entries of Z that is a curved and narrow valley, in this form a
-straight one, whose widths are known beforehand (`turning`).
+straight one, whose widths are known beforehand (`preconditioner`).
 
 The unknowns x are T, four for every path (two diagonal entries, then real and imaginary part of the third), then Y,
 real parts first, row by row; U_k comes from Y_k by Gram-Schmidt, so Y may be anything.
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..bound.block import factor_objective
+from ..bound.objective import factor_objective
 from ..jit.accelerate import inlined, kernel, unmanaged
 from ..jit.lanes import everywhere, get, lane_zeros, put, root, where_less
 from .preconditioner import guess_stiffness, head_of
@@ -24,18 +24,18 @@ _NOTHING = 1e-140
 _GOLDEN = 0.6180339887498949
 
 
-class Polar(NamedTuple):
-    """Work space of eight factors."""
+class PolarBuffers(NamedTuple):
+    """Eight factors in the entries of Z."""
 
-    factor: np.ndarray  # Z
-    slope: np.ndarray  # gradient with respect to Z; both (2 * 2n * columns, 1)
+    factor: np.ndarray  # Z: (2 * 2n * columns, 1)
+    gradient: np.ndarray  # with respect to these
 
 
 @inlined
 def new_polar(count, columns):
-    """Work space for factors of so many rows and columns."""
+    """Room for factors of so many rows and columns."""
     size = 2 * count * columns
-    return Polar(lane_zeros(size, 1), lane_zeros(size, 1))
+    return PolarBuffers(lane_zeros(size, 1), lane_zeros(size, 1))
 
 
 @unmanaged
@@ -44,8 +44,8 @@ def _one_over(length2):
 
 
 @unmanaged
-def unfold(x, columns, factor):
-    """Z of x, of which the Y_k become the U_k."""
+def polar_factor(x, columns, factor):
+    """Z (2 * 2n * columns, 1) of x (unknowns, 1), of which the Y_k become the U_k."""
     head = head_of(x.shape[0], columns)
     imag = factor.shape[0] // 2
     n = head // 4
@@ -97,8 +97,8 @@ def unfold(x, columns, factor):
 
 
 @unmanaged
-def fold(x, columns, slope, gradient):
-    """The gradient with respect to x, from that with respect to Z; the Y_k are the U_k."""
+def polar_gradient(x, columns, slope, gradient):
+    """The gradient with respect to x (unknowns, 1), from the slope with respect to Z; the Y_k of x are the U_k."""
     head = head_of(x.shape[0], columns)
     imag = slope.shape[0] // 2
     n = head // 4
@@ -125,7 +125,7 @@ def fold(x, columns, slope, gradient):
         t1 = get(x, 4 * k + 1, 0)
         tr = get(x, 4 * k + 2, 0)
         ti = get(x, 4 * k + 3, 0)
-        # What T^H g has along U_k itself turns nothing.
+        # What T^H g has along U_k itself rotates nothing.
         own = t0 * own + tr * re + ti * im
         other *= t1
         re *= t1
@@ -151,21 +151,21 @@ def fold(x, columns, slope, gradient):
 
 
 @unmanaged
-def polar_objective(block, rho, x, columns, polar, gradient, stiffness):
+def polar_objective(evaluation, rho, x, columns, polar, gradient, stiffness):
     """The bound f at a factor in polar form, its power, and the gradient of log f + log power with respect to x.
 
-    The Y_k of x become the U_k.
+    x and gradient are (unknowns, 1, lane). The Y_k of x become the U_k; the stiffness is guessed along.
     """
-    unfold(x, columns, polar.factor)
-    value, power = factor_objective(block, rho, polar.factor, columns, polar.slope)
-    fold(x, columns, polar.slope, gradient)
-    guess_stiffness(block, x, columns, power / value, stiffness)
+    polar_factor(x, columns, polar.factor)
+    value, power = factor_objective(evaluation, rho, polar.factor, columns, polar.gradient)
+    polar_gradient(x, columns, polar.gradient, gradient)
+    guess_stiffness(evaluation, x, columns, power / value, stiffness)
     return value, power
 
 
 @unmanaged
 def orthonormalise(rows, k, n, columns):
-    """Turn the rows of path k into U_k, in place; T_k of what they were: (t_00, t_11, Re t_10, Im t_10)."""
+    """Make U_k of the rows of path k, in place; T_k of what they were: (t_00, t_11, Re t_10, Im t_10)."""
     imag = 2 * n * columns
     length2 = 0.0
     for a in range(k * columns, (k + 1) * columns):
@@ -194,7 +194,7 @@ def orthonormalise(rows, k, n, columns):
 
 @kernel
 def polar_of_factors(factors, count):
-    """Unknowns of factors (batch, 2 count columns): (batch, 2 count (columns + 1))."""
+    """Unknowns of factors (batch, 2 * count * columns), real parts first: (batch, 2 * count * (columns + 1))."""
     batch, size = factors.shape
     n = count // 2
     out = np.zeros((batch, size + 2 * count))
@@ -209,7 +209,7 @@ def polar_of_factors(factors, count):
 
 @kernel
 def polar_of_powers(mix, powers, columns):
-    """Unknowns to begin with, (batch, 2 count (columns + 1)), from codeword powers (batch, count).
+    """Unknowns to begin with, (batch, 2 * count * (columns + 1)), from codeword powers (batch, count).
 
     T is that of mix diag(powers) mix^T. With fewer columns than rows beams of different paths cannot all be
     uncorrelated, but the steering beams among themselves (columns >= count / 2). The rows of derivative beams are
@@ -219,16 +219,16 @@ def polar_of_powers(mix, powers, columns):
     n = count // 2
     head = 2 * count
     out = np.zeros((batch, head + 2 * count * columns))
-    turns = np.zeros(2 * count * columns)
+    rows = np.zeros(2 * count * columns)
     for k in range(n):
-        turns[k * columns + k] = 1.0
+        rows[k * columns + k] = 1.0
         for c in range(columns):
             angle = 2.0 * math.pi * _GOLDEN * (k + 1.0) * (c + 1.0)
-            turns[(n + k) * columns + c] = math.cos(angle)
-            turns[(count + n + k) * columns + c] = math.sin(angle)
-        orthonormalise(turns, k, n, columns)
+            rows[(n + k) * columns + c] = math.cos(angle)
+            rows[(count + n + k) * columns + c] = math.sin(angle)
+        orthonormalise(rows, k, n, columns)
     for b in range(batch):
-        out[b, head:] = turns
+        out[b, head:] = rows
         for k in range(n):
             aa, ad, dd = 0.0, 0.0, 0.0
             for i in range(count):

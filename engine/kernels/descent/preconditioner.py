@@ -1,4 +1,4 @@
-"""What turning the rows of U costs a factor in polar form (`polar`): a guess of the inverse Hessian for L-BFGS."""
+"""What rotating the rows of U costs a factor in polar form (`polar`): a guess of the inverse Hessian for L-BFGS."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ _DIAGONAL, _BELOW = 0.2, 0.4
 # Along U, next to the slack: all that is missing far from the optimum, and what beams add that overlap, at most.
 _LEAST_EXTRA, _MOST_EXTRA = 0.02, 1.0
 _ANY_WAY = 0.05  # share of the guess for one direction that counts for all
-_LEAST_TURN, _MOST_TURN = 0.2, 2.0  # inverse curvatures along U for a slack of 1
+_LEAST_SCALE, _MOST_SCALE = 0.2, 2.0  # inverse curvatures along U for a slack of 1
 _NEARLY_PARALLEL = 1e-12  # share of a path's power that both rows of T_k have at least, where it is divided by
 
 
@@ -25,9 +25,9 @@ def head_of(unknowns, columns):
 
 
 class Stiffness(NamedTuple):
-    """What turning the rows of U costs, as `precondition_polar` takes it; of eight points."""
+    """What rotating the rows of U costs, as `precondition_polar` takes it; of eight points."""
 
-    plain: np.ndarray  # whichever way row i is turned, d_i: (2n, 1)
+    plain: np.ndarray  # whichever way row i is rotated, d_i: (2n, 1); along roots of powers, second derivatives
     factors: np.ndarray  # of D_i^*, row by row of U: (2n * 2 * columns, columns)
     products: np.ndarray  # of the steering rows with themselves: (n * 2 * columns, columns)
 
@@ -43,12 +43,13 @@ def new_stiffness(count, columns):
 
 
 @unmanaged
-def guess_stiffness(block, x, columns, share, stiffness):
-    """Half the cost of turning row i: D_i = d_i 1 + sum_l w_il (u_l^H u_l + some 1), u_l steering rows of other paths.
+def guess_stiffness(evaluation, x, columns, share, stiffness):
+    """Half the cost of rotating row i: D_i = d_i 1 + sum_l w_il (u_l^H u_l + some 1), u_l steering rows of other paths.
 
     d_i is the slack 1 - power N_ii, which is exact, where it is positive, and some more. The sum guesses second
     derivatives of f: a correlation c of row i with u_l takes rho^2 |c|^2 of the information that both give, where rho
-    is the correlation of what arrives through the two, so w_il = rho_il^2 |t_l|^2 / S_ii.
+    is the correlation of what arrives through the two, so w_il = rho_il^2 |t_l|^2 / S_ii. x (unknowns, 1, lane) is the
+    point evaluated last, share its power / f.
     """
     count = stiffness.plain.shape[0]
     n = count // 2
@@ -69,18 +70,18 @@ def guess_stiffness(block, x, columns, share, stiffness):
                 put(stiffness.products, u, 2 * path * columns + a, b)
                 put(stiffness.products, q * r - p * s, (2 * path + 1) * columns + a, b)
     for i in range(count):
-        slack = 1.0 - share * get(block.normal, i, i)
-        extra = _LEAST_EXTRA + get(block.overlap, i, 0)
+        slack = 1.0 - share * get(evaluation.negative_gradient, i, i)
+        extra = _LEAST_EXTRA + get(evaluation.problem.overlap, i, 0)
         extra = where_less(extra, _MOST_EXTRA, extra, _MOST_EXTRA)
         plain = where_less(0.0, slack, slack, 0.0) + extra
         put(stiffness.plain, plain, i, 0)
-        scale = 1.0 / (get(block.sr, i, i) + _TINY)
+        scale = 1.0 / (get(evaluation.sr, i, i) + _TINY)
         for a in range(columns):
             for b in range(a + 1):
                 u = everywhere(0.0)
                 v = everywhere(0.0)
                 for path in range(n):
-                    w = get(block.coupling, i, path)
+                    w = get(evaluation.problem.coupling, i, path)
                     u += w * get(stiffness.products, 2 * path * columns + a, b)
                     v += w * get(stiffness.products, (2 * path + 1) * columns + a, b)
                 u *= scale
@@ -145,11 +146,11 @@ def _solve(factor, first, n, vector, place, imag):
 
 
 @unmanaged
-def precondition_polar(x, columns, stiffness, turn, vector):
+def precondition_polar(x, columns, stiffness, scale, vector):
     """Multiply a vector by a guess of the inverse Hessian at x, for a factor in polar form.
 
-    With W_k = T_k U_k turned, row i of W_k costs D_i, times 1 / turn. When the first row of U_k goes towards the second
-    the second turns too: that direction has a cost of its own.
+    With W_k = T_k U_k rotated, row i of W_k costs D_i, times 1 / scale. When the first row of U_k goes towards the
+    second, that rotates too: this direction has a cost of its own. x and vector are (unknowns, 1, lane).
     """
     head = head_of(x.shape[0], columns)
     n = head // 4
@@ -167,7 +168,7 @@ def precondition_polar(x, columns, stiffness, turn, vector):
         second = t1 / (t1 * t1 + least)
         a = head + k * columns
         d = a + n * columns
-        cr, ci = _along(vector, x, a, d, columns, imag)
+        cr, ci = _row_product(vector, x, a, d, columns, imag)
         for c in range(columns):  # T^-H, without what goes along the second row
             ur = get(x, d + c, 0)
             ui = get(x, imag + d + c, 0)
@@ -181,16 +182,16 @@ def precondition_polar(x, columns, stiffness, turn, vector):
             put(vector, first * (ai - tr * di + ti * dr), imag + a + c, 0)
         _solve(stiffness.factors, 2 * k * columns, columns, vector, a, imag)
         _solve(stiffness.factors, 2 * (n + k) * columns, columns, vector, d, imag)
-        first *= turn
+        first *= scale
         for c in range(columns):  # T^-1
             ar = first * get(vector, a + c, 0)
             ai = first * get(vector, imag + a + c, 0)
             put(vector, ar, a + c, 0)
             put(vector, ai, imag + a + c, 0)
-            put(vector, second * (turn * get(vector, d + c, 0) - tr * ar + ti * ai), d + c, 0)
-            put(vector, second * (turn * get(vector, imag + d + c, 0) - tr * ai - ti * ar), imag + d + c, 0)
-        both = turn / (get(stiffness.plain, k, 0) * t0 * t0 + get(stiffness.plain, n + k, 0) * t1 * t1 + least)
-        br, bi = _along(vector, x, a, d, columns, imag)
+            put(vector, second * (scale * get(vector, d + c, 0) - tr * ar + ti * ai), d + c, 0)
+            put(vector, second * (scale * get(vector, imag + d + c, 0) - tr * ai - ti * ar), imag + d + c, 0)
+        both = scale / (get(stiffness.plain, k, 0) * t0 * t0 + get(stiffness.plain, n + k, 0) * t1 * t1 + least)
+        br, bi = _row_product(vector, x, a, d, columns, imag)
         br = cr * both - br
         bi = ci * both - bi
         for c in range(columns):
@@ -201,7 +202,7 @@ def precondition_polar(x, columns, stiffness, turn, vector):
 
 
 @unmanaged
-def _along(vector, x, a, d, columns, imag):
+def _row_product(vector, x, a, d, columns, imag):
     """Inner product of the row at a of a vector with the row at d of U: real and imaginary part."""
     re = everywhere(0.0)
     im = everywhere(0.0)
@@ -216,7 +217,7 @@ def _along(vector, x, a, d, columns, imag):
 
 
 @unmanaged
-def within_turns(turn):
-    """The same inverse curvature along U, kept within what is plausible."""
-    turn = where_less(turn, _MOST_TURN, turn, _MOST_TURN)
-    return where_less(_LEAST_TURN, turn, turn, _LEAST_TURN)
+def within_scales(scale):
+    """The same scale of inverse curvatures along U, kept within what is plausible."""
+    scale = where_less(scale, _MOST_SCALE, scale, _MOST_SCALE)
+    return where_less(_LEAST_SCALE, scale, scale, _LEAST_SCALE)

@@ -1,31 +1,55 @@
-"""The direction of a quasi-Newton step, for eight draws in step: L-BFGS with a preconditioner."""
+"""The direction of a quasi-Newton step, for eight draws in step: L-BFGS with a preconditioner.
 
-from ..jit.accelerate import unmanaged
-from ..jit.lanes import everywhere, get, put
+The two-loop recursion is Nocedal's (Math. Comput. 35, 1980); here as algorithm 7.4 of Nocedal and Wright, Numerical
+Optimization (2006), with a guess of the inverse Hessian at the current point in place of a multiple of the identity.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..jit.accelerate import inlined, unmanaged
+from ..jit.lanes import everywhere, get, lane_zeros, put
 from ..linalg.lanemat import inner_row
 from .preconditioner import precondition_polar
 
 MEMORY = 7
 
 
+class Memory(NamedTuple):
+    """The last steps of eight draws, in a ring of rows."""
+
+    steps: np.ndarray  # s: (MEMORY, unknowns)
+    changes: np.ndarray  # of the gradient along each, y: (MEMORY, unknowns)
+    inverse: np.ndarray  # 1 / s^T y; 0 where there is no pair: (MEMORY, 1)
+    alphas: np.ndarray  # of the first loop, for the second: (MEMORY, 1)
+
+
+@inlined
+def new_memory(size):
+    """No pairs yet, of so many unknowns."""
+    return Memory(lane_zeros(MEMORY, size), lane_zeros(MEMORY, size), lane_zeros(MEMORY, 1), lane_zeros(MEMORY, 1))
+
+
 @unmanaged
-def quasi_newton(gradient, x, columns, stiffness, steps, changes, inverse, alphas, newest, scale, out):
-    """Two-loop recursion: out = -H gradient; pairs with inverse curvature 0 do nothing."""
+def quasi_newton(gradient, x, columns, stiffness, memory, newest, scale, out):
+    """Two-loop recursion: out = -H gradient, all (unknowns, 1, lane); pairs whose inverse is 0 do nothing."""
+    steps, changes = memory.steps, memory.changes
     size = gradient.shape[0]
     for i in range(size):
         put(out, -get(gradient, i, 0), i, 0)
     along = inner_row(steps, newest, out)
     for age in range(MEMORY):
         m = (newest - age) % MEMORY
-        alpha = get(inverse, m, 0) * along
-        put(alphas, alpha, m, 0)
+        alpha = get(memory.inverse, m, 0) * along
+        put(memory.alphas, alpha, m, 0)
         along = _add_and_look_on(out, -alpha, changes, m, steps, (m - 1) % MEMORY)
     precondition(x, columns, stiffness, scale, out)
     oldest = (newest + 1) % MEMORY
     along = inner_row(changes, oldest, out)
     for age in range(MEMORY - 1, -1, -1):
         m = (newest - age) % MEMORY
-        beta = get(alphas, m, 0) - get(inverse, m, 0) * along
+        beta = get(memory.alphas, m, 0) - get(memory.inverse, m, 0) * along
         along = _add_and_look_on(out, beta, steps, m, changes, (m + 1) % MEMORY)
 
 

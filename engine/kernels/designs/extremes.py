@@ -7,19 +7,20 @@ or the slack of a direction is zero: a power that is below its slack, and has be
 
 import numpy as np
 
-from ..bound.block import load_draw, new_block, weighted_crb
-from ..bound.powers import power_slope, transmit_powers
+from ..bound.objective import covariance_objective, new_evaluation
+from ..bound.powers import power_objective
+from ..bound.problems import load_designs, load_items, load_points, unload_covariance, wanted_items
 from ..jit.accelerate import kernel, unmanaged
 from ..jit.lanes import LANES, everywhere, get, lane_zeros, put, where_less
-from .cleaning import evaluate, from_covariance, leading, total_of, wanted_items
+from .cleaning import from_covariance, leading, new_beams, power_of
 
 SHRUNK = 3.0  # by how much the power of a direction that becomes empty falls at least, while the gap falls tenfold
 
 
 @unmanaged
-def _along(matrix, beams, i):
-    """b^H M b of the beam b in column i and a Hermitian M."""
-    n = beams.shape[0] // 2
+def _quadratic_form(matrix, columns, i):
+    """b^H M b of the beam b in column i and a Hermitian M, both (2 n, n)."""
+    n = columns.shape[0] // 2
     total = everywhere(0.0)
     for r in range(n):
         x = everywhere(0.0)
@@ -27,61 +28,53 @@ def _along(matrix, beams, i):
         for c in range(n):
             p = get(matrix, r, c)
             q = get(matrix, n + r, c)
-            u = get(beams, c, i)
-            v = get(beams, n + c, i)
+            u = get(columns, c, i)
+            v = get(columns, n + c, i)
             x += p * u - q * v
             y += p * v + q * u
-        total += get(beams, r, i) * x + get(beams, n + r, i) * y
+        total += get(columns, r, i) * x + get(columns, n + r, i) * y
     return total
 
 
 @unmanaged
-def _empty_where_slack(values, beams, normal, value, before, certainty):
-    """Set to 0 the values of the orthogonal beams that an optimum leaves empty; how many are left.
+def _empty_where_slack(beams, gradient, value, before, certainty):
+    """Set to 0 the squared lengths of the beams that an optimum leaves empty; how many are left.
 
     Their slack exceeds `certainty` times their share of the power, which has shrunk along the way, from `before` on.
+    gradient is -grad f, and value f, at the covariance that they make.
     """
-    total = total_of(values)
+    total = power_of(beams)
     left = everywhere(0.0)
-    for i in range(beams.shape[1]):
-        power = get(values, i, i)
-        slack = 1.0 - _along(normal, beams, i) / (value * power)
-        shrunk = where_less(SHRUNK * power, _along(before, beams, i) / power, 1.0, 0.0)
+    for i in range(beams.gram.shape[1]):
+        power = get(beams.gram, i, i)
+        slack = 1.0 - _quadratic_form(gradient, beams.columns, i) / (value * power)
+        shrunk = where_less(SHRUNK * power, _quadratic_form(before, beams.columns, i) / power, 1.0, 0.0)
         empty = where_less(certainty * power, slack * total, shrunk, 0.0)
-        put(values, where_less(0.0, empty, 0.0, power), i, i)
+        put(beams.gram, where_less(0.0, empty, 0.0, power), i, i)
         left += where_less(0.0, empty, 0.0, where_less(0.0, power, 1.0, 0.0))
     return left
 
 
 @unmanaged
-def _keep_largest(values, count):
-    """Set to 0 all but the `count` largest values on a diagonal."""
+def _keep_largest(values, count, larger):
+    """Set to 0 all but the `count` largest values on a diagonal; larger (n, 1) says how many exceed each."""
     size = values.shape[1]
-    for i in range(size):  # how many are larger; in the imaginary part, which is not read
+    for i in range(size):
         above = everywhere(0.0)
         for k in range(size):
             above += where_less(get(values, i, i), get(values, k, k), 1.0, 0.0)
-        put(values, above, size + i, i)
+        put(larger, above, i, 0)
     for i in range(size):
-        put(values, where_less(get(values, size + i, i), count - 0.5, get(values, i, i), 0.0), i, i)
-
-
-@unmanaged
-def _load(x, b, w, lane, work):
-    count = x.shape[2]
-    for i in range(count):
-        for k in range(count):
-            work[i, k, lane] = x[b, w, i, k].real
-            work[count + i, k, lane] = x[b, w, i, k].imag
+        put(values, where_less(get(larger, i, 0), count - 0.5, get(values, i, i), 0.0), i, i)
 
 
 @kernel
-def settled_covariances(draws, rho, x, before, wanted, certain):
+def settled_covariances(problems, rho, x, before, wanted, certain):
     """Covariances (batch, rho, n, n) without the directions that an optimum leaves empty, at unit trace.
 
     Parameters
     ----------
-    draws, rho
+    problems, rho
         As for `cleaning.certified_covariances`.
     x, before
         Two points on the way to the optimum, (batch, rho, n, n), the first of the smaller gap.
@@ -94,101 +87,84 @@ def settled_covariances(draws, rho, x, before, wanted, certain):
     -------
     x without its empty directions; without those that are empty beyond doubt; and `before`, of the rank of the first.
     """
-    count = x.shape[2]
+    n = x.shape[2]
     out = (np.zeros_like(x), np.zeros_like(x), np.zeros_like(x))
-    block = new_block(draws, count)
-    work = lane_zeros(2 * count, count)
-    earlier = lane_zeros(2 * count, count)
-    gram = lane_zeros(2 * count, count)
-    beams = lane_zeros(2 * count, count)
-    weight = lane_zeros(2, 1)
+    evaluation = new_evaluation(problems, n)
+    point, earlier, settled = lane_zeros(2 * n, n), lane_zeros(2 * n, n), lane_zeros(2 * n, n)
+    beams = new_beams(n, n)
+    larger = lane_zeros(n, 1)
+    weight, rank = lane_zeros(1, 1), lane_zeros(1, 1)
     items = wanted_items(wanted)
     for first in range(0, len(items), LANES):
-        used = min(LANES, len(items) - first)
-        for lane in range(LANES):
-            b, w = items[first + min(lane, used - 1)]
-            load_draw(block, draws, b, lane)
-            weight[0, 0, lane] = rho[w]
-            _load(x, b, w, lane, work)
-            _load(before, b, w, lane, earlier)
-        value = evaluate(block, get(weight, 0, 0), work)
+        eight = items[first : first + LANES]
+        load_items(evaluation.problem, problems, eight, rho, weight)
+        load_designs(point, x, eight)
+        load_designs(earlier, before, eight)
+        value = covariance_objective(evaluation, get(weight, 0, 0), point)
         for part in range(2):
-            from_covariance(work, gram, beams)
+            from_covariance(point, beams)
             certainty = 1.0 if part == 0 else certain
-            left = _empty_where_slack(gram, beams, block.normal, value, earlier, certainty)
+            left = _empty_where_slack(beams, evaluation.negative_gradient, value, earlier, certainty)
             if part == 0:
-                put(weight, left, 1, 0)
-            leading(gram, beams, 0.0, total_of(gram), block.tested)
-            _unload(block.tested, items, first, used, out[part])
-        from_covariance(earlier, gram, beams)
-        _keep_largest(gram, get(weight, 1, 0))
-        leading(gram, beams, 0.0, total_of(gram), block.tested)
-        _unload(block.tested, items, first, used, out[2])
+                put(rank, left, 0, 0)
+            leading(beams, 0.0, power_of(beams), settled)
+            _unload(settled, eight, out[part])
+        from_covariance(earlier, beams)
+        _keep_largest(beams.gram, get(rank, 0, 0), larger)
+        leading(beams, 0.0, power_of(beams), settled)
+        _unload(settled, eight, out[2])
     return out
 
 
 @unmanaged
-def _unload(work, items, first, used, out):
-    count = out.shape[2]
-    for lane in range(used):
-        b, w = items[first + lane]
-        for i in range(count):
-            for k in range(count):
-                out[b, w, i, k] = complex(work[i, k, lane], work[count + i, k, lane])
+def _unload(lanes, items, out):
+    """Take the covariances of items (weight, draw) out of lanes, into (batch, rho, n, n)."""
+    for lane in range(len(items)):
+        w, b = items[lane]
+        unload_covariance(lanes, lane, out[b, w])
 
 
 @kernel
-def covariance_slopes(draws, rho, x, wanted):
+def covariance_slopes(problems, rho, x, wanted):
     """N = -grad f / f at covariances (batch, rho, n, n) of unit trace; no numbers where none is wanted or f is inf."""
-    count = x.shape[2]
+    n = x.shape[2]
     out = np.full(x.shape, complex(np.nan, np.nan))
-    block = new_block(draws, count)
-    work = lane_zeros(2 * count, count)
-    weight = lane_zeros(2, 1)
+    evaluation = new_evaluation(problems, n)
+    point = lane_zeros(2 * n, n)
+    weight, found = lane_zeros(1, 1), lane_zeros(1, 1)
     items = wanted_items(wanted)
     for first in range(0, len(items), LANES):
-        used = min(LANES, len(items) - first)
-        for lane in range(LANES):
-            b, w = items[first + min(lane, used - 1)]
-            load_draw(block, draws, b, lane)
-            weight[0, 0, lane] = rho[w]
-            _load(x, b, w, lane, work)
-        put(weight, evaluate(block, get(weight, 0, 0), work), 1, 0)
-        for lane in range(used):
-            b, w = items[first + lane]
-            value = weight[1, 0, lane]
+        eight = items[first : first + LANES]
+        load_items(evaluation.problem, problems, eight, rho, weight)
+        load_designs(point, x, eight)
+        put(found, covariance_objective(evaluation, get(weight, 0, 0), point), 0, 0)
+        gradient = evaluation.negative_gradient
+        for lane in range(len(eight)):
+            w, b = eight[lane]
+            value = found[0, 0, lane]
             if value < np.inf:
-                for i in range(count):
-                    for k in range(count):
-                        real, imag = block.normal[i, k, lane], block.normal[count + i, k, lane]
+                for i in range(n):
+                    for k in range(n):
+                        real, imag = gradient[i, k, lane], gradient[n + i, k, lane]
                         out[b, w, i, k] = complex(real / value, imag / value)
     return out
 
 
 @kernel
-def power_slopes(draws, rho, powers, wanted):
+def power_slopes(problems, rho, powers, wanted):
     """N_i = -(df/dp_i) / f at codeword powers (batch, rho, n) of unit sum, like `covariance_slopes`."""
-    count = powers.shape[2]
     out = np.full(powers.shape, np.nan)
-    block = new_block(draws, count)
-    weight = lane_zeros(2, 1)
-    slope = lane_zeros(count, 1)
+    evaluation = new_evaluation(problems, powers.shape[2])
+    weight, found = lane_zeros(1, 1), lane_zeros(1, 1)
     items = wanted_items(wanted)
     for first in range(0, len(items), LANES):
-        used = min(LANES, len(items) - first)
-        for lane in range(LANES):
-            b, w = items[first + min(lane, used - 1)]
-            load_draw(block, draws, b, lane)
-            weight[0, 0, lane] = rho[w]
-            for i in range(count):
-                block.powers[i, 0, lane] = powers[b, w, i]
-        transmit_powers(block, block.powers)
-        put(weight, weighted_crb(block, get(weight, 0, 0)), 1, 0)
-        for i in range(count):
-            put(slope, -power_slope(block, i), i, 0)
-        for lane in range(used):
-            b, w = items[first + lane]
-            if weight[1, 0, lane] < np.inf:
-                for i in range(count):
-                    out[b, w, i] = slope[i, 0, lane] / weight[1, 0, lane]
+        eight = items[first : first + LANES]
+        load_items(evaluation.problem, problems, eight, rho, weight)
+        load_points(evaluation.powers, powers, eight)
+        put(found, power_objective(evaluation, get(weight, 0, 0), evaluation.powers), 0, 0)
+        for lane in range(len(eight)):
+            w, b = eight[lane]
+            if found[0, 0, lane] < np.inf:
+                for i in range(powers.shape[2]):
+                    out[b, w, i] = -evaluation.slopes[i, 0, lane] / found[0, 0, lane]
     return out

@@ -4,7 +4,7 @@
 rho W_bp + (1 - rho) W_ms; as W is only defined up to a unitary, the choice of factor matters:
 
 - SQRT: W = Q x^(1/2), unique;
-- ALIGNED: the same, the monostatic one first turned onto the bistatic one (orthogonal Procrustes);
+- ALIGNED: the same, the monostatic one first rotated onto the bistatic one (orthogonal Procrustes);
 - EIGEN: eigenvectors times root eigenvalues, descending, first antenna's entry real and positive.
 
 Others are these roots times a matrix on the right, see `beamforming.factors`.
@@ -51,9 +51,9 @@ def eigen_factor(x, rank, first_row):
         for r in range(rank):
             entry += first_row[r] * vectors[r, i]
         size = abs(entry)
-        turn = np.conj(entry) / size if size > 0.0 else 1.0 + 0.0j
+        phase = np.conj(entry) / size if size > 0.0 else 1.0 + 0.0j
         for r in range(rank):
-            out[r, i] = math.sqrt(values[i]) * turn * vectors[r, i]
+            out[r, i] = math.sqrt(values[i]) * phase * vectors[r, i]
     return out
 
 
@@ -75,8 +75,8 @@ def factors_of(x, basis, rank, kind):
 
 
 @kernel
-def turned_onto(w_bp, w_ms, rank):
-    """The monostatic factors (batch, n, n) turned onto the bistatic ones: orthogonal Procrustes."""
+def aligned_with(w_bp, w_ms, rank):
+    """The monostatic factors (batch, n, n) rotated onto the bistatic ones: orthogonal Procrustes."""
     out = np.zeros_like(w_ms)
     for b in range(w_ms.shape[0]):
         n = rank[b]

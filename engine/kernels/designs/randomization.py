@@ -1,4 +1,4 @@
-"""Random factors of covariances, in a fixed order of operations as in `products`."""
+"""Random factors of covariances, in a fixed order of operations as in `model.bases`."""
 
 import math
 
@@ -48,6 +48,6 @@ def phases_of(words):
     """exp(j phi) of uniform phases from the first of each pair of 64-bit words (n, 2)."""
     out = np.zeros(words.shape[0], np.complex128)
     for i in range(words.shape[0]):
-        turn = 2.0 * math.pi * (float(words[i, 0] >> np.uint64(12)) + 0.5) * 2.0**-52
-        out[i] = complex(math.cos(turn), math.sin(turn))
+        angle = 2.0 * math.pi * (float(words[i, 0] >> np.uint64(12)) + 0.5) * 2.0**-52
+        out[i] = complex(math.cos(angle), math.sin(angle))
     return out

@@ -16,11 +16,13 @@ the changes of N in between (BFGS): f is so nearly quadratic along the way that 
 
 import numpy as np
 
-from ..bound.block import load_items, new_block
+from ..bound.certificate import covariance_is_certified
+from ..bound.objective import new_evaluation
 from ..bound.powers import balance
+from ..bound.problems import load_items, load_powers
 from ..jit.accelerate import inlined, kernel, unmanaged
 from ..jit.lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
-from ..linalg.lanemat import hermitian_cholesky, hermitian_inverse, times_lanes, trace, trace_of_product
+from ..linalg.lanemat import copy_where, hermitian_inverse, times_lanes, trace, trace_of_product
 from .curvature import curvature_work
 from .step import advance, evaluate, new_space, renew_curvature, update_curvature
 
@@ -42,14 +44,15 @@ STALE = 8.0  # evaluations without a better point, after which rounding does not
 
 
 @inlined
-def _start(block, rho, n, space):
+def _start(evaluation, rho, n, space):
     """Begin at balanced codeword powers: x = (1 - share) R diag(p) R^T + share I / n."""
-    balance(block, rho)
+    mix, powers = evaluation.problem.mix, evaluation.powers
+    balance(evaluation, rho, powers)
     for i in range(n):
         for k in range(i + 1):
             x = everywhere(0.0)
             for j in range(i, n):  # mix is upper triangular
-                x += get(block.mix, i, j) * get(block.powers, j, 0) * get(block.mix, k, j)
+                x += get(mix, i, j) * get(powers, j, 0) * get(mix, k, j)
             x *= 1.0 - _EQUAL
             if i == k:
                 x += _EQUAL / n
@@ -78,18 +81,6 @@ def _first_slack(n, space):
             put(space.s, mu * get(space.y, i, k), i, k)
 
 
-@inlined
-def _certified(n, tolerance, space):
-    """1 in the lanes in which the gap is below the tolerance: (1 + tolerance) / tr x - N is positive definite."""
-    level = (1.0 + tolerance) / trace(space.x, n)
-    for i in range(n):
-        for k in range(i + 1):
-            put(space.trial, -get(space.normal, i, k), i, k)
-            put(space.trial, -get(space.normal, n + i, k), n + i, k)
-        put(space.trial, level - get(space.normal, i, i), i, i)
-    return hermitian_cholesky(space.trial, n, n)
-
-
 @kernel
 def interior_designs(draws, powers, rho, wanted, clearance, tolerance):
     """Designs where they are wanted, each from where its draw begins.
@@ -97,7 +88,7 @@ def interior_designs(draws, powers, rho, wanted, clearance, tolerance):
     Parameters
     ----------
     draws
-        `block.Draws` of the batch.
+        `problems.ProblemArrays` of the batch.
     powers
         Codeword powers to begin with, (batch, n), of unit sum.
     rho
@@ -120,15 +111,16 @@ def interior_designs(draws, powers, rho, wanted, clearance, tolerance):
     before = np.zeros((batch, rho.size, n, n), np.complex128)
     evaluations = np.zeros((batch, rho.size), np.int64)
     items = np.argwhere(wanted.T)  # weight by weight: designs for one weight take about the same time
-    block = new_block(draws, n)
+    evaluation = new_evaluation(draws, n)
     space = new_space(n)
-    bending = curvature_work(block, False)
+    bending = curvature_work(evaluation, False)
     weight = lane_zeros(1, 1)
     for first in range(0, len(items), LANES):
         used = min(LANES, len(items) - first)
-        load_items(block, draws, items[first : first + used], rho, powers, weight)
-        _start(block, get(weight, 0, 0), n, space)
-        _follow(block, get(weight, 0, 0), clearance, tolerance, space, bending)
+        load_items(evaluation.problem, draws, items[first : first + used], rho, weight)
+        load_powers(evaluation.powers, powers, items[first : first + used])
+        _start(evaluation, get(weight, 0, 0), n, space)
+        _follow(evaluation, get(weight, 0, 0), clearance, tolerance, space, bending)
         for lane in range(used):
             w, b = items[first + lane]
             evaluations[b, w] = int(space.spent[0, 0, lane])
@@ -140,21 +132,15 @@ def interior_designs(draws, powers, rho, wanted, clearance, tolerance):
 
 
 @unmanaged
-def copy_where(chosen, source, out):
-    """Copy a matrix in the lanes that are chosen."""
-    for i in range(out.shape[0]):
-        for k in range(out.shape[1]):
-            put(out, where_less(0.0, chosen, get(source, i, k), get(out, i, k)), i, k)
-
-
-@unmanaged
 def _note_best(n, tolerance, going, space):
     """Keep x in the lanes in which it reaches the goal, and set the next one; 1 where that was the tolerance."""
     through = everywhere(0.0)
     pending = going
     goal, found = get(space.goal, 0, 0), everywhere(np.inf)
     while largest_lane(pending) > 0.0:
-        reached = where_less(0.0, pending, _certified(n, goal, space), 0.0)
+        level = (1.0 + goal) / trace(space.x, n)  # of tr x = 1 in place of the power
+        fine = covariance_is_certified(space.normal, level, space.trial)
+        reached = where_less(0.0, pending, fine, 0.0)
         last = where_less(tolerance, goal, 0.0, reached)
         found = where_less(0.0, reached, goal, found)
         after = where_less(tolerance, _NEXT_GOAL * goal, _NEXT_GOAL * goal, tolerance)
@@ -176,9 +162,9 @@ def _note_best(n, tolerance, going, space):
 
 
 @inlined
-def _follow(block, rho, clearance, tolerance, space, bending):
+def _follow(evaluation, rho, clearance, tolerance, space, bending):
     """Take steps in every lane until all are certified or broken down; a lane that is through stays where it is."""
-    n = block.mix.shape[0]
+    n = evaluation.problem.mix.shape[0]
     bold = clearance == BOLD
     renew_below = _SHORT if bold else np.inf
     put(space.spent, 0.0, 0, 0)
@@ -190,7 +176,7 @@ def _follow(block, rho, clearance, tolerance, space, bending):
     going = everywhere(1.0)
     length = everywhere(0.0)
     for turn in range(_MOST_BOLD if bold else _MOST_OTHERS):
-        value = evaluate(block, rho, space)
+        value = evaluate(evaluation, rho, space)
         going = where_less(value, np.inf, going, 0.0)
         put(space.spent, get(space.spent, 0, 0) + going, 0, 0)
         going -= _note_best(n, tolerance, going, space)
@@ -204,7 +190,7 @@ def _follow(block, rho, clearance, tolerance, space, bending):
         update_curvature(n * n, space)
         renew = where_less(length, renew_below, going, 0.0)
         if largest_lane(renew) > 0.0:
-            renew_curvature(block, rho, value, renew, space, bending)
+            renew_curvature(evaluation, rho, value, renew, space, bending)
         for i in range(n * n):
             put(space.last, get(space.slopes, i, 0), i, 0)
         length = advance(n, clearance, going, space)

@@ -71,18 +71,18 @@ class CurvatureWork(NamedTuple):
 
 
 @inlined
-def curvature_work(block, powers):
-    """Buffers for a block, over all coordinates of the reduced covariance, or over codeword powers."""
-    count = block.mix.shape[0]
+def curvature_work(evaluation, powers):
+    """Buffers for an evaluation, over all coordinates of the reduced covariance, or over codeword powers."""
+    count = evaluation.problem.mix.shape[0]
     size = _whole_tiles(count if powers else count * count)
     reach = np.full(count // 2, size)
     if not powers:
         for h in range(count // 2):
             reach[h] = _whole_tiles(coordinate(h + 1, h + 1, count))
     columns = 0
-    for work in (block.bistatic_work, block.monostatic_work):
-        columns = max(columns, work.vectors.shape[1] * (count + work.triangle.shape[0]))
-    inner = block.bistatic_work.efim.shape[0]
+    for work in (evaluation.bistatic, evaluation.monostatic):
+        columns = max(columns, work.responses.shape[1] * (count + work.triangle.shape[0]))
+    inner = evaluation.bistatic.efim.shape[0]
     return CurvatureWork(
         lane_zeros(size, columns + 1 - columns % 2),
         lane_zeros(size, inner + 1 - inner % 2),
@@ -100,51 +100,51 @@ def _whole_tiles(count):
 
 
 @unmanaged
-def add_curvature(block, rho, value, space, out):
+def add_curvature(evaluation, rho, value, space, out):
     """Lower triangle of out += second derivatives of f / value at the S that was evaluated last, f = value there."""
-    _add_link(block, block.bistatic, block.bistatic_work, rho / value, space, out)
-    _add_link(block, block.monostatic, block.monostatic_work, (1.0 - rho) / value, space, out)
+    _add_link(evaluation, evaluation.problem.bistatic, evaluation.bistatic, rho / value, space, out)
+    _add_link(evaluation, evaluation.problem.monostatic, evaluation.monostatic, (1.0 - rho) / value, space, out)
 
 
 @unmanaged
-def _add_link(block, link, work, weight, space, out):
+def _add_link(evaluation, link, work, weight, space, out):
     """The same of one link; nothing is computed where no lane gives it a weight."""
     if not largest_lane(weight) > 0.0:
         return
     n = link.phasor.shape[0]
-    each = 2 * work.vectors.shape[1]  # columns for a gain: real and imaginary parts
-    last = _link_forms(block, link, work, weight, each, space)
+    each = 2 * work.responses.shape[1]  # columns for a gain: real and imaginary parts
+    last = _link_forms(evaluation, link, work, weight, each, space)
     for h in range(n):
         add_products(space.forms, space.reach[h], h * each, (h + 1) * each, out)
     add_products(space.forms, space.forms.shape[0], n * each, last, out)
 
 
 @unmanaged
-def _link_forms(block, link, work, weight, each, space):
+def _link_forms(evaluation, link, work, weight, each, space):
     """Columns of a link, times sqrt(2 weight): of gain h from h * each on, then the rest; returns where that ends."""
-    count = block.mix.shape[0]
+    count = evaluation.problem.mix.shape[0]
     n = link.phasor.shape[0]
     scale = root(where_less(0.0, weight, 2.0 * weight, 0.0))
-    rows = work.vectors.shape[1]
+    rows = work.responses.shape[1]
     responses(link, work, rows)
     for row in range(rows):
         first = 2 * row
         last = n * each + row * work.triangle.shape[0]
         for s in range(KINDS):
             for k in range(n):
-                _drive(link, work.vectors, row, s, k, scale, space.driven)
-                _see(block.gram if space.powers else block.mix, s * n + k, space)
-                if space.powers and block.gram_imag.shape[0] > 0:
-                    _see_imaginary(block.gram_imag, s * n + k, space)
+                _drive(link, work.responses, row, s, k, scale, space.driven)
+                _see(evaluation.problem.gram if space.powers else evaluation.problem.mix, s * n + k, space)
+                if space.powers and evaluation.problem.gram_imag.shape[0] > 0:
+                    _see_imaginary(evaluation.problem.gram_imag, s * n + k, space)
         for k in range(count):
             if space.powers:
-                _power_form(block.gram, link.fold, k, space, first, each)
-                if block.gram_imag.shape[0] > 0:
-                    _imaginary_form(block.gram_imag, link.fold, k, space, first, each)
+                _power_form(evaluation.problem.gram, link.parameter_of_kind, k, space, first, each)
+                if evaluation.problem.gram_imag.shape[0] > 0:
+                    _imaginary_form(evaluation.problem.gram_imag, link.parameter_of_kind, k, space, first, each)
                 continue
-            _diagonal_form(block.mix, link.fold, k, space, first, each)
+            _diagonal_form(evaluation.problem.mix, link.parameter_of_kind, k, space, first, each)
             for i in range(k + 1, count):
-                _form_pair(block.mix, link.fold, i, k, space, first, each)
+                _form_pair(evaluation.problem.mix, link.parameter_of_kind, i, k, space, first, each)
         for e in range(0, space.forms.shape[0], TILE):
             _half_solve_gains(work, weight, e, first, each, space)
             _half_solve_rest(link, work, weight, e, last, space)
@@ -164,7 +164,7 @@ def _drive(link, vectors, row, s, k, scale, driven):
             for t in range(KINDS):
                 if (t == 1) == (v == 1):
                     w = get(link.weights, s * n + k, t * n + h)
-                    i = link.fold[t] * n + h
+                    i = link.parameter_of_kind[t] * n + h
                     x += w * get(vectors, i, row)
                     y += w * get(vectors, size + i, row)
             put(driven, scale * (x * real - y * imag), v * n + h, 0)
@@ -289,7 +289,7 @@ def _imaginary_form(columns, fold, k, space, first, each):
 @unmanaged
 def _half_solve_gains(work, weight, e, first, each, space):
     """L^-1 in the gains' columns of rows e..e+3 of forms, in place; 0 in the lanes without weight."""
-    n = work.gains.shape[1]
+    n = work.gain_columns.shape[1]
     size = n + work.efim.shape[0]
     forms = space.forms
     for k in range(n):
@@ -304,8 +304,8 @@ def _half_solve_gains(work, weight, e, first, each, space):
             for h in range(k):
                 if e >= space.reach[h]:
                     continue
-                p = get(work.gains, k, h)
-                q = get(work.gains, size + k, h)
+                p = get(work.gain_columns, k, h)
+                q = get(work.gain_columns, size + k, h)
                 other = h * each + first
                 a = get(forms, r, other)
                 b = get(forms, r, other + 1)
@@ -315,7 +315,7 @@ def _half_solve_gains(work, weight, e, first, each, space):
                 y -= p * b + q * a
                 z -= p * c - q * d
                 w -= p * d + q * c
-            scale = get(work.gains, k, k)
+            scale = get(work.gain_columns, k, k)
             put(forms, where_less(0.0, weight, x * scale, 0.0), r, place)
             put(forms, where_less(0.0, weight, y * scale, 0.0), r, place + 1)
             put(forms, where_less(0.0, weight, z * scale, 0.0), r + 1, place)
@@ -328,8 +328,8 @@ def _half_solve_gains(work, weight, e, first, each, space):
         for h in range(n):
             if e >= space.reach[h]:
                 continue
-            p = get(work.gains, n + i, h)
-            q = get(work.gains, size + n + i, h)
+            p = get(work.gain_columns, n + i, h)
+            q = get(work.gain_columns, size + n + i, h)
             place = h * each + first
             x -= p * get(forms, e, place) - q * get(forms, e, place + 1)
             y -= p * get(forms, e + 1, place) - q * get(forms, e + 1, place + 1)

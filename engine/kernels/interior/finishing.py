@@ -7,12 +7,13 @@ is right and Newton's method does the rest.
 
 import numpy as np
 
-from ..bound.block import load_items, new_block
+from ..bound.objective import new_evaluation
+from ..bound.problems import load_covariance, load_items
 from ..jit.accelerate import inlined, kernel
 from ..jit.lanes import LANES, everywhere, get, lane_zeros, put, where_less
 from ..linalg.eigen import eigen_hermitian_lanes
-from ..linalg.lanemat import hermitian_inverse
-from .covariances import copy_where, keep
+from ..linalg.lanemat import copy_where, hermitian_inverse
+from .covariances import keep
 from .curvature import curvature_work
 from .step import advance, evaluate, new_space, renew_curvature
 
@@ -24,14 +25,14 @@ EVALUATIONS = _STEPS + 2
 
 
 @inlined
-def _start(block, rho, n, space):
+def _start(evaluation, rho, n, space):
     """Set x and s up around the design in x."""
     for i in range(2 * n):
         for k in range(n):
             x = (1.0 - _BLEND) * get(space.x, i, k)
             put(space.x, x + _BLEND / n if i == k else x, i, k)
             put(space.trial, get(space.x, i, k), i, k)
-    evaluate(block, rho, space)
+    evaluate(evaluation, rho, space)
     for i in range(n):
         for k in range(i):
             put(space.normal, get(space.normal, i, k), k, i)
@@ -81,29 +82,25 @@ def finished_designs(draws, start, rho, wanted):
     """
     n = start.shape[2]
     x, before = np.zeros_like(start), np.zeros_like(start)
-    nothing = np.zeros((start.shape[0], n))
     items = np.argwhere(wanted.T)  # weight by weight, as in `interior`
-    block = new_block(draws, n)
+    evaluation = new_evaluation(draws, n)
     space = new_space(n)
-    bending = curvature_work(block, False)
+    bending = curvature_work(evaluation, False)
     weight = lane_zeros(2, 1)
     for first in range(0, len(items), LANES):
         used = min(LANES, len(items) - first)
-        load_items(block, draws, items[first : first + used], rho, nothing, weight)
+        load_items(evaluation.problem, draws, items[first : first + used], rho, weight)
         for lane in range(LANES):
             w, b = items[first + min(lane, used - 1)]
-            for i in range(n):
-                for k in range(n):
-                    space.x[i, k, lane] = start[b, w, i, k].real
-                    space.x[n + i, k, lane] = start[b, w, i, k].imag
-        _start(block, get(weight, 0, 0), n, space)
+            load_covariance(space.x, lane, start[b, w])
+        _start(evaluation, get(weight, 0, 0), n, space)
         going = everywhere(1.0)
         for turn in range(_STEPS + 1):
-            value = evaluate(block, get(weight, 0, 0), space)
+            value = evaluate(evaluation, get(weight, 0, 0), space)
             going = where_less(value, np.inf, going, 0.0)
             going = where_less(0.0, hermitian_inverse(space.x, n, space.trial, space.y), going, 0.0)
             if turn < _STEPS:
-                renew_curvature(block, get(weight, 0, 0), value, everywhere(1.0), space, bending)
+                renew_curvature(evaluation, get(weight, 0, 0), value, everywhere(1.0), space, bending)
                 copy_where(going, space.x, space.before)
                 length = advance(n, _CLEARANCE, going, space)
                 going = where_less(0.0, length, going, 0.0)

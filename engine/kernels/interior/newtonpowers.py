@@ -6,7 +6,8 @@ covariance, their analytic centre is taken.
 
 import numpy as np
 
-from ..bound.block import load_items, new_block
+from ..bound.objective import new_evaluation
+from ..bound.problems import load_items
 from ..jit.accelerate import inlined, kernel
 from ..jit.lanes import LANES, everywhere, get, lane_zeros, put, where_less
 from ..linalg.lanemat import cholesky_lanes
@@ -20,10 +21,10 @@ _CENTRED_SHARE = 1e-2  # of equal powers at the start
 
 
 @inlined
-def _load(block, draws, chosen, rho, powers, weight, share, space):
+def _load(evaluation, draws, chosen, rho, powers, weight, share, space):
     """Put items (weight, draw) and their powers into the lanes, with a share of equal powers mixed in."""
     n = powers.shape[2]
-    load_items(block, draws, chosen, rho, powers[:, 0], weight)
+    load_items(evaluation.problem, draws, chosen, rho, weight)
     for lane in range(LANES):
         w, b = chosen[min(lane, len(chosen) - 1)]
         for i in range(n):
@@ -74,18 +75,18 @@ def refined_powers(draws, rho, powers, wanted):
     out, before = powers.copy(), powers.copy()
     refined = np.zeros(wanted.shape, np.bool_)
     items = np.argwhere(wanted.T)
-    block = new_block(draws, n)
-    bending = curvature_work(block, True)
+    evaluation = new_evaluation(draws, n)
+    bending = curvature_work(evaluation, True)
     space = new_space(n, bending.forms.shape[0])
     weight = lane_zeros(1, 1)
     for first in range(0, len(items), LANES):
         used = min(LANES, len(items) - first)
-        _load(block, draws, items[first : first + used], rho, powers, weight, 0.0, space)
+        _load(evaluation, draws, items[first : first + used], rho, powers, weight, 0.0, space)
         put(space.stale, 0.0, 0, 0)
         for _ in range(NEWTON_STEPS):
-            value, _ = evaluate(block, get(weight, 0, 0), space)
+            value, _ = evaluate(evaluation, get(weight, 0, 0), space)
             space.system[:] = 0.0
-            add_curvature(block, get(weight, 0, 0), value, bending, space.system)
+            add_curvature(evaluation, get(weight, 0, 0), value, bending, space.system)
             fine = where_less(value, np.inf, _newton_step(n, space), 0.0)
             put(space.stale, get(space.stale, 0, 0) + where_less(0.0, fine, 0.0, 1.0), 0, 0)
             for i in range(n):
@@ -110,19 +111,19 @@ def centred_powers(draws, rho, powers, wanted):
     n = powers.shape[2]
     out, before = powers.copy(), powers.copy()
     items = np.argwhere(wanted.T)
-    block = new_block(draws, n)
-    bending = curvature_work(block, True)
+    evaluation = new_evaluation(draws, n)
+    bending = curvature_work(evaluation, True)
     space = new_space(n, bending.forms.shape[0])
     weight = lane_zeros(1, 1)
     for first in range(0, len(items), LANES):
         used = min(LANES, len(items) - first)
-        _load(block, draws, items[first : first + used], rho, powers, weight, _CENTRED_SHARE, space)
+        _load(evaluation, draws, items[first : first + used], rho, powers, weight, _CENTRED_SHARE, space)
         space.correction[:] = 0.0
         for turn in range(2 * _CENTRING_STEPS):
             mu = 10.0 * _CENTRED_MU if turn < _CENTRING_STEPS else _CENTRED_MU
-            value, _ = evaluate(block, get(weight, 0, 0), space)
+            value, _ = evaluate(evaluation, get(weight, 0, 0), space)
             space.system[:] = 0.0
-            add_curvature(block, get(weight, 0, 0), value, bending, space.system)
+            add_curvature(evaluation, get(weight, 0, 0), value, bending, space.system)
             for i in range(n):
                 put(space.s, mu / get(space.p, i, 0), i, 0)
             fine = where_less(value, np.inf, factored(n, space), 0.0)

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..bound.block import load_items, new_block, weighted_crb
+from ..bound.objective import new_evaluation, weighted_crb
 from ..bound.powers import balance, power_slope, transmit_powers
+from ..bound.problems import load_items, load_powers
 from ..jit.accelerate import inlined, kernel, unmanaged
 from ..jit.lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
 from ..linalg.lanemat import cholesky_lanes
@@ -61,14 +62,14 @@ def new_space(n, size):
 
 
 @inlined
-def evaluate(block, rho, space):
+def evaluate(evaluation, rho, space):
     """Value of f, N, and 1 + the gap, the largest N times the power."""
-    transmit_powers(block, space.p)
-    value = weighted_crb(block, rho)
+    transmit_powers(evaluation, space.p)
+    value = weighted_crb(evaluation, rho)
     total = everywhere(0.0)
     steepest = everywhere(-np.inf)
     for i in range(space.p.shape[0]):
-        slope = -power_slope(block, i) / value
+        slope = -power_slope(evaluation, i) / value
         put(space.normal, slope, i, 0)
         total += get(space.p, i, 0)
         steepest = where_less(steepest, slope, slope, steepest)
@@ -146,11 +147,11 @@ def _advance(n, going, space):
 
 
 @inlined
-def _start(block, rho, n, space):
+def _start(evaluation, rho, n, space):
     """Balanced codeword powers and a slack of mu / p (see `interior`)."""
-    balance(block, rho)
+    balance(evaluation, rho, evaluation.powers)
     for i in range(n):
-        put(space.p, (1.0 - _EQUAL) * get(block.powers, i, 0) + _EQUAL / n, i, 0)
+        put(space.p, (1.0 - _EQUAL) * get(evaluation.powers, i, 0) + _EQUAL / n, i, 0)
 
 
 @inlined
@@ -181,16 +182,16 @@ def _note_best(gap, going, space):
 
 
 @inlined
-def _follow(block, rho, tolerance, space, bending):
+def _follow(evaluation, rho, tolerance, space, bending):
     """Take steps in every lane until all are certified or broken down; a lane that is through stays where it is."""
-    n = block.mix.shape[0]
+    n = evaluation.problem.mix.shape[0]
     put(space.stale, 0.0, 0, 0)
     for i in range(3):
         put(space.gaps, np.inf, i, 0)
     put(space.spent, 0.0, 0, 0)
     going = everywhere(1.0)
     for turn in range(_MOST):
-        value, level = evaluate(block, rho, space)
+        value, level = evaluate(evaluation, rho, space)
         going = where_less(value, np.inf, going, 0.0)
         put(space.spent, get(space.spent, 0, 0) + going, 0, 0)
         _note_best(level - 1.0, going, space)
@@ -202,7 +203,7 @@ def _follow(block, rho, tolerance, space, bending):
         if turn == 0:
             _first_slack(n, space)
         space.system[:] = 0.0
-        add_curvature(block, rho, value, bending, space.system)
+        add_curvature(evaluation, rho, value, bending, space.system)
         _advance(n, going, space)
 
 
@@ -220,15 +221,16 @@ def interior_powers(draws, powers, rho, wanted, tolerance):
     before = np.zeros((batch, rho.size, n))
     evaluations = np.zeros((batch, rho.size), np.int64)
     items = np.argwhere(wanted.T)  # weight by weight: designs for one weight take about the same time
-    block = new_block(draws, n)
-    bending = curvature_work(block, True)
+    evaluation = new_evaluation(draws, n)
+    bending = curvature_work(evaluation, True)
     space = new_space(n, bending.forms.shape[0])
     weight = lane_zeros(1, 1)
     for first in range(0, len(items), LANES):
         used = min(LANES, len(items) - first)
-        load_items(block, draws, items[first : first + used], rho, powers, weight)
-        _start(block, get(weight, 0, 0), n, space)
-        _follow(block, get(weight, 0, 0), tolerance, space, bending)
+        load_items(evaluation.problem, draws, items[first : first + used], rho, weight)
+        load_powers(evaluation.powers, powers, items[first : first + used])
+        _start(evaluation, get(weight, 0, 0), n, space)
+        _follow(evaluation, get(weight, 0, 0), tolerance, space, bending)
         for lane in range(used):
             w, b = items[first + lane]
             evaluations[b, w] = int(space.spent[0, 0, lane])

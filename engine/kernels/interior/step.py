@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..bound.block import reduced_gradient, transmit_covariance, weighted_crb
+from ..bound.objective import reduced_gradient, transmit_covariance, weighted_crb
 from ..jit.accelerate import inlined, unmanaged
 from ..jit.lanes import everywhere, get, lane_zeros, put, where_less
 from ..linalg.lanemat import hermitian_cholesky, hermitian_part, inner, times_lanes, trace_of_product
@@ -149,12 +149,12 @@ def _room(a, d, n, clearance, trial):
 
 
 @inlined
-def evaluate(block, rho, space):
+def evaluate(evaluation, rho, space):
     """Value of f at x; N and its coordinates."""
-    n = block.mix.shape[0]
-    transmit_covariance(block, space.x)
-    value = weighted_crb(block, rho)
-    reduced_gradient(block, space.normal)
+    n = evaluation.problem.mix.shape[0]
+    transmit_covariance(evaluation, space.x)
+    value = weighted_crb(evaluation, rho)
+    reduced_gradient(evaluation, space.normal)
     share = 1.0 / value
     for i in range(n):
         for k in range(i + 1):
@@ -186,10 +186,10 @@ def update_curvature(size, space):
 
 
 @inlined
-def renew_curvature(block, rho, value, renew, space, bending):
+def renew_curvature(evaluation, rho, value, renew, space, bending):
     """Compute B anew in the lanes to renew; a copy goes to the system."""
     space.system[:] = 0.0
-    add_curvature(block, rho, value, bending, space.system)
+    add_curvature(evaluation, rho, value, bending, space.system)
     for i in range(space.slopes.shape[0]):
         g = get(space.slopes, i, 0)
         for k in range(i + 1):

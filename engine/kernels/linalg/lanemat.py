@@ -197,3 +197,11 @@ def hermitian_inverse(a, n, factor, out):
             put(out, -y, n + k, i)
         put(out, 0.0, n + i, i)
     return fine
+
+
+@unmanaged
+def copy_where(chosen, source, out):
+    """Copy matrices (rows, columns, lane) in the lanes that are chosen."""
+    for i in range(out.shape[0]):
+        for k in range(out.shape[1]):
+            put(out, where_less(0.0, chosen, get(source, i, k), get(out, i, k)), i, k)

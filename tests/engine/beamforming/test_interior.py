@@ -7,8 +7,9 @@ import pytest
 from crbatch import DrawModel, Problem, Scenario, build_problem, sample
 from crbatch.engine.beamforming import weighted
 from crbatch.engine.beamforming.recovery import objective_at
-from crbatch.engine.kernels.bound import block
+from crbatch.engine.kernels.bound import objective
 from crbatch.engine.kernels.bound import powers as powers_of
+from crbatch.engine.kernels.bound.problems import load_problem
 from crbatch.engine.kernels.designs import cleaning
 from crbatch.engine.kernels.interior import covariances as interior
 from crbatch.engine.kernels.interior import curvature
@@ -71,24 +72,24 @@ def test_inverses_of_eight_matrices() -> None:
 @kernel
 def _value_and_slopes(draws, x, rho, coordinates, normal, value):
     n = draws.mix.shape[1]
-    eight = block.new_block(draws, n)
+    eight = objective.new_evaluation(draws, n)
     for lane in range(LANES):
-        block.load_draw(eight, draws, lane, lane)
-    block.transmit_covariance(eight, x)
-    put(value, block.weighted_crb(eight, everywhere(rho)), 0)
-    block.reduced_gradient(eight, normal)
+        load_problem(eight.problem, draws, lane, lane)
+    objective.transmit_covariance(eight, x)
+    put(value, objective.weighted_crb(eight, everywhere(rho)), 0)
+    objective.reduced_gradient(eight, normal)
     curvature.coordinates(normal, n, coordinates)
 
 
 @kernel
 def _curvature_of_covariances(draws, x, rho, bend):
     n = draws.mix.shape[1]
-    eight = block.new_block(draws, n)
+    eight = objective.new_evaluation(draws, n)
     space = curvature.curvature_work(eight, False)
     for lane in range(LANES):
-        block.load_draw(eight, draws, lane, lane)
-    block.transmit_covariance(eight, x)
-    block.weighted_crb(eight, everywhere(rho))
+        load_problem(eight.problem, draws, lane, lane)
+    objective.transmit_covariance(eight, x)
+    objective.weighted_crb(eight, everywhere(rho))
     curvature.add_curvature(eight, everywhere(rho), everywhere(1.0), space, bend)
 
 
@@ -100,12 +101,12 @@ def _matrix(vector, n, out):
 @kernel
 def _curvature_of_powers(draws, powers, rho, bend, slopes):
     n = draws.mix.shape[1]
-    eight = block.new_block(draws, n)
+    eight = objective.new_evaluation(draws, n)
     space = curvature.curvature_work(eight, True)
     for lane in range(LANES):
-        block.load_draw(eight, draws, lane, lane)
+        load_problem(eight.problem, draws, lane, lane)
     powers_of.transmit_powers(eight, powers)
-    block.weighted_crb(eight, everywhere(rho))
+    objective.weighted_crb(eight, everywhere(rho))
     for i in range(n):
         put(slopes, powers_of.power_slope(eight, i), i)
     curvature.add_curvature(eight, everywhere(rho), everywhere(1.0), space, bend)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from crbatch import DrawModel, Problem, Scenario, build_problem, sample
 from crbatch.engine.beamforming import weighted
-from crbatch.engine.kernels.bound import block
-from crbatch.engine.kernels.descent import polar
-from crbatch.engine.kernels.descent import preconditioner as turning
+from crbatch.engine.kernels.bound import objective
+from crbatch.engine.kernels.bound.problems import ProblemArrays, load_problem
+from crbatch.engine.kernels.descent import polar, preconditioner
 from crbatch.engine.kernels.jit.accelerate import kernel
 from crbatch.engine.kernels.jit.lanes import LANES, everywhere, get, put
 from crbatch.engine.status import Solver
@@ -58,7 +58,7 @@ def test_factors_come_back() -> None:
 
 @kernel
 def _unfolded(x, factor):
-    polar.unfold(x, factor.shape[0] // (2 * COUNT), factor)
+    polar.polar_factor(x, factor.shape[0] // (2 * COUNT), factor)
 
 
 def test_any_rows_are_made_orthonormal_on_the_way() -> None:
@@ -83,22 +83,22 @@ def _problem(antennas: int, draws: int = LANES, model: DrawModel = DROPS) -> Pro
 
 @kernel
 def _objective(draws, rho, x, gradient, result, stiffness):
-    eight = block.new_block(draws, COLUMNS)
+    eight = objective.new_evaluation(draws, COLUMNS)
     space = polar.new_polar(COUNT, COLUMNS)
     for lane in range(LANES):
-        block.load_draw(eight, draws, lane, lane)
+        load_problem(eight.problem, draws, lane, lane)
     value, power = polar.polar_objective(eight, everywhere(rho), x, COLUMNS, space, gradient, stiffness)
     put(result, value, 0)
     put(result, power, 1)
     for i in range(COUNT):
-        put(result, get(eight.normal, i, i), 2 + i)
+        put(result, get(eight.negative_gradient, i, i), 2 + i)
         put(result, get(eight.sr, i, i), 2 + COUNT + i)
 
 
-def _at(draws: block.Draws, rho: float, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, turning.Stiffness]:
+def _at(draws: ProblemArrays, rho: float, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, preconditioner.Stiffness]:
     """Rows f, power, N_ii f, S_ii; the gradient; and the stiffness."""
     gradient = np.zeros_like(x)
-    stiffness = turning.Stiffness(
+    stiffness = preconditioner.Stiffness(
         np.zeros((COUNT, 1, LANES)),
         np.zeros((2 * COUNT * COLUMNS, COLUMNS, LANES)),
         np.zeros((COUNT * COLUMNS, COLUMNS, LANES)),
@@ -128,7 +128,7 @@ def test_the_gradient_is_the_slope_of_log_f_and_log_power(rho: float) -> None:
         np.testing.assert_allclose(np.sum(gradient * way[:, 0], axis=0), change, rtol=1e-6, atol=1e-7)
 
 
-def _costs(stiffness: turning.Stiffness) -> np.ndarray:
+def _costs(stiffness: preconditioner.Stiffness) -> np.ndarray:
     """D_i of the factors that are kept: (batch, COUNT, COLUMNS, COLUMNS)."""
     kept = stiffness.factors.reshape(COUNT, 2, COLUMNS, COLUMNS, LANES)
     kept = np.moveaxis(kept[:, 0] + 1j * kept[:, 1], -1, 0)
@@ -177,7 +177,7 @@ def test_coupling_is_what_arrives_through_both_columns() -> None:
 
 @kernel
 def _preconditioned(x, stiffness, turn, vector):
-    turning.precondition_polar(x, COLUMNS, stiffness, everywhere(turn), vector)
+    preconditioner.precondition_polar(x, COLUMNS, stiffness, everywhere(turn), vector)
 
 
 def test_turns_are_scaled_by_what_they_cost() -> None:

@@ -1,0 +1,202 @@
+"""The design problems of a batch of draws as arrays, and eight of them in lanes; n = K + 1 paths throughout."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..jit.accelerate import kernel, unmanaged
+from ..jit.lanes import LANES, lane_zeros
+
+
+class SeparableFim(NamedTuple):
+    """One link's FIM of channel parameters, of every draw: what the entries of T are multiplied by (see `efim`).
+
+    weights (batch, 4n, 4n); phasor (batch, n, 2), real and imaginary part of each path's phase; parameter_of_kind (4,),
+    the kind of parameter that each kind of term belongs to; transform A (batch, 3n, m), from whitened positions to
+    angles and delays, and rows (batch, m, m), those of F for every bound, both (batch, 0, 0) for MS.
+    """
+
+    weights: np.ndarray
+    phasor: np.ndarray
+    parameter_of_kind: np.ndarray
+    transform: np.ndarray
+    rows: np.ndarray
+
+
+class ProblemArrays(NamedTuple):
+    """The design problems of a batch of draws.
+
+    mix (batch, 2n, 2n) with B = Q mix; coupling (batch, 2n, n) and overlap (batch, 2n, 1) as
+    `separable.path_couplings` gives them, for guesses of second derivatives only. Row i of gram (batch, 2n, 2n) is
+    what codeword i sends into the columns of B, B^H u_i: B^H B for the codebook U = B. Where U is complex in terms of
+    B, gram is the real part of that, and gram_imag its imaginary part; else gram_imag is (batch, 0, 0).
+    """
+
+    bistatic: SeparableFim
+    monostatic: SeparableFim
+    mix: np.ndarray
+    gram: np.ndarray
+    gram_imag: np.ndarray
+    coupling: np.ndarray
+    overlap: np.ndarray
+
+
+class SeparableLanes(NamedTuple):
+    """`SeparableFim` of eight draws: without the first axis, and with the lane as last one."""
+
+    weights: np.ndarray
+    phasor: np.ndarray
+    parameter_of_kind: np.ndarray
+    transform: np.ndarray
+    rows: np.ndarray
+
+
+class ProblemLanes(NamedTuple):
+    """`ProblemArrays` of eight draws: without the first axis, and with the lane as last one."""
+
+    bistatic: SeparableLanes
+    monostatic: SeparableLanes
+    mix: np.ndarray
+    gram: np.ndarray
+    gram_imag: np.ndarray
+    coupling: np.ndarray
+    overlap: np.ndarray
+    draw: np.ndarray  # which draw each lane holds, -1 for none: (8,)
+
+
+@kernel
+def _lanes_like(array):
+    return lane_zeros(array.shape[1], array.shape[2])
+
+
+@kernel
+def _separable_lanes(link):
+    return SeparableLanes(
+        _lanes_like(link.weights),
+        _lanes_like(link.phasor),
+        link.parameter_of_kind,
+        _lanes_like(link.transform),
+        _lanes_like(link.rows),
+    )
+
+
+@kernel
+def new_lanes(problems):
+    """Room for eight of the problems."""
+    return ProblemLanes(
+        _separable_lanes(problems.bistatic),
+        _separable_lanes(problems.monostatic),
+        _lanes_like(problems.mix),
+        _lanes_like(problems.gram),
+        _lanes_like(problems.gram_imag),
+        _lanes_like(problems.coupling),
+        _lanes_like(problems.overlap),
+        np.full(LANES, -1, np.int64),
+    )
+
+
+@unmanaged
+def load_matrix(lanes, lane, values):
+    """Put a real matrix (rows, columns) into a lane of lanes (rows, columns, lane)."""
+    for i in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            lanes[i, j, lane] = values[i, j]
+
+
+@unmanaged
+def load_vector(lanes, lane, values):
+    """Put real numbers (size,) into a lane of lanes (size, 1, lane)."""
+    for i in range(values.size):
+        lanes[i, 0, lane] = values[i]
+
+
+@unmanaged
+def load_covariance(lanes, lane, x):
+    """Put a complex matrix (n, n) into a lane of lanes (2 n, n, lane): real part above, imaginary part below."""
+    n = x.shape[0]
+    for i in range(n):
+        for k in range(n):
+            lanes[i, k, lane] = x[i, k].real
+            lanes[n + i, k, lane] = x[i, k].imag
+
+
+@unmanaged
+def unload_covariance(lanes, lane, out):
+    """Take a lane's complex matrix out again, into out (n, n)."""
+    n = out.shape[0]
+    for i in range(n):
+        for k in range(n):
+            out[i, k] = complex(lanes[i, k, lane], lanes[n + i, k, lane])
+
+
+@unmanaged
+def load_problem(lanes, problems, b, lane):
+    """Put the problem of draw b into a lane, unless it is there already."""
+    if lanes.draw[lane] == b:
+        return
+    lanes.draw[lane] = b
+    load_matrix(lanes.bistatic.weights, lane, problems.bistatic.weights[b])
+    load_matrix(lanes.bistatic.phasor, lane, problems.bistatic.phasor[b])
+    load_matrix(lanes.bistatic.transform, lane, problems.bistatic.transform[b])
+    load_matrix(lanes.bistatic.rows, lane, problems.bistatic.rows[b])
+    load_matrix(lanes.monostatic.weights, lane, problems.monostatic.weights[b])
+    load_matrix(lanes.monostatic.phasor, lane, problems.monostatic.phasor[b])
+    load_matrix(lanes.mix, lane, problems.mix[b])
+    load_matrix(lanes.gram, lane, problems.gram[b])
+    load_matrix(lanes.coupling, lane, problems.coupling[b])
+    load_matrix(lanes.overlap, lane, problems.overlap[b])
+    load_matrix(lanes.gram_imag, lane, problems.gram_imag[b])
+
+
+@kernel
+def wanted_items(wanted):
+    """Items (weight, draw) that are wanted, (batch, rho), as rows of (count, 2).
+
+    They come in such an order that a lane can keep its draw from one weight to the next.
+    """
+    batch, weights = wanted.shape
+    items = np.empty((wanted.sum(), 2), np.int64)
+    count = 0
+    for first in range(0, batch, LANES):
+        for w in range(weights):
+            for b in range(first, min(first + LANES, batch)):
+                if wanted[b, w]:
+                    items[count, 0] = w
+                    items[count, 1] = b
+                    count += 1
+    return items
+
+
+@unmanaged
+def load_items(lanes, problems, items, rho, weight):
+    """Put the problems and weights of up to eight items (weight, draw) into lanes; those left over repeat the last.
+
+    weight (any, 1, lane) takes the weights in its first row.
+    """
+    for lane in range(LANES):
+        w, b = items[min(lane, len(items) - 1)]
+        load_problem(lanes, problems, b, lane)
+        weight[0, 0, lane] = rho[w]
+
+
+@unmanaged
+def load_powers(lanes, powers, items):
+    """Put the powers (batch, n) of the draws of items (weight, draw) into lanes (n, 1, lane)."""
+    for lane in range(LANES):
+        load_vector(lanes, lane, powers[items[min(lane, len(items) - 1), 1]])
+
+
+@unmanaged
+def load_points(lanes, points, items):
+    """Put the vectors (batch, rho, size) of items (weight, draw) into lanes (size, 1, lane)."""
+    for lane in range(LANES):
+        w, b = items[min(lane, len(items) - 1)]
+        load_vector(lanes, lane, points[b, w])
+
+
+@unmanaged
+def load_designs(lanes, x, items):
+    """Put the covariances (batch, rho, n, n) of items (weight, draw) into lanes (2 n, n, lane)."""
+    for lane in range(LANES):
+        w, b = items[min(lane, len(items) - 1)]
+        load_covariance(lanes, lane, x[b, w])
