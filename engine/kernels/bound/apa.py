@@ -20,7 +20,7 @@ from .efim import (
 )
 from .objective import new_evaluation
 from .powers import transmit_powers
-from .problems import load_matrix, load_problem, load_vector
+from .problems import load_matrix, load_problems, load_vector
 
 _UNIT_ROUNDOFF = 2.0**-53
 # Two paths of which less than this share differs cannot be told apart; it is some times the rounding of a pivot.
@@ -216,7 +216,7 @@ def _new_link(n, inner, m):
 
 
 @unmanaged
-def _keep(found, first, used, smallest, rounding, bounds, blur):
+def _unload_link(found, first, used, smallest, rounding, bounds, blur):
     """Take what was found of one link out of its lanes, into rows first.. of (batch,) and (batch, parameters)."""
     rows = found.shape[0] // 2 - 1
     for lane in range(used):
@@ -244,21 +244,22 @@ def at_apa(problems, powers, bistatic_jacobian, monostatic_jacobian, middle, dou
     bounds = np.full((2, batch, m), np.nan)
     blur = np.full((2, batch, m), np.nan)
     evaluation = new_evaluation(problems, count)
+    problem, sr, si = evaluation.problem, evaluation.sr, evaluation.si
     bistatic, monostatic = _new_link(n, 3 * n, m), _new_link(n, 2 * n, count)
     fim = lane_zeros(m + count, m + count)
     v, q = eigen_space(m + count)
     for first in range(0, batch, LANES):
         used = min(LANES, batch - first)
+        load_problems(problem, problems, first, used)
         for lane in range(LANES):
             b = first + min(lane, used - 1)
-            load_problem(evaluation.problem, problems, b, lane)
             load_vector(evaluation.powers, lane, powers[b])
             load_matrix(bistatic.jacobian, lane, bistatic_jacobian[b])
             load_matrix(monostatic.jacobian, lane, monostatic_jacobian[b])
             load_vector(bistatic.doubt, lane, doubts[b].reshape(2 * n))
             load_vector(monostatic.doubt, lane, doubts[b, 0])
-        transmit_powers(evaluation, evaluation.powers)
-        link, buffers, sr, si = evaluation.problem.bistatic, evaluation.bistatic, evaluation.sr, evaluation.si
+        transmit_powers(problem.gram, problem.gram_imag, evaluation.powers, sr, si)
+        link, buffers = problem.bistatic, evaluation.bistatic
         position_fim(link, bistatic.jacobian, middle[0], sr, si, buffers, fim)
         put(bistatic.found, _smallest_unit_eigenvalue(fim, m + count, v, q), 0, 0)
         equivalent_fim(link, sr, si, buffers)
@@ -267,10 +268,10 @@ def at_apa(problems, powers, bistatic_jacobian, monostatic_jacobian, middle, dou
             transform, rows = problems.bistatic.transform[b], problems.bistatic.rows[b]
             _whiten_lane(link, bistatic_jacobian[b], buffers.efim, transform, rows, lane)
         _look(link, m, sr, si, buffers, bistatic.diagonal, bistatic.doubt, bistatic.found)
-        _keep(bistatic.found, first, used, smallest[0], rounding[0], bounds[0], blur[0])
-        link, buffers = evaluation.problem.monostatic, evaluation.monostatic
+        _unload_link(bistatic.found, first, used, smallest[0], rounding[0], bounds[0], blur[0])
+        link, buffers = problem.monostatic, evaluation.monostatic
         position_fim(link, monostatic.jacobian, middle[1], sr, si, buffers, fim)
         put(monostatic.found, _smallest_unit_eigenvalue(fim, 2 * count, v, q), 0, 0)
         _look(link, count, sr, si, buffers, monostatic.diagonal, monostatic.doubt, monostatic.found)
-        _keep(monostatic.found, first, used, smallest[1], rounding[1], bounds[1], blur[1])
+        _unload_link(monostatic.found, first, used, smallest[1], rounding[1], bounds[1], blur[1])
     return smallest, rounding, bounds, blur

@@ -45,7 +45,7 @@ def powers_are_certified(slopes, level):
 
 
 @unmanaged
-def covariance_gap(value, gradient, scaled, eigen_space):
+def gap_of_covariance(value, gradient, scaled, eigen_space):
     """Certified gap of a covariance of unit trace, from f and -grad f (2 n, n, lane); inf where f is.
 
     scaled (2 n, n, lane) becomes N = -grad f / f, and is used up; eigen_space is `eigen.eigen_space(2 n)`.
@@ -61,7 +61,7 @@ def covariance_gap(value, gradient, scaled, eigen_space):
 
 
 @unmanaged
-def power_gap(value, slopes):
+def gap_of_powers(value, slopes):
     """Certified gap of powers of unit sum, from f and df/dp (n, 1, lane); inf where f is."""
     steepest = everywhere(-np.inf)
     for i in range(slopes.shape[0]):

@@ -11,7 +11,7 @@ from ..linalg.eigen import count_above_lanes, eigen_space
 from ..linalg.smallmat import eigen_hermitian
 from .efim import factor_positions, solve_forward
 from .objective import new_evaluation, transmit_covariance
-from .problems import load_covariance, load_problem
+from .problems import load_covariance, load_problems
 
 _UNIT_ROUNDOFF = 2.0**-53
 
@@ -112,20 +112,20 @@ def design_bounds(problems, x, reference, limit):
     monostatic = np.full((batch, designs, count), np.inf)
     evaluation = new_evaluation(problems, count)
     problem, sr, si = evaluation.problem, evaluation.sr, evaluation.si
+    bp, ms = problem.bistatic, problem.monostatic
     covariances = lane_zeros(2 * count, count)
     found = lane_zeros(rows, 1)
     for b in range(batch):
-        for lane in range(LANES):
-            load_problem(problem, problems, b, lane)
+        load_problems(problem, problems, b, 1)
         for first in range(0, designs, LANES):
             used = min(LANES, designs - first)
             for lane in range(LANES):
                 load_covariance(covariances, lane, x[b, first + min(lane, used - 1)])
-            transmit_covariance(evaluation, covariances)
-            _link_bounds(problem.bistatic, rows, sr, si, evaluation.bistatic, found)
+            transmit_covariance(problem.mix, covariances, evaluation.half_product, sr, si)
+            _link_bounds(bp, rows, sr, si, evaluation.bistatic, found)
             for lane in range(used):
                 _keep_bounds(found, reference[0, b], lane, limit, bistatic[b, first + lane])
-            _link_bounds(problem.monostatic, count, sr, si, evaluation.monostatic, found)
+            _link_bounds(ms, count, sr, si, evaluation.monostatic, found)
             for lane in range(used):
                 _keep_bounds(found, reference[1, b], lane, limit, monostatic[b, first + lane])
     return bistatic, monostatic

@@ -56,7 +56,7 @@ def new_evaluation(problems, columns):
     )
 
 
-@unmanaged
+@inlined
 def weighted_crb(evaluation, rho):
     """Rho CRB_BP + (1 - rho) CRB_MS at S; Gamma is its gradient, both triangles."""
     problem, sr, si, gr, gi = evaluation.problem, evaluation.sr, evaluation.si, evaluation.gr, evaluation.gi
@@ -118,7 +118,7 @@ def _transmit(evaluation, z, columns):
                 put(si, y, r, n + h)
 
 
-@unmanaged
+@inlined
 def factor_objective(evaluation, rho, z, columns, gradient):
     """The bound f at Z Z^H and the power |Z|^2, with the gradient of log f + log power.
 
@@ -129,7 +129,7 @@ def factor_objective(evaluation, rho, z, columns, gradient):
     _transmit(evaluation, z, columns)
     value = weighted_crb(evaluation, rho)
     steep = evaluation.negative_gradient
-    reduced_gradient(evaluation, steep)
+    reduced_gradient(evaluation.problem.mix, evaluation.gr, evaluation.gi, evaluation.half_product, steep)
     slope = -2.0 / value
     pull = 2.0 / power
     imag = count * columns
@@ -160,9 +160,8 @@ def factor_objective(evaluation, rho, z, columns, gradient):
 
 
 @unmanaged
-def transmit_covariance(evaluation, x):
-    """S = mix^T x mix of a Hermitian x (2 * 2n, 2n): real part above, imaginary part below."""
-    mix, half, sr, si = evaluation.problem.mix, evaluation.half_product, evaluation.sr, evaluation.si
+def transmit_covariance(mix, x, half, sr, si):
+    """S = mix^T x mix of a Hermitian x (2 * 2n, 2n); half, like x, becomes x mix."""
     count = mix.shape[0]
     n = count // 2
     for i in range(count):
@@ -190,9 +189,11 @@ def transmit_covariance(evaluation, x):
 
 
 @unmanaged
-def reduced_gradient(evaluation, out):
-    """-mix Gamma mix^T, the negative gradient with respect to the reduced covariance, both triangles, (2 * 2n, 2n)."""
-    mix, half, gr, gi = evaluation.problem.mix, evaluation.half_product, evaluation.gr, evaluation.gi
+def reduced_gradient(mix, gr, gi, half, out):
+    """-mix Gamma mix^T, the negative gradient with respect to the reduced covariance, both triangles, (2 * 2n, 2n).
+
+    half, like out, becomes the part of Gamma mix^T that this needs.
+    """
     count = mix.shape[0]
     for i in range(count):  # mix is upper triangular, and the sums below need the rows from i on only
         for r in range(i - i % 2, count, 2):
@@ -235,7 +236,8 @@ def reduced_gradient(evaluation, out):
 @unmanaged
 def covariance_objective(evaluation, rho, x):
     """The bound f at a reduced covariance x (2 * 2n, 2n); evaluation.negative_gradient is -grad f."""
-    transmit_covariance(evaluation, x)
+    mix, half = evaluation.problem.mix, evaluation.half_product
+    transmit_covariance(mix, x, half, evaluation.sr, evaluation.si)
     value = weighted_crb(evaluation, rho)
-    reduced_gradient(evaluation, evaluation.negative_gradient)
+    reduced_gradient(mix, evaluation.gr, evaluation.gi, half, evaluation.negative_gradient)
     return value

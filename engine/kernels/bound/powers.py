@@ -5,7 +5,7 @@ Row i of problem.gram is B^H u_i, what codeword i sends into the columns of B.
 
 import numpy as np
 
-from ..jit.accelerate import unmanaged
+from ..jit.accelerate import inlined, unmanaged
 from ..jit.lanes import everywhere, get, put, root, where_less
 from ..linalg.lanemat import inner
 from .objective import weighted_crb
@@ -16,10 +16,9 @@ _TINY = 1e-200
 
 
 @unmanaged
-def transmit_powers(evaluation, powers):
-    """S = B^H U diag(powers) U^H B, from powers (2n, 1, lane)."""
-    problem = evaluation.problem
-    count = problem.mix.shape[0]
+def transmit_powers(gram, gram_imag, powers, sr, si):
+    """S = B^H U diag(powers) U^H B, from powers (2n, 1, lane) and `problems.ProblemLanes`' gram and gram_imag."""
+    count = powers.shape[0]
     n = count // 2
     for k in range(n):
         for h in range(k + 1):
@@ -27,76 +26,74 @@ def transmit_powers(evaluation, powers):
                 x = everywhere(0.0)
                 y = everywhere(0.0)
                 for i in range(count):
-                    p = get(powers, i, 0) * get(problem.gram, i, r)
-                    x += p * get(problem.gram, i, h)
-                    y += p * get(problem.gram, i, n + h)
-                put(evaluation.sr, x, r, h)
-                put(evaluation.sr, y, r, n + h)
-                put(evaluation.si, 0.0, r, h)
-                put(evaluation.si, 0.0, r, n + h)
-    if problem.gram_imag.shape[0] > 0:
-        _add_imaginary_powers(evaluation, powers)
+                    p = get(powers, i, 0) * get(gram, i, r)
+                    x += p * get(gram, i, h)
+                    y += p * get(gram, i, n + h)
+                put(sr, x, r, h)
+                put(sr, y, r, n + h)
+                put(si, 0.0, r, h)
+                put(si, 0.0, r, n + h)
+    if gram_imag.shape[0] > 0:
+        _add_imaginary_powers(gram, gram_imag, powers, sr, si)
 
 
 @unmanaged
-def _add_imaginary_powers(evaluation, powers):
+def _add_imaginary_powers(gram, gram_imag, powers, sr, si):
     """What imaginary parts of B^H U add to S."""
-    problem = evaluation.problem
-    count = problem.mix.shape[0]
+    count = powers.shape[0]
     n = count // 2
     for k in range(n):
         for h in range(k + 1):
             for r in (k, n + k):
                 for s in (h, n + h):
-                    x = get(evaluation.sr, r, s)
+                    x = get(sr, r, s)
                     y = everywhere(0.0)
                     for i in range(count):
                         p = get(powers, i, 0)
-                        u = get(problem.gram_imag, i, r)
-                        v = get(problem.gram_imag, i, s)
+                        u = get(gram_imag, i, r)
+                        v = get(gram_imag, i, s)
                         x += p * u * v
-                        y += p * (u * get(problem.gram, i, s) - get(problem.gram, i, r) * v)
-                    put(evaluation.sr, x, r, s)
-                    put(evaluation.si, y, r, s)
+                        y += p * (u * get(gram, i, s) - get(gram, i, r) * v)
+                    put(sr, x, r, s)
+                    put(si, y, r, s)
 
 
 @unmanaged
-def power_slope(evaluation, i):
-    """Derivative of f with respect to the power of codeword i, from Gamma."""
-    problem = evaluation.problem
-    count = problem.mix.shape[0]
-    total = everywhere(0.0)
-    for r in range(count):
-        x = everywhere(0.0)
-        for s in range(count):
-            x += get(evaluation.gr, r, s) * get(problem.gram, i, s)
-        total += x * get(problem.gram, i, r)
-    if problem.gram_imag.shape[0] > 0:
-        total += _imaginary_slope(evaluation, i)
-    return total
+def _power_slopes(gram, gram_imag, gr, gi, slopes):
+    """Derivatives of f with respect to the powers of codewords, from Gamma: (2n, 1)."""
+    count = slopes.shape[0]
+    for i in range(count):
+        total = everywhere(0.0)
+        for r in range(count):
+            x = everywhere(0.0)
+            for s in range(count):
+                x += get(gr, r, s) * get(gram, i, s)
+            total += x * get(gram, i, r)
+        if gram_imag.shape[0] > 0:
+            total += _imaginary_slope(gram, gram_imag, gr, gi, i)
+        put(slopes, total, i, 0)
 
 
 @unmanaged
-def _imaginary_slope(evaluation, i):
+def _imaginary_slope(gram, gram_imag, gr, gi, i):
     """What the imaginary part of B^H u_i adds to the slope: Gamma is Hermitian, so that the cross terms are equal."""
-    problem, gr, gi = evaluation.problem, evaluation.gr, evaluation.gi
-    count = problem.mix.shape[0]
+    count = gram.shape[0]
     total = everywhere(0.0)
     for r in range(count):
         x = everywhere(0.0)
         for s in range(count):
-            x += get(gr, r, s) * get(problem.gram_imag, i, s) + 2.0 * get(gi, r, s) * get(problem.gram, i, s)
-        total += x * get(problem.gram_imag, i, r)
+            x += get(gr, r, s) * get(gram_imag, i, s) + 2.0 * get(gi, r, s) * get(gram, i, s)
+        total += x * get(gram_imag, i, r)
     return total
 
 
-@unmanaged
+@inlined
 def power_objective(evaluation, rho, powers):
     """The bound f at powers (2n, 1); evaluation.slopes holds its derivatives with respect to them."""
-    transmit_powers(evaluation, powers)
+    gram, gram_imag = evaluation.problem.gram, evaluation.problem.gram_imag
+    transmit_powers(gram, gram_imag, powers, evaluation.sr, evaluation.si)
     value = weighted_crb(evaluation, rho)
-    for i in range(evaluation.slopes.shape[0]):
-        put(evaluation.slopes, power_slope(evaluation, i), i, 0)
+    _power_slopes(gram, gram_imag, evaluation.gr, evaluation.gi, evaluation.slopes)
     return value
 
 
@@ -123,7 +120,7 @@ def balance(evaluation, rho, powers):
             put(powers, get(powers, i, 0) / total, i, 0)
 
 
-@unmanaged
+@inlined
 def root_objective(evaluation, rho, z, gradient):
     """The bound f at powers z^2 and the power |z|^2, with the gradient of log f + log power.
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..jit.accelerate import kernel, unmanaged
+from ..jit.accelerate import inlined, kernel, unmanaged
 from ..jit.lanes import LANES, lane_zeros
 
 
@@ -120,21 +120,16 @@ def load_covariance(lanes, lane, x):
             lanes[n + i, k, lane] = x[i, k].imag
 
 
-@unmanaged
-def unload_covariance(lanes, lane, out):
-    """Take a lane's complex matrix out again, into out (n, n)."""
-    n = out.shape[0]
-    for i in range(n):
-        for k in range(n):
-            out[i, k] = complex(lanes[i, k, lane], lanes[n + i, k, lane])
-
-
-@unmanaged
+@inlined
 def load_problem(lanes, problems, b, lane):
     """Put the problem of draw b into a lane, unless it is there already."""
-    if lanes.draw[lane] == b:
-        return
-    lanes.draw[lane] = b
+    if lanes.draw[lane] != b:
+        lanes.draw[lane] = b
+        _load_afresh(lanes, problems, b, lane)
+
+
+@unmanaged
+def _load_afresh(lanes, problems, b, lane):
     load_matrix(lanes.bistatic.weights, lane, problems.bistatic.weights[b])
     load_matrix(lanes.bistatic.phasor, lane, problems.bistatic.phasor[b])
     load_matrix(lanes.bistatic.transform, lane, problems.bistatic.transform[b])
@@ -146,6 +141,13 @@ def load_problem(lanes, problems, b, lane):
     load_matrix(lanes.coupling, lane, problems.coupling[b])
     load_matrix(lanes.overlap, lane, problems.overlap[b])
     load_matrix(lanes.gram_imag, lane, problems.gram_imag[b])
+
+
+@unmanaged
+def load_problems(lanes, problems, first, used):
+    """Put the problems of so many draws, up to eight, from `first` on into lanes; those left over repeat the last."""
+    for lane in range(LANES):
+        load_problem(lanes, problems, first + min(lane, used - 1), lane)
 
 
 @kernel
@@ -200,3 +202,14 @@ def load_designs(lanes, x, items):
     for lane in range(LANES):
         w, b = items[min(lane, len(items) - 1)]
         load_covariance(lanes, lane, x[b, w])
+
+
+@unmanaged
+def unload_designs(lanes, items, out):
+    """Take the covariances of items (weight, draw) out of lanes (2 n, n, lane), into (batch, rho, n, n)."""
+    n = out.shape[2]
+    for lane in range(len(items)):
+        w, b = items[lane]
+        for i in range(n):
+            for k in range(n):
+                out[b, w, i, k] = complex(lanes[i, k, lane], lanes[n + i, k, lane])

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..bound.objective import covariance_objective, new_evaluation
-from ..bound.problems import ProblemArrays, load_covariance, load_problem
+from ..bound.problems import ProblemArrays, load_covariance, load_problems
 from ..jit.accelerate import kernel
 from ..jit.lanes import LANES, everywhere, lane_zeros, put
 from ..linalg.smallmat import eigen_hermitian
@@ -43,11 +43,12 @@ class _Mean(NamedTuple):
 @kernel
 def _mean_crb(mean, y, slope):
     """F at y (N, N); slope (N, N) becomes G = -grad F. inf where a draw of non-zero weight has a singular FIM."""
-    bases, weights = mean.bases, mean.weights
+    problems, bases, weights = mean.problems, mean.bases, mean.weights
     batch = weights.size
     wide, count = bases.shape[1], bases.shape[2]
     whole = np.ascontiguousarray(y).reshape(1, 1, wide, wide)
-    evaluation = new_evaluation(mean.problems, 0)
+    evaluation = new_evaluation(problems, 0)
+    lanes = evaluation.problem
     x = lane_zeros(2 * count, count)
     own = np.zeros((1, 1, count, count), np.complex128)
     slope[:] = 0.0
@@ -57,9 +58,9 @@ def _mean_crb(mean, y, slope):
     seen = reduce(bases[:1], whole, 1.0)
     for first in range(0, batch, LANES):
         used = min(LANES, batch - first)
+        load_problems(lanes, problems, first, used)
         for lane in range(LANES):
             b = first + min(lane, used - 1)
-            load_problem(evaluation.problem, mean.problems, b, lane)
             if not shared:
                 seen = reduce(bases[b : b + 1], whole, 1.0)
             load_covariance(x, lane, seen[0, 0])
@@ -140,7 +141,7 @@ def _quadratic_form(slope, codewords, m):
 
 
 @kernel
-def _gap(value, slope, power, codewords):
+def _gap_at(value, slope, power, codewords):
     """The certified gap P lambda_max(G) / F - 1."""
     return power * _steepest(slope, codewords) / value - 1.0
 
@@ -155,7 +156,7 @@ def mean_gap(problems, bases, weights, rho, y, codewords):
     value = _mean_crb(_Mean(problems, bases, weights, rho, codewords), y, slope)
     if not value < math.inf:
         return math.inf, math.inf
-    return value, max(_gap(value, slope, 1.0, codewords), 0.0)  # below 0 is rounding
+    return value, max(_gap_at(value, slope, 1.0, codewords), 0.0)  # below 0 is rounding
 
 
 class _Point(NamedTuple):
@@ -338,13 +339,12 @@ def descend_mean(problems, bases, weights, rho, codewords, start, tolerance, mos
     search = np.zeros(size)
     memory = _new_memory(size)
     # Where all draws share their directions, the stiff ones are those of a single draw.
-    shared = bases.shape[0] == 1 and wide == bases.shape[2] and codewords.shape[1] == 0
-    stiff = wide if shared else 0
+    stiff = wide if bases.shape[0] == 1 and wide == bases.shape[2] and codewords.shape[1] == 0 else 0
     height, value, power = _log_mean(mean, at)
     spent = 1
     while spent < most and height < math.inf:
         length2 = _inner(at.gradient, at.gradient)
-        if length2 * power < _NEAR * _NEAR and _gap(value, at.slope, power, codewords) <= tolerance:
+        if length2 * power < _NEAR * _NEAR and _gap_at(value, at.slope, power, codewords) <= tolerance:
             break
         _direction(at, stiff, memory, search)
         fall = _inner(at.gradient, search)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..bound.objective import new_evaluation
 from ..bound.powers import balance
-from ..bound.problems import load_problem, load_vector
+from ..bound.problems import load_problems, load_vector
 from ..jit.accelerate import inlined, kernel, unmanaged
 from ..jit.lanes import LANES, get, lane_zeros
 
@@ -20,10 +20,10 @@ class Places(NamedTuple):
 
     draw: np.ndarray
     weight: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
+    low: np.ndarray  # lowest weight solved
+    high: np.ndarray  # highest
+    left: np.ndarray  # lowest weight wanted
+    right: np.ndarray  # highest
     spent: np.ndarray  # evaluations at this weight
     shortened: np.ndarray  # steps that were too long, in a row
     finished: np.ndarray
@@ -33,15 +33,15 @@ class Places(NamedTuple):
 def new_places():
     """No lane has anything yet."""
     return Places(
-        np.full(LANES, -1, np.int64),
-        np.zeros(LANES, np.int64),
-        np.zeros(LANES, np.int64),
-        np.full(LANES, -1, np.int64),
-        np.zeros(LANES, np.int64),
-        np.full(LANES, -1, np.int64),
-        np.zeros(LANES, np.int64),
-        np.zeros(LANES, np.int64),
-        np.ones(LANES, np.bool_),
+        draw=np.full(LANES, -1, np.int64),
+        weight=np.zeros(LANES, np.int64),
+        low=np.zeros(LANES, np.int64),
+        high=np.full(LANES, -1, np.int64),
+        left=np.zeros(LANES, np.int64),
+        right=np.full(LANES, -1, np.int64),
+        spent=np.zeros(LANES, np.int64),
+        shortened=np.zeros(LANES, np.int64),
+        finished=np.ones(LANES, np.bool_),
     )
 
 
@@ -148,11 +148,12 @@ def balanced_powers(problems, powers, rho, bistatic_fine, monostatic_fine):
     out = powers.copy()
     evaluation = new_evaluation(problems, count)
     weight = lane_zeros(1, 1)
+    lanes = evaluation.problem
     for first in range(0, batch, LANES):
         used = min(LANES, batch - first)
+        load_problems(lanes, problems, first, used)
         for lane in range(LANES):
             b = first + min(lane, used - 1)
-            load_problem(evaluation.problem, problems, b, lane)
             load_vector(evaluation.powers, lane, powers[b])
             w, _, _ = _first_weight(rho, bistatic_fine[b], monostatic_fine[b])
             weight[0, 0, lane] = rho[max(w, 0)]

@@ -306,12 +306,14 @@ def descend(problems, columns, start, rho, bistatic_fine, monostatic_fine, toler
     evaluation = new_evaluation(problems, columns)
     vectors = _new_vectors(size, count, columns)
     shares = np.zeros(_EXTRAPOLATED)
-    _follow(task, evaluation, vectors, new_polar(count, columns), new_places(), lane_zeros(10, 1), shares, found)
+    _descend_together(
+        task, evaluation, vectors, new_polar(count, columns), new_places(), lane_zeros(10, 1), shares, found
+    )
     return found.points, found.evaluations
 
 
 @unmanaged
-def _follow(task, evaluation, vectors, polar, places, state, shares, found):
+def _descend_together(task, evaluation, vectors, polar, places, state, shares, found):
     """Evaluate in all lanes until every draw is through; shares is room for extrapolation."""
     upcoming = np.int64(0)
     newest = np.int64(-1)

@@ -150,7 +150,7 @@ def polar_gradient(x, columns, slope, gradient):
             put(gradient, hi, head + imag + a, 0)
 
 
-@unmanaged
+@inlined
 def polar_objective(evaluation, rho, x, columns, polar, gradient, stiffness):
     """The bound f at a factor in polar form, its power, and the gradient of log f + log power with respect to x.
 

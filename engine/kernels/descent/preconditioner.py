@@ -47,8 +47,8 @@ def guess_stiffness(evaluation, x, columns, share, stiffness):
     """Half the cost of rotating row i: D_i = d_i 1 + sum_l w_il (u_l^H u_l + some 1), u_l steering rows of other paths.
 
     d_i is the slack 1 - power N_ii, which is exact, where it is positive, and some more. The sum guesses second
-    derivatives of f: a correlation c of row i with u_l takes rho^2 |c|^2 of the information that both give, where rho
-    is the correlation of what arrives through the two, so w_il = rho_il^2 |t_l|^2 / S_ii. x (unknowns, 1, lane) is the
+    derivatives of f: a correlation c of row i with u_l takes k^2 |c|^2 of the information that both give, where k is
+    the correlation of what arrives through the two, so w_il = k_il^2 |t_l|^2 / S_ii. x (unknowns, 1, lane) is the
     point evaluated last, share its power / f.
     """
     count = stiffness.plain.shape[0]

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..bound.certificate import covariance_gap, covariance_is_certified, power_gap
+from ..bound.certificate import covariance_is_certified, gap_of_covariance, gap_of_powers
 from ..bound.objective import covariance_objective, new_evaluation
 from ..bound.powers import power_objective
-from ..bound.problems import load_designs, load_items, load_points, unload_covariance, wanted_items
+from ..bound.problems import load_designs, load_items, load_points, unload_designs, wanted_items
 from ..descent.polar import polar_factor
 from ..jit.accelerate import inlined, kernel, unmanaged
 from ..jit.lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
@@ -142,7 +142,7 @@ class _Cleaned(NamedTuple):
     x: np.ndarray  # the covariances, cleaned in the end
     gradient: np.ndarray  # -grad f there
     slim: np.ndarray  # a candidate of lower rank
-    scaled: np.ndarray  # -grad f / f, for `covariance_gap`
+    scaled: np.ndarray  # -grad f / f, for `gap_of_covariance`
 
 
 @inlined
@@ -157,7 +157,7 @@ def _cut_rank(evaluation, rho, beams, tolerance, cleaned):
             continue  # this cut leaves what the last one left
         before = cut
         leading(beams, cut, total, cleaned.slim)
-        found, fine = _certify(evaluation, rho, _TARGET * tolerance, cleaned)
+        found, fine = _try(evaluation, rho, _TARGET * tolerance, cleaned)
         fine = where_less(0.0, fine, pending, 0.0)
         _accept(fine, evaluation, cleaned)
         value = where_less(0.0, fine, found, value)
@@ -168,7 +168,7 @@ def _cut_rank(evaluation, rho, beams, tolerance, cleaned):
 
 
 @inlined
-def _certify(evaluation, rho, tolerance, cleaned):
+def _try(evaluation, rho, tolerance, cleaned):
     """The bound f at the candidate, and 1 in the lanes in which it is certified."""
     found = covariance_objective(evaluation, rho, cleaned.slim)
     fine = covariance_is_certified(evaluation.negative_gradient, (1.0 + tolerance) * found, evaluation.slack)
@@ -182,7 +182,7 @@ def _accept(chosen, evaluation, cleaned):
     copy_where(chosen, evaluation.negative_gradient, cleaned.gradient)
 
 
-@inlined
+@unmanaged
 def _clean(evaluation, rho, beams, tolerance, threshold, space, cleaned):
     """Replace x by the cleaned covariance of lowest rank that keeps the certificate; returns f there."""
     value, pending = _cut_rank(evaluation, rho, beams, tolerance, cleaned)
@@ -195,7 +195,7 @@ def _clean(evaluation, rho, beams, tolerance, threshold, space, cleaned):
         lowest = where_less(get(beams.gram, i, i), lowest, get(beams.gram, i, i), lowest)
     # Where nothing falls below the threshold x stays as it is: eigenvectors are not exact enough close to an edge.
     emptied = where_less(lowest, threshold * total, pending, 0.0)
-    found, fine = _certify(evaluation, rho, tolerance, cleaned)
+    found, fine = _try(evaluation, rho, tolerance, cleaned)
     fine = where_less(0.0, emptied, fine, 0.0)
     _accept(fine, evaluation, cleaned)
     value = where_less(0.0, fine, found, value)
@@ -203,9 +203,9 @@ def _clean(evaluation, rho, beams, tolerance, threshold, space, cleaned):
     if largest_lane(pending) == 0.0:
         return value
     # Some optima lie on the edge of where f exists, and have no certificate without the last trace of power there.
-    gap = covariance_gap(found, evaluation.negative_gradient, cleaned.scaled, space)
+    gap = gap_of_covariance(found, evaluation.negative_gradient, cleaned.scaled, space)
     found = covariance_objective(evaluation, rho, cleaned.x)
-    whole_gap = covariance_gap(found, evaluation.negative_gradient, cleaned.scaled, space)
+    whole_gap = gap_of_covariance(found, evaluation.negative_gradient, cleaned.scaled, space)
     better = where_less(0.0, pending, where_less(gap, whole_gap, emptied, 0.0), 0.0)
     copy_where(pending, evaluation.negative_gradient, cleaned.gradient)
     value = where_less(0.0, pending, found, value)
@@ -251,10 +251,10 @@ def certified_covariances(problems, rho, x, points, columns, wanted, clean, tole
     space = eigen_space(2 * count)
     weight, gap = lane_zeros(1, 1), lane_zeros(1, 1)
     clean = clean or columns > 0
-    items = wanted_items(wanted)
+    lanes, items = evaluation.problem, wanted_items(wanted)
     for first in range(0, len(items), LANES):
         eight = items[first : first + LANES]
-        load_items(evaluation.problem, problems, eight, rho, weight)
+        load_items(lanes, problems, eight, rho, weight)
         if columns > 0:
             load_points(point, points, eight)
             polar_factor(point, columns, factor)
@@ -269,13 +269,13 @@ def certified_covariances(problems, rho, x, points, columns, wanted, clean, tole
             value = _clean(evaluation, get(weight, 0, 0), beams, tolerance, threshold, space, cleaned)
         else:
             value = covariance_objective(evaluation, get(weight, 0, 0), cleaned.x)
-            copy_where(everywhere(1.0), evaluation.negative_gradient, cleaned.gradient)
-        put(gap, covariance_gap(value, cleaned.gradient, cleaned.scaled, space), 0, 0)
+            cleaned.gradient[:] = evaluation.negative_gradient
+        put(gap, gap_of_covariance(value, cleaned.gradient, cleaned.scaled, space), 0, 0)
         for lane in range(len(eight)):
             w, b = eight[lane]
             gaps[b, w] = gap[0, 0, lane]
-            if clean:
-                unload_covariance(cleaned.x, lane, x[b, w])
+        if clean:
+            unload_designs(cleaned.x, eight, x)
     return gaps
 
 
@@ -301,19 +301,25 @@ def clean_rows(powers, threshold):
     return out
 
 
+@unmanaged
+def _gap_of_powers(evaluation, rho):
+    """Certified gap at evaluation.powers, of unit sum."""
+    value = power_objective(evaluation, rho, evaluation.powers)
+    return gap_of_powers(value, evaluation.slopes)
+
+
 @kernel
 def certified_powers(problems, rho, powers, wanted):
     """Certified gaps of codeword powers (batch, rho, n) of unit sum, like `certified_covariances`."""
     gaps = np.full(wanted.shape, np.nan)
     evaluation = new_evaluation(problems, powers.shape[2])
     weight, gap = lane_zeros(1, 1), lane_zeros(1, 1)
-    items = wanted_items(wanted)
+    lanes, items = evaluation.problem, wanted_items(wanted)
     for first in range(0, len(items), LANES):
         eight = items[first : first + LANES]
-        load_items(evaluation.problem, problems, eight, rho, weight)
+        load_items(lanes, problems, eight, rho, weight)
         load_points(evaluation.powers, powers, eight)
-        value = power_objective(evaluation, get(weight, 0, 0), evaluation.powers)
-        put(gap, power_gap(value, evaluation.slopes), 0, 0)
+        put(gap, _gap_of_powers(evaluation, get(weight, 0, 0)), 0, 0)
         for lane in range(len(eight)):
             w, b = eight[lane]
             gaps[b, w] = gap[0, 0, lane]

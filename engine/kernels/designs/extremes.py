@@ -9,7 +9,7 @@ import numpy as np
 
 from ..bound.objective import covariance_objective, new_evaluation
 from ..bound.powers import power_objective
-from ..bound.problems import load_designs, load_items, load_points, unload_covariance, wanted_items
+from ..bound.problems import load_designs, load_items, load_points, unload_designs, wanted_items
 from ..jit.accelerate import kernel, unmanaged
 from ..jit.lanes import LANES, everywhere, get, lane_zeros, put, where_less
 from .cleaning import from_covariance, leading, new_beams, power_of
@@ -18,7 +18,7 @@ SHRUNK = 3.0  # by how much the power of a direction that becomes empty falls at
 
 
 @unmanaged
-def _quadratic_form(matrix, columns, i):
+def _quadratic_form_lanes(matrix, columns, i):
     """b^H M b of the beam b in column i and a Hermitian M, both (2 n, n)."""
     n = columns.shape[0] // 2
     total = everywhere(0.0)
@@ -47,8 +47,8 @@ def _empty_where_slack(beams, gradient, value, before, certainty):
     left = everywhere(0.0)
     for i in range(beams.gram.shape[1]):
         power = get(beams.gram, i, i)
-        slack = 1.0 - _quadratic_form(gradient, beams.columns, i) / (value * power)
-        shrunk = where_less(SHRUNK * power, _quadratic_form(before, beams.columns, i) / power, 1.0, 0.0)
+        slack = 1.0 - _quadratic_form_lanes(gradient, beams.columns, i) / (value * power)
+        shrunk = where_less(SHRUNK * power, _quadratic_form_lanes(before, beams.columns, i) / power, 1.0, 0.0)
         empty = where_less(certainty * power, slack * total, shrunk, 0.0)
         put(beams.gram, where_less(0.0, empty, 0.0, power), i, i)
         left += where_less(0.0, empty, 0.0, where_less(0.0, power, 1.0, 0.0))
@@ -94,10 +94,10 @@ def settled_covariances(problems, rho, x, before, wanted, certain):
     beams = new_beams(n, n)
     larger = lane_zeros(n, 1)
     weight, rank = lane_zeros(1, 1), lane_zeros(1, 1)
-    items = wanted_items(wanted)
+    lanes, items = evaluation.problem, wanted_items(wanted)
     for first in range(0, len(items), LANES):
         eight = items[first : first + LANES]
-        load_items(evaluation.problem, problems, eight, rho, weight)
+        load_items(lanes, problems, eight, rho, weight)
         load_designs(point, x, eight)
         load_designs(earlier, before, eight)
         value = covariance_objective(evaluation, get(weight, 0, 0), point)
@@ -108,20 +108,12 @@ def settled_covariances(problems, rho, x, before, wanted, certain):
             if part == 0:
                 put(rank, left, 0, 0)
             leading(beams, 0.0, power_of(beams), settled)
-            _unload(settled, eight, out[part])
+            unload_designs(settled, eight, out[part])
         from_covariance(earlier, beams)
         _keep_largest(beams.gram, get(rank, 0, 0), larger)
         leading(beams, 0.0, power_of(beams), settled)
-        _unload(settled, eight, out[2])
+        unload_designs(settled, eight, out[2])
     return out
-
-
-@unmanaged
-def _unload(lanes, items, out):
-    """Take the covariances of items (weight, draw) out of lanes, into (batch, rho, n, n)."""
-    for lane in range(len(items)):
-        w, b = items[lane]
-        unload_covariance(lanes, lane, out[b, w])
 
 
 @kernel
@@ -132,10 +124,10 @@ def covariance_slopes(problems, rho, x, wanted):
     evaluation = new_evaluation(problems, n)
     point = lane_zeros(2 * n, n)
     weight, found = lane_zeros(1, 1), lane_zeros(1, 1)
-    items = wanted_items(wanted)
+    lanes, items = evaluation.problem, wanted_items(wanted)
     for first in range(0, len(items), LANES):
         eight = items[first : first + LANES]
-        load_items(evaluation.problem, problems, eight, rho, weight)
+        load_items(lanes, problems, eight, rho, weight)
         load_designs(point, x, eight)
         put(found, covariance_objective(evaluation, get(weight, 0, 0), point), 0, 0)
         gradient = evaluation.negative_gradient
@@ -156,10 +148,10 @@ def power_slopes(problems, rho, powers, wanted):
     out = np.full(powers.shape, np.nan)
     evaluation = new_evaluation(problems, powers.shape[2])
     weight, found = lane_zeros(1, 1), lane_zeros(1, 1)
-    items = wanted_items(wanted)
+    lanes, items = evaluation.problem, wanted_items(wanted)
     for first in range(0, len(items), LANES):
         eight = items[first : first + LANES]
-        load_items(evaluation.problem, problems, eight, rho, weight)
+        load_items(lanes, problems, eight, rho, weight)
         load_points(evaluation.powers, powers, eight)
         put(found, power_objective(evaluation, get(weight, 0, 0), evaluation.powers), 0, 0)
         for lane in range(len(eight)):

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..bound.objective import new_evaluation, weighted_crb
-from ..bound.powers import balance, power_slope, transmit_powers
+from ..bound.objective import new_evaluation
+from ..bound.powers import balance, power_objective
 from ..bound.problems import load_items, load_powers
 from ..jit.accelerate import inlined, kernel, unmanaged
 from ..jit.lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
@@ -61,15 +61,14 @@ def new_space(n, size):
     )
 
 
-@inlined
+@unmanaged
 def evaluate(evaluation, rho, space):
     """Value of f, N, and 1 + the gap, the largest N times the power."""
-    transmit_powers(evaluation, space.p)
-    value = weighted_crb(evaluation, rho)
+    value = power_objective(evaluation, rho, space.p)
     total = everywhere(0.0)
     steepest = everywhere(-np.inf)
     for i in range(space.p.shape[0]):
-        slope = -power_slope(evaluation, i) / value
+        slope = -get(evaluation.slopes, i, 0) / value
         put(space.normal, slope, i, 0)
         total += get(space.p, i, 0)
         steepest = where_less(steepest, slope, slope, steepest)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..bound.objective import reduced_gradient, transmit_covariance, weighted_crb
+from ..bound.objective import covariance_objective
 from ..jit.accelerate import inlined, unmanaged
 from ..jit.lanes import everywhere, get, lane_zeros, put, where_less
 from ..linalg.lanemat import hermitian_cholesky, hermitian_part, inner, times_lanes, trace_of_product
@@ -150,16 +150,15 @@ def _room(a, d, n, clearance, trial):
 
 @inlined
 def evaluate(evaluation, rho, space):
-    """Value of f at x; N and its coordinates."""
+    """Value of f at x; N, lower triangle, and its coordinates."""
     n = evaluation.problem.mix.shape[0]
-    transmit_covariance(evaluation, space.x)
-    value = weighted_crb(evaluation, rho)
-    reduced_gradient(evaluation, space.normal)
+    value = covariance_objective(evaluation, rho, space.x)
+    gradient = evaluation.negative_gradient
     share = 1.0 / value
     for i in range(n):
         for k in range(i + 1):
-            put(space.normal, share * get(space.normal, i, k), i, k)
-            put(space.normal, share * get(space.normal, n + i, k), n + i, k)
+            put(space.normal, share * get(gradient, i, k), i, k)
+            put(space.normal, share * get(gradient, n + i, k), n + i, k)
     coordinates(space.normal, n, space.slopes)
     return value
 

@@ -75,9 +75,8 @@ def _value_and_slopes(draws, x, rho, coordinates, normal, value):
     eight = objective.new_evaluation(draws, n)
     for lane in range(LANES):
         load_problem(eight.problem, draws, lane, lane)
-    objective.transmit_covariance(eight, x)
-    put(value, objective.weighted_crb(eight, everywhere(rho)), 0)
-    objective.reduced_gradient(eight, normal)
+    put(value, objective.covariance_objective(eight, everywhere(rho), x), 0)
+    normal[:] = eight.negative_gradient
     curvature.coordinates(normal, n, coordinates)
 
 
@@ -88,8 +87,7 @@ def _curvature_of_covariances(draws, x, rho, bend):
     space = curvature.curvature_work(eight, False)
     for lane in range(LANES):
         load_problem(eight.problem, draws, lane, lane)
-    objective.transmit_covariance(eight, x)
-    objective.weighted_crb(eight, everywhere(rho))
+    objective.covariance_objective(eight, everywhere(rho), x)
     curvature.add_curvature(eight, everywhere(rho), everywhere(1.0), space, bend)
 
 
@@ -105,10 +103,8 @@ def _curvature_of_powers(draws, powers, rho, bend, slopes):
     space = curvature.curvature_work(eight, True)
     for lane in range(LANES):
         load_problem(eight.problem, draws, lane, lane)
-    powers_of.transmit_powers(eight, powers)
-    objective.weighted_crb(eight, everywhere(rho))
-    for i in range(n):
-        put(slopes, powers_of.power_slope(eight, i), i)
+    powers_of.power_objective(eight, everywhere(rho), powers)
+    slopes[:] = eight.slopes[:, 0]
     curvature.add_curvature(eight, everywhere(rho), everywhere(1.0), space, bend)
 
 

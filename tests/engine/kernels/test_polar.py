@@ -82,11 +82,11 @@ def _problem(antennas: int, draws: int = LANES, model: DrawModel = DROPS) -> Pro
 
 
 @kernel
-def _objective(draws, rho, x, gradient, result, stiffness):
-    eight = objective.new_evaluation(draws, COLUMNS)
+def _objective(problems, rho, x, gradient, result, stiffness):
+    eight = objective.new_evaluation(problems, COLUMNS)
     space = polar.new_polar(COUNT, COLUMNS)
     for lane in range(LANES):
-        load_problem(eight.problem, draws, lane, lane)
+        load_problem(eight.problem, problems, lane, lane)
     value, power = polar.polar_objective(eight, everywhere(rho), x, COLUMNS, space, gradient, stiffness)
     put(result, value, 0)
     put(result, power, 1)
@@ -95,7 +95,7 @@ def _objective(draws, rho, x, gradient, result, stiffness):
         put(result, get(eight.sr, i, i), 2 + COUNT + i)
 
 
-def _at(draws: ProblemArrays, rho: float, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, preconditioner.Stiffness]:
+def _at(problems: ProblemArrays, rho: float, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, preconditioner.Stiffness]:
     """Rows f, power, N_ii f, S_ii; the gradient; and the stiffness."""
     gradient = np.zeros_like(x)
     stiffness = preconditioner.Stiffness(
@@ -104,7 +104,7 @@ def _at(draws: ProblemArrays, rho: float, x: np.ndarray) -> tuple[np.ndarray, np
         np.zeros((COUNT * COLUMNS, COLUMNS, LANES)),
     )
     result = np.zeros((2 + 2 * COUNT, LANES))
-    _objective(draws, rho, x.copy(), gradient, result, stiffness)
+    _objective(problems, rho, x.copy(), gradient, result, stiffness)
     return result, gradient[:, 0], stiffness
 
 
@@ -115,15 +115,15 @@ def _packed(x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("rho", [0.0, 0.3, 1.0])
 def test_the_gradient_is_the_slope_of_log_f_and_log_power(rho: float) -> None:
     """Central differences along T, along U, and along both."""
-    draws = _problem(64).arrays
+    problems = _problem(64).arrays
     x = _packed(polar.polar_of_factors(_factors(3), COUNT))
-    _, gradient, _ = _at(draws, rho, x)
+    _, gradient, _ = _at(problems, rho, x)
     random = np.random.default_rng(4)
     head = np.arange(len(x))[:, None, None] < 2 * COUNT
     for moved in (head, ~head, np.ones_like(head)):
         way = np.where(moved, random.standard_normal(x.shape), 0.0)
         step = 1e-6
-        heights = [np.log(found[0] * found[1]) for found in (_at(draws, rho, x + s * way)[0] for s in (step, -step))]
+        heights = [np.log(found[0] * found[1]) for found in (_at(problems, rho, x + s * way)[0] for s in (step, -step))]
         change = (heights[0] - heights[1]) / (2 * step)
         np.testing.assert_allclose(np.sum(gradient * way[:, 0], axis=0), change, rtol=1e-6, atol=1e-7)
 
@@ -138,31 +138,31 @@ def _costs(stiffness: preconditioner.Stiffness) -> np.ndarray:
 
 
 @pytest.mark.parametrize("antennas", [8, 64])
-def test_turning_a_row_costs_its_slack_and_what_it_takes_of_other_paths(antennas: int) -> None:
-    draws = _problem(antennas).arrays
+def test_rotating_a_row_costs_its_slack_and_what_it_takes_of_other_paths(antennas: int) -> None:
+    problems = _problem(antennas).arrays
     x = polar.polar_of_factors(_factors(3), COUNT)
-    result, _, stiffness = _at(draws, 0.4, _packed(x))
+    result, _, stiffness = _at(problems, 0.4, _packed(x))
     value, power, normal, seen = result[0], result[1], result[2 : 2 + COUNT], result[2 + COUNT :]
     slack = 1.0 - power * normal / value
-    plain = np.maximum(slack, 0.0) + np.minimum(0.02 + draws.overlap[:LANES, :, 0].T, 1.0)
+    plain = np.maximum(slack, 0.0) + np.minimum(0.02 + problems.overlap[:LANES, :, 0].T, 1.0)
     np.testing.assert_allclose(stiffness.plain[:, 0], plain, rtol=1e-9)
     u = _complex(x[:, 2 * COUNT :])
     for b in range(LANES):
         for i in range(COUNT):
             expected = plain[i, b] * np.eye(COLUMNS, dtype=complex)
             for path in range(PATHS):
-                weight = draws.coupling[b, i, path] * x[b, 4 * path] ** 2 / seen[i, b]
+                weight = problems.coupling[b, i, path] * x[b, 4 * path] ** 2 / seen[i, b]
                 expected += weight * (np.outer(u[b, path].conj(), u[b, path]) + 0.05 * np.eye(COLUMNS))
             np.testing.assert_allclose(_costs(stiffness)[b, i], expected, rtol=1e-9, atol=1e-12)
 
 
 def test_coupling_is_what_arrives_through_both_columns() -> None:
     """Squared correlations of terms of different paths: by transmit columns, mean over kinds of the other and links."""
-    draws = _problem(16).arrays
-    gram = draws.gram * np.array([[i % PATHS != j % PATHS for j in range(COUNT)] for i in range(COUNT)])
-    np.testing.assert_allclose(draws.overlap[..., 0], np.linalg.norm(gram, axis=2), rtol=1e-12)
-    expected = np.zeros_like(draws.coupling)
-    for link in (draws.bistatic, draws.monostatic):
+    problems = _problem(16).arrays
+    gram = problems.gram * np.array([[i % PATHS != j % PATHS for j in range(COUNT)] for i in range(COUNT)])
+    np.testing.assert_allclose(problems.overlap[..., 0], np.linalg.norm(gram, axis=2), rtol=1e-12)
+    expected = np.zeros_like(problems.coupling)
+    for link in (problems.bistatic, problems.monostatic):
         size = np.sqrt(np.diagonal(link.weights, axis1=1, axis2=2))
         square = (link.weights / (size[:, :, None] * size[:, None, :])) ** 2
         kinds = square.reshape(LANES, 4, PATHS, 4, PATHS)  # gain, departure, arrival, delay
@@ -171,16 +171,16 @@ def test_coupling_is_what_arrives_through_both_columns() -> None:
         expected[:, PATHS:] += through[:, 1]
     for k in range(PATHS):
         expected[:, [k, PATHS + k], k] = 0.0
-    np.testing.assert_allclose(draws.coupling, expected, rtol=1e-9, atol=1e-14)
-    assert 0.0 < draws.coupling.max() <= 3.0 + 1e-9
+    np.testing.assert_allclose(problems.coupling, expected, rtol=1e-9, atol=1e-14)
+    assert 0.0 < problems.coupling.max() <= 3.0 + 1e-9
 
 
 @kernel
-def _preconditioned(x, stiffness, turn, vector):
-    preconditioner.precondition_polar(x, COLUMNS, stiffness, everywhere(turn), vector)
+def _preconditioned(x, stiffness, scale, vector):
+    preconditioner.precondition_polar(x, COLUMNS, stiffness, everywhere(scale), vector)
 
 
-def test_turns_are_scaled_by_what_they_cost() -> None:
+def test_rotations_are_scaled_by_what_they_cost() -> None:
     """In matrices; the way from the first row of a path to its second has a cost of its own."""
     x = polar.polar_of_factors(_factors(6), COUNT)
     _, _, stiffness = _at(_problem(16).arrays, 0.6, _packed(x))
