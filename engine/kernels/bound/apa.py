@@ -1,4 +1,7 @@
-"""What is known of a draw before any design: FIMs at the APA point whiten BP and say what is identifiable."""
+"""What is known of a draw before any design: FIMs at the APA point whiten BP and say what is identifiable.
+
+Tests: test_identifiability and test_scales, against 50 digits.
+"""
 
 from typing import NamedTuple
 
@@ -58,8 +61,8 @@ def _from_band_edge(gain_columns, efim, n, middle):
 def position_fim(link, jacobian, middle, sr, si, buffers, out):
     """Lower triangle of the position FIM, gains included, from S: parameters [positions, Re gains, Im gains].
 
-    jacobian (3 n, m, lane) of BP, or (2 n, m, lane) of MS; middle is the angular frequency of the middle of the
-    band, in the unit of the delays.
+    out is (m + 2 n, m + 2 n, lane), jacobian (3 n, m, lane) of BP or (2 n, m, lane) of MS, S (2 n, 2 n, lane); middle
+    is the angular frequency of the middle of the band, in the unit of the delays.
     """
     n = link.phasor.shape[0]
     inner, m = jacobian.shape[:2]

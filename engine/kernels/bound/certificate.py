@@ -6,7 +6,8 @@ The bound f is convex and of degree -1 in V: f(t V) = f(V) / t. So tr grad f(V) 
 
 The same line through the best multiple of V gives f* >= f(V)^2 / (P lambda_max(-grad f(V))): the relative gap
 P lambda_max(-grad f(V)) / f(V) - 1 is at least f(V)/f* - 1. With power on fixed codewords lambda_max becomes
-max_i -df/dp_i. Both hold for any V, wherever it comes from. `dense.certificate` has it once more, from other sums.
+max_i -df/dp_i. Both hold for any V, wherever it comes from. `dense.certificate` has it once
+more, from other sums: tests/engine/beamforming/test_certificate.py.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Bounds at designs, with the rule for infinite ones; and from plain FIMs."""
+"""Bounds at designs, with the rule for infinite ones; and from plain FIMs. Tests: test_crb, test_scales."""
 
 import math
 
@@ -133,7 +133,10 @@ def design_bounds(problems, x, reference, limit):
 
 @kernel
 def ranks_of(x, empty):
-    """Number of eigenvalues above `empty` times the trace, (batch, design); -1 where x is 0 or not finite."""
+    """Eigenvalues of x (batch, design, n, n) above `empty` times the trace: how many, (batch, design).
+
+    -1 where x is 0 or not finite.
+    """
     batch, designs, count, _ = x.shape
     out = np.full((batch, designs), -1, np.int64)
     covariances = lane_zeros(2 * count, count)

@@ -1,4 +1,4 @@
-"""The bound of a link and its gradient, for eight designs side by side, at a cost that knows neither M nor M_T.
+"""The equivalent FIM of a link and its bounds, for eight designs side by side, at a cost that knows neither M nor M_T.
 
 Every derivative of a channel is a sum of products of a gain, a delay factor and two steering columns, so with the
 phase of each path taken out of S = B^H V B the complex Gram matrix of the derivatives is a Hadamard product
@@ -10,7 +10,7 @@ column), 2 theta_U (receive derivative column), 3 the delay; k the path. For MS 
 belong to one parameter. A complex Cholesky factorisation that stops after the K+1 gains leaves the equivalent FIM (14)
 of angles and delays, E = Re(Schur complement). BP goes on to positions with E_w = A^T E A, where A takes positions,
 whitened at the APA point, to angles and delays; MS needs no Jacobian, since CRB_MS = tr E^-1 once angles and delays
-are measured in metres.
+are measured in metres. Twins: `dense`, in tests/engine/beamforming/test_certificate.py; tests/engine/test_crb.py.
 """
 
 from typing import NamedTuple
@@ -164,7 +164,7 @@ def _eliminate_gains(gain_columns, efim, n):
 
 @unmanaged
 def equivalent_fim(link, sr, si, buffers):
-    """E of angles and delays into buffers.efim; 1 in the lanes in which the gains are identifiable, else 0."""
+    """E (inner, inner) into buffers.efim, from S (2n, 2n); 1 in the lanes in which gains are identifiable, else 0."""
     rephase(link, sr, si, buffers.rephased)
     gram_of_gains(link, buffers.rephased, buffers.gain_columns)
     gram_of_rest(link, buffers.rephased, buffers.efim)
@@ -209,7 +209,7 @@ def to_positions(transform, efim, product, out):
 
 @unmanaged
 def factor_positions(link, sr, si, buffers):
-    """Cholesky factor of the whitened position EFIM into buffers.triangle; 0 in the lanes without one."""
+    """Cholesky factor (m, m) of E_w into buffers.triangle, from S (2n, 2n); 0 in the lanes without one."""
     fine = equivalent_fim(link, sr, si, buffers)
     m = buffers.triangle.shape[0]
     if link.transform.shape[0] > 0:

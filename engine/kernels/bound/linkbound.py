@@ -2,7 +2,8 @@
 
 The gradient of a bound is -sum_r v_r^H dG v_r = -tr dG P, where v_r is the response of all parameters to the one that
 is bounded, and P = sum_r v_r v_r^H. BP bounds two, so P comes from their responses; MS bounds all angles and delays,
-so their part of P is E^-2, and no response is needed.
+so their part of P is E^-2, and no response is needed. Twin: `dense`, in tests/engine/beamforming/test_certificate.py;
+differences in tests/engine/kernels/test_polar.py.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """The weighted bound f = rho CRB_BP + (1 - rho) CRB_MS at eight designs, and its gradient; for codewords see `powers`.
 
 A factor Z gives V = P_m Q Z Z^H Q^H, a reduced covariance x gives V = P_m Q x Q^H. To the solver Z is a vector of real
-unknowns: its real, then its imaginary part, row by row.
+unknowns: its real, then its imaginary part, row by row. Tests: test_polar, test_interior; twin: `dense.objective`.
 """
 
 from typing import NamedTuple
@@ -58,7 +58,7 @@ def new_evaluation(problems, columns):
 
 @inlined
 def weighted_crb(evaluation, rho):
-    """Rho CRB_BP + (1 - rho) CRB_MS at S; Gamma is its gradient, both triangles."""
+    """Rho CRB_BP + (1 - rho) CRB_MS at S; its gradient Gamma, both triangles, goes to evaluation.gr and gi."""
     problem, sr, si, gr, gi = evaluation.problem, evaluation.sr, evaluation.si, evaluation.gr, evaluation.gi
     count = problem.mix.shape[0]
     n = count // 2

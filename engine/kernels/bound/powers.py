@@ -1,6 +1,6 @@
 """The weighted bound of eight designs where powers of codewords are the unknowns: V = P_m U diag(p) U^H, p = z^2.
 
-Row i of problem.gram is B^H u_i, what codeword i sends into the columns of B.
+Row i of problem.gram is B^H u_i, what codeword i sends into the columns of B. Tests: test_interior, test_conventions.
 """
 
 import numpy as np
@@ -139,7 +139,7 @@ def root_objective(evaluation, rho, z, gradient):
 
 @unmanaged
 def root_stiffness(evaluation, value, power, out):
-    """Guess of the second derivative of log f + log power along each root, at unit power, after `root_objective`.
+    """Guess of second derivatives of log f + log power along each root (2n, 1), at unit power, after `root_objective`.
 
     It is 2 (1 - N_i) for a codeword without power, N_i = -df/dp_i / f, and 8 N_i for one that alone gives what it gives
     (f = sum_i c_i / z_i^2); in between the latter counts by the codeword's share of the power in its direction.

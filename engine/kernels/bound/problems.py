@@ -1,4 +1,7 @@
-"""The design problems of a batch of draws as arrays, and eight of them in lanes; n = K + 1 paths throughout."""
+"""The design problems of a batch of draws as arrays, and eight of them in lanes; n = K + 1 paths throughout.
+
+Tests: whatever designs draws in batches, and test_designs for their order.
+"""
 
 from typing import NamedTuple
 
@@ -82,7 +85,7 @@ def _separable_lanes(link):
 
 @kernel
 def new_lanes(problems):
-    """Room for eight of the problems."""
+    """Room for eight of the problems, `ProblemArrays`."""
     return ProblemLanes(
         _separable_lanes(problems.bistatic),
         _separable_lanes(problems.monostatic),

@@ -108,7 +108,7 @@ def path_phasor(gain, delay, middle, out):
 
 @kernel
 def link_structure(aod, rx_angle, antennas, delay, gain, metres, grid):
-    """Transmit Gram matrix, weights and phasors of every draw.
+    """Transmit Gram matrix (batch, 2n, 2n), weights (batch, 4n, 4n) and phasors (batch, n, 2) of every draw.
 
     aod, rx_angle, delay, gain are (batch, n); antennas (transmit, receive); metres (batch, 2, n) what a radian of
     the angle and a second of the delay are worth; grid (2 pi df, subcarriers). The scale 2 N P_m / sigma^2 is left out.
@@ -141,7 +141,7 @@ def link_structure(aod, rx_angle, antennas, delay, gain, metres, grid):
 
 @kernel
 def triangular_factors(gram, aod, antennas, tolerance):
-    """R of B = Q R, (batch, 2n, 2n), and the rank of B, from gram = B^H B.
+    """R of B = Q R, (batch, 2n, 2n), and the rank of B, (batch,), from gram = B^H B (batch, 2n, 2n).
 
     The Cholesky factor of the Gram matrix carries twice the digits lost in B. Where that matters (two bearings
     close together, few antennas), and for the rank, the columns themselves are orthogonalised.

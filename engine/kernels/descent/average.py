@@ -6,6 +6,7 @@ F(Y) / F* - 1, and for powers on codewords c_i it is P max_i c_i^H G c_i / F - 1
 
 Y is the covariance on an orthonormal basis Q_0 that all draws share, V = P_m Q_0 Y Q_0^H; draw s sees R_s^H Y R_s of
 it, R_s = Q_0^H Q_s its own basis. Where all draws have the same directions, Q_0 = Q and R_s = I.
+Test: test_knowledge.
 """
 
 import math
@@ -94,7 +95,7 @@ def _add_lane(lanes, lane, weight, out):
 
 @kernel
 def covariance_at(point, codewords, out):
-    """Y of a vector of real unknowns: roots of powers on the codewords (N, m), or with m = 0 a factor (2, N, N)."""
+    """Y (N, N) of real unknowns: roots of powers (m,) on codewords (N, m), or with m = 0 a factor (2, N, N)."""
     wide, words = codewords.shape
     if words > 0:
         for i in range(wide):

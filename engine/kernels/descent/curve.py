@@ -1,7 +1,7 @@
 """Which draw and weight a lane is at, and where it begins: along the trade-off curve of each draw in turn.
 
 A draw stays in its lane for its whole grid of weights: from the weight next to 1/2 down to 0, then up to 1. When it is
-finished, the lane takes the next draw.
+finished, the lane takes the next draw. Test: test_designs, batches in any order.
 """
 
 from typing import NamedTuple

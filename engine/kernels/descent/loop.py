@@ -7,6 +7,7 @@ certificate, never by a step or gradient size.
 A draw stays in its lane for its whole grid of weights (`curve`), each point extrapolated from those solved next to it,
 with the memory of curvature carried along. Every pass of the loop is one evaluation in every lane; a lane whose step
 was too long shortens it while the others go on. No number ever crosses lanes.
+Tests: test_schemes, test_designs, test_polar.
 """
 
 import math

@@ -6,7 +6,7 @@ f then hangs on the T_k, and hardly on the U_k. In the entries of Z that is a cu
 straight one, whose widths are known beforehand (`preconditioner`).
 
 The unknowns x are T, four for every path (two diagonal entries, then real and imaginary part of the third), then Y,
-real parts first, row by row; U_k comes from Y_k by Gram-Schmidt, so Y may be anything.
+real parts first, row by row; U_k comes from Y_k by Gram-Schmidt, so Y may be anything. Test: test_polar.
 """
 
 import math

@@ -1,4 +1,7 @@
-"""What rotating the rows of U costs a factor in polar form (`polar`): a guess of the inverse Hessian for L-BFGS."""
+"""What rotating the rows of U costs a factor in polar form (`polar`): a guess of the inverse Hessian for L-BFGS.
+
+Test: test_polar.
+"""
 
 from typing import NamedTuple
 
@@ -34,7 +37,7 @@ class Stiffness(NamedTuple):
 
 @inlined
 def new_stiffness(count, columns):
-    """Work space for so many rows of U, or for roots of powers, which have no columns."""
+    """Room for so many rows of U, or for roots of powers, which have no columns."""
     return Stiffness(
         lane_zeros(count, 1),
         lane_zeros(2 * count * columns, columns),

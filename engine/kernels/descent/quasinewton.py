@@ -2,6 +2,7 @@
 
 The two-loop recursion is Nocedal's (Math. Comput. 35, 1980); here as algorithm 7.4 of Nocedal and Wright, Numerical
 Optimization (2006), with a guess of the inverse Hessian at the current point in place of a multiple of the identity.
+Test: designs that meet their tolerance, test_schemes.
 """
 
 from typing import NamedTuple

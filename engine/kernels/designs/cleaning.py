@@ -1,6 +1,6 @@
 """From a solver's points to designs with a certificate (`bound.certificate`), eight side by side.
 
-No solver is trusted: everything is computed from the cleaned design.
+No solver is trusted: everything is computed from the cleaned design. Twins: test_cleaning, test_certificate.
 """
 
 from typing import NamedTuple
@@ -286,7 +286,7 @@ def _new_cleaned(n):
 
 @kernel
 def clean_rows(powers, threshold):
-    """Rows of powers without those below threshold of their sum, at unit sum."""
+    """Powers (any, n) without those below threshold of the sum of their row, each row at unit sum."""
     out = np.zeros_like(powers)
     for b in range(powers.shape[0]):
         total = 0.0

@@ -3,6 +3,7 @@
 On its way x s = mu I, with the slack s = I - N, N = -grad f / f: a direction of slack s_i keeps the power mu / s_i.
 Mixes of factors take the root of it, which vanishes no faster than the root of the gap. At an optimum either the power
 or the slack of a direction is zero: a power that is below its slack, and has been falling with mu, goes.
+Test: test_mixes.
 """
 
 import numpy as np

@@ -8,6 +8,7 @@ rho W_bp + (1 - rho) W_ms; as W is only defined up to a unitary, the choice of f
 - EIGEN: eigenvectors times root eigenvalues, descending, first antenna's entry real and positive.
 
 Others are these roots times a matrix on the right, see `beamforming.factors`.
+Twins: test_mixes, test_factors, test_schemes.
 """
 
 import math
@@ -26,7 +27,7 @@ _EMPTY = 1e-9
 
 @kernel
 def square_root(x, rank):
-    """Principal square root of the leading block of a positive semidefinite x."""
+    """Principal square root (rank, rank) of the leading block of a positive semidefinite x (n, n)."""
     values, vectors = eigen_hermitian(x, rank)
     out = np.zeros((rank, rank), np.complex128)
     for i in range(rank):
@@ -40,7 +41,7 @@ def square_root(x, rank):
 
 @kernel
 def eigen_factor(x, rank, first_row):
-    """Eigenvectors times root eigenvalues, descending; first_row @ column made real and positive."""
+    """Eigenvectors of x (n, n) times root eigenvalues, descending; first_row @ column real, positive. (rank, rank)."""
     values, vectors = eigen_hermitian(x, rank)
     out = np.zeros((rank, rank), np.complex128)
     total = values.sum()
@@ -103,7 +104,10 @@ def unit_products(roots, right):
 
 @kernel
 def mixed_factors(w_bp, w_ms, rho):
-    """Xi / |Xi| of (16), Xi = rho W_bp + (1 - rho) W_ms, and |Xi|, of every draw and weight; NaN where Xi vanishes."""
+    """Xi / |Xi| of (16), Xi = rho W_bp + (1 - rho) W_ms, (batch, rho, n, C), and |Xi|, (batch, rho).
+
+    W_bp and W_ms are (batch, n, C). Where Xi vanishes the first is NaN.
+    """
     batch, count, columns = w_bp.shape
     out = np.full((batch, rho.size, count, columns), complex(np.nan, np.nan))
     norms = np.zeros((batch, rho.size))
@@ -124,7 +128,9 @@ def mixed_factors(w_bp, w_ms, rho):
 def factor_changes(mixed, norms, slopes, change_bp, change_ms, rho):
     """How much log f of mixed factors moves with a change of the factors W_bp and W_ms (batch, n, C), to first order.
 
-    The derivative of log f(Xi Xi^H / |Xi|^2) along D is 2 Re tr (W - N W)^H D / |Xi|, W = Xi / |Xi| and N = `slopes`.
+    mixed, norms and slopes (batch, rho, n, n) are of `mixed_factors` and `extremes.covariance_slopes`; the result is
+    (batch, rho). The derivative of log f(Xi Xi^H / |Xi|^2) along D is 2 Re tr (W - N W)^H D / |Xi|, W = Xi / |Xi| and
+    N = `slopes`.
     """
     batch, weights, count, columns = mixed.shape
     out = np.zeros((batch, weights))
@@ -160,7 +166,7 @@ def covariance_changes(slopes, change_bp, change_ms, rho):
 
 @kernel
 def covariances_of(factors):
-    """X = W W^H of every factor (batch, rho, n, C)."""
+    """X = W W^H of every factor (batch, rho, n, C): (batch, rho, n, n)."""
     batch, weights, count, _ = factors.shape
     out = np.zeros((batch, weights, count, count), np.complex128)
     for b in range(batch):

@@ -1,4 +1,4 @@
-"""Random factors of covariances, in a fixed order of operations as in `model.bases`."""
+"""Random factors of covariances, in a fixed order of operations. Tests: test_recovery, test_factors."""
 
 import math
 
