@@ -7,7 +7,7 @@ import numpy as np
 from ..dense.reduced import whiten
 from ..jit.accelerate import kernel, unmanaged
 from ..jit.lanes import LANES, get, lane_zeros, put, where_less
-from ..linalg.eigen import count_above_lanes, eigen_space
+from ..linalg.eigen import eigen_space, eigenvalues_above
 from ..linalg.smallmat import eigen_hermitian
 from .block import load_draw, new_block, transmit_covariance
 from .efim import factor_positions, half_solved
@@ -152,7 +152,7 @@ def ranks_of(x, empty):
                 for k in range(count):
                     work[i, k, lane] = flat[first + lane, i, k].real
                     work[count + i, k, lane] = flat[first + lane, i, k].imag
-        put(trace, count_above_lanes(work, count, empty * get(trace, 0, 0), v, p), 1, 0)
+        put(trace, eigenvalues_above(work, count, empty * get(trace, 0, 0), v, p), 1, 0)
         for lane in range(used):
             if trace[0, 0, lane] > 0.0 and trace[0, 0, lane] < math.inf:
                 place[first + lane] = round(trace[1, 0, lane])

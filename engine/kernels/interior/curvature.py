@@ -8,6 +8,7 @@ factor of the gains' block, then that of the whitened equivalent FIM.
 A Hermitian D has real coordinates in an orthonormal basis, column by column of its lower triangle: D_kk, then real and
 imaginary parts of D_k+1,k, D_k+2,k, ... times sqrt 2. As the mixing matrix is upper triangular, the entry of the gain
 of path h sees columns up to h only, and so does its row of L^-1 J(D) v: half of the work falls away.
+Test: tests/engine/beamforming/test_interior.py.
 """
 
 import math
