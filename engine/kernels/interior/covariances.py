@@ -24,7 +24,7 @@ from ..jit.lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, w
 from ..linalg.lanemat import hermitian_cholesky, hermitian_inverse, mirror, times_lanes, trace, trace_of_product
 from .centring import first_mu
 from .curvature import curvature_work
-from .record import APART, FIRST_GOAL, clear, count_evaluation, note, unless_stale
+from .record import APART, FIRST_GOAL, clear, note, unless_stale
 from .step import advance, evaluate_covariance, new_state, renew_curvature, update_curvature
 
 _EQUAL = 1e-3  # share of equal eigenvalues that keeps the start inside
@@ -169,7 +169,7 @@ def _follow_path(block, rho, clearance, tolerance, state, bending):
     for steps in range(_MOST_BOLD if bold else _MOST_OTHERS):
         value = evaluate_covariance(block, rho, point)
         going = where_less(value, np.inf, going, 0.0)
-        count_evaluation(going, state.record)
+        put(state.record.spent, get(state.record.spent, 0, 0) + going, 0, 0)
         going -= _note_best(n, tolerance, going, state)
         going = unless_stale(_SETTLED, going, state.record)
         going = where_less(0.0, hermitian_inverse(point.x, n, state.buffers.factored, point.y), going, 0.0)

@@ -139,11 +139,11 @@ def _link_forms(block, link, work, weight, each, space):
                     _see_imaginary(block.gram_imag, s * n + k, space)
         for k in range(count):
             if space.powers:
-                _power_form(block.gram, link.fold, k, space, first, each)
+                _single_form(block.gram, link.fold, k, k, space, first, each)
                 if block.gram_imag.shape[0] > 0:
                     _imaginary_form(block.gram_imag, link.fold, k, space, first, each)
                 continue
-            _diagonal_form(block.mix, link.fold, k, space, first, each)
+            _single_form(block.mix, link.fold, k, coordinate(k, k, count), space, first, each)
             for i in range(k + 1, count):
                 _form_pair(block.mix, link.fold, i, k, space, first, each)
         for e in range(0, space.forms.shape[0], TILE):
@@ -241,20 +241,8 @@ def _form_pair(mix, fold, i, k, space, first, each):
 
 
 @unmanaged
-def _diagonal_form(mix, fold, k, space, first, each):
-    """The same for the coordinate D_kk."""
-    _single_form(mix, fold, k, coordinate(k, k, mix.shape[0]), space, first, each)
-
-
-@unmanaged
-def _power_form(gram, fold, k, space, first, each):
-    """The same for power on codeword k."""
-    _single_form(gram, fold, k, k, space, first, each)
-
-
-@unmanaged
 def _single_form(columns, fold, k, e, space, first, each):
-    """Re and Im of the entries columns[k, m] c_k into row e."""
+    """The same for D_kk (columns: mix), or power on codeword k (columns: gram): columns[k, m] c_k into row e."""
     n = columns.shape[0] // 2
     for r in range(fold[KINDS - 1] * n):
         put(space.raw, 0.0, e, r)

@@ -16,7 +16,7 @@ from ..jit.lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, w
 from ..linalg.lanemat import cholesky_lanes, solve_lanes
 from .centring import centring, first_mu
 from .curvature import add_curvature, curvature_work
-from .record import APART, FIRST_GOAL, Record, clear, count_evaluation, new_record, note, unless_stale
+from .record import APART, FIRST_GOAL, Record, clear, new_record, note, unless_stale
 
 _MOST = 60  # evaluations
 _CLEARANCE = 1.5  # a step goes to 2/3 of the way to the boundary at most
@@ -163,14 +163,6 @@ def _first_power_slack(n, point):
         put(point.s, mu / get(point.p, i, 0), i, 0)
 
 
-@unmanaged
-def _note_powers(gap, going, p, record):
-    """Keep p in the lanes in which its gap is smaller than before."""
-    better = where_less(gap, get(record.gaps, 0, 0), going, 0.0)
-    apart = where_less(APART * gap, get(record.gaps, 1, 0), better, 0.0)
-    note(p, gap, better, apart, record)
-
-
 @inlined
 def _follow_path_of_powers(block, rho, tolerance, state, bending):
     """Take steps in every lane until all are certified or broken down; a lane that is through stays where it is."""
@@ -181,8 +173,11 @@ def _follow_path_of_powers(block, rho, tolerance, state, bending):
     for steps in range(_MOST):
         value, level = evaluate_powers(block, rho, point)
         going = where_less(value, np.inf, going, 0.0)
-        count_evaluation(going, record)
-        _note_powers(level - 1.0, going, point.p, record)
+        put(record.spent, get(record.spent, 0, 0) + going, 0, 0)
+        gap = level - 1.0
+        better = where_less(gap, get(record.gaps, 0, 0), going, 0.0)
+        apart = where_less(APART * gap, get(record.gaps, 1, 0), better, 0.0)
+        note(point.p, gap, better, apart, record)
         going = where_less(level, 1.0 + tolerance, 0.0, going)
         going = unless_stale(FIRST_GOAL, going, record)
         if largest_lane(going) == 0.0:

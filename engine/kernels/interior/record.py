@@ -47,12 +47,6 @@ def clear(record):
 
 
 @unmanaged
-def count_evaluation(going, record):
-    """One evaluation more in the lanes that go on."""
-    put(record.spent, get(record.spent, 0, 0) + going, 0, 0)
-
-
-@unmanaged
 def note(point, gap, better, apart, record):
     """Keep the point as best in the lanes in which it is better, as recent in those in which its gap is far apart."""
     recent = get(record.gaps, 1, 0)
