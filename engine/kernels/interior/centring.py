@@ -1,4 +1,7 @@
-"""How far from the boundary the steps of the interior-point methods keep, the same for covariances and for powers."""
+"""How far from the boundary the steps of the interior-point methods keep, the same for covariances and for powers.
+
+Test: tests/engine/beamforming/test_interior.py.
+"""
 
 from ..jit.accelerate import unmanaged
 from ..jit.lanes import root, where_less

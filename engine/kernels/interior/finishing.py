@@ -87,7 +87,7 @@ def finished_designs(draws, start, rho, wanted):
     point, last_but_one = state.point, state.record.before
     eigen = (lane_zeros(2 * n, n), lane_zeros(2 * n, n))
     bending = curvature_work(block, False)
-    weight = lane_zeros(2, 1)
+    weight, taken = lane_zeros(1, 1), lane_zeros(1, 1)
     for first in range(0, len(items), LANES):
         used = min(LANES, len(items) - first)
         load_items(block, draws, items[first : first + used], rho, nothing, weight)
@@ -108,10 +108,10 @@ def finished_designs(draws, start, rho, wanted):
                 copy_where(going, point.x, last_but_one)
                 length = advance(n, _CLEARANCE, going, state)
                 going = where_less(0.0, length, going, 0.0)
-        put(weight, going, 1, 0)
+        put(taken, going, 0, 0)
         for lane in range(used):
             w, b = items[first + lane]
-            if weight[1, 0, lane] > 0.0:
+            if taken[0, 0, lane] > 0.0:
                 unload_unit_trace(point.x, n, lane, x[b, w])
                 unload_unit_trace(last_but_one, n, lane, before[b, w])
     return x, before

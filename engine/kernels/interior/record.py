@@ -1,4 +1,7 @@
-"""The best points of an interior-point method so far, of eight problems: covariances or powers."""
+"""The best points of an interior-point method so far, of eight problems: covariances or powers.
+
+Test: tests/engine/beamforming/test_interior.py.
+"""
 
 from typing import NamedTuple
 
