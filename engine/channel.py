@@ -63,19 +63,21 @@ def channel_of(scenario: Scenario, draws: Draws) -> Channel:
     """
     check_fit(scenario, draws)
     values = geometry.channel_parameters(
-        np.asarray(scenario.bs_position_m, dtype=float),
-        float(np.radians(scenario.bs_broadside_deg)),
-        scenario.clock_bias_s,
-        SPEED_OF_LIGHT,
-        scenario.wavelength_m,
-        _RCS_EXPONENT[scenario.gain_law],
-        draws.ue_position,
-        draws.target_position,
-        _turn(scenario, draws.ue_orientation),
-        draws.target_rcs,
-        draws.ue_rcs,
-        draws.phase_bistatic,
-        draws.phase_monostatic,
+        geometry.Transmitter(
+            np.asarray(scenario.bs_position_m, dtype=float),
+            float(np.radians(scenario.bs_broadside_deg)),
+            scenario.clock_bias_s,
+            SPEED_OF_LIGHT,
+            scenario.wavelength_m,
+        ),
+        geometry.Places(draws.ue_position, draws.target_position, _turn(scenario, draws.ue_orientation)),
+        geometry.Reflections(
+            _RCS_EXPONENT[scenario.gain_law],
+            draws.target_rcs,
+            draws.ue_rcs,
+            draws.phase_bistatic,
+            draws.phase_monostatic,
+        ),
     )
     return Channel(*values)
 

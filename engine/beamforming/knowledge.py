@@ -273,7 +273,7 @@ class _Mean:
             average.covariance_at(point, free, found)
             values, vectors = smallmat.eigen_hermitian(found, found.shape[0])
             for cut in _RANK_CUTS:  # the lowest rank that stays certified
-                before = certificate.leading_covariance(values, vectors, certificate.count_above(values, cut))
+                before = certificate.leading_covariance(values, vectors, certificate.numerical_rank(values, cut))
                 gap = self._gap(w, before, free)
                 best = min(best, (before, gap), key=_by_gap)
                 if gap <= tolerance:

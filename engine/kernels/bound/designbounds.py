@@ -7,7 +7,7 @@ import numpy as np
 from ..dense.reduced import whiten
 from ..jit.accelerate import kernel, unmanaged
 from ..jit.lanes import LANES, get, lane_zeros, put, where_less
-from ..linalg.eigen import count_above_lanes, eigen_space
+from ..linalg.eigen import eigen_space, eigenvalues_above
 from ..linalg.smallmat import eigen_hermitian
 from .efim import factor_positions, solve_forward
 from .objective import new_evaluation, transmit_covariance
@@ -151,7 +151,7 @@ def ranks_of(x, empty):
             for i in range(count):
                 trace[0, 0, lane] += flat[first + lane, i, i].real
             load_covariance(covariances, lane, flat[first + lane])
-        put(trace, count_above_lanes(covariances, count, empty * get(trace, 0, 0), v, p), 1, 0)
+        put(trace, eigenvalues_above(covariances, count, empty * get(trace, 0, 0), v, p), 1, 0)
         for lane in range(used):
             if trace[0, 0, lane] > 0.0 and trace[0, 0, lane] < math.inf:
                 place[first + lane] = round(trace[1, 0, lane])

@@ -11,7 +11,10 @@ from .objective import coordinates_of, dense_weighted_crb, hermitian_gradient
 
 @kernel
 def covariance_gap(bp, ms, rho, x, mix, rank, work):
-    """Objective and certified gap of a covariance x of unit trace; (inf, inf) where the FIM is singular."""
+    """Objective and certified gap of a covariance x (rank, rank) of unit trace; (inf, inf) where the FIM is singular.
+
+    bp, ms and work are those of `objective.dense_weighted_crb`, mix (n, n) that of `reduced.whitened_map`'s draw.
+    """
     count = mix.shape[1]
     coordinates = np.zeros(count * count)
     slopes = np.zeros(count * count)
@@ -25,7 +28,7 @@ def covariance_gap(bp, ms, rho, x, mix, rank, work):
 
 @kernel
 def leading_covariance(values, vectors, kept):
-    """Covariance of unit trace from the `kept` leading eigenvalues (descending) and eigenvectors."""
+    """Covariance (n, n) of unit trace from the `kept` leading eigenvalues (descending) and eigenvectors (n, n)."""
     n = values.size
     out = np.zeros((n, n), np.complex128)
     power = 0.0
@@ -41,7 +44,7 @@ def leading_covariance(values, vectors, kept):
 
 
 @kernel
-def count_above(values, threshold):
+def numerical_rank(values, threshold):
     """How many of the descending values exceed threshold times their sum."""
     total = values.sum()
     kept = 0

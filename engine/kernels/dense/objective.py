@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..jit.accelerate import kernel
-from ..linalg.smallmat import cholesky, dot, solve_upper
+from ..linalg.smallmat import cholesky, dot, solve_lower, solve_upper
 from .reduced import coordinate_index
 
 
@@ -13,8 +13,9 @@ from .reduced import coordinate_index
 def dense_link_crb(linear, factor, bound_rows, weight, coordinates, gradient, triangle, direction):
     """Weighted bound of one link; its gradient is added to `gradient`; inf where J_w is not positive.
 
-    linear (coordinates, packed) and factor (p, p) are from `reduced`; triangle (p, p) and direction (packed)
-    are work space, and hold the Cholesky factor of J_w and d bound / d J_w afterwards.
+    linear (n^2, p (p + 1) / 2), packed, and factor (p, p) are from `reduced`; coordinates and gradient are (n^2,).
+    triangle (p, p) and direction (p (p + 1) / 2,) are work space, and hold the Cholesky factor of J_w and
+    d bound / d J_w afterwards.
     """
     p = factor.shape[0]
     packed = direction.size
@@ -35,14 +36,9 @@ def dense_link_crb(linear, factor, bound_rows, weight, coordinates, gradient, tr
     total = 0.0
     y = np.empty(p)
     for row in range(bound_rows):
-        first = p - 1 - row  # the row of F is zero before this column
+        y[:] = factor[row]
+        solve_lower(triangle, p, y)
         for i in range(p):
-            y[i] = 0.0
-        for i in range(first, p):
-            s = factor[row, i]
-            for k in range(first, i):
-                s -= triangle[i, k] * y[k]
-            y[i] = s / triangle[i, i]
             total += y[i] * y[i]
         solve_upper(triangle, p, y)
         e = 0
@@ -85,7 +81,7 @@ def work_space(bp, ms):
 
 @kernel
 def coordinates_of(x, mix, rank, out):
-    """Real coordinates of S = mix^T x mix for a Hermitian x on the leading rank x rank block."""
+    """Real coordinates (n^2,) of S = mix^T x mix, mix (n, n), x Hermitian on its leading rank x rank block."""
     count = mix.shape[1]
     half = np.zeros((rank, count), np.complex128)
     for i in range(rank):
@@ -105,7 +101,7 @@ def coordinates_of(x, mix, rank, out):
 
 @kernel
 def hermitian_gradient(slopes, mix, rank):
-    """Gradient with respect to x (rank x rank, df = Re tr(G dx)) from that with respect to coordinates of S."""
+    """Gradient G (rank, rank) with respect to x, df = Re tr(G dx), from slopes (n^2,) along the coordinates of S."""
     count = mix.shape[1]
     inner = np.zeros((count, count), np.complex128)
     for r in range(count):

@@ -2,12 +2,13 @@
 
 Per draw and link, with S = B^H V B / P_m (B: unit-norm steering and derivative columns), the position FIM is
 linear in the real coordinates of S. It is whitened by congruence at the APA point, J_w(S) = F^T J(S) F with
-F^T J_apa F = I, and stored as `map`: J_w (packed lower triangle) = coordinates(S) @ map. Then J^-1 = F J_w^-1
-F^T, so the bound of parameter a needs only row a of F.
+F^T J_apa F = I, and stored as `map`: J_w = coordinates(S) @ map, its lower triangle packed by rows, as LAPACK calls it:
+(p (p + 1) / 2,). Then J^-1 = F J_w^-1 F^T, so the bound of parameter a needs only row a of F.
 
 F comes from a QR factorisation of a square root of J_apa, not from J_apa itself: a geometry that makes the
 position FIM ill-conditioned costs digits only by the square root of its condition number. Columns are taken
-in reverse, nuisance parameters first, so that the rows of F of positions are short.
+in reverse, nuisance parameters first, so that the rows of F of positions are short. This room is the twin of `bound`:
+tests/engine/test_crb.py, tests/engine/beamforming/test_certificate.py.
 """
 
 import math
@@ -29,14 +30,14 @@ def coordinate_index(r, c, count):
 
 @kernel
 def whiten(channel_information, jacobian):
-    """F (parameter, whitened), T F (channel parameter, whitened), and whether they exist.
+    """F (p, p), `jacobian` F (P, p), and whether they exist.
 
     channel_information is a FIM at the APA point, (P, P); jacobian takes positions to its parameters, (P, p).
     They do not exist where the position FIM is singular.
     """
     big, p = jacobian.shape
     factor = np.zeros((p, p))
-    turned = np.zeros((big, p))
+    whitened_jacobian = np.zeros((big, p))
     unit = np.zeros((big, big))
     scale = np.zeros(big)
     for i in range(big):
@@ -47,7 +48,7 @@ def whiten(channel_information, jacobian):
             unit[i, j] = scale[i] * channel_information[i, j] * scale[j]
     rows, rank = pivoted_cholesky(unit, big, _PIVOT_TOLERANCE)
     if rank < p:
-        return factor, turned, False
+        return factor, whitened_jacobian, False
     root = np.zeros((rank, p))  # root^T root = position FIM, columns reversed, then of unit norm
     norm = np.zeros(p)
     for a in range(p):
@@ -59,7 +60,7 @@ def whiten(channel_information, jacobian):
             norm[a] += root[r, a] ** 2
         norm[a] = math.sqrt(norm[a])
         if not norm[a] > 0.0:
-            return factor, turned, False
+            return factor, whitened_jacobian, False
         for r in range(rank):
             root[r, a] /= norm[a]
     inverse = _inverse_triangle(root, rank, p)
@@ -69,13 +70,13 @@ def whiten(channel_information, jacobian):
     for i in range(big):
         for b in range(p):
             for a in range(p):
-                turned[i, b] += jacobian[i, a] * factor[a, b]
-    return factor, turned, True
+                whitened_jacobian[i, b] += jacobian[i, a] * factor[a, b]
+    return factor, whitened_jacobian, True
 
 
 @kernel
 def _inverse_triangle(root, rank, p):
-    """R^-1 of root = Q R, by Gram-Schmidt with reorthogonalisation."""
+    """R^-1 (p, p) of root (rank, p) = Q R, by Gram-Schmidt with reorthogonalisation."""
     triangle = np.zeros((p, p))
     for a in range(p):
         for _ in range(2):
@@ -104,9 +105,9 @@ def _inverse_triangle(root, rank, p):
 
 
 @kernel
-def whitened_map(pattern, coef, sums, gram, scale, turned, count):
+def whitened_map(pattern, coef, sums, gram, scale, whitened_jacobian, count):
     """J_w as a linear map of the coordinates of S: (count^2, p (p + 1) / 2), packed lower triangle by rows."""
-    big, p = turned.shape
+    big, p = whitened_jacobian.shape
     packed = p * (p + 1) // 2
     out = np.zeros((count * count, packed))
     outer = np.zeros(packed)
@@ -115,9 +116,9 @@ def whitened_map(pattern, coef, sums, gram, scale, turned, count):
             e = 0
             for a in range(p):
                 for b in range(a + 1):
-                    outer[e] = turned[i, a] * turned[j, b]
+                    outer[e] = whitened_jacobian[i, a] * whitened_jacobian[j, b]
                     if j > i:
-                        outer[e] += turned[j, a] * turned[i, b]
+                        outer[e] += whitened_jacobian[j, a] * whitened_jacobian[i, b]
                     e += 1
             for ti in range(pattern.terms[i]):
                 for tj in range(pattern.terms[j]):
@@ -171,9 +172,9 @@ def dense_link(pattern, coef, sums, gram, jacobian, scale, apa_information, tx_g
     tx_gram and tx_gram_imag are those of `problems.ProblemArrays`.
     """
     count = tx_gram.shape[0]
-    factor, turned, fine = whiten(apa_information, jacobian)
+    factor, whitened_jacobian, fine = whiten(apa_information, jacobian)
     if not fine:
         factor[:] = np.nan
-        turned[:] = np.nan
-    full = whitened_map(pattern, coef, sums, gram, scale, turned, count)
+        whitened_jacobian[:] = np.nan
+    full = whitened_map(pattern, coef, sums, gram, scale, whitened_jacobian, count)
     return factor, full, codeword_map(full, tx_gram, tx_gram_imag)

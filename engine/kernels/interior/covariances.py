@@ -12,6 +12,7 @@ taken in the slack), with Mehrotra's predictor and corrector: with y = x^-1,
 
 B, the second derivative of log f, is computed where a curve begins or a step came out short, and kept up to date from
 the changes of N in between (BFGS): f is so nearly quadratic along the way that this costs hardly any steps.
+Test: tests/engine/beamforming/test_interior.py.
 """
 
 import numpy as np
@@ -21,14 +22,14 @@ from ..bound.objective import new_evaluation
 from ..bound.powers import balance
 from ..bound.problems import load_items, load_powers
 from ..jit.accelerate import inlined, kernel, unmanaged
-from ..jit.lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
-from ..linalg.lanemat import copy_where, hermitian_inverse, times_lanes, trace, trace_of_product
+from ..jit.lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, where_less
+from ..linalg.lanemat import hermitian_inverse, mirror, times_lanes, trace, trace_of_product
+from .centring import first_mu
 from .curvature import curvature_work
-from .step import advance, evaluate, new_space, renew_curvature, update_curvature
+from .record import APART, FIRST_GOAL, clear, note, unless_stale
+from .step import advance, evaluate_covariance, new_state, renew_curvature, update_curvature
 
 _EQUAL = 1e-3  # share of equal eigenvalues that keeps the start inside
-FIRST_MU = 0.8  # times the spread of N at the start, which is about the gap there
-LEAST_MU = 1e-4
 # A step goes to 1 / clearance of the way to the boundary at most. On a bold way curvature is computed anew only after a
 # step of less than 0.6; on the others at every step: some optima lie on the edge of where f exists (a path without
 # power), and close to it no model of f holds for long. Brisk ways fail once in some hundred times there, careful ones
@@ -36,49 +37,39 @@ LEAST_MU = 1e-4
 BOLD, BRISK, CAREFUL = 1.05, 1.6, 4.0
 _SHORT = 0.6
 _MOST_BOLD, _MOST_OTHERS = 30, 100  # evaluations
-FIRST_GOAL = 1e-2  # gap from which on a lane's best point is kept, to be improved by
-_NEXT_GOAL = 0.1
-APART = 100.0  # least ratio of the goals of the best point and the one kept from before
+_NEXT_GOAL = 0.1  # times the goal that was reached
 _SETTLED = 1e-5  # gap from which on a way may end without having reached its end
-STALE = 8.0  # evaluations without a better point, after which rounding does not allow one
 
 
 @inlined
-def _start(evaluation, rho, n, space):
+def _start_at_balance(evaluation, rho, n, x):
     """Begin at balanced codeword powers: x = (1 - share) R diag(p) R^T + share I / n."""
     mix, powers = evaluation.problem.mix, evaluation.powers
     balance(evaluation, rho, powers)
     for i in range(n):
         for k in range(i + 1):
-            x = everywhere(0.0)
+            total = everywhere(0.0)
             for j in range(i, n):  # mix is upper triangular
-                x += get(mix, i, j) * get(powers, j, 0) * get(mix, k, j)
-            x *= 1.0 - _EQUAL
+                total += get(mix, i, j) * get(powers, j, 0) * get(mix, k, j)
+            total *= 1.0 - _EQUAL
             if i == k:
-                x += _EQUAL / n
-            put(space.x, x, i, k)
-            put(space.x, x, k, i)
-            put(space.x, 0.0, n + i, k)
-            put(space.x, 0.0, n + k, i)
+                total += _EQUAL / n
+            put(x, total, i, k)
+            put(x, total, k, i)
+            put(x, 0.0, n + i, k)
+            put(x, 0.0, n + k, i)
 
 
-@inlined
-def _first_slack(n, space):
-    """Slack mu x^-1, with mu from the spread of N, sqrt(tr x N^2 - 1): at an optimum N is the identity where x is.
-
-    tr x N is 1 at any x.
-    """
-    for i in range(n):
-        for k in range(i):
-            put(space.normal, get(space.normal, i, k), k, i)
-            put(space.normal, -get(space.normal, n + i, k), n + k, i)
-    times_lanes(space.x, space.normal, n, space.half)
-    spread = trace_of_product(space.half, space.normal, n) - 1.0
-    mu = (FIRST_MU / n) * root(where_less(0.0, spread, spread, 0.0))
-    mu = where_less(LEAST_MU, mu, mu, LEAST_MU)
+@unmanaged
+def _first_slack(n, point, product):
+    """Slack mu x^-1, with mu from the spread of N, sqrt(tr x N^2 - 1), since tr x N is 1 at any x."""
+    mirror(point.normal, n)
+    times_lanes(point.x, point.normal, n, product)
+    spread = trace_of_product(product, point.normal, n) - 1.0
+    mu = first_mu(spread, n)
     for i in range(2 * n):
         for k in range(n):
-            put(space.s, mu * get(space.y, i, k), i, k)
+            put(point.s, mu * get(point.y, i, k), i, k)
 
 
 @kernel
@@ -112,34 +103,35 @@ def interior_designs(draws, powers, rho, wanted, clearance, tolerance):
     evaluations = np.zeros((batch, rho.size), np.int64)
     items = np.argwhere(wanted.T)  # weight by weight: designs for one weight take about the same time
     evaluation = new_evaluation(draws, n)
-    space = new_space(n)
+    state = new_state(n)
+    record = state.record
     bending = curvature_work(evaluation, False)
     weight = lane_zeros(1, 1)
     for first in range(0, len(items), LANES):
         used = min(LANES, len(items) - first)
         load_items(evaluation.problem, draws, items[first : first + used], rho, weight)
         load_powers(evaluation.powers, powers, items[first : first + used])
-        _start(evaluation, get(weight, 0, 0), n, space)
-        _follow(evaluation, get(weight, 0, 0), clearance, tolerance, space, bending)
+        _start_at_balance(evaluation, get(weight, 0, 0), n, state.point.x)
+        _follow_path(evaluation, get(weight, 0, 0), clearance, tolerance, state, bending)
         for lane in range(used):
             w, b = items[first + lane]
-            evaluations[b, w] = int(space.spent[0, 0, lane])
-            if space.goals[0, 0, lane] < np.inf:
-                keep(space.best, n, lane, x[b, w])
-            if space.goals[2, 0, lane] < np.inf:
-                keep(space.before, n, lane, before[b, w])
+            evaluations[b, w] = int(record.spent[0, 0, lane])
+            if record.gaps[0, 0, lane] < np.inf:
+                unload_unit_trace(record.best, n, lane, x[b, w])
+            if record.gaps[2, 0, lane] < np.inf:
+                unload_unit_trace(record.before, n, lane, before[b, w])
     return x, before, evaluations
 
 
 @unmanaged
-def _note_best(n, tolerance, going, space):
+def _note_best(n, tolerance, going, state):
     """Keep x in the lanes in which it reaches the goal, and set the next one; 1 where that was the tolerance."""
     through = everywhere(0.0)
     pending = going
-    goal, found = get(space.goal, 0, 0), everywhere(np.inf)
+    goal, found = get(state.goal, 0, 0), everywhere(np.inf)
     while largest_lane(pending) > 0.0:
-        level = (1.0 + goal) / trace(space.x, n)  # of tr x = 1 in place of the power
-        fine = covariance_is_certified(space.normal, level, space.trial)
+        level = (1.0 + goal) / trace(state.point.x, n)  # tr x is its power
+        fine = covariance_is_certified(state.point.normal, level, state.buffers.factored)
         reached = where_less(0.0, pending, fine, 0.0)
         last = where_less(tolerance, goal, 0.0, reached)
         found = where_less(0.0, reached, goal, found)
@@ -147,58 +139,48 @@ def _note_best(n, tolerance, going, space):
         goal = where_less(0.0, reached, after, goal)
         through += last
         pending = reached - last
-    put(space.goal, goal, 0, 0)
-    best, recent = get(space.goals, 0, 0), get(space.goals, 1, 0)
+    put(state.goal, goal, 0, 0)
     better = where_less(found, np.inf, 1.0, 0.0)
-    apart = where_less(APART * found, 1.001 * recent, better, 0.0)
-    copy_where(apart, space.recent, space.before)
-    copy_where(apart, space.x, space.recent)
-    copy_where(better, space.x, space.best)
-    put(space.goals, where_less(0.0, apart, recent, get(space.goals, 2, 0)), 2, 0)
-    put(space.goals, where_less(0.0, apart, found, recent), 1, 0)
-    put(space.goals, where_less(0.0, better, found, best), 0, 0)
-    put(space.stale, where_less(0.0, better, 0.0, get(space.stale, 0, 0) + 1.0), 0, 0)
+    apart = where_less(APART * found, 1.001 * get(state.record.gaps, 1, 0), better, 0.0)
+    note(state.point.x, found, better, apart, state.record)
     return through
 
 
 @inlined
-def _follow(evaluation, rho, clearance, tolerance, space, bending):
-    """Take steps in every lane until all are certified or broken down; a lane that is through stays where it is."""
+def _follow_path(evaluation, rho, clearance, tolerance, state, bending):
+    """Take steps in every lane until all are certified or broken down; a lane that is through stays where it is.
+
+    Gaps in the record are goals that were reached: upper bounds, within a factor of ten.
+    """
     n = evaluation.problem.mix.shape[0]
+    point = state.point
     bold = clearance == BOLD
     renew_below = _SHORT if bold else np.inf
-    put(space.spent, 0.0, 0, 0)
-    put(space.stale, 0.0, 0, 0)
-    put(space.goals, np.inf, 0, 0)
-    put(space.goals, np.inf, 1, 0)
-    put(space.goals, np.inf, 2, 0)
-    put(space.goal, FIRST_GOAL if tolerance < FIRST_GOAL else tolerance, 0, 0)
+    clear(state.record)
+    put(state.goal, FIRST_GOAL if tolerance < FIRST_GOAL else tolerance, 0, 0)
     going = everywhere(1.0)
     length = everywhere(0.0)
-    for turn in range(_MOST_BOLD if bold else _MOST_OTHERS):
-        value = evaluate(evaluation, rho, space)
+    for steps in range(_MOST_BOLD if bold else _MOST_OTHERS):
+        value = evaluate_covariance(evaluation, rho, point)
         going = where_less(value, np.inf, going, 0.0)
-        put(space.spent, get(space.spent, 0, 0) + going, 0, 0)
-        going -= _note_best(n, tolerance, going, space)
-        stale = where_less(get(space.goals, 0, 0), _SETTLED, get(space.stale, 0, 0), 0.0)
-        going = where_less(STALE, stale, 0.0, going)
-        going = where_less(0.0, hermitian_inverse(space.x, n, space.trial, space.y), going, 0.0)
+        put(state.record.spent, get(state.record.spent, 0, 0) + going, 0, 0)
+        going -= _note_best(n, tolerance, going, state)
+        going = unless_stale(_SETTLED, going, state.record)
+        going = where_less(0.0, hermitian_inverse(point.x, n, state.buffers.factored, point.y), going, 0.0)
         if largest_lane(going) == 0.0:
             return
-        if turn == 0:
-            _first_slack(n, space)
-        update_curvature(n * n, space)
+        if steps == 0:
+            _first_slack(n, point, state.buffers.pair)
+        update_curvature(point.slopes, state.curvature)
         renew = where_less(length, renew_below, going, 0.0)
         if largest_lane(renew) > 0.0:
-            renew_curvature(evaluation, rho, value, renew, space, bending)
-        for i in range(n * n):
-            put(space.last, get(space.slopes, i, 0), i, 0)
-        length = advance(n, clearance, going, space)
+            renew_curvature(evaluation, rho, value, renew, state, bending)
+        length = advance(n, clearance, going, state)
 
 
 @unmanaged
-def keep(x, n, lane, out):
-    """Keep a lane's covariance, scaled to unit trace."""
+def unload_unit_trace(x, n, lane, out):
+    """Take a lane's covariance out, scaled to unit trace."""
     total = 0.0
     for i in range(n):
         total += x[i, i, lane]

@@ -8,6 +8,7 @@ factor of the gains' block, then that of the whitened equivalent FIM.
 A Hermitian D has real coordinates in an orthonormal basis, column by column of its lower triangle: D_kk, then real and
 imaginary parts of D_k+1,k, D_k+2,k, ... times sqrt 2. As the mixing matrix is upper triangular, the entry of the gain
 of path h sees columns up to h only, and so does its row of L^-1 J(D) v: half of the work falls away.
+Test: tests/engine/beamforming/test_interior.py.
 """
 
 import math
@@ -138,11 +139,11 @@ def _link_forms(evaluation, link, work, weight, each, space):
                     _see_imaginary(evaluation.problem.gram_imag, s * n + k, space)
         for k in range(count):
             if space.powers:
-                _power_form(evaluation.problem.gram, link.parameter_of_kind, k, space, first, each)
+                _single_form(evaluation.problem.gram, link.parameter_of_kind, k, k, space, first, each)
                 if evaluation.problem.gram_imag.shape[0] > 0:
                     _imaginary_form(evaluation.problem.gram_imag, link.parameter_of_kind, k, space, first, each)
                 continue
-            _diagonal_form(evaluation.problem.mix, link.parameter_of_kind, k, space, first, each)
+            _single_form(evaluation.problem.mix, link.parameter_of_kind, k, coordinate(k, k, count), space, first, each)
             for i in range(k + 1, count):
                 _form_pair(evaluation.problem.mix, link.parameter_of_kind, i, k, space, first, each)
         for e in range(0, space.forms.shape[0], TILE):
@@ -202,12 +203,12 @@ def _see_imaginary(columns, place, space):
 
 
 @unmanaged
-def _form_pair(mix, fold, i, k, space, first, each):
+def _form_pair(mix, kind, i, k, space, first, each):
     """Re and Im m^T D c for the real and the imaginary coordinate of D_ik, k < i."""
     count = mix.shape[0]
     n = count // 2
     e = coordinate(i, k, count)
-    for r in range(fold[KINDS - 1] * n):
+    for r in range(kind[KINDS - 1] * n):
         put(space.raw, 0.0, e, r)
         put(space.raw, 0.0, e + 1, r)
     for s in range(KINDS):
@@ -234,28 +235,16 @@ def _form_pair(mix, fold, i, k, space, first, each):
                 put(space.forms, y - v, e + 1, place)
                 put(space.forms, u - x, e + 1, place + 1)
             else:
-                r = (fold[s] - 1) * n + h
+                r = (kind[s] - 1) * n + h
                 put(space.raw, get(space.raw, e, r) + (u + x), e, r)
                 put(space.raw, get(space.raw, e + 1, r) + (y - v), e + 1, r)
 
 
 @unmanaged
-def _diagonal_form(mix, fold, k, space, first, each):
-    """The same for the coordinate D_kk."""
-    _single_form(mix, fold, k, coordinate(k, k, mix.shape[0]), space, first, each)
-
-
-@unmanaged
-def _power_form(gram, fold, k, space, first, each):
-    """The same for power on codeword k."""
-    _single_form(gram, fold, k, k, space, first, each)
-
-
-@unmanaged
-def _single_form(columns, fold, k, e, space, first, each):
-    """Re and Im of the entries columns[k, m] c_k into row e."""
+def _single_form(columns, kind, k, e, space, first, each):
+    """The same for D_kk (columns: mix), or power on codeword k (columns: gram): columns[k, m] c_k into row e."""
     n = columns.shape[0] // 2
-    for r in range(fold[KINDS - 1] * n):
+    for r in range(kind[KINDS - 1] * n):
         put(space.raw, 0.0, e, r)
     for s in range(KINDS):
         for h in range(n):
@@ -265,12 +254,12 @@ def _single_form(columns, fold, k, e, space, first, each):
                 put(space.forms, x, e, h * each + first)
                 put(space.forms, p * get(space.seen, h, 2 * n + k), e, h * each + first + 1)
             else:
-                r = (fold[s] - 1) * n + h
+                r = (kind[s] - 1) * n + h
                 put(space.raw, get(space.raw, e, r) + x, e, r)
 
 
 @unmanaged
-def _imaginary_form(columns, fold, k, space, first, each):
+def _imaginary_form(columns, kind, k, space, first, each):
     """Add what the imaginary part of B^H u_k makes of its entries: j columns[k, m] c_k into row k."""
     n = columns.shape[0] // 2
     for s in range(KINDS):
@@ -282,7 +271,7 @@ def _imaginary_form(columns, fold, k, space, first, each):
                 put(space.forms, get(space.forms, k, place) - x, k, place)
                 put(space.forms, get(space.forms, k, place + 1) + q * get(space.seen, h, k), k, place + 1)
             else:
-                r = (fold[s] - 1) * n + h
+                r = (kind[s] - 1) * n + h
                 put(space.raw, get(space.raw, k, r) - x, k, r)
 
 

@@ -1,18 +1,27 @@
 """Extreme powers on fixed codewords to the last digits: Newton's method, from where another method ended.
 
 Where the optimum is unique it is so among the codewords in use, and few steps find it. Where many powers make the same
-covariance, their analytic centre is taken.
+covariance, their analytic centre is taken. Test: tests/engine/beamforming/test_mixes.py.
 """
 
 import numpy as np
 
 from ..bound.objective import new_evaluation
 from ..bound.problems import load_items
-from ..jit.accelerate import inlined, kernel
+from ..jit.accelerate import inlined, kernel, unmanaged
 from ..jit.lanes import LANES, everywhere, get, lane_zeros, put, where_less
-from ..linalg.lanemat import cholesky_lanes
-from .curvature import add_curvature, curvature_work
-from .powers import evaluate, factored, new_space, room, solve_for_step
+from ..linalg.lanemat import cholesky_lanes, solve_lanes
+from .curvature import curvature_work
+from .powers import (
+    evaluate_powers,
+    factored,
+    move,
+    new_power_state,
+    room,
+    second_derivatives,
+    solve_for_step,
+    unload_unit_sum,
+)
 
 NEWTON_STEPS = 3
 _CENTRED_MU = 1e-8
@@ -21,46 +30,32 @@ _CENTRED_SHARE = 1e-2  # of equal powers at the start
 
 
 @inlined
-def _load(evaluation, draws, chosen, rho, powers, weight, share, space):
-    """Put items (weight, draw) and their powers into the lanes, with a share of equal powers mixed in."""
+def _load_mixed(evaluation, draws, chosen, rho, powers, weight, share, p):
+    """Put items (weight, draw) into the lanes, and into p their powers, with a share of equal powers mixed in."""
     n = powers.shape[2]
     load_items(evaluation.problem, draws, chosen, rho, weight)
     for lane in range(LANES):
         w, b = chosen[min(lane, len(chosen) - 1)]
         for i in range(n):
-            space.p[i, 0, lane] = (1.0 - share) * powers[b, w, i] + share / n
+            p[i, 0, lane] = (1.0 - share) * powers[b, w, i] + share / n
 
 
-@inlined
-def _unload(p, lane, out):
-    """Keep a lane's powers, at unit sum."""
-    out[:] = p[:, 0, lane] / p[:, 0, lane].sum()
-
-
-@inlined
-def _newton_step(n, space):
-    """Newton's step among the codewords that have power, into d; 1 in the lanes in which it stays positive."""
+@unmanaged
+def _newton_step(n, point, system, d):
+    """Newton's step d among the codewords that have power; 1 in the lanes in which these keep some."""
     for i in range(n):
-        empty = where_less(0.0, get(space.p, i, 0), 0.0, 1.0)
-        g = get(space.normal, i, 0)
+        empty = where_less(0.0, get(point.p, i, 0), 0.0, 1.0)
+        g = get(point.normal, i, 0)
         for k in range(i + 1):
-            b = get(space.system, i, k) - g * get(space.normal, k, 0)
-            out = where_less(0.0, empty, 1.0, where_less(0.0, get(space.p, k, 0), 0.0, 1.0))
-            put(space.system, where_less(0.0, out, 1.0 if i == k else 0.0, b), i, k)
-        put(space.correction, where_less(0.0, empty, 0.0, g - 1.0), i, 0)
-    fine = cholesky_lanes(space.system, n)
+            b = get(system, i, k) - g * get(point.normal, k, 0)
+            out = where_less(0.0, empty, 1.0, where_less(0.0, get(point.p, k, 0), 0.0, 1.0))
+            put(system, where_less(0.0, out, 1.0 if i == k else 0.0, b), i, k)
+        put(d, where_less(0.0, empty, 0.0, g - 1.0), i, 0)
+    fine = cholesky_lanes(system, n)
+    solve_lanes(system, n, d)
     for i in range(n):
-        x = get(space.correction, i, 0)
-        for k in range(i):
-            x -= get(space.system, i, k) * get(space.d, k, 0)
-        put(space.d, x * get(space.system, i, i), i, 0)
-    for i in range(n - 1, -1, -1):
-        x = get(space.d, i, 0)
-        for k in range(i + 1, n):
-            x -= get(space.system, k, i) * get(space.d, k, 0)
-        put(space.d, x * get(space.system, i, i), i, 0)
-        after = get(space.p, i, 0) + get(space.d, i, 0)
-        fine = where_less(0.0, get(space.p, i, 0), where_less(0.0, after, fine, 0.0), fine)
+        after = get(point.p, i, 0) + get(d, i, 0)
+        fine = where_less(0.0, get(point.p, i, 0), where_less(0.0, after, fine, 0.0), fine)
     return fine
 
 
@@ -77,27 +72,28 @@ def refined_powers(draws, rho, powers, wanted):
     items = np.argwhere(wanted.T)
     evaluation = new_evaluation(draws, n)
     bending = curvature_work(evaluation, True)
-    space = new_space(n, bending.forms.shape[0])
+    state = new_power_state(n, bending.forms.shape[0])
+    point, step = state.point, state.step
+    last_but_one, failures = lane_zeros(n, 1), lane_zeros(1, 1)
     weight = lane_zeros(1, 1)
     for first in range(0, len(items), LANES):
         used = min(LANES, len(items) - first)
-        _load(evaluation, draws, items[first : first + used], rho, powers, weight, 0.0, space)
-        put(space.stale, 0.0, 0, 0)
+        _load_mixed(evaluation, draws, items[first : first + used], rho, powers, weight, 0.0, point.p)
+        put(failures, 0.0, 0, 0)
         for _ in range(NEWTON_STEPS):
-            value, _ = evaluate(evaluation, get(weight, 0, 0), space)
-            space.system[:] = 0.0
-            add_curvature(evaluation, get(weight, 0, 0), value, bending, space.system)
-            fine = where_less(value, np.inf, _newton_step(n, space), 0.0)
-            put(space.stale, get(space.stale, 0, 0) + where_less(0.0, fine, 0.0, 1.0), 0, 0)
+            value, _ = evaluate_powers(evaluation, get(weight, 0, 0), point)
+            second_derivatives(evaluation, get(weight, 0, 0), value, bending, step.system)
+            fine = where_less(value, np.inf, _newton_step(n, point, step.system, step.d), 0.0)
+            put(failures, get(failures, 0, 0) + where_less(0.0, fine, 0.0, 1.0), 0, 0)
             for i in range(n):
-                put(space.before, get(space.p, i, 0), i, 0)
-                put(space.p, get(space.p, i, 0) + where_less(0.0, fine, get(space.d, i, 0), 0.0), i, 0)
+                put(last_but_one, get(point.p, i, 0), i, 0)
+                put(point.p, get(point.p, i, 0) + where_less(0.0, fine, get(step.d, i, 0), 0.0), i, 0)
         for lane in range(used):
             w, b = items[first + lane]
-            if space.stale[0, 0, lane] == 0.0:
+            if failures[0, 0, lane] == 0.0:
                 refined[b, w] = True
-                _unload(space.p, lane, out[b, w])
-                _unload(space.before, lane, before[b, w])
+                unload_unit_sum(point.p, lane, out[b, w])
+                unload_unit_sum(last_but_one, lane, before[b, w])
     return out, before, refined
 
 
@@ -113,30 +109,27 @@ def centred_powers(draws, rho, powers, wanted):
     items = np.argwhere(wanted.T)
     evaluation = new_evaluation(draws, n)
     bending = curvature_work(evaluation, True)
-    space = new_space(n, bending.forms.shape[0])
+    state = new_power_state(n, bending.forms.shape[0])
+    point, step = state.point, state.step
     weight = lane_zeros(1, 1)
     for first in range(0, len(items), LANES):
         used = min(LANES, len(items) - first)
-        _load(evaluation, draws, items[first : first + used], rho, powers, weight, _CENTRED_SHARE, space)
-        space.correction[:] = 0.0
-        for turn in range(2 * _CENTRING_STEPS):
-            mu = 10.0 * _CENTRED_MU if turn < _CENTRING_STEPS else _CENTRED_MU
-            value, _ = evaluate(evaluation, get(weight, 0, 0), space)
-            space.system[:] = 0.0
-            add_curvature(evaluation, get(weight, 0, 0), value, bending, space.system)
+        _load_mixed(evaluation, draws, items[first : first + used], rho, powers, weight, _CENTRED_SHARE, point.p)
+        step.correction[:] = 0.0
+        for steps in range(2 * _CENTRING_STEPS):
+            mu = 10.0 * _CENTRED_MU if steps < _CENTRING_STEPS else _CENTRED_MU
+            value, _ = evaluate_powers(evaluation, get(weight, 0, 0), point)
+            second_derivatives(evaluation, get(weight, 0, 0), value, bending, step.system)
             for i in range(n):
-                put(space.s, mu / get(space.p, i, 0), i, 0)
-            fine = where_less(value, np.inf, factored(n, space), 0.0)
-            solve_for_step(n, everywhere(mu), space)
-            length = where_less(0.0, fine, room(space.p, space.d), 0.0)
-            for i in range(n):
-                step = where_less(0.0, length, length * get(space.d, i, 0), 0.0)
-                put(space.p, get(space.p, i, 0) + step, i, 0)
-            if turn == _CENTRING_STEPS - 1:
+                put(point.s, mu / get(point.p, i, 0), i, 0)
+            fine = where_less(value, np.inf, factored(n, point, step.system), 0.0)
+            solve_for_step(n, everywhere(mu), point, step)
+            move(point.p, where_less(0.0, fine, room(point.p, step.d), 0.0), step.d)
+            if steps == _CENTRING_STEPS - 1:
                 for lane in range(used):
                     w, b = items[first + lane]
-                    _unload(space.p, lane, before[b, w])
+                    unload_unit_sum(point.p, lane, before[b, w])
         for lane in range(used):
             w, b = items[first + lane]
-            _unload(space.p, lane, out[b, w])
+            unload_unit_sum(point.p, lane, out[b, w])
     return out, before

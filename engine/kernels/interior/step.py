@@ -1,4 +1,7 @@
-"""One step of the interior-point method of `interior`, for eight designs of full dimension side by side."""
+"""One step of the interior-point method of `covariances`, for eight designs of full dimension side by side.
+
+Test: tests/engine/beamforming/test_interior.py.
+"""
 
 from typing import NamedTuple
 
@@ -9,81 +12,95 @@ from ..jit.accelerate import inlined, unmanaged
 from ..jit.lanes import everywhere, get, lane_zeros, put, where_less
 from ..linalg.lanemat import hermitian_cholesky, hermitian_part, inner, times_lanes, trace_of_product
 from ..linalg.tiles import solve, symmetric_times, tiled_cholesky
+from .centring import centring
 from .curvature import add_curvature, coordinate, coordinates, matrix_of
+from .record import Record, new_record
 
-LEAST_SIGMA, LARGEST_SIGMA = 1e-4, 0.5
 _BISECTIONS = 5
 
 
-class Space(NamedTuple):
-    """State and buffers; matrices are (2 n, n, lane), real part above, vectors of coordinates (n^2, 1, lane)."""
+class Point(NamedTuple):
+    """Where the method is; matrices are (2 n, n, lane), real part above, vectors of coordinates (n^2, 1, lane)."""
 
     x: np.ndarray
-    best: np.ndarray  # x of the smallest gap so far
-    recent: np.ndarray  # x where the gap last fell to 1 / APART of that where it did so before
-    before: np.ndarray
-    s: np.ndarray
+    s: np.ndarray  # slack
     y: np.ndarray  # x^-1
     normal: np.ndarray  # N
-    d: np.ndarray  # step of x
-    ds: np.ndarray  # step of s
-    product: np.ndarray
-    half: np.ndarray
-    trial: np.ndarray
-    target: np.ndarray  # right hand side as a matrix
-    correction: np.ndarray
     slopes: np.ndarray  # coordinates of N
-    last: np.ndarray  # the same at the point before
-    step: np.ndarray
-    image: np.ndarray  # B times the step
-    unknown: np.ndarray
-    bend: np.ndarray  # B, (n^2, n^2 + 1)
-    system: np.ndarray
-    goal: np.ndarray  # the gap to reach next
-    goals: np.ndarray  # upper bounds on the gaps of best, recent and before, within a factor of ten
-    stale: np.ndarray  # evaluations without a better point
-    spent: np.ndarray  # evaluations
+
+
+class Step(NamedTuple):
+    """The step to take, and what it is solved from."""
+
+    d: np.ndarray  # of x
+    ds: np.ndarray  # of s
+    target: np.ndarray  # right hand side as a matrix
+    correction: np.ndarray  # of the second order, in the right hand side
+    coordinates: np.ndarray  # of the target, then of d: (n^2, 1)
+
+
+class Curvature(NamedTuple):
+    """Second derivatives B of log f, and what they are brought up to date from."""
+
+    matrix: np.ndarray  # B, (n^2, n^2 + 1); an odd number of columns as in `curvature.CurvatureWork`
+    system: np.ndarray  # B + scaling, then its factor: (n^2, n^2 + 1)
+    step: np.ndarray  # coordinates of the last step of x, (n^2, 1)
+    slopes_before: np.ndarray  # coordinates of N before it
+    change: np.ndarray  # of the gradient of log f along it
+    image: np.ndarray  # B times it
+
+
+class Buffers(NamedTuple):
+    """Matrices on the way to others."""
+
+    pair: np.ndarray  # product of two
+    triple: np.ndarray  # product of three
+    factored: np.ndarray  # what a Cholesky factor is wanted of, then the factor
+
+
+class State(NamedTuple):
+    """All of the method for covariances of full dimension."""
+
+    point: Point
+    step: Step
+    curvature: Curvature
+    buffers: Buffers
+    record: Record
+    goal: np.ndarray  # the gap to reach next: (1, 1)
 
 
 @inlined
-def new_space(n):
-    """Buffers for covariances of n dimensions."""
+def _matrix(n):
+    return lane_zeros(2 * n, n)
+
+
+@inlined
+def _vector(n):
+    return lane_zeros(n * n, 1)
+
+
+@inlined
+def new_state(n):
+    """State for covariances (n, n)."""
     size = n * n
-    return Space(
-        lane_zeros(2 * n, n),
-        lane_zeros(2 * n, n),
-        lane_zeros(2 * n, n),
-        lane_zeros(2 * n, n),
-        lane_zeros(2 * n, n),
-        lane_zeros(2 * n, n),
-        lane_zeros(2 * n, n),
-        lane_zeros(2 * n, n),
-        lane_zeros(2 * n, n),
-        lane_zeros(2 * n, n),
-        lane_zeros(2 * n, n),
-        lane_zeros(2 * n, n),
-        lane_zeros(2 * n, n),
-        lane_zeros(2 * n, n),
-        lane_zeros(size, 1),
-        lane_zeros(size, 1),
-        lane_zeros(size, 1),
-        lane_zeros(size, 1),
-        lane_zeros(size, 1),
-        lane_zeros(size, size + 1),
-        lane_zeros(size, size + 1),
-        lane_zeros(1, 1),
-        lane_zeros(3, 1),
-        lane_zeros(1, 1),
+    return State(
+        Point(_matrix(n), _matrix(n), _matrix(n), _matrix(n), _vector(n)),
+        Step(_matrix(n), _matrix(n), _matrix(n), _matrix(n), _vector(n)),
+        Curvature(
+            lane_zeros(size, size + 1), lane_zeros(size, size + 1), _vector(n), _vector(n), _vector(n), _vector(n)
+        ),
+        Buffers(_matrix(n), _matrix(n), _matrix(n)),
+        new_record(2 * n, n),
         lane_zeros(1, 1),
     )
 
 
 @unmanaged
-def _symmetric_product(a, b, c, n, space, out):
+def _symmetric_product(a, b, c, n, buffers, out):
     """Hermitian part of a b c."""
-    times_lanes(a, b, n, space.half)
-    times_lanes(space.half, c, n, space.product)
-    hermitian_part(space.product, n, out)
+    times_lanes(a, b, n, buffers.pair)
+    times_lanes(buffers.pair, c, n, buffers.triple)
+    hermitian_part(buffers.triple, n, out)
 
 
 @unmanaged
@@ -131,7 +148,7 @@ def _product(s, a, b, y, c, d, n):
 
 
 @unmanaged
-def _room(a, d, n, clearance, trial):
+def _room(a, d, n, clearance, moved):
     """How far along d the positive definite a may go: at most 1, and 1 / clearance of the way to the boundary."""
     low = everywhere(0.0)
     high = everywhere(clearance)
@@ -139,9 +156,9 @@ def _room(a, d, n, clearance, trial):
     for _ in range(_BISECTIONS + 1):
         for i in range(n):
             for k in range(i + 1):
-                put(trial, get(a, i, k) + length * get(d, i, k), i, k)
-                put(trial, get(a, n + i, k) + length * get(d, n + i, k), n + i, k)
-        inside = hermitian_cholesky(trial, n, n)
+                put(moved, get(a, i, k) + length * get(d, i, k), i, k)
+                put(moved, get(a, n + i, k) + length * get(d, n + i, k), n + i, k)
+        inside = hermitian_cholesky(moved, n, n)
         low = where_less(0.0, inside, length, low)
         high = where_less(0.0, inside, high, length)
         length = 0.5 * (low + high)
@@ -149,76 +166,80 @@ def _room(a, d, n, clearance, trial):
 
 
 @inlined
-def evaluate(evaluation, rho, space):
-    """Value of f at x; N, lower triangle, and its coordinates."""
+def evaluate_covariance(evaluation, rho, point):
+    """Value of f at x; N, in its lower triangle, and its coordinates."""
     n = evaluation.problem.mix.shape[0]
-    value = covariance_objective(evaluation, rho, space.x)
+    normal = point.normal
+    value = covariance_objective(evaluation, rho, point.x)
     gradient = evaluation.negative_gradient
     share = 1.0 / value
     for i in range(n):
         for k in range(i + 1):
-            put(space.normal, share * get(gradient, i, k), i, k)
-            put(space.normal, share * get(gradient, n + i, k), n + i, k)
-    coordinates(space.normal, n, space.slopes)
+            put(normal, share * get(gradient, i, k), i, k)
+            put(normal, share * get(gradient, n + i, k), n + i, k)
+    coordinates(normal, n, point.slopes)
     return value
 
 
 @unmanaged
-def update_curvature(size, space):
-    """Bring B up to date from the last step and the change of N; a copy goes to the system."""
-    symmetric_times(space.bend, size, space.step, space.image)
+def update_curvature(slopes, curvature):
+    """Bring B up to date from the last step and the change of N, by BFGS; a copy goes to the system."""
+    size = slopes.shape[0]
+    symmetric_times(curvature.matrix, size, curvature.step, curvature.image)
     for i in range(size):  # the gradient of log f is -N
-        put(space.last, get(space.last, i, 0) - get(space.slopes, i, 0), i, 0)
-    along = inner(space.step, space.last)
-    curved = inner(space.step, space.image)
+        put(curvature.change, get(curvature.slopes_before, i, 0) - get(slopes, i, 0), i, 0)
+    along = inner(curvature.step, curvature.change)
+    curved = inner(curvature.step, curvature.image)
     good = where_less(1e-3 * curved, along, 1.0, 0.0)
     good = where_less(0.0, curved, good, 0.0)
     gain = where_less(0.0, good, 1.0 / along, 0.0)
     loss = where_less(0.0, good, 1.0 / curved, 0.0)
     for i in range(size):
-        u = gain * get(space.last, i, 0)
-        v = loss * get(space.image, i, 0)
+        u = gain * get(curvature.change, i, 0)
+        v = loss * get(curvature.image, i, 0)
         for k in range(i + 1):
-            b = get(space.bend, i, k) + u * get(space.last, k, 0) - v * get(space.image, k, 0)
-            put(space.bend, b, i, k)
-            put(space.system, b, i, k)
+            b = get(curvature.matrix, i, k) + u * get(curvature.change, k, 0) - v * get(curvature.image, k, 0)
+            put(curvature.matrix, b, i, k)
+            put(curvature.system, b, i, k)
 
 
 @inlined
-def renew_curvature(evaluation, rho, value, renew, space, bending):
+def renew_curvature(evaluation, rho, value, renew, state, bending):
     """Compute B anew in the lanes to renew; a copy goes to the system."""
-    space.system[:] = 0.0
-    add_curvature(evaluation, rho, value, bending, space.system)
-    for i in range(space.slopes.shape[0]):
-        g = get(space.slopes, i, 0)
+    slopes, matrix, system = state.point.slopes, state.curvature.matrix, state.curvature.system
+    system[:] = 0.0
+    add_curvature(evaluation, rho, value, bending, system)
+    for i in range(slopes.shape[0]):
+        g = get(slopes, i, 0)
         for k in range(i + 1):
-            fresh = get(space.system, i, k) - g * get(space.slopes, k, 0)
-            b = where_less(0.0, renew, fresh, get(space.bend, i, k))
-            put(space.bend, b, i, k)
-            put(space.system, b, i, k)
+            fresh = get(system, i, k) - g * get(slopes, k, 0)
+            b = where_less(0.0, renew, fresh, get(matrix, i, k))
+            put(matrix, b, i, k)
+            put(system, b, i, k)
 
 
 @unmanaged
-def _solve_for_step(n, sigma_mu, space):
+def _solve_for_step(n, sigma_mu, state):
     """Steps d and ds for a target x s = sigma mu I."""
+    point, step = state.point, state.step
     for i in range(n):
         for k in range(i + 1):
             for part in range(2):
                 r = part * n + i
-                t = sigma_mu * get(space.y, r, k) + get(space.normal, r, k)
+                t = sigma_mu * get(point.y, r, k) + get(point.normal, r, k)
                 if i == k and part == 0:
                     t -= 1.0
-                t -= get(space.correction, r, k)
-                put(space.target, t, r, k)
-    coordinates(space.target, n, space.unknown)
-    solve(space.system, n * n, space.unknown)
-    matrix_of(space.unknown, n, space.d)
-    _symmetric_product(space.s, space.d, space.y, n, space, space.ds)
+                t -= get(step.correction, r, k)
+                put(step.target, t, r, k)
+    coordinates(step.target, n, step.coordinates)
+    solve(state.curvature.system, n * n, step.coordinates)
+    matrix_of(step.coordinates, n, step.d)
+    _symmetric_product(point.s, step.d, point.y, n, state.buffers, step.ds)
     for i in range(2 * n):
         for k in range(n):
-            t = sigma_mu * get(space.y, i, k) - get(space.s, i, k) - get(space.ds, i, k)
-            t -= get(space.correction, i, k)
-            put(space.ds, t, i, k)
+            t = sigma_mu * get(point.y, i, k) - get(point.s, i, k) - get(step.ds, i, k)
+            t -= get(step.correction, i, k)
+            put(step.ds, t, i, k)
 
 
 @unmanaged
@@ -230,29 +251,29 @@ def _move(a, length, d, n):
 
 
 @unmanaged
-def advance(n, clearance, going, space):
+def advance(n, clearance, going, state):
     """One step of the lanes that go on, B and y being up to date; the shorter of its two lengths."""
+    point, step, curvature, buffers = state.point, state.step, state.curvature, state.buffers
     size = n * n
-    _add_scaling(space.s, space.y, n, space.system)
-    fine = where_less(0.0, tiled_cholesky(space.system, size), going, 0.0)
-    mu = trace_of_product(space.x, space.s, n) / (1.0 * n)
-    space.correction[:] = 0.0
-    _solve_for_step(n, everywhere(0.0), space)
-    p = _room(space.x, space.d, n, clearance, space.trial)
-    q = _room(space.s, space.ds, n, clearance, space.trial)
-    ahead = trace_of_product(space.x, space.s, n)
-    ahead += p * trace_of_product(space.d, space.s, n) + q * trace_of_product(space.x, space.ds, n)
-    ahead += p * q * trace_of_product(space.d, space.ds, n)
-    share = where_less(0.0, ahead, ahead / (mu * n), 0.0)
-    sigma = share * share * share
-    sigma = where_less(sigma, LARGEST_SIGMA, sigma, LARGEST_SIGMA)
-    sigma = where_less(LEAST_SIGMA, sigma, sigma, LEAST_SIGMA)
-    _symmetric_product(space.ds, space.d, space.y, n, space, space.correction)
-    _solve_for_step(n, sigma * mu, space)
-    p = where_less(0.0, fine, _room(space.x, space.d, n, clearance, space.trial), 0.0)
-    q = where_less(0.0, fine, _room(space.s, space.ds, n, clearance, space.trial), 0.0)
     for i in range(size):
-        put(space.step, where_less(0.0, p, p * get(space.unknown, i, 0), 0.0), i, 0)
-    _move(space.x, p, space.d, n)
-    _move(space.s, q, space.ds, n)
+        put(curvature.slopes_before, get(point.slopes, i, 0), i, 0)
+    _add_scaling(point.s, point.y, n, curvature.system)
+    fine = where_less(0.0, tiled_cholesky(curvature.system, size), going, 0.0)
+    mu = trace_of_product(point.x, point.s, n) / (1.0 * n)
+    step.correction[:] = 0.0
+    _solve_for_step(n, everywhere(0.0), state)
+    p = _room(point.x, step.d, n, clearance, buffers.factored)
+    q = _room(point.s, step.ds, n, clearance, buffers.factored)
+    ahead = trace_of_product(point.x, point.s, n)
+    ahead += p * trace_of_product(step.d, point.s, n) + q * trace_of_product(point.x, step.ds, n)
+    ahead += p * q * trace_of_product(step.d, step.ds, n)
+    sigma = centring(ahead, mu * n)
+    _symmetric_product(step.ds, step.d, point.y, n, buffers, step.correction)
+    _solve_for_step(n, sigma * mu, state)
+    p = where_less(0.0, fine, _room(point.x, step.d, n, clearance, buffers.factored), 0.0)
+    q = where_less(0.0, fine, _room(point.s, step.ds, n, clearance, buffers.factored), 0.0)
+    for i in range(size):
+        put(curvature.step, where_less(0.0, p, p * get(step.coordinates, i, 0), 0.0), i, 0)
+    _move(point.x, p, step.d, n)
+    _move(point.s, q, step.ds, n)
     return where_less(p, q, p, q)

@@ -4,6 +4,7 @@ Kernels are plain ``njit`` loops: no parallel loops (workers are processes, one 
 objects, no GIL. Numba's on-disk cache does not notice an edit in another file than the function's own, so
 its folder is named by a hash of every source that kernels are made of and the versions that shape the machine
 code, and its files by Numba's settings, the CPU and the signature. The cache holds pickles: see `kernelfolder`.
+Test: test_kernelfiles.
 """
 
 import hashlib

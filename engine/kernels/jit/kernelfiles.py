@@ -53,10 +53,6 @@ class KernelFiles:
         code = dumps(data)
         self._store.write(self._file(key), hashlib.sha256(code).digest() + code)
 
-    def flush(self) -> None:
-        """Forget what is kept of this kernel."""
-        self._store.remove(f"{self._name}.")
-
 
 class KernelCache(FunctionCache):
     """Numba's cache of one function, with these files in place of its own, and in no folder of its choice."""

@@ -3,6 +3,7 @@
 Whoever can exchange a file of it, the folder itself or one above it can run code as its user. So the way there is
 walked from the root, step by step: each folder belongs to the user or to root, and others may not write to it (or may
 not rename what is another's, as in /tmp). What was checked is held by its descriptor, not looked up again by its name.
+Test: test_kernelstore.
 """
 
 import errno

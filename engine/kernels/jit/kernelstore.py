@@ -63,12 +63,6 @@ class KernelStore:
             except OSError as error:
                 self._give_up(error)
 
-    def remove(self, beginning: str) -> None:
-        """Remove the files whose names begin so."""
-        for folder in (self.usual, self._stand_in):
-            if folder:
-                folder.remove(beginning)
-
     @contextmanager
     def alone(self) -> Iterator[bool]:
         """Hold the store's lock, so that of several processes one compiles and the others wait for it.

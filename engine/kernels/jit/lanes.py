@@ -4,9 +4,10 @@ Kernels written with it read like scalar ones, and each arithmetic operation doe
 No operation mixes lanes, so a draw's bits do not depend on the lane or on the company it is in. Compilers turn
 loops over the last axis of an array into vector code only when they feel like it; this type leaves no choice.
 
-Arrays hold packs along a last axis of length `LANES`: ``get(a, i, j)`` is the pack a[i, j, :]. A product that is added
-to something within one expression is fused with the addition. That is decided here, from the source: LLVM (its flag
-"contract") would also fuse across calls that it has inlined, and what it inlines hangs on what was compiled before.
+One such register full is a lane vector. Arrays hold them along a last axis of length `LANES`: ``get(a, i, j)`` is the
+lane vector a[i, j, :]. A product that is added to something within one expression is fused with the addition. That is
+decided here, from the source: LLVM (its flag "contract") would also fuse across calls that it has inlined, and what it
+inlines hangs on what was compiled before.
 """
 
 import operator
@@ -29,18 +30,18 @@ _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
 HAS_FMA = platform.machine() not in ("x86_64", "AMD64") or bool(llvm.get_host_cpu_features().get("fma"))
 
 
-class PackType(types.Type):
+class LaneVectorType(types.Type):
     """Numba's name for the type."""
 
     def __init__(self) -> None:
-        super().__init__(name=f"pack{LANES}")
+        super().__init__(name=f"lanes{LANES}")
 
 
-pack = PackType()
+lane_vector = LaneVectorType()
 
 
-@register_model(PackType)
-class _PackModel(models.PrimitiveModel):
+@register_model(LaneVectorType)
+class _LaneVectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, _VECTOR)
 
@@ -53,15 +54,15 @@ def _spread(builder: Any, scalar: Any) -> Any:
 
 
 def _as_vector(builder: Any, kind: Any, value: Any) -> Any:
-    return value if isinstance(kind, PackType) else _spread(builder, value)
+    return value if isinstance(kind, LaneVectorType) else _spread(builder, value)
 
 
 def _define(symbol: Any, in_place: Any, build: Any) -> None:
-    """Teach Numba a binary operation between packs, or a pack and a number."""
+    """Teach Numba a binary operation between lane vectors, or one and a number."""
     cases = [
-        signature(pack, pack, pack),
-        signature(pack, pack, types.float64),
-        signature(pack, types.float64, pack),
+        signature(lane_vector, lane_vector, lane_vector),
+        signature(lane_vector, lane_vector, types.float64),
+        signature(lane_vector, types.float64, lane_vector),
     ]
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -69,7 +70,7 @@ def _define(symbol: Any, in_place: Any, build: Any) -> None:
         return build(builder, left, right)
 
     for name in (symbol, in_place):
-        infer_global(name)(type(f"Pack_{name.__name__}", (ConcreteTemplate,), {"cases": cases}))
+        infer_global(name)(type(f"Lanes_{name.__name__}", (ConcreteTemplate,), {"cases": cases}))
         for case in cases:
             lower_builtin(name, *case.args)(lower)
 
@@ -79,7 +80,7 @@ def _is_product(value: Any) -> bool:
 
 
 def _call(builder: Any, name: str, *values: Any) -> Any:
-    """LLVM's function of packs, lane by lane."""
+    """LLVM's function of lane vectors, lane by lane."""
     kind = ir.FunctionType(_VECTOR, [_VECTOR] * len(values))
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}f64"), values)
 
@@ -109,24 +110,24 @@ _define(operator.truediv, operator.itruediv, lambda builder, left, right: builde
 
 @infer_global(operator.neg)
 class _Negative(ConcreteTemplate):
-    cases = [signature(pack, pack)]  # noqa: RUF012
+    cases = [signature(lane_vector, lane_vector)]  # noqa: RUF012
 
 
-@lower_builtin(operator.neg, pack)
+@lower_builtin(operator.neg, lane_vector)
 def _lower_negative(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     return builder.fneg(args[0])
 
 
 def _pointer(context: Any, builder: Any, kind: Any, array: Any, index: Any, index_types: Any) -> Any:
-    """Address of the pack array[index, :] of a C-contiguous array whose last axis has `LANES` entries."""
+    """Address of the lane vector array[index, :] of a C-contiguous array whose last axis has `LANES` entries."""
     view = context.make_array(kind)(context, builder, array)
     shape = cgutils.unpack_tuple(builder, view.shape, kind.ndim)
     place = context.get_constant(types.intp, 0)
     for value, source, size in zip(index, index_types, shape, strict=False):
         step = context.cast(builder, value, source, types.intp)
         place = builder.add(builder.mul(place, size, flags=("nsw",)), step, flags=("nsw",))
-    packs = builder.bitcast(view.data, _VECTOR.as_pointer())
-    return builder.gep(packs, [place], inbounds=True)
+    vectors = builder.bitcast(view.data, _VECTOR.as_pointer())
+    return builder.gep(vectors, [place], inbounds=True)
 
 
 def _check(array: Any, index: Any) -> None:
@@ -136,19 +137,19 @@ def _check(array: Any, index: Any) -> None:
 
 @intrinsic
 def get(typing: Any, array: Any, *index: Any) -> Any:
-    """``get(a, i, ...)``: the pack a[i, ..., :]; no bounds are checked."""
+    """``get(a, i, ...)``: the lane vector a[i, ..., :]; no bounds are checked."""
     _check(array, index)
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         where = _pointer(context, builder, sig.args[0], args[0], cgutils.unpack_tuple(builder, args[1]), index)
         return builder.load(where, align=8)
 
-    return pack(array, types.StarArgTuple(index)), lower
+    return lane_vector(array, types.StarArgTuple(index)), lower
 
 
 @intrinsic
 def put(typing: Any, array: Any, value: Any, *index: Any) -> Any:
-    """``put(a, value, i, ...)``: a[i, ..., :] = value, a pack or a number."""
+    """``put(a, value, i, ...)``: a[i, ..., :] = value, a lane vector or a number."""
     _check(array, index)
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -162,12 +163,12 @@ def put(typing: Any, array: Any, value: Any, *index: Any) -> Any:
 
 @intrinsic
 def everywhere(typing: Any, value: Any) -> Any:
-    """Return the pack that holds a number in every lane."""
+    """Return the lane vector that holds a number in every lane."""
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return _spread(builder, args[0])
 
-    return pack(types.float64), lower
+    return lane_vector(types.float64), lower
 
 
 @intrinsic
@@ -177,7 +178,7 @@ def root(typing: Any, value: Any) -> Any:
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return _call(builder, "sqrt", *args)
 
-    return pack(pack), lower
+    return lane_vector(lane_vector), lower
 
 
 @intrinsic
@@ -188,12 +189,12 @@ def where_less(typing: Any, left: Any, right: Any, then: Any, otherwise: Any) ->
         a, b, x, y = (_as_vector(builder, kind, value) for kind, value in zip(sig.args, args, strict=True))
         return builder.select(builder.fcmp_ordered("<", a, b), x, y)
 
-    return pack(left, right, then, otherwise), lower
+    return lane_vector(left, right, then, otherwise), lower
 
 
 @intrinsic
 def largest_lane(typing: Any, value: Any) -> Any:
-    """Return the largest number in a pack: for deciding whether to go on, never for arithmetic."""
+    """Return the largest number in a lane vector: for deciding whether to go on, never for arithmetic."""
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         kind = ir.FunctionType(ir.DoubleType(), [_VECTOR])
@@ -205,7 +206,7 @@ def largest_lane(typing: Any, value: Any) -> Any:
 
 @kernel
 def lane_zeros(rows, columns):
-    """Array (rows, columns, LANES) of zeros that starts at a whole cache line, as its packs then do."""
+    """Array (rows, columns, LANES) of zeros that starts at a whole cache line, as its lane vectors then do."""
     size = rows * columns * LANES
     flat = np.zeros(size + LANES)
     offset = (-(flat.ctypes.data // 8)) % LANES

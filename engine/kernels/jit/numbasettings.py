@@ -2,6 +2,7 @@
 
 Of Numba's own settings, two variables are honoured: NUMBA_CACHE_DIR, the folder of compiled kernels, and
 NUMBA_NUM_THREADS. All others, and a .numba_config.yaml, would change the code behind the numbers, or end a run.
+Test: test_kernelfiles.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Products, factors and inverses of eight vectors or matrices side by side.
 
-Complex matrices are (2 rows, columns, lane), real parts above, imaginary parts below.
+Complex matrices are (2 rows, columns, lane), real parts above, imaginary parts below. Tests: test_interior, test_lanes.
 """
 
 from ..jit.accelerate import unmanaged
@@ -61,6 +61,21 @@ def cholesky_lanes(a, n):
                 x -= get(a, i, k) * get(a, j, k)
             put(a, x * scale, i, j)
     return fine
+
+
+@unmanaged
+def solve_lanes(factor, n, b):
+    """Solve L L^T x = b in place, for a factor from `cholesky_lanes`; b is (n, 1, lane)."""
+    for i in range(n):
+        x = get(b, i, 0)
+        for k in range(i):
+            x -= get(factor, i, k) * get(b, k, 0)
+        put(b, x * get(factor, i, i), i, 0)
+    for i in range(n - 1, -1, -1):
+        x = get(b, i, 0)
+        for k in range(i + 1, n):
+            x -= get(factor, k, i) * get(b, k, 0)
+        put(b, x * get(factor, i, i), i, 0)
 
 
 @unmanaged
@@ -136,6 +151,15 @@ def times_lanes(a, b, n, out):
             put(out, q, n + i, k)
             put(out, r, i, k + 1)
             put(out, s, n + i, k + 1)
+
+
+@unmanaged
+def mirror(a, n):
+    """Upper triangle of a Hermitian matrix from its lower one."""
+    for i in range(n):
+        for k in range(i):
+            put(a, get(a, i, k), k, i)
+            put(a, -get(a, n + i, k), n + k, i)
 
 
 @unmanaged

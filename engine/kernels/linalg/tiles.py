@@ -1,6 +1,7 @@
 """Factors and solutions of eight symmetric systems side by side, too large for the first cache: in tiles of 4 x 4.
 
 A tile is 16 sums in registers, to which each of eight loads contributes four times. Rows and columns come in fours.
+Test: test_interior.
 """
 
 from ..jit.accelerate import unmanaged

@@ -1,6 +1,7 @@
 """Changes between the reduced covariance, codeword powers and the antennas' covariance, in a fixed order.
 
 NumPy's reductions may add up in another order when the batch changes; these never do.
+Tests: tests/engine/test_covariances.py, test_crb.py.
 """
 
 import math

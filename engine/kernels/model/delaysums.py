@@ -67,8 +67,8 @@ def delay_sums(delay, spacing, count):
                 x = omega * (delay[b, i] - delay[b, k])
                 x -= 2.0 * math.pi * round(x / (2.0 * math.pi))  # exp(jmx) has this period in x
                 c0, c1, c2 = centred_sums(x, count, moments)
-                turn = complex(math.cos(middle * x), math.sin(middle * x))
-                out[b, 0, i, k] = turn * c0
-                out[b, 1, i, k] = omega * turn * complex(middle * c0, c1)
-                out[b, 2, i, k] = omega**2 * turn * complex(middle**2 * c0 + c2, 2.0 * middle * c1)
+                phasor = complex(math.cos(middle * x), math.sin(middle * x))
+                out[b, 0, i, k] = phasor * c0
+                out[b, 1, i, k] = omega * phasor * complex(middle * c0, c1)
+                out[b, 2, i, k] = omega**2 * phasor * complex(middle**2 * c0 + c2, 2.0 * middle * c1)
     return out

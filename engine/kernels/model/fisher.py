@@ -5,7 +5,7 @@ Every derivative of a channel is a sum of at most two terms
     dH_m/dxi_p = sum_t coef[p, t] (-j w_m)^order[p] exp(-j w_m tau_path[p]) u_rx[p, t] b_tx[p, t]^H
 
 with unit-norm receive columns u and transmit columns b, so that an entry of (6) is a sum of at most four
-products (delay sum) x (receive inner product) x (entry of B^H V B).
+products (delay sum) x (receive inner product) x (entry of B^H V B). Twin: `tensors`, and tests/engine/test_fisher.py.
 """
 
 import numpy as np

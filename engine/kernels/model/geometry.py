@@ -1,6 +1,10 @@
-"""Angles, delays, gains and the Jacobians (7), (9) from the positions of base station, user and targets."""
+"""Angles, delays, gains and the Jacobians (7), (9) from the positions of base station, user and targets.
+
+Twin: tests/engine/test_naive.py.
+"""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,19 +16,44 @@ _UNIT_ROUNDOFF = 2.0**-53
 @kernel
 def _wrap(angle):
     """Angle in (-pi, pi]."""
-    turned = angle - 2.0 * math.pi * math.floor((angle + math.pi) / (2.0 * math.pi))
-    return math.pi if turned == -math.pi else turned
+    wrapped = angle - 2.0 * math.pi * math.floor((angle + math.pi) / (2.0 * math.pi))
+    return math.pi if wrapped == -math.pi else wrapped
+
+
+class Transmitter(NamedTuple):
+    """The base station and its carrier."""
+
+    position: np.ndarray  # (2,), m
+    broadside: float  # rad
+    clock_bias: float  # s
+    speed: float  # of light, m/s
+    wavelength: float  # m
+
+
+class Places(NamedTuple):
+    """Where the user and the targets are."""
+
+    ue: np.ndarray  # (batch, 2), m
+    targets: np.ndarray  # (batch, K, 2), m
+    ue_rotation: np.ndarray  # what to add to a direction to have the angle at the UE: (batch,), rad
+
+
+class Reflections(NamedTuple):
+    """Radar cross-sections and phases of the gains."""
+
+    rcs_exponent: float  # in the amplitude: 0.5 by the radar equation, 1 as printed
+    targets: np.ndarray  # (batch, K), m^2
+    ue: np.ndarray  # (batch,), m^2
+    phase_bistatic: np.ndarray  # (batch, K + 1), rad
+    phase_monostatic: np.ndarray  # (batch, K + 1), rad
 
 
 @kernel
-def channel_parameters(
-    bs, broadside, clock, speed, wavelength, power_law, ue, targets, turn, rcs, ue_rcs, phase_bp, phase_ms
-):
-    """AOD, AOA, bistatic and monostatic delays (batch, path) and complex gains of (3) and (5).
-
-    power_law is the exponent of the RCS in the amplitude: 0.5 by the radar equation, 1 as printed; turn (batch,) is
-    what to add to a direction to have the angle at the UE.
-    """
+def channel_parameters(transmitter, places, reflections):
+    """AOD, AOA, bistatic and monostatic delays (batch, path) and complex gains of (3) and (5), (batch, path)."""
+    bs, broadside, clock, speed, wavelength = transmitter
+    ue, targets, rotation = places
+    exponent, rcs, ue_rcs, phase_bp, phase_ms = reflections
     batch, count = phase_bp.shape
     aod = np.zeros((batch, count))
     aoa = np.zeros((batch, count))
@@ -37,18 +66,18 @@ def channel_parameters(
         for k in range(count):
             x = ue[b, 0] if k == 0 else targets[b, k - 1, 0]
             y = ue[b, 1] if k == 0 else targets[b, k - 1, 1]
-            amplitude = (ue_rcs[b] if k == 0 else rcs[b, k - 1]) ** power_law
+            amplitude = (ue_rcs[b] if k == 0 else rcs[b, k - 1]) ** exponent
             reach = math.hypot(x - bs[0], y - bs[1])
             aod[b, k] = _wrap(math.atan2(y - bs[1], x - bs[0]) - broadside)
             delay_ms[b, k] = 2.0 * reach / speed
             beta = amplitude * radar / reach**2
             if k == 0:
-                aoa[b, k] = _wrap(math.atan2(bs[1] - y, bs[0] - x) + turn[b])
+                aoa[b, k] = _wrap(math.atan2(bs[1] - y, bs[0] - x) + rotation[b])
                 delay_bp[b, k] = reach / speed + clock
                 alpha = wavelength / (4.0 * math.pi * reach)
             else:
                 hop = math.hypot(x - ue[b, 0], y - ue[b, 1])
-                aoa[b, k] = _wrap(math.atan2(y - ue[b, 1], x - ue[b, 0]) + turn[b])
+                aoa[b, k] = _wrap(math.atan2(y - ue[b, 1], x - ue[b, 0]) + rotation[b])
                 delay_bp[b, k] = (reach + hop) / speed + clock
                 alpha = amplitude * radar / (hop * reach)
             gain_bp[b, k] = alpha * complex(math.cos(phase_bp[b, k]), math.sin(phase_bp[b, k]))
@@ -87,7 +116,7 @@ def _angle_rounding(x, y, u, v):
 def bistatic_jacobian(bs, speed, ue, targets, sense):
     """(7): d(theta_B, theta_U, tau, Re alpha, Im alpha) / d(p_U, phi, p_1..p_K, dt, Re alpha, Im alpha).
 
-    sense is d theta_U / d phi, 1 or -1.
+    bs (2,), ue (batch, 2), targets (batch, K, 2) -> (batch, 5 (K+1), 4K+6). sense is d theta_U / d phi, 1 or -1.
     """
     batch, n = targets.shape[:2]
     paths = n + 1
@@ -127,7 +156,7 @@ def bistatic_jacobian(bs, speed, ue, targets, sense):
 
 @kernel
 def monostatic_jacobian(bs, speed, ue, targets):
-    """(9): d(theta_B, eps, Re beta, Im beta) / d(p_U, p_1..p_K, Re beta, Im beta)."""
+    """(9): d(theta_B, eps, Re beta, Im beta) / d(p_U, p_1..p_K, Re beta, Im beta), (batch, 4 (K+1), 4 (K+1))."""
     batch, n = targets.shape[:2]
     paths = n + 1
     out = np.zeros((batch, 4 * paths, 4 * paths))
@@ -154,7 +183,10 @@ def bistatic_positions(bs, speed, ue, targets, sense):
 
 @kernel
 def monostatic_positions(bs, ue, targets):
-    """The part of (9) that concerns angles and delays, those in metres: a turn of every path's axes."""
+    """The part of (9) that concerns angles and delays, those in metres: a rotation of every path's axes.
+
+    bs (2,), ue (batch, 2), targets (batch, K, 2) -> (batch, 2 (K+1), 2 (K+1)).
+    """
     batch, n = targets.shape[:2]
     paths = n + 1
     out = np.zeros((batch, 2 * paths, 2 * paths))

@@ -1,7 +1,8 @@
 """What a maximum-likelihood estimator needs: noise, the mean of the observation, the score, and small solves.
 
 The observation of one link is y_m = H_m W + n_m, m = 1..M, with N pilots averaged: noise of variance sigma^2 / N in
-each entry. W may be any factor of V: a unitary turn of it leaves the likelihood as it is.
+each entry. W may be any factor of V: a unitary matrix on its right leaves the likelihood as it is.
+Test: test_estimation.
 """
 
 import math
@@ -18,8 +19,8 @@ def normals(words):
     out = np.zeros(words.shape[0], np.complex128)
     for i in range(words.shape[0]):
         radius = math.sqrt(-math.log((float(words[i, 0] >> np.uint64(12)) + 0.5) * 2.0**-52))
-        turn = 2.0 * math.pi * (float(words[i, 1] >> np.uint64(12)) + 0.5) * 2.0**-52
-        out[i] = complex(radius * math.cos(turn), radius * math.sin(turn))
+        phase = 2.0 * math.pi * (float(words[i, 1] >> np.uint64(12)) + 0.5) * 2.0**-52
+        out[i] = complex(radius * math.cos(phase), radius * math.sin(phase))
     return out
 
 
@@ -50,10 +51,10 @@ def score(pattern, coef, delay, spacing, rx, tx, w, residual, scale):
     batch, subcarriers, receive, columns = residual.shape
     paths, parameters = delay.shape[1], pattern.path.size
     out = np.zeros((batch, parameters))
-    folded = np.zeros((2, paths, receive, columns), np.complex128)
+    matched = np.zeros((2, paths, receive, columns), np.complex128)
     for b in range(batch):
         sent = times(np.ascontiguousarray(np.conj(tx[b]).T), w[b])
-        folded[:] = 0.0
+        matched[:] = 0.0
         for k in range(paths):
             for m in range(subcarriers):
                 omega = 2.0 * math.pi * (m + 1) * spacing
@@ -61,14 +62,14 @@ def score(pattern, coef, delay, spacing, rx, tx, w, residual, scale):
                 later = complex(0.0, omega) * back
                 for r in range(receive):
                     for c in range(columns):
-                        folded[0, k, r, c] += back * residual[b, m, r, c]
-                        folded[1, k, r, c] += later * residual[b, m, r, c]
+                        matched[0, k, r, c] += back * residual[b, m, r, c]
+                        matched[1, k, r, c] += later * residual[b, m, r, c]
         for p in range(parameters):
             for t in range(pattern.terms[p]):
                 total = 0.0j
                 for r in range(receive):
                     for c in range(columns):
-                        value = folded[pattern.order[p], pattern.path[p], r, c]
+                        value = matched[pattern.order[p], pattern.path[p], r, c]
                         total += np.conj(rx[b, r, pattern.rx[p, t]] * sent[pattern.tx[p, t], c]) * value
                 out[b, p] += scale * (np.conj(coef[b, p, t]) * total).real
     return out

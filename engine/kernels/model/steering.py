@@ -1,4 +1,7 @@
-"""Steering vectors of centred half-wavelength arrays and their derivatives, as unit-norm columns."""
+"""Steering vectors of centred half-wavelength arrays and their derivatives, as unit-norm columns.
+
+Twin: tests/support/naive.py, in tests/engine/test_fisher.py.
+"""
 
 import math
 

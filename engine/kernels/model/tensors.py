@@ -1,7 +1,7 @@
 """Per-subcarrier derivative tensors D[p, m, r, t] = dH_m[r, t] / dxi_p, and the FIM (6) summed from them.
 
 The literal, general path: it knows nothing of delay sums or of the span of the steering vectors, and is the
-reference for the separable one.
+reference for the separable one. Twin: tests/support/naive.py, in tests/engine/test_fisher.py.
 """
 
 import math

@@ -16,8 +16,7 @@ from crbatch.engine.kernels.interior import curvature
 from crbatch.engine.kernels.interior import powers as interiorpowers
 from crbatch.engine.kernels.jit.accelerate import kernel
 from crbatch.engine.kernels.jit.lanes import LANES, everywhere, put
-from crbatch.engine.kernels.linalg import lanemat as packs
-from crbatch.engine.kernels.linalg import tiles
+from crbatch.engine.kernels.linalg import lanemat, tiles
 from crbatch.engine.status import Solver
 from engine_cases import DROPS
 
@@ -52,7 +51,7 @@ def test_large_systems(n: int) -> None:
 
 @kernel
 def _inverted(a, work, out, fine):
-    put(fine, packs.hermitian_inverse(a, a.shape[1], work, out), 0)
+    put(fine, lanemat.hermitian_inverse(a, a.shape[1], work, out), 0)
 
 
 def test_inverses_of_eight_matrices() -> None:

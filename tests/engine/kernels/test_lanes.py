@@ -142,7 +142,7 @@ def test_eigenvalues_of_eight_hermitian_matrices(n: int) -> None:
         v, p = eigen.eigen_space(2 * n)
         out = np.zeros((2, LANES))
         put(out, eigen.largest_hermitian(a.copy(), n, low, high, v, p), 0)
-        put(out, eigen.count_above_lanes(a.copy(), n, everywhere(level), v, p), 1)
+        put(out, eigen.eigenvalues_above(a.copy(), n, everywhere(level), v, p), 1)
         return out
 
     largest, above = solve(np.concatenate((a.real, a.imag)), n, low, high, 0.3)
