@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from .arguments import reals, within
 from .errors import EngineError
 from .fisher import FimPath, channel_fim
-from .kernels.bound import designbounds as bounds
+from .kernels.bound import designbounds
 from .links import Link, bistatic_parameters
 
 # The one rule for "unidentifiable": the relative rounding to expect of a bound is this or more...
@@ -126,7 +126,7 @@ def bistatic_bounds(fim: ArrayLike) -> BistaticBounds:
         If the shape is not that of BP's FIMs, or a matrix is not real and symmetric.
     """
     j, targets = _checked(fim, 6, 4)
-    diagonal = bounds.inverse_diagonal(j, LOST)
+    diagonal = designbounds.inverse_diagonal(j, LOST)
     return bistatic_from_diagonal(diagonal[:, : 2 * targets + 4])
 
 
@@ -153,7 +153,7 @@ def monostatic_bounds(fim: ArrayLike) -> MonostaticBounds:
         If the shape is not that of MS's FIMs, or a matrix is not real and symmetric.
     """
     j, targets = _checked(fim, 4, 4)
-    diagonal = bounds.inverse_diagonal(j, LOST)
+    diagonal = designbounds.inverse_diagonal(j, LOST)
     return monostatic_from_diagonal(diagonal[:, : 2 * targets + 2])
 
 
@@ -182,7 +182,7 @@ def link_bounds(link: Link, covariance: ArrayLike, path: FimPath = "separable") 
     EngineError
         If the covariance does not fit the link.
     """
-    diagonal = bounds.bounds_of_channel_fims(channel_fim(link, covariance, path), link.jacobian, LOST)
+    diagonal = designbounds.bounds_of_channel_fims(channel_fim(link, covariance, path), link.jacobian, LOST)
     paths = link.paths
     if link.parameters == bistatic_parameters(paths):
         return bistatic_from_diagonal(diagonal[:, : 2 * paths + 2])

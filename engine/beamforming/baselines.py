@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .certificate import Cone
-from .problem import DenseLink, Problem
+from .problem import DenseMaps, Problem
 
 # One thread, whatever point there is, and the regularisation without which the first factorisation breaks down on the
 # full cone (see `conic`).
@@ -254,7 +254,7 @@ def _reduced_program(one: Problem, rho: float) -> _Program:
     return _assembled(blocks, objective, offsets, cones)
 
 
-def _rotated(link: DenseLink, coordinates: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _rotated(link: DenseMaps, coordinates: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The whitened FIM of each coordinate in axes of which only the first `bound_rows` matter, and R^T, of bound 1.
 
     With factor rows E = [R^T 0] Q^T, the bound tr(E J^-1 E^T) sees J in the axes of Q through its leading block.

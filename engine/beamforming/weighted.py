@@ -103,7 +103,7 @@ def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
     """
     weights, places = np.unique(rho, return_inverse=True)
     count = problem.mix.shape[1]
-    wanted = _identifiable(problem, weights)
+    wanted = problem.exists(weights)
     found = _nothing(wanted, np.zeros((count, count), np.complex128))
     x, gap, evaluations = descend_fdb(problem, weights, tolerance)
     _judge(wanted, x, gap, evaluations, Solver.LBFGS, found)
@@ -131,14 +131,7 @@ def descend_fdb(
     columns = _columns(count)
     start = polar.polar_of_powers(problem.mix, _balanced(problem, problem.arrays, rho), columns)
     points, evaluations = _descend(problem, columns, start, rho, tolerance)
-    return *_from_factors(problem, rho, tolerance, _identifiable(problem, rho), points, columns), evaluations
-
-
-def _identifiable(problem: Problem, rho: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Where a design exists, (batch, rho): links without weight do not count."""
-    bistatic, monostatic = problem.bistatic.identifiable[:, None], problem.monostatic.identifiable[:, None]
-    wanted: NDArray[np.bool_] = (bistatic | (rho == 0.0)) & (monostatic | (rho == 1.0))
-    return wanted
+    return *_from_factors(problem, rho, tolerance, problem.exists(rho), points, columns), evaluations
 
 
 def _nothing(wanted: NDArray[np.bool_], empty: NDArray[Any]) -> _Found:
@@ -211,7 +204,7 @@ def solve_cpa(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
         With `powers`.
     """
     weights, places = np.unique(rho, return_inverse=True)
-    wanted = _identifiable(problem, weights)
+    wanted = problem.exists(weights)
     found = _nothing(wanted, np.zeros(problem.apa.shape[1]))
     points, evaluations = _descend(
         problem, 0, np.sqrt(_balanced(problem, problem.codewords, weights)), weights, tolerance
