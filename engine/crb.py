@@ -83,7 +83,7 @@ def monostatic_from_diagonal(diagonal: NDArray[np.float64]) -> MonostaticBounds:
     return MonostaticBounds(position=total, targets=targets)
 
 
-def _checked(fim: ArrayLike, paths_from: int, per_path: int) -> tuple[NDArray[np.float64], int]:
+def _checked_fims(fim: ArrayLike, paths_from: int, per_path: int) -> tuple[NDArray[np.float64], int]:
     j = np.ascontiguousarray(reals("a FIM", fim))
     if j.ndim == 2:
         j = j[None]
@@ -125,7 +125,7 @@ def bistatic_bounds(fim: ArrayLike) -> BistaticBounds:
     EngineError
         If the shape is not that of BP's FIMs, or a matrix is not real and symmetric.
     """
-    j, targets = _checked(fim, 6, 4)
+    j, targets = _checked_fims(fim, 6, 4)
     diagonal = designbounds.inverse_diagonal(j, LOST)
     return bistatic_from_diagonal(diagonal[:, : 2 * targets + 4])
 
@@ -152,7 +152,7 @@ def monostatic_bounds(fim: ArrayLike) -> MonostaticBounds:
     EngineError
         If the shape is not that of MS's FIMs, or a matrix is not real and symmetric.
     """
-    j, targets = _checked(fim, 4, 4)
+    j, targets = _checked_fims(fim, 4, 4)
     diagonal = designbounds.inverse_diagonal(j, LOST)
     return monostatic_from_diagonal(diagonal[:, : 2 * targets + 2])
 

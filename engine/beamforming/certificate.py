@@ -47,7 +47,7 @@ def certified_gap(problem: Problem, covariance: ArrayLike, rho: float, cone: Con
     rho = weight("rho", rho, DesignError)
     x = _reduced(problem, covariance)
     exists = problem.exists(rho)[:, 0]
-    return np.array([_gap(problem, b, x[b], rho, cone) if exists[b] else np.nan for b in range(len(x))])
+    return np.array([_gap_of_draw(problem, b, x[b], rho, cone) if exists[b] else np.nan for b in range(len(x))])
 
 
 def certified_mean_gap(problem: Problem, covariance: ArrayLike, rho: float) -> float:
@@ -99,7 +99,7 @@ def _reduced(problem: Problem, covariance: ArrayLike) -> NDArray[np.complex128]:
     return problem.reduce(np.broadcast_to(v, (batch, antennas, antennas))[:, None].copy())[:, 0]
 
 
-def _gap(problem: Problem, draw: int, x: NDArray[np.complex128], rho: float, cone: Cone) -> float:
+def _gap_of_draw(problem: Problem, draw: int, x: NDArray[np.complex128], rho: float, cone: Cone) -> float:
     """The gap of one draw, from its dense maps: another way than the solvers' own."""
     if cone == "full":
         return _full_gap(*_slope(problem, draw, x, rho))

@@ -124,7 +124,7 @@ def weighted_crb_program(
     return _weighted_program(links, rho, maps, unknown, constraints), x
 
 
-def weighted_crb(problem: Problem, draw: int, rho: float, cone: Cone = "reduced") -> NDArray[np.complex128]:
+def solve_weighted_crb(problem: Problem, draw: int, rho: float, cone: Cone = "reduced") -> NDArray[np.complex128]:
     """Solve (15) and return V.
 
     Parameters

@@ -117,11 +117,11 @@ def right_of(
         Seed and index of the first draw: random numbers are a function of seed, draw, extreme, column or candidate.
     """
     if factor == "svd":
-        return _phases(roots, *address)
+        return _random_phases(roots, *address)
     return _best_gaussians(roots, columns, judge, *address) if factor == "randomization" else None
 
 
-def _phases(roots: NDArray[np.complex128], seed: int, first_draw: int) -> NDArray[np.complex128]:
+def _random_phases(roots: NDArray[np.complex128], seed: int, first_draw: int) -> NDArray[np.complex128]:
     batch, both, n, _ = roots.shape
     out = np.zeros((batch, both, n, n), np.complex128)
     for b, side in np.ndindex(batch, both):

@@ -7,7 +7,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..draws import Draws
 from ..errors import DesignError
@@ -111,12 +111,7 @@ def average_designs(
         parts.append(of_mean(request, scheme))
     y = np.stack([part.y for part in parts])
     rank = designbounds.ranks_of(y, CLEANING)
-    for name, highest in zip(names, rank.max(axis=1).tolist(), strict=True):
-        if highest > scenario.slots:
-            raise DesignError(
-                f"{name}: the average design has rank {highest}, but there are only {scenario.slots} slots; "
-                f"use slots >= {highest}"
-            )
+    _check_ranks(names, rank, scenario.slots)
     flat = bases.expand(mean.basis[None], y.reshape(1, -1, *y.shape[2:]), scenario.power_per_subcarrier_w)
     return SharedDesigns(
         names,
@@ -130,3 +125,12 @@ def average_designs(
         np.full((len(names), weights.size), np.nan),
         int((mean.weights > 0.0).all(axis=0).sum()),
     )
+
+
+def _check_ranks(names: Sequence[str], rank: NDArray[np.int64], slots: int) -> None:
+    for name, highest in zip(names, rank.max(axis=1).tolist(), strict=True):
+        if highest > slots:
+            raise DesignError(
+                f"{name}: the average design has rank {highest}, but there are only {slots} slots; "
+                f"use slots >= {highest}"
+            )

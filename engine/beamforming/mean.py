@@ -127,7 +127,7 @@ class MeanProblem:
             before = np.where(point**2 < CLEANING, 0.0, point**2)
             before /= total(before)
             average.covariance_at(np.sqrt(before), codewords, y)
-            gap = self._gap(w, y, codewords)
+            gap = self._certified_gap(w, y, codewords)
             best = min(best, (before, gap), key=_by_gap)
             if gap <= tolerance:
                 break
@@ -149,7 +149,7 @@ class MeanProblem:
             values, vectors = smallmat.eigen_hermitian(found, found.shape[0])
             for cut in _RANK_CUTS:  # the lowest rank that stays certified
                 before = certificate.leading_covariance(values, vectors, certificate.count_above(values, cut))
-                gap = self._gap(w, before, free)
+                gap = self._certified_gap(w, before, free)
                 best = min(best, (before, gap), key=_by_gap)
                 if gap <= tolerance:
                     return before, gap, spent
@@ -169,7 +169,7 @@ class MeanProblem:
             _EVALUATIONS,
         )
 
-    def _gap(self, w: int, y: NDArray[np.complex128], codewords: NDArray[np.complex128]) -> float:
+    def _certified_gap(self, w: int, y: NDArray[np.complex128], codewords: NDArray[np.complex128]) -> float:
         return float(average.mean_gap(self.problem.arrays, self.turns, self.weights[w], self.grid[w], y, codewords)[1])
 
     def best_of(self, _: int, rho: float, factors: NDArray[np.complex128]) -> int:

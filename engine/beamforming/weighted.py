@@ -17,6 +17,7 @@ from ..kernels.descent import loop as descent
 from ..kernels.designs import cleaning
 from ..kernels.interior import covariances as interior
 from ..kernels.interior import powers as interiorpowers
+from ..kernels.linalg import smallmat
 from ..status import Solver
 from .problem import Problem
 
@@ -285,7 +286,7 @@ def _fdb_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) 
         return None
     apa = problem.covariance_of_powers(problem.apa[draw : draw + 1, None])[0, 0]
     mixed = (1.0 - _POLISH_SHARE) * guess + _POLISH_SHARE * apa
-    values, vectors = np.linalg.eigh(mixed)
+    values, vectors = smallmat.eigen_hermitian(np.ascontiguousarray(mixed), len(mixed))
     z = vectors * np.sqrt(np.maximum(values, 0.0))
     start = polar.polar_of_factors(np.concatenate((z.real.ravel(), z.imag.ravel()))[None], len(z))
     one, weight = problem.draw(draw), np.array([rho])

@@ -18,6 +18,7 @@ from crbatch.results.figures.bench import speed_figure
 from crbatch.results.figures.figures import save
 from numpy.typing import NDArray
 
+from ..errors import UsageProblem
 from ..jobfile.schema import load_job
 from ..terminal.progress import Progress
 from .harness import BenchFolder, cube_attributes, load_average, machine, on_one_core, padded, quartiles, timed
@@ -408,6 +409,10 @@ def run_speed(folder: BenchFolder, setting: Setting, progress: Progress) -> dict
     UsageProblem, DamagedData
         If the folder cannot be written to, or holds something else.
     """
+    try:
+        baselines.check_scs()
+    except DesignError as error:
+        raise UsageProblem(str(error)) from None
     folder.prepare("speed", asdict(setting), resume=False)
     before = load_average()
     found = measure(setting, progress)

@@ -16,7 +16,7 @@ def test_weighted_crb_program_agrees_with_the_native_solver(cone: Any) -> None:
     case = case_of("paper-k3", mt=10, m=128)
     designs = design(*setup(case), ["fdb-wcrb"], [0.0, 0.25, 1.0], gap_tolerance=1e-8)
     for r, rho in enumerate(designs.rho):
-        v = conic.weighted_crb(designs.problem, 0, float(rho), cone)
+        v = conic.solve_weighted_crb(designs.problem, 0, float(rho), cone)
         assert np.trace(v).real == pytest.approx(case.power, rel=1e-12)
         assert naive.objective(case, v, float(rho)) == pytest.approx(designs.objective[0, 0, r], rel=1e-7)
         assert certified_gap(designs.problem, v, float(rho))[0] < 1e-4  # all that Clarabel's point has
@@ -111,7 +111,7 @@ def test_clarabel_without_a_point_leaves_the_best_native_design(monkeypatch: pyt
         assert ((found.gap > 0.01) & (found.gap < 10.0)).all()
         assert (found.solver == Solver.LBFGS).all()
     with pytest.raises(DesignError, match=r"no point for \(15\) of draw 1 at rho = 0.5"):
-        conic.weighted_crb(problem, 1, 0.5)
+        conic.solve_weighted_crb(problem, 1, 0.5)
     for program in (conic.beamformer_mismatch, conic.covariance_mismatch):
         with pytest.raises(DesignError, match="no point"):
             program(np.eye(2, dtype=complex), np.eye(2, dtype=complex), 0.5, 2.0)

@@ -135,7 +135,7 @@ def test_conic_programs_agree() -> None:
     designs = design(*setup(case), ["fdb-wcrb"], RHO, gap_tolerance=1e-8)  # the default allows for 1e-6
     for r, rho in enumerate(RHO):
         for cone in ("reduced", "full"):
-            v = conic.weighted_crb(designs.problem, 0, rho, cone)  # type: ignore[arg-type]
+            v = conic.solve_weighted_crb(designs.problem, 0, rho, cone)  # type: ignore[arg-type]
             assert naive.objective(case, v, rho) == pytest.approx(designs.objective[0, 0, r], rel=1e-7)
     v_ms, v_bp = covariances(designs, "fdb-wcrb")[[0, 2]]
     v, mismatch = conic.covariance_mismatch(v_bp, v_ms, 0.3, case.power)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,16 @@ def run_speed(
     captured = capsys.readouterr()
     assert captured.err == ""
     return code, json.loads(captured.out)
+
+
+def test_speed_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    problem = build_problem(*drops(1))
+    monkeypatch.setitem(sys.modules, "scs", None)
+    with pytest.raises(DesignError, match=r"SCS is not installed; pip install 'crbatch\[bench\]'$"):
+        baselines.scs_reduced(problem, 0, 0.5)
+    assert crbatch(monkeypatch, "bench", "speed", "-o", tmp_path / "out", *SMALL) == Exit.USAGE
+    assert capsys.readouterr().err.strip().endswith("SCS is not installed; pip install 'crbatch[bench]'")
+    assert not (tmp_path / "out").exists()
 
 
 def test_speed_shows_failures_as_failures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
