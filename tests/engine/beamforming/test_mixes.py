@@ -122,18 +122,6 @@ def test_the_error_is_an_upper_bound(goal: float) -> None:
             assert np.median(moved / found.error) > 1e-3
 
 
-def test_extremes_have_no_slack_in_use() -> None:
-    """At an optimum a codeword has power or slack; the powers solve the equations of the optimum to the last digits."""
-    problem = build_problem(*drops(128))
-    found = extremes.cpa_extremes(problem, 1e-6)
-    slopes = kernels.power_slopes(problem.arrays, np.array([1.0, 0.0]), found.settled, found.known)
-    fine = np.isfinite(slopes).all(axis=2) & (found.gap < 1e-11)
-    assert fine.mean() > 0.95
-    used = found.settled > 0.0
-    assert np.abs(slopes - 1.0)[fine[..., None] & used].max() < 1e-10
-    assert slopes[fine[..., None] & ~used].max() < 1.0
-
-
 def test_powers_that_are_not_unique_are_mixed_from_the_middle() -> None:
     """Two antennas and eight codewords: many powers make the same V, of which the analytic centre is one."""
     problem = build_problem(*setup(case_of("paper-k3", mt=2, m=64)))
@@ -157,16 +145,6 @@ def test_a_tighter_tolerance_is_never_worse(rho: float) -> None:
             assert (gap <= np.maximum(before, tolerance))[rounding < 1e-6].all()
             before = np.maximum(gap, tolerance)
         assert (gap[rounding < 1e-11] <= 1e-9).all()
-
-
-def test_one_weight_and_no_mix_solves_no_extreme(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any) -> Any:
-        raise AssertionError("an extreme was solved")
-
-    monkeypatch.setattr("crbatch.engine.beamforming.mixes.fdb_extremes", refuse)
-    monkeypatch.setattr("crbatch.engine.beamforming.mixes.cpa_extremes", refuse)
-    scenario, draws = drops(2)
-    assert (design(scenario, draws, ["fdb-wcrb", "cpa-wcrb", "apa"], 0.5).status != Status.FAILED).all()
 
 
 @pytest.mark.parametrize("targets", [14, 20])
