@@ -5,7 +5,7 @@ last, Clarabel on the reduced cone.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -60,26 +60,17 @@ class Solution:
         """The designs of the weights with these indices."""
         if np.array_equal(index, np.arange(self.gap.shape[1])):
             return self
-        return Solution(
-            self.covariance[:, index],
-            None if self.powers is None else self.powers[:, index],
-            self.gap[:, index],
-            self.iterations[:, index],
-            self.solver[:, index],
-        )
+        arrays: list[Any] = [None if one is None else one[:, index] for one in self._arrays()]
+        return Solution(*arrays)
 
     def joined(self, other: "Solution") -> "Solution":
         """These designs, then those of other weights."""
-        powers = None
-        if self.powers is not None and other.powers is not None:
-            powers = np.concatenate((self.powers, other.powers), axis=1)
-        return Solution(
-            np.concatenate((self.covariance, other.covariance), axis=1),
-            powers,
-            np.concatenate((self.gap, other.gap), axis=1),
-            np.concatenate((self.iterations, other.iterations), axis=1),
-            np.concatenate((self.solver, other.solver), axis=1),
-        )
+        pairs = zip(self._arrays(), other._arrays(), strict=True)
+        arrays: list[Any] = [None if one is None else np.concatenate((one, two), axis=1) for one, two in pairs]
+        return Solution(*arrays)
+
+    def _arrays(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, field.name) for field in fields(self))
 
 
 def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> Solution:
@@ -188,22 +179,7 @@ def clean_powers(
 
 
 def solve_cpa(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> Solution:
-    """Minimise the weighted CRB over powers on the codebook, V = U diag(p) U^H; else like `solve_fdb`.
-
-    Parameters
-    ----------
-    problem
-        A batch of draws.
-    rho
-        Weights in [0, 1], (rho,).
-    tolerance
-        Certified relative gap to reach.
-
-    Returns
-    -------
-    Solution
-        With `powers`.
-    """
+    """Minimise the weighted CRB over powers on the codebook, V = U diag(p) U^H, given back; else like `solve_fdb`."""
     weights, places = np.unique(rho, return_inverse=True)
     wanted = problem.exists(weights)
     found = _nothing(wanted, np.zeros(problem.apa.shape[1]))
