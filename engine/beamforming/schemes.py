@@ -224,6 +224,7 @@ class Method:
     columns: Callable[[Scenario], int] = _no_columns
 
 
+# A new scheme is a name in `scheme`, a line here and the function that makes it.
 METHODS: Mapping[str, Method] = {
     "fdb-wcrb": Method(_optimum, meanschemes.optimum),
     "fdb-wbf": Method(_factors, meanschemes.factors, _span),
