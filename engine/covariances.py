@@ -19,7 +19,7 @@ _HINT = "for a beamformer W give V = W W^H"
 
 def tolerance_of(covariance: ArrayLike) -> float:
     """What a covariance may miss of being one, relative to its trace: by the precision that it is given in."""
-    return max(_DOUBLE, _rounding(np.asarray(covariance)))
+    return max(_DOUBLE, _roundoff(np.asarray(covariance)))
 
 
 def covariance_of(factors: NDArray[np.complex128]) -> NDArray[np.complex128]:
@@ -78,7 +78,7 @@ def checked_covariances(
         eigenvalues = np.linalg.eigvalsh(unit)
         if (eigenvalues < -tolerance * np.abs(trace)).any():
             raise DesignError(f"{name} is not positive semidefinite; {_HINT}")
-        v = _clipped(v, _rounding(given))
+        v = _clipped(v, _roundoff(given))
     return 0.5 * v + 0.5 * np.swapaxes(v.conj(), -1, -2)
 
 
@@ -107,7 +107,7 @@ def of_unit_size(matrices: NDArray[np.complex128]) -> NDArray[np.complex128]:
     return out
 
 
-def _rounding(given: NDArray[Any]) -> float:
+def _roundoff(given: NDArray[Any]) -> float:
     kind = given.dtype if given.dtype.kind in "fc" else np.dtype(np.float64)
     return _ROUNDINGS * max(float(np.finfo(kind).eps), float(np.finfo(np.float64).eps))
 

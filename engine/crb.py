@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from .arguments import reals, within
 from .errors import EngineError
 from .fisher import FimPath, channel_fim
-from .kernels.bound import designbounds as bounds
+from .kernels.bound import designbounds
 from .links import Link, bistatic_parameters
 
 # The one rule for "unidentifiable": the relative rounding to expect of a bound is this or more...
@@ -83,7 +83,7 @@ def monostatic_from_diagonal(diagonal: NDArray[np.float64]) -> MonostaticBounds:
     return MonostaticBounds(position=total, targets=targets)
 
 
-def _checked(fim: ArrayLike, paths_from: int, per_path: int) -> tuple[NDArray[np.float64], int]:
+def _checked_fims(fim: ArrayLike, paths_from: int, per_path: int) -> tuple[NDArray[np.float64], int]:
     j = np.ascontiguousarray(reals("a FIM", fim))
     if j.ndim == 2:
         j = j[None]
@@ -125,8 +125,8 @@ def bistatic_bounds(fim: ArrayLike) -> BistaticBounds:
     EngineError
         If the shape is not that of BP's FIMs, or a matrix is not real and symmetric.
     """
-    j, targets = _checked(fim, 6, 4)
-    diagonal = bounds.inverse_diagonal(j, LOST)
+    j, targets = _checked_fims(fim, 6, 4)
+    diagonal = designbounds.inverse_diagonal(j, LOST)
     return bistatic_from_diagonal(diagonal[:, : 2 * targets + 4])
 
 
@@ -152,8 +152,8 @@ def monostatic_bounds(fim: ArrayLike) -> MonostaticBounds:
     EngineError
         If the shape is not that of MS's FIMs, or a matrix is not real and symmetric.
     """
-    j, targets = _checked(fim, 4, 4)
-    diagonal = bounds.inverse_diagonal(j, LOST)
+    j, targets = _checked_fims(fim, 4, 4)
+    diagonal = designbounds.inverse_diagonal(j, LOST)
     return monostatic_from_diagonal(diagonal[:, : 2 * targets + 2])
 
 
@@ -182,7 +182,7 @@ def link_bounds(link: Link, covariance: ArrayLike, path: FimPath = "separable") 
     EngineError
         If the covariance does not fit the link.
     """
-    diagonal = bounds.bounds_of_channel_fims(channel_fim(link, covariance, path), link.jacobian, LOST)
+    diagonal = designbounds.bounds_of_channel_fims(channel_fim(link, covariance, path), link.jacobian, LOST)
     paths = link.paths
     if link.parameters == bistatic_parameters(paths):
         return bistatic_from_diagonal(diagonal[:, : 2 * paths + 2])

@@ -101,7 +101,7 @@ def estimate(scenario: Scenario, draws: Draws, factors: ArrayLike, seed: int, st
     )
     for link, moved, keep, purpose in links:
         found, converged = _maximum(scenario, truth, w, v, (link, moved), (seed, start, purpose))
-        error = _positions(found.draws, keep) - _positions(draws, keep)
+        error = _true_positions(found.draws, keep) - _true_positions(draws, keep)
         fim = position_fim_at(link(scenario, truth), v)
         errors.append(np.where(converged, _squared(error), np.nan))
         scaled.append(np.where(converged, kernels.normalised_error(fim, error), np.nan))
@@ -181,7 +181,7 @@ def _squared(error: Array) -> Array:
     return total
 
 
-def _positions(draws: Draws, keep: int) -> Array:
+def _true_positions(draws: Draws, keep: int) -> Array:
     """The leading unknowns in the order of the bounds: UE, then targets, (batch, keep)."""
     both = np.concatenate((draws.ue_position[:, None], draws.target_position), axis=1)
     return both.reshape(len(both), -1)[:, :keep]

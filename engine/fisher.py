@@ -20,7 +20,7 @@ FimPath = Literal["separable", "explicit"]
 _MOST_POWER = 1000.0
 
 
-def _checked(link: Link, covariance: ArrayLike, path: FimPath) -> NDArray[np.complex128]:
+def _checked_covariances(link: Link, covariance: ArrayLike, path: FimPath) -> NDArray[np.complex128]:
     """V of every draw, (batch, M_T, M_T)."""
     one_of("path", path, FimPath)
     batch, antennas, _ = link.tx_columns.shape
@@ -56,7 +56,7 @@ def channel_fim(link: Link, covariance: ArrayLike, path: FimPath = "separable") 
     EngineError
         If the covariance does not fit the link, or is not Hermitian and positive semidefinite; for another path.
     """
-    return channel_fim_at(link, _checked(link, covariance, path), path)
+    return channel_fim_at(link, _checked_covariances(link, covariance, path), path)
 
 
 def channel_fim_at(link: Link, v: NDArray[np.complex128], path: FimPath = "separable") -> NDArray[np.float64]:
@@ -105,7 +105,7 @@ def position_fim(link: Link, covariance: ArrayLike, path: FimPath = "separable")
     EngineError
         If the covariance does not fit the link, or is not Hermitian and positive semidefinite; for another path.
     """
-    return position_fim_at(link, _checked(link, covariance, path), path)
+    return position_fim_at(link, _checked_covariances(link, covariance, path), path)
 
 
 def position_fim_at(link: Link, v: NDArray[np.complex128], path: FimPath = "separable") -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ Each derivative dH_m/dxi_p is a sum of at most two rank-one terms (see `kernels.
 pattern of those terms, their coefficients for a batch of draws, and what both FIM paths need.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -112,18 +113,75 @@ def _monostatic_pattern(paths: int) -> Pattern:
     return Pattern(np.tile(k, 4), order, terms, rx, tx)
 
 
+# Gains, then norms of transmit steering and derivative columns, then of receive columns, (batch, K+1) each.
+_Norms = tuple[
+    NDArray[np.complex128], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]
+]
+
+
+def _bistatic_terms(norms: _Norms) -> NDArray[np.complex128]:
+    alpha, at, dt, ar, dr = norms
+    unit = (ar * at).astype(complex)
+    one_term = np.concatenate((alpha * (ar * dt), alpha * (dr * at), alpha * (ar * at), unit, 1j * unit), axis=1)
+    return np.stack((one_term, np.zeros_like(one_term)), axis=2)
+
+
+def _monostatic_terms(norms: _Norms) -> NDArray[np.complex128]:
+    beta, at, dt, ar, dr = norms
+    unit = (ar * at).astype(complex)
+    first = np.concatenate((beta * (dr * at), beta * (ar * at), unit, 1j * unit), axis=1)
+    second = np.zeros_like(first)
+    second[:, : beta.shape[1]] = beta * (ar * dt)
+    return np.stack((first, second), axis=2)
+
+
+class _Model(NamedTuple):
+    """A signal model: names, structure and coefficients of its derivatives for K+1 paths."""
+
+    parameters: Callable[[int], tuple[str, ...]]
+    pattern: Callable[[int], Pattern]
+    terms: Callable[[_Norms], NDArray[np.complex128]]
+
+
+_BISTATIC = _Model(bistatic_parameters, _bistatic_pattern, _bistatic_terms)
+_MONOSTATIC = _Model(monostatic_parameters, _monostatic_pattern, _monostatic_terms)
+
+
+def _link(
+    scenario: Scenario,
+    model: _Model,
+    aod: NDArray[np.float64],
+    receiver: tuple[NDArray[np.float64], int],
+    delay: NDArray[np.float64],
+    gain: NDArray[np.complex128],
+    jacobian: NDArray[np.float64],
+) -> Link:
+    """A link of a model; its receiver by angles of arrival and antennas."""
+    paths = aod.shape[1]
+    tx_columns, tx_norm = steering.steering_columns(aod, scenario.tx_antennas)
+    rx_columns, rx_norm = steering.steering_columns(*receiver)
+    norms = gain, tx_norm[:, :paths], tx_norm[:, paths:], rx_norm[:, :paths], rx_norm[:, paths:]
+    return Link(
+        parameters=model.parameters(paths),
+        pattern=model.pattern(paths),
+        coef=model.terms(norms),
+        gain=gain,
+        delay=delay,
+        rx_columns=rx_columns,
+        tx_columns=tx_columns,
+        rx_gram=steering.real_gram(rx_columns),
+        sums=delaysums.delay_sums(delay, scenario.subcarrier_spacing_hz, scenario.subcarriers),
+        jacobian=jacobian,
+        scale=noise_scale(scenario),
+        spacing_hz=scenario.subcarrier_spacing_hz,
+        subcarriers=scenario.subcarriers,
+        power_w=scenario.power_per_subcarrier_w,
+    )
+
+
 def noise_scale(scenario: Scenario) -> float:
     """2 N / sigma^2 of (6), 1/W."""
     return 2.0 * scenario.pilots_per_slot / scenario.noise_power_w
-
-
-def _grid(scenario: Scenario) -> dict[str, float | int]:
-    return {
-        "scale": noise_scale(scenario),
-        "spacing_hz": scenario.subcarrier_spacing_hz,
-        "subcarriers": scenario.subcarriers,
-        "power_w": scenario.power_per_subcarrier_w,
-    }
 
 
 def _own(scenario: Scenario, draws: Draws, channel: Channel | None) -> Channel:
@@ -160,33 +218,15 @@ def bistatic_link(scenario: Scenario, draws: Draws, channel: Channel | None = No
         If scenario, draws and channel do not fit each other.
     """
     channel = _own(scenario, draws, channel)
-    paths = channel.aod.shape[1]
-    tx_columns, tx_norm = steering.steering_columns(channel.aod, scenario.tx_antennas)
-    rx_columns, rx_norm = steering.steering_columns(channel.aoa, scenario.ue_antennas)
-    at, dt = tx_norm[:, :paths], tx_norm[:, paths:]
-    ar, dr = rx_norm[:, :paths], rx_norm[:, paths:]
-    alpha = channel.gain_bistatic
-    unit = (ar * at).astype(complex)
-    one_term = np.concatenate((alpha * (ar * dt), alpha * (dr * at), alpha * (ar * at), unit, 1j * unit), axis=1)
-    return Link(
-        parameters=bistatic_parameters(paths),
-        pattern=_bistatic_pattern(paths),
-        coef=np.stack((one_term, np.zeros_like(one_term)), axis=2),
-        gain=alpha,
-        delay=channel.delay_bistatic,
-        rx_columns=rx_columns,
-        tx_columns=tx_columns,
-        rx_gram=steering.real_gram(rx_columns),
-        sums=delaysums.delay_sums(channel.delay_bistatic, scenario.subcarrier_spacing_hz, scenario.subcarriers),
-        jacobian=geometry.bistatic_jacobian(
-            np.asarray(scenario.bs_position_m, dtype=float),
-            SPEED_OF_LIGHT,
-            draws.ue_position,
-            draws.target_position,
-            orientation_sense(scenario),
-        ),
-        **_grid(scenario),  # type: ignore[arg-type]
+    jacobian = geometry.bistatic_jacobian(
+        np.asarray(scenario.bs_position_m, dtype=float),
+        SPEED_OF_LIGHT,
+        draws.ue_position,
+        draws.target_position,
+        orientation_sense(scenario),
     )
+    receiver = channel.aoa, scenario.ue_antennas
+    return _link(scenario, _BISTATIC, channel.aod, receiver, channel.delay_bistatic, channel.gain_bistatic, jacobian)
 
 
 def monostatic_link(scenario: Scenario, draws: Draws, channel: Channel | None = None) -> Link:
@@ -210,31 +250,10 @@ def monostatic_link(scenario: Scenario, draws: Draws, channel: Channel | None = 
         If scenario, draws and channel do not fit each other.
     """
     channel = _own(scenario, draws, channel)
-    paths = channel.aod.shape[1]
-    tx_columns, tx_norm = steering.steering_columns(channel.aod, scenario.tx_antennas)
-    rx_columns, rx_norm = steering.steering_columns(channel.aod, scenario.rx_antennas)
-    at, dt = tx_norm[:, :paths], tx_norm[:, paths:]
-    ar, dr = rx_norm[:, :paths], rx_norm[:, paths:]
-    beta = channel.gain_monostatic
-    unit = (ar * at).astype(complex)
-    first = np.concatenate((beta * (dr * at), beta * (ar * at), unit, 1j * unit), axis=1)
-    second = np.zeros_like(first)
-    second[:, :paths] = beta * (ar * dt)
-    return Link(
-        parameters=monostatic_parameters(paths),
-        pattern=_monostatic_pattern(paths),
-        coef=np.stack((first, second), axis=2),
-        gain=beta,
-        delay=channel.delay_monostatic,
-        rx_columns=rx_columns,
-        tx_columns=tx_columns,
-        rx_gram=steering.real_gram(rx_columns),
-        sums=delaysums.delay_sums(channel.delay_monostatic, scenario.subcarrier_spacing_hz, scenario.subcarriers),
-        jacobian=geometry.monostatic_jacobian(
-            np.asarray(scenario.bs_position_m, dtype=float),
-            SPEED_OF_LIGHT,
-            draws.ue_position,
-            draws.target_position,
-        ),
-        **_grid(scenario),  # type: ignore[arg-type]
+    jacobian = geometry.monostatic_jacobian(
+        np.asarray(scenario.bs_position_m, dtype=float), SPEED_OF_LIGHT, draws.ue_position, draws.target_position
+    )
+    receiver = channel.aod, scenario.rx_antennas
+    return _link(
+        scenario, _MONOSTATIC, channel.aod, receiver, channel.delay_monostatic, channel.gain_monostatic, jacobian
     )

@@ -19,6 +19,5 @@ class Solver(IntEnum):
 
     NONE = 0
     LBFGS = 1
-    BARRIER = 2
-    CLARABEL = 3
+    CLARABEL = 3  # 2 is of a solver that is no more
     INTERIOR = 4

@@ -53,7 +53,8 @@ def _compile(kept: bool) -> None:
 
 
 def _run_through() -> None:
-    from .beamforming.schemes import SCHEMES, design
+    from .beamforming.scheme import SCHEMES
+    from .beamforming.schemes import design
     from .scenario import Scenario
 
     design(Scenario(subcarriers=8), None, SCHEMES, [0.0, 0.5, 1.0])
@@ -64,15 +65,15 @@ def _compile_solvers() -> None:
     import numpy as np
 
     from .beamforming import weighted
-    from .kernels.bound import designbounds as bounds
+    from .kernels.bound import designbounds
     from .kernels.bound.problems import ProblemArrays, SeparableFim
     from .kernels.descent import curve, loop, polar
     from .kernels.designs import cleaning, extremes, mismatch
 
     empty = np.zeros((1, 0, 0))
     links = [
-        SeparableFim(np.zeros((1, 4, 4)), np.zeros((1, 1, 2)), np.array(fold), transform, rows)
-        for fold, transform, rows in (
+        SeparableFim(np.zeros((1, 4, 4)), np.zeros((1, 1, 2)), np.array(kinds), transform, rows)
+        for kinds, transform, rows in (
             ([0, 1, 2, 3], np.zeros((1, 3, 4)), np.zeros((1, 4, 4))),
             ([0, 1, 1, 2], empty, empty),
         )
@@ -86,8 +87,8 @@ def _compile_solvers() -> None:
     cleaning.certified_covariances(draws, rho, x, points, 2, unwanted, True, 1e-6, weighted.CLEANING)
     cleaning.certified_powers(draws, rho, powers[:, None].copy(), unwanted)
     curve.balanced_powers(draws, powers, rho, nobody, nobody)
-    bounds.design_bounds(draws, x, np.ones((2, 1, 4)), 1.0)
-    bounds.ranks_of(x, weighted.CLEANING)
+    designbounds.design_bounds(draws, x, np.ones((2, 1, 4)), 1.0)
+    designbounds.ranks_of(x, weighted.CLEANING)
     settled = x[:, :1].repeat(2, axis=1)
     nobody_of_two = np.zeros((1, 2), np.bool_)
     extremes.settled_covariances(draws, np.array([1.0, 0.0]), settled, settled, nobody_of_two, 1e4)

@@ -3,9 +3,10 @@
 from crbatch.engine.beamforming.certificate import certified_gap, certified_mean_gap
 from crbatch.engine.beamforming.designs import Designs
 from crbatch.engine.beamforming.knowledge import average_designs, nominal_designs
-from crbatch.engine.beamforming.mixing import mix_beamformers, mix_covariances
+from crbatch.engine.beamforming.mismatch import mix_beamformers, mix_covariances
 from crbatch.engine.beamforming.problem import Problem, build_problem
-from crbatch.engine.beamforming.schemes import CUSTOM, FACTOR_SCHEMES, SCHEMES, check_slots, design
+from crbatch.engine.beamforming.scheme import CUSTOM, FACTOR_SCHEMES, SCHEMES
+from crbatch.engine.beamforming.schemes import check_slots, design
 from crbatch.engine.beamforming.shared import SharedDesigns, evaluate_shared
 from crbatch.engine.channel import Channel, channel_of
 from crbatch.engine.crb import (

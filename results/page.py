@@ -18,7 +18,7 @@ import xarray as xr
 from .accessor import CubeAccessor
 from .figures.figures import style_of
 from .points import nearest_weights, swept_keys
-from .schemes import label_of
+from .schemes import label_of, scheme_of
 from .statements.text import Table, table_of, title_of
 from .statements.verdicts import Statement
 from .statistics import mean, paired, quantile
@@ -276,7 +276,7 @@ def _data(cube: xr.Dataset, bounds: Mapping[str, xr.Dataset]) -> dict[str, Any]:
     return {
         "sweep": [{"name": name, "values": cube[name].values.tolist()} for name in names],
         "schemes": [
-            {"name": label_of(name), "color": style_of(name)["color"], "dash": "cpa" in name}
+            {"name": label_of(name), "color": style_of(name)["color"], "dash": scheme_of(name).family == "cpa"}
             for name in map(str, cube["scheme"].values)
         ],
         "rho": cube["rho"].values.tolist(),

@@ -1,13 +1,13 @@
 """Schemes by their names in the cube: how they are printed, and which belong together.
 
-A name is a family and a method, then ``:factor`` of the covariance that WBF mixes, then ``@knowledge`` of the beams:
-``fdb-wbf:svd@nominal``.
+A name is a family and a rule, then ``:factor`` of the covariance that WBF mixes, then ``@knowledge`` of the beams:
+``fdb-wbf:svd@nominal``. Here alone the names of a cube are parsed.
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 FAMILIES = ("fdb", "cpa")
-_SPECIAL = {"fdb-wbf-aligned": "FDB-WBF (aligned)", "custom": "Custom"}
 _FACTORS = {"sqrt": "root", "eigen": "eigenvectors", "svd": "SVD", "randomization": "randomised"}
 
 FACTOR_WORDS = {
@@ -18,14 +18,33 @@ FACTOR_WORDS = {
 }
 
 
-def label_of(scheme: str) -> str:
+class Scheme(NamedTuple):
+    """What a name says; None where it says nothing."""
+
+    family: str
+    rule: str | None
+    factor: str | None
+    knowledge: str | None
+
+
+def scheme_of(name: str) -> Scheme:
+    """What a name in the cube says."""
+    scheme, _, knowledge = name.partition("@")
+    method, _, factor = scheme.partition(":")
+    family, *rest = method.split("-")
+    rule, aligned = (*rest, None, None)[:2]
+    return Scheme(family, rule, aligned or factor or None, knowledge or None)
+
+
+def label_of(name: str) -> str:
     """Name of a scheme as it is printed: FDB-WBF (SVD) of fdb-wbf:svd."""
-    name, _, knowledge = scheme.partition("@")
-    base, _, factor = name.partition(":")
-    words = [_FACTORS.get(factor, factor), knowledge]
-    return " ".join([_SPECIAL.get(base, base.upper()), *(f"({word})" for word in words if word)])
+    family, rule, factor, knowledge = scheme_of(name)
+    method = family.capitalize() if family == "custom" else "-".join(filter(None, (family, rule))).upper()
+    words = [_FACTORS.get(factor, factor) if factor else None, knowledge]
+    return " ".join([method, *(f"({word})" for word in words if word)])
 
 
 def wbf_schemes(schemes: Iterable[str], family: str) -> list[str]:
     """Those that mix beamformers, one for each factor: of family "fdb" or "cpa", made for every draw."""
-    return [name for name in schemes if name.startswith(f"{family}-wbf") and "@" not in name]
+    parsed = ((name, scheme_of(name)) for name in schemes)
+    return [name for name, one in parsed if (one.family, one.rule, one.knowledge) == (family, "wbf", None)]

@@ -10,14 +10,16 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import DesignError
 from .certificate import Cone
-from .problem import DenseLink, Problem
+from .problem import DenseMaps, Problem
 
 # One thread, whatever point there is, and the regularisation without which the first factorisation breaks down on the
 # full cone (see `conic`).
@@ -71,8 +73,27 @@ def clarabel_reduced(problem: Problem, draw: int, rho: float) -> Answer:
 
 
 def scs_reduced(problem: Problem, draw: int, rho: float) -> Answer:
-    """CVXPY and SCS on the reduced cone, to 1e-7 in its own measure; arguments as for `clarabel_direct`."""
+    """CVXPY and SCS on the reduced cone, to 1e-7 in its own measure; arguments as for `clarabel_direct`.
+
+    Raises
+    ------
+    DesignError
+        If SCS is not installed.
+    """
+    check_scs()
     return _through_cvxpy(problem, draw, rho, "reduced", "SCS", _SCS)
+
+
+def check_scs() -> None:
+    """Refuse to compare with SCS where it is not installed.
+
+    Raises
+    ------
+    DesignError
+        Saying what to install.
+    """
+    if find_spec("scs") is None:
+        raise DesignError("SCS is not installed; pip install 'crbatch[bench]'")
 
 
 def _through_cvxpy(
@@ -254,7 +275,7 @@ def _reduced_program(one: Problem, rho: float) -> _Program:
     return _assembled(blocks, objective, offsets, cones)
 
 
-def _rotated(link: DenseLink, coordinates: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _rotated(link: DenseMaps, coordinates: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The whitened FIM of each coordinate in axes of which only the first `bound_rows` matter, and R^T, of bound 1.
 
     With factor rows E = [R^T 0] Q^T, the bound tr(E J^-1 E^T) sees J in the axes of Q through its leading block.

@@ -46,7 +46,8 @@ def certified_gap(problem: Problem, covariance: ArrayLike, rho: float, cone: Con
     one_of("cone", cone, Cone, DesignError)
     rho = weight("rho", rho, DesignError)
     x = _reduced(problem, covariance)
-    return np.array([_gap(problem, b, x[b], rho, cone) for b in range(len(x))])
+    exists = problem.exists(rho)[:, 0]
+    return np.array([_gap_of_draw(problem, b, x[b], rho, cone) if exists[b] else np.nan for b in range(len(x))])
 
 
 def certified_mean_gap(problem: Problem, covariance: ArrayLike, rho: float) -> float:
@@ -77,13 +78,12 @@ def certified_mean_gap(problem: Problem, covariance: ArrayLike, rho: float) -> f
     x = _reduced(problem, covariance)
     equal = problem.covariance_of_powers(problem.apa[:, None])[:, 0]
     value, slope = 0.0, np.zeros((problem.basis.shape[1],) * 2, np.complex128)
-    for draw in range(len(x)):
-        if _identifiable(problem, draw, rho):
-            at_apa, _ = _slope(problem, draw, equal[draw], rho)
-            own, own_slope = _slope(problem, draw, x[draw], rho)
-            value += own / at_apa
-            slope += own_slope / at_apa
-    return float(np.linalg.eigvalsh(slope)[-1] / value - 1.0) if value > 0.0 else float("nan")
+    for draw in np.flatnonzero(problem.exists(rho)).tolist():
+        at_apa, _ = _slope(problem, draw, equal[draw], rho)
+        own, own_slope = _slope(problem, draw, x[draw], rho)
+        value += own / at_apa
+        slope += own_slope / at_apa
+    return _full_gap(value, slope) if value > 0.0 else float("nan")
 
 
 def _reduced(problem: Problem, covariance: ArrayLike) -> NDArray[np.complex128]:
@@ -99,22 +99,17 @@ def _reduced(problem: Problem, covariance: ArrayLike) -> NDArray[np.complex128]:
     return problem.reduce(np.broadcast_to(v, (batch, antennas, antennas))[:, None].copy())[:, 0]
 
 
-def _identifiable(problem: Problem, draw: int, rho: float) -> bool:
-    """Whether the links of non-zero weight are."""
-    bp, ms = bool(problem.bistatic.identifiable[draw]), bool(problem.monostatic.identifiable[draw])
-    return (bp or rho == 0.0) and (ms or rho == 1.0)
-
-
-def _gap(problem: Problem, draw: int, x: NDArray[np.complex128], rho: float, cone: Cone) -> float:
+def _gap_of_draw(problem: Problem, draw: int, x: NDArray[np.complex128], rho: float, cone: Cone) -> float:
     """The gap of one draw, from its dense maps: another way than the solvers' own."""
-    if not _identifiable(problem, draw, rho):
-        return float("nan")
     if cone == "full":
-        value, slope = _slope(problem, draw, x, rho)
-        return float(np.linalg.eigvalsh(slope)[-1] / value - 1.0)
+        return _full_gap(*_slope(problem, draw, x, rho))
     bp, ms = (link.over_covariances() for link in problem.dense(draw))
     mix, rank = problem.mix[draw], int(problem.rank[draw])
     return float(kernels.covariance_gap(bp, ms, rho, x, mix, rank, work_space(bp, ms))[1])
+
+
+def _full_gap(value: float, slope: NDArray[np.complex128]) -> float:
+    return float(np.linalg.eigvalsh(slope)[-1] / value - 1.0)
 
 
 def _slope(problem: Problem, draw: int, x: NDArray[np.complex128], rho: float) -> tuple[float, NDArray[np.complex128]]:

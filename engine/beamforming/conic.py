@@ -16,7 +16,7 @@ from ..arguments import one_of, weight
 from ..errors import DesignError
 from ..kernels.dense.reduced import coordinate_index
 from .certificate import Cone
-from .problem import DenseLink, Problem
+from .problem import DenseMaps, Problem
 
 # One thread, as every other solver here. Without the larger regularisation the first factorisation breaks down
 # on the full cone, most of whose directions the FIMs do not see.
@@ -60,7 +60,7 @@ def _unpacked(packed: NDArray[np.float64], p: int) -> NDArray[np.float64]:
     return full.reshape(packed.shape[0], p * p).T
 
 
-def _bound(link: DenseLink, linear: NDArray[np.float64], unknown: Any) -> tuple[Any, list[Any], float]:
+def _bound(link: DenseMaps, linear: NDArray[np.float64], unknown: Any) -> tuple[Any, list[Any], float]:
     """Scaled bound of one link as tr(T), its Schur-complement constraint, and the scale in m2."""
     p = link.factor.shape[0]
     rows = link.factor[: link.bound_rows]
@@ -72,7 +72,7 @@ def _bound(link: DenseLink, linear: NDArray[np.float64], unknown: Any) -> tuple[
 
 
 def _weighted_program(
-    links: tuple[DenseLink, DenseLink], rho: float, maps: list[Any], unknown: Any, constraints: list[Any]
+    links: tuple[DenseMaps, DenseMaps], rho: float, maps: list[Any], unknown: Any, constraints: list[Any]
 ) -> cp.Problem:
     """(15): minimise rho tr T_bp + (1 - rho) tr T_ms, terms of zero weight left out."""
     terms = []
@@ -124,7 +124,7 @@ def weighted_crb_program(
     return _weighted_program(links, rho, maps, unknown, constraints), x
 
 
-def weighted_crb(problem: Problem, draw: int, rho: float, cone: Cone = "reduced") -> NDArray[np.complex128]:
+def solve_weighted_crb(problem: Problem, draw: int, rho: float, cone: Cone = "reduced") -> NDArray[np.complex128]:
     """Solve (15) and return V.
 
     Parameters

@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..covariances import checked_covariances, of_unit_size
 from ..errors import DesignError
-from ..kernels.model import bases as products
+from ..kernels.model import bases
 from .problem import Problem
 
 
@@ -42,5 +42,5 @@ def custom_covariances(problem: Problem, covariance: ArrayLike, weights: int) ->
     unit = np.broadcast_to(v / traces[..., None, None], (weights, antennas, antennas))[None]
     # Draw by draw: a copy of V for each of them could fill the memory.
     unit = np.ascontiguousarray(unit)
-    seen = [products.reduce(problem.basis[b : b + 1], unit, 1.0) for b in range(batch)]
+    seen = [bases.reduce(problem.basis[b : b + 1], unit, 1.0) for b in range(batch)]
     return np.concatenate(seen) if seen else np.zeros((0, weights, *problem.mix.shape[1:]), np.complex128)

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..arguments import reals, weight
 from ..errors import DesignError
-from ..kernels.model import bases as products
+from ..kernels.model import bases
 from .problem import Problem
 
 
@@ -94,7 +94,7 @@ class Designs:
         x = self.covariance
         flat = x.reshape(x.shape[0], -1, *x.shape[3:])
         antennas = float(self.problem.scenario.tx_antennas)
-        return products.beam_gains(self.problem.mix, flat, antennas).reshape(*x.shape[:3], -1)  # type: ignore[no-any-return]
+        return bases.beam_gains(self.problem.mix, flat, antennas).reshape(*x.shape[:3], -1)  # type: ignore[no-any-return]
 
     def beampattern(self, scheme: str, rho: float, angle_rad: ArrayLike) -> NDArray[np.float64]:
         """Power a(theta)^H V a(theta) of one design sent towards angles, for every draw.
@@ -121,4 +121,4 @@ class Designs:
         if theta.ndim != 1 or beyond.any():
             what = f"{theta[beyond][0]:g} is beyond a full turn" if beyond.any() else f"of shape {theta.shape}"
             raise DesignError(f"angle_rad: {what}; give a list of angles in rad, as numpy.radians makes of degrees")
-        return products.beampattern(self.beam_covariance(scheme, rho), theta)  # type: ignore[no-any-return]
+        return bases.beampattern(self.beam_covariance(scheme, rho), theta)  # type: ignore[no-any-return]

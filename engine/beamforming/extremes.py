@@ -82,7 +82,7 @@ def fdb_extremes(problem: Problem, tolerance: float) -> Extremes:
     Extremes
         Of covariances.
     """
-    wanted, arrays = _wanted(problem), problem.arrays
+    wanted, arrays = problem.identifiable, problem.arrays
     solved = weighted.solve_fdb(problem, _RHO, tolerance)
     ends, gap = solved.covariance.copy(), solved.gap.copy()
     spent, solver = solved.iterations.copy(), solved.solver.copy()
@@ -142,7 +142,7 @@ def _take(
 
 def cpa_extremes(problem: Problem, tolerance: float) -> Extremes:
     """Extreme powers on the codebook; else like `fdb_extremes`."""
-    wanted, arrays = _wanted(problem), problem.codewords
+    wanted, arrays = problem.identifiable, problem.codewords
     solved = weighted.solve_cpa(problem, _RHO, tolerance)
     assert solved.powers is not None
     ends, gap = solved.powers.copy(), solved.gap.copy()
@@ -186,10 +186,6 @@ def _refined(
     return p, before, refined & (gap <= _TIGHT) & clear
 
 
-def _wanted(problem: Problem) -> NDArray[np.bool_]:
-    return np.stack((problem.bistatic.identifiable, problem.monostatic.identifiable), axis=1)
-
-
 def _there(x: NDArray[np.complex128]) -> NDArray[np.bool_]:
     return total_power(np.abs(np.diagonal(x, axis1=2, axis2=3))) > 0.0
 
@@ -211,10 +207,10 @@ def _settled_powers(
     shrunk = wanted[..., None] if before is None else before > extremes.SHRUNK * p
     empty, certainly = ((certainty * p < slack) & shrunk for certainty in (1.0, _CERTAIN))
     last = p if before is None else before
-    return _unit(p, empty, wanted), _unit(p, certainly, wanted), _unit(last, empty, wanted)
+    return _kept(p, empty, wanted), _kept(p, certainly, wanted), _kept(last, empty, wanted)
 
 
-def _unit(p: NDArray[np.float64], empty: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _kept(p: NDArray[np.float64], empty: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Powers without the empty ones, at unit sum; 0 where not wanted."""
     kept = np.where(wanted[..., None] & ~empty, p, 0.0)
     total = total_power(kept)[..., None]

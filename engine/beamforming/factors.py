@@ -12,7 +12,6 @@ covariance times a matrix on its right:
 
 import math
 from collections.abc import Callable
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,25 +23,12 @@ from ..kernels.designs import mismatch, randomization
 from ..kernels.model.likelihood import normals
 from .problem import Problem
 
-WbfFactor = Literal["sqrt", "eigen", "svd", "randomization"]
-FACTORS: tuple[WbfFactor, ...] = get_args(WbfFactor)
-ALIGNED = "aligned"
 EIGENVECTORS = ("eigen", "svd")
 TRIALS = 100
 _TIE = 1e-6  # relative
 _LARGEST = 2**63 - 1  # as of the seeds and indices of draws
 Judge = Callable[[int, float, NDArray[np.complex128]], int]
 _EXTREMES = [1.0, 0.0]  # weights: BP, MS
-
-
-def factor_of(scheme: str, default: WbfFactor) -> str:
-    """The factor that an fdb-wbf scheme mixes: fdb-wbf:svd names it, plain fdb-wbf takes the default."""
-    return ALIGNED if scheme == "fdb-wbf-aligned" else scheme.partition(":")[2] or default
-
-
-def is_randomized(scheme: str, default: WbfFactor) -> bool:
-    """Whether a scheme, any of them, mixes Gaussian candidates."""
-    return scheme.startswith("fdb-wbf") and factor_of(scheme, default) == "randomization"
 
 
 def checked_address(seed: int, first_draw: int = 0) -> tuple[int, int]:
@@ -131,11 +117,11 @@ def right_of(
         Seed and index of the first draw: random numbers are a function of seed, draw, extreme, column or candidate.
     """
     if factor == "svd":
-        return _phases(roots, *address)
+        return _random_phases(roots, *address)
     return _best_gaussians(roots, columns, judge, *address) if factor == "randomization" else None
 
 
-def _phases(roots: NDArray[np.complex128], seed: int, first_draw: int) -> NDArray[np.complex128]:
+def _random_phases(roots: NDArray[np.complex128], seed: int, first_draw: int) -> NDArray[np.complex128]:
     batch, both, n, _ = roots.shape
     out = np.zeros((batch, both, n, n), np.complex128)
     for b, side in np.ndindex(batch, both):

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from ..kernels.designs import extremes as slopes
 from ..kernels.designs import mismatch
 from .extremes import Extremes, cpa_extremes, fdb_extremes, total_power
-from .factors import ALIGNED, EIGENVECTORS, WbfFactor, best_of, factor_of, right_of, roots_of
-from .problem import Problem
+from .factors import EIGENVECTORS, best_of, right_of, roots_of
+from .problem import Problem, of_weighted
+from .scheme import ALIGNED
 
 LARGEST_ERROR = 1e-5  # of a mix that counts as certified
 _SAFETY = 5.0
@@ -69,57 +70,35 @@ class Mixer:
     def __init__(
         self, problem: Problem, rho: NDArray[np.float64], tolerance: float, address: tuple[int, int] = (0, 0)
     ) -> None:
-        self.problem, self._rho, self._tolerance, self._address = problem, rho, tolerance, address
+        self.problem, self.rho, self.tolerance, self._address = problem, rho, tolerance, address
         self._found: dict[str, Extremes] = {}
-
-    def mix(self, scheme: str, wbf_factor: WbfFactor = "sqrt") -> Mix:
-        """The mixes of one scheme.
-
-        Parameters
-        ----------
-        scheme
-            fdb-wbf, with or without a factor, fdb-wbf-aligned, fdb-wvm, cpa-wbf or cpa-wvm.
-        wbf_factor
-            The factor of plain fdb-wbf.
-
-        Returns
-        -------
-        Mix
-            At rho = 0 and 1 the extreme itself, but with a random candidate for its factor.
-        """
-        family = scheme[:3]
-        extremes = self.extremes(family)
-        if scheme == "fdb-wvm":
-            return self._covariances(extremes)
-        if family == "cpa":
-            return self._powers(extremes, roots=scheme == "cpa-wbf")
-        return self._factors(extremes, factor_of(scheme, wbf_factor))
 
     def extremes(self, family: str) -> Extremes:
         """The extremes of a family of schemes, fdb or cpa."""
         if family not in self._found:
             solve = fdb_extremes if family == "fdb" else cpa_extremes
-            self._found[family] = solve(self.problem, self._tolerance)
+            self._found[family] = solve(self.problem, self.tolerance)
         return self._found[family]
 
-    def _covariances(self, extremes: Extremes) -> Mix:
-        """(19) without its rank constraint."""
-        weight = self._rho[None, :, None, None]
+    def covariances(self) -> Mix:
+        """(19) over all of span(B), without its rank constraint."""
+        extremes = self.extremes("fdb")
+        weight = self.rho[None, :, None, None]
         mixed = weight * extremes.settled[:, :1] + (1.0 - weight) * extremes.settled[:, 1:]
-        found = slopes.covariance_slopes(self.problem.arrays, self._rho, mixed, self._inside(extremes))
+        found = slopes.covariance_slopes(self.problem.arrays, self.rho, mixed, self._inside(extremes))
         changes = []
         for pair in _alternatives(extremes.settled, extremes.others):
             change = pair - extremes.settled
             changes.append(
                 mismatch.covariance_changes(
-                    found, np.ascontiguousarray(change[:, 0]), np.ascontiguousarray(change[:, 1]), self._rho
+                    found, np.ascontiguousarray(change[:, 0]), np.ascontiguousarray(change[:, 1]), self.rho
                 )
             )
         return self._mix(extremes, self._with_ends(mixed, extremes.ends), changes)
 
-    def _factors(self, extremes: Extremes, factor: str) -> Mix:
-        """(16): factors mix; the covariances follow."""
-        problem, rank = self.problem, self.problem.rank
+    def factors(self, factor: str) -> Mix:
+        """(16) over all of span(B): factors mix, see `beamforming.factors`; the covariances follow."""
+        extremes, problem, rank = self.extremes("fdb"), self.problem, self.problem.rank
         basis = (
             problem.basis if factor in EIGENVECTORS else np.zeros((len(rank), 1, extremes.settled.shape[-1]), complex)
         )
@@ -135,15 +114,15 @@ class Mixer:
             return w_bp, mismatch.aligned_with(w_bp, w_ms, rank) if factor == ALIGNED else w_ms
 
         is_optimum = factor != "randomization"  # at rho = 1 and 0: V is that of the extreme
-        inside = self._inside(extremes) if is_optimum else self._of_both(extremes.exist)
+        inside = self._inside(extremes) if is_optimum else of_weighted(extremes.exist, self.rho)
         w_bp, w_ms = turned(settled)
-        mixed, norms = mismatch.mixed_factors(w_bp, w_ms, self._rho)
+        mixed, norms = mismatch.mixed_factors(w_bp, w_ms, self.rho)
         x = mismatch.covariances_of(mixed)
-        found = slopes.covariance_slopes(problem.arrays, self._rho, x, inside)
+        found = slopes.covariance_slopes(problem.arrays, self.rho, x, inside)
         changes = []
         for pair in _alternatives(settled, others):
             other_bp, other_ms = turned(pair)
-            changes.append(mismatch.factor_changes(mixed, norms, found, other_bp - w_bp, other_ms - w_ms, self._rho))
+            changes.append(mismatch.factor_changes(mixed, norms, found, other_bp - w_bp, other_ms - w_ms, self.rho))
         mixed_and_ends = self._with_ends(mixed, np.stack(turned(ends), axis=1)) if is_optimum else mixed
         x = mismatch.covariances_of(mixed_and_ends)
         return self._mix(extremes, x, changes, factor=mixed_and_ends, is_optimum=is_optimum)
@@ -151,9 +130,10 @@ class Mixer:
     def _best(self, draw: int, rho: float, factors: NDArray[np.complex128]) -> int:
         return best_of(self.problem, draw, factors, rho)[0]
 
-    def _powers(self, extremes: Extremes, roots: bool) -> Mix:
+    def powers(self, roots: bool) -> Mix:
         """(19) on the codebook; or (16), where the codewords' amplitudes mix, W = U diag(sqrt p)."""
-        weight = self._rho[None, :, None]
+        extremes = self.extremes("cpa")
+        weight = self.rho[None, :, None]
         inside = self._inside(extremes)
 
         def mixed(pair: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -165,7 +145,7 @@ class Mixer:
             return np.divide(powers, total, out=np.zeros_like(powers), where=total > 0.0)
 
         powers = mixed(extremes.settled)
-        found = slopes.power_slopes(self.problem.codewords, self._rho, powers, inside)
+        found = slopes.power_slopes(self.problem.codewords, self.rho, powers, inside)
         changes = [
             np.abs(total_power(found * (mixed(pair) - powers)))
             for pair in _alternatives(extremes.settled, extremes.others)
@@ -185,38 +165,33 @@ class Mixer:
         is_optimum: bool = True,
     ) -> Mix:
         """What all mixes have: errors, gaps, and nothing where an extreme of non-zero weight is missing."""
-        ends = extreme_gap(extremes.gap, self._rho)
+        ends = extreme_gap(extremes.gap, self.rho)
         gap = ends if is_optimum else np.full_like(ends, np.nan)
         blur = np.maximum(self.problem.bistatic.rounding, self.problem.monostatic.rounding)[:, None]
-        error = np.where(self._of_both(extremes.known), _SAFETY * sum(changes) + _ROUNDING * blur + _LEAST, np.inf)
+        known = of_weighted(extremes.known, self.rho)
+        error = np.where(known, _SAFETY * sum(changes) + _ROUNDING * blur + _LEAST, np.inf)
         error = np.where(np.isnan(error), np.inf, error)
         if is_optimum:
-            error = np.where((self._rho == 0.0) | (self._rho == 1.0), gap, error)
-        exist = self._of_both(extremes.exist)
-        certified = extremes_certified(extremes.gap, self._rho, self._tolerance)
+            error = np.where((self.rho == 0.0) | (self.rho == 1.0), gap, error)
+        exist = of_weighted(extremes.exist, self.rho)
         return Mix(
             np.where(exist[..., None, None], covariance, 0.0),
             np.where(exist, error, np.nan),
             gap,
-            certified,
+            of_weighted(extremes.gap <= self.tolerance, self.rho),
             factor,
             None if powers is None else np.where(exist[..., None], powers, 0.0),
         )
 
-    def _of_both(self, each: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Whether something holds of the extremes of non-zero weight, (batch, rho), which holds of each, (batch, 2)."""
-        both: NDArray[np.bool_] = (each[:, :1] | (self._rho == 0.0)) & (each[:, 1:] | (self._rho == 1.0))
-        return both
-
     def _inside(self, extremes: Extremes) -> NDArray[np.bool_]:
         """Where both extremes take part, (batch, rho)."""
         both: NDArray[np.bool_] = np.all(extremes.exist, axis=1, keepdims=True)
-        return both & (self._rho > 0.0) & (self._rho < 1.0)
+        return both & (self.rho > 0.0) & (self.rho < 1.0)
 
     def _with_ends(self, mixed: NDArray[Any], ends: NDArray[Any]) -> NDArray[Any]:
         """Mixes with the certified extremes themselves at rho = 1 and 0."""
         mixed = mixed.copy()
-        mixed[:, self._rho == 1.0], mixed[:, self._rho == 0.0] = ends[:, :1], ends[:, 1:]
+        mixed[:, self.rho == 1.0], mixed[:, self.rho == 0.0] = ends[:, :1], ends[:, 1:]
         return mixed
 
 
@@ -227,13 +202,6 @@ def _alternatives(settled: NDArray[Any], others: NDArray[Any]) -> Iterator[NDArr
             pair = settled.copy()
             pair[:, side] = others[:, side, other]
             yield pair
-
-
-def extremes_certified(gap: NDArray[np.float64], rho: NDArray[np.float64], tolerance: float) -> NDArray[np.bool_]:
-    """Whether the extremes of non-zero weight are certified, (draw, rho)."""
-    bp, ms = gap[:, :1] <= tolerance, gap[:, 1:] <= tolerance
-    certified: NDArray[np.bool_] = (bp | (rho == 0.0)) & (ms | (rho == 1.0))
-    return certified
 
 
 def extreme_gap(gap: NDArray[np.float64], rho: NDArray[np.float64]) -> NDArray[np.float64]:

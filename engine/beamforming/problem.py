@@ -3,76 +3,32 @@
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from math import sqrt
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..channel import Channel, channel_of, orientation_sense
-from ..crb import LOST, SINGULAR
+from ..crb import SINGULAR
 from ..draws import Draws
 from ..fisher import separable_fim
-from ..kernels.bound import apa
-from ..kernels.bound import designbounds as bounds
-from ..kernels.bound import separable as structure
+from ..kernels.bound import apa, designbounds, separable
 from ..kernels.bound.problems import ProblemArrays, SeparableFim
 from ..kernels.dense import reduced
-from ..kernels.model import bases as products
-from ..kernels.model import geometry, steering
+from ..kernels.model import bases, geometry, steering
 from ..links import Link, bistatic_link, monostatic_link, noise_scale
 from ..scenario import SPEED_OF_LIGHT, Scenario
+from .reference import ApaReference
 
 # A steering or derivative column closer than this to the span of those before it adds no dimension.
 _RANK_TOLERANCE = 1e-13
 # Which parameter each kind of term belongs to (see `kernels.efim`): MS has one angle for departure and arrival.
-_BISTATIC_FOLD = np.array([0, 1, 2, 3])
-_MONOSTATIC_FOLD = np.array([0, 1, 1, 2])
+_BISTATIC_PARAMETERS = np.array([0, 1, 2, 3])
+_MONOSTATIC_PARAMETERS = np.array([0, 1, 1, 2])
 
 
 @dataclass(frozen=True)
-class LinkState:
-    """What the APA point tells about one link, of every draw.
-
-    Attributes
-    ----------
-    smallest_eigenvalue
-        Of the unit-diagonal position FIM, (batch,); it says how elongated a cell is, and decides nothing.
-    rounding
-        Relative rounding error to expect in gaps, (batch,).
-    bounds, blur
-        Bounds of all position parameters at the APA point and their own relative rounding, (batch, parameters); m2,
-        rad2, s2.
-    crb_blur
-        Relative rounding of the link's CRB, (batch,).
-    bound_rows
-        How many leading position parameters the CRB adds up.
-    """
-
-    smallest_eigenvalue: NDArray[np.float64]
-    rounding: NDArray[np.float64]
-    bounds: NDArray[np.float64]
-    blur: NDArray[np.float64]
-    crb_blur: NDArray[np.float64]
-    bound_rows: int
-
-    @property
-    def identifiable(self) -> NDArray[np.bool_]:
-        """Whether rounding leaves anything of the CRB, (batch,); comparisons are False for NaN."""
-        return self.crb_blur < LOST
-
-    @property
-    def bounded(self) -> NDArray[np.bool_]:
-        """Whether rounding leaves anything of each bound, (batch, parameters): others may where the CRB is lost."""
-        wanted = np.arange(self.blur.shape[1]) < self.bound_rows
-        return (self.blur < LOST) | (wanted & self.identifiable[:, None])
-
-    def cut(self, part: slice) -> "LinkState":
-        """The same of some draws."""
-        arrays = {field.name: getattr(self, field.name)[part] for field in fields(self) if field.name != "bound_rows"}
-        return LinkState(bound_rows=self.bound_rows, **arrays)
-
-
-@dataclass(frozen=True)
-class DenseLink:
+class DenseMaps:
     """One link of one draw as linear maps, whitened at the APA point (see `kernels.reduced`).
 
     Attributes
@@ -105,7 +61,7 @@ class Problem:
     scenario, draws, channel
         What is fixed, what was drawn, and what follows of angles, delays and gains.
     arrays
-        The draws' FIMs as the solvers take them, at unit power and noise: see `scale`.
+        The draws' FIMs as the solvers take them, `kernels.ProblemArrays`, at unit power and noise: see `scale`.
     rank
         Dimension of span(B), (batch,).
     apa
@@ -120,8 +76,8 @@ class Problem:
     arrays: ProblemArrays
     rank: NDArray[np.int64]
     apa: NDArray[np.float64]
-    bistatic: LinkState
-    monostatic: LinkState
+    bistatic: ApaReference
+    monostatic: ApaReference
 
     @property
     def power(self) -> float:
@@ -132,6 +88,15 @@ class Problem:
     def scale(self) -> float:
         """2 N P_m / sigma^2, by which `arrays` are too small: designs do not depend on it, bounds go with 1 / scale."""
         return noise_scale(self.scenario) * self.power
+
+    @cached_property
+    def identifiable(self) -> NDArray[np.bool_]:
+        """Which links are, BP's first, (batch, 2)."""
+        return np.stack((self.bistatic.identifiable, self.monostatic.identifiable), axis=1)
+
+    def exists(self, rho: ArrayLike) -> NDArray[np.bool_]:
+        """Where a weighted design exists, (batch, rho): where the links of non-zero weight are identifiable."""
+        return of_weighted(self.identifiable, np.atleast_1d(rho))
 
     @property
     def mix(self) -> NDArray[np.float64]:
@@ -235,12 +200,12 @@ class Problem:
         reference = np.zeros((2, *links[0].bounds.shape))
         for link, rows in zip(links, reference, strict=True):
             rows[:, : link.bounds.shape[1]] = self.scale * link.bounds
-        found = bounds.design_bounds(self.arrays, np.ascontiguousarray(x), reference, SINGULAR)
+        found = designbounds.design_bounds(self.arrays, np.ascontiguousarray(x), reference, SINGULAR)
         bp, ms = (np.where(link.bounded[:, None], rows, np.inf) for link, rows in zip(links, found, strict=True))
         across_and_along = ms.reshape(*ms.shape[:2], 2, -1)
         return bp, np.swapaxes(across_and_along, 2, 3).reshape(ms.shape)
 
-    def dense(self, draw: int) -> tuple[DenseLink, DenseLink]:
+    def dense(self, draw: int) -> tuple[DenseMaps, DenseMaps]:
         """Both links of one draw as linear maps: an independent and slower way to the same numbers."""
         one = self.draws[draw : draw + 1]
         channel = channel_of(self.scenario, one)
@@ -252,9 +217,9 @@ class Problem:
         bistatic, monostatic = links
         return self._dense(bistatic, draw, 2), self._dense(monostatic, draw, 2 * monostatic.paths)
 
-    def _dense(self, link: Link, draw: int, bound_rows: int) -> DenseLink:
+    def _dense(self, link: Link, draw: int, bound_rows: int) -> DenseMaps:
         gram = steering.real_gram(link.tx_columns)
-        at_apa = products.gram_of_powers(gram, self.apa[draw : draw + 1])
+        at_apa = bases.gram_of_powers(gram, self.apa[draw : draw + 1])
         maps = reduced.dense_link(
             link.pattern,
             link.coef[0],
@@ -267,11 +232,11 @@ class Problem:
             self.codewords.gram_imag[draw],
         )
         factor, covariance_map, power_map = maps
-        return DenseLink(factor, covariance_map, power_map, bound_rows)
+        return DenseMaps(factor, covariance_map, power_map, bound_rows)
 
     def covariance_of_powers(self, powers: NDArray[np.float64]) -> NDArray[np.complex128]:
         """Reduced covariance of codeword powers: (batch, design, codeword) -> (batch, design, n, n)."""
-        return products.covariance_of_powers(*self.codeword_mix, powers)  # type: ignore[no-any-return]
+        return bases.covariance_of_powers(*self.codeword_mix, powers)  # type: ignore[no-any-return]
 
     def codeword_factors(self, powers: NDArray[np.float64]) -> NDArray[np.complex128]:
         """Reduced factors U diag(sqrt p) of codeword powers: (batch, design, codeword) -> (batch, design, n, n)."""
@@ -282,17 +247,17 @@ class Problem:
 
     def reduce(self, covariance: NDArray[np.complex128]) -> NDArray[np.complex128]:
         """Q^H V Q / P_m of covariances (batch, design, M_T, M_T): the part of V that the links see."""
-        return products.reduce(self.basis, covariance, self.power)  # type: ignore[no-any-return]
+        return bases.reduce(self.basis, covariance, self.power)  # type: ignore[no-any-return]
 
     def expand(self, reduced_covariance: NDArray[np.complex128]) -> NDArray[np.complex128]:
         """V = P_m Q x Q^H of reduced covariances (batch, design, n, n): (batch, design, M_T, M_T), W."""
-        return products.expand(self.basis, reduced_covariance, self.power)  # type: ignore[no-any-return]
+        return bases.expand(self.basis, reduced_covariance, self.power)  # type: ignore[no-any-return]
 
     def expand_factor(self, factor: NDArray[np.complex128], draws: slice = slice(None)) -> NDArray[np.complex128]:
         """W = sqrt(P_m) Q w of reduced factors (batch, ..., n, L): (batch, ..., M_T, L), W^0.5; of some draws."""
         batch, *middle, n, slots = factor.shape
         flat = np.ascontiguousarray(factor).reshape(batch, -1, n, slots)
-        out = products.expand_factor(self.basis[draws], flat, float(np.sqrt(self.power)))
+        out = bases.expand_factor(self.basis[draws], flat, float(np.sqrt(self.power)))
         return out.reshape(batch, *middle, -1, slots)  # type: ignore[no-any-return]
 
 
@@ -311,11 +276,11 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
     """
     channel = channel_of(scenario, draws)
     gram, bistatic, monostatic = _links(scenario, channel)
-    mix, rank = structure.triangular_factors(gram, channel.aod, scenario.tx_antennas, _RANK_TOLERANCE)
+    mix, rank = separable.triangular_factors(gram, channel.aod, scenario.tx_antennas, _RANK_TOLERANCE)
     alive = gram[:, np.arange(gram.shape[1]), np.arange(gram.shape[1])] > 0.5  # one antenna: no derivative beam
     # In rows: picking a diagonal leaves columns, for which kernels would be compiled a second time.
     apa_powers = np.ascontiguousarray(alive / alive.sum(axis=1, keepdims=True))
-    couplings = structure.path_couplings(bistatic.weights, monostatic.weights, gram)
+    couplings = separable.path_couplings(bistatic.weights, monostatic.weights, gram)
     arrays = ProblemArrays(bistatic, monostatic, mix, gram, np.zeros((len(gram), 0, 0)), *couplings)
     bs = np.asarray(scenario.bs_position_m, dtype=float)
     middle = np.pi * scenario.subcarrier_spacing_hz * (scenario.subcarriers + 1)
@@ -330,6 +295,7 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
         geometry.derivative_doubts(bs, draws.ue_position, draws.target_position, channel.aod, channel.aoa),
     )
     paths = channel.aod.shape[1]
+    ms = slice(2 * paths)
     found /= noise_scale(scenario) * scenario.power_per_subcarrier_w
     return Problem(
         scenario=scenario,
@@ -338,9 +304,15 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
         arrays=arrays,
         rank=rank,
         apa=apa_powers,
-        bistatic=_state(smallest[0], rounding[0], found[0], blur[0], 2),
-        monostatic=_state(smallest[1], rounding[1], found[1, :, : 2 * paths], blur[1, :, : 2 * paths], 2 * paths),
+        bistatic=ApaReference.of(smallest[0], rounding[0], found[0], blur[0], 2),
+        monostatic=ApaReference.of(smallest[1], rounding[1], found[1, :, ms], blur[1, :, ms], 2 * paths),
     )
+
+
+def of_weighted(each: NDArray[np.bool_], rho: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether something holds of all links of non-zero weight, (batch, rho), which holds of each, (batch, 2)."""
+    both: NDArray[np.bool_] = (each[:, :1] | (rho == 0.0)) & (each[:, 1:] | (rho == 1.0))
+    return both
 
 
 def _first_element_shares(antennas: int) -> tuple[float, float]:
@@ -359,7 +331,7 @@ def _links(scenario: Scenario, channel: Channel) -> tuple[NDArray[np.float64], S
     grid = 2.0 * np.pi * scenario.subcarrier_spacing_hz, scenario.subcarriers
     tx = scenario.tx_antennas
     natural = np.ones((batch, 2, paths))  # radians and seconds
-    gram, weights, phasor = structure.link_structure(
+    gram, weights, phasor = separable.link_structure(
         channel.aod,
         channel.aoa,
         (tx, scenario.ue_antennas),
@@ -370,12 +342,12 @@ def _links(scenario: Scenario, channel: Channel) -> tuple[NDArray[np.float64], S
     )
     size = 2 * paths + 2  # positions, orientation and clock
     bistatic = SeparableFim(
-        weights, phasor, _BISTATIC_FOLD, np.zeros((batch, 3 * paths, size)), np.zeros((batch, size, size))
+        weights, phasor, _BISTATIC_PARAMETERS, np.zeros((batch, 3 * paths, size)), np.zeros((batch, size, size))
     )
     # Angles and delays in metres at the target, across and along the line of sight: then CRB_MS = tr E^-1.
     across = 0.5 * SPEED_OF_LIGHT * channel.delay_monostatic
     metres = np.stack((across, np.full_like(across, 0.5 * SPEED_OF_LIGHT)), axis=1)
-    _, weights, phasor = structure.link_structure(
+    _, weights, phasor = separable.link_structure(
         channel.aod,
         channel.aod,
         (tx, scenario.rx_antennas),
@@ -385,25 +357,9 @@ def _links(scenario: Scenario, channel: Channel) -> tuple[NDArray[np.float64], S
         grid,
     )
     nothing = np.zeros((batch, 0, 0))
-    return gram, bistatic, SeparableFim(weights, phasor, _MONOSTATIC_FOLD, nothing, nothing)
+    return gram, bistatic, SeparableFim(weights, phasor, _MONOSTATIC_PARAMETERS, nothing, nothing)
 
 
 def _cut(link: SeparableFim, part: slice) -> SeparableFim:
     kinds = link.parameter_of_kind
     return SeparableFim(link.weights[part], link.phasor[part], kinds, link.transform[part], link.rows[part])
-
-
-def _state(
-    smallest: NDArray[np.float64],
-    rounding: NDArray[np.float64],
-    at_apa: NDArray[np.float64],
-    blur: NDArray[np.float64],
-    rows: int,
-) -> LinkState:
-    """Sum up the bounds that make the CRB, and what rounding leaves of them."""
-    total, blurred = np.zeros(smallest.size), np.zeros(smallest.size)
-    for row in range(rows):
-        total = total + at_apa[:, row]
-        blurred = blurred + blur[:, row] * at_apa[:, row]
-    crb_blur = np.divide(blurred, total, out=np.full_like(total, np.inf), where=total < np.inf)
-    return LinkState(smallest, rounding, at_apa, blur, crb_blur, rows)

@@ -88,7 +88,7 @@ def recover(
     full = eigen_beamformer(problem, draw, x)
     rank = int(np.count_nonzero(np.abs(full).max(axis=0) > 0.0))
     if rank <= slots:
-        return Recovered(_unit(full[:, :slots]), 0.0)
+        return Recovered(_at_full_power(full[:, :slots]), 0.0)
     factors = full[None, :, :slots]
     if method == "randomization":
         random = gaussians(rank, slots, TRIALS, *address[:2], address[2], Purpose.RECOVERY_CANDIDATE)
@@ -97,10 +97,10 @@ def recover(
     best, value = best_of(problem, draw, np.ascontiguousarray(factors), rho)
     wanted = float(objective_at(problem, draw, x[None], rho)[0])
     # Where V bounds nothing there is nothing to lose.
-    return Recovered(_unit(factors[best]), value / wanted - 1.0 if np.isfinite(wanted) else np.nan)
+    return Recovered(_at_full_power(factors[best]), value / wanted - 1.0 if np.isfinite(wanted) else np.nan)
 
 
-def _unit(factor: NDArray[np.complex128]) -> NDArray[np.complex128]:
+def _at_full_power(factor: NDArray[np.complex128]) -> NDArray[np.complex128]:
     """A factor at full power."""
     unit: NDArray[np.complex128] = factor / math.sqrt(sum((factor.real**2 + factor.imag**2).ravel().tolist()))
     return unit

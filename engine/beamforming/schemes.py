@@ -3,56 +3,25 @@
 This is what a job's chunk calls, and what a user calls for a single scenario.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..arguments import names_of, one_of, positive, weights_in
-from ..crb import bistatic_from_diagonal, monostatic_from_diagonal
 from ..draws import Draws, fixed_draw
 from ..errors import DesignError
-from ..kernels.bound import designbounds as bounds
 from ..kernels.designs import cleaning
 from ..scenario import Scenario
-from ..status import Solver, Status
-from . import weighted
+from . import meanschemes, weighted
 from .custom import custom_covariances
 from .designs import Designs
-from .factors import FACTORS, WbfFactor, checked_address, is_randomized
+from .evaluation import Part, with_bounds
+from .factors import checked_address
 from .mixes import LARGEST_ERROR, Mix, Mixer
-from .problem import Problem, build_problem
-
-SCHEMES = (
-    "fdb-wcrb",
-    "fdb-wbf",
-    "fdb-wvm",
-    "cpa-wcrb",
-    "cpa-wbf",
-    "cpa-wvm",
-    "apa",
-    "fdb-wbf-aligned",
-)
-# fdb-wbf with a factor of its own, whatever `wbf_factor` says of the plain one.
-FACTOR_SCHEMES = tuple(f"fdb-wbf:{factor}" for factor in FACTORS)
-CUSTOM = "custom"
-
-
-@dataclass
-class Part:
-    """What one scheme gives before bounds are computed, over (draw, rho)."""
-
-    covariance: NDArray[np.complex128]
-    gap: NDArray[np.float64]
-    inherited: NDArray[np.bool_]  # every optimum that this design rests on is as exact as it has to be
-    closed_form: bool
-    factor: NDArray[np.complex128] | None = None
-    powers: NDArray[np.float64] | None = None
-    iterations: NDArray[np.int64] | None = None
-    solver: NDArray[np.int64] | None = None
-    mix_error: NDArray[np.float64] | None = None
+from .problem import build_problem
+from .scheme import CUSTOM, FACTOR_SCHEMES, SCHEMES, Scheme, WbfFactor
 
 
 def check_slots(scenario: Scenario, schemes: str | Sequence[str], wbf_factor: WbfFactor = "sqrt") -> None:
@@ -63,13 +32,13 @@ def check_slots(scenario: Scenario, schemes: str | Sequence[str], wbf_factor: Wb
     DesignError
         Naming the scheme, its columns and the slots.
     """
-    codewords = 2 * scenario.targets + 2
-    columns = {"fdb-wbf": min(scenario.tx_antennas, codewords), "cpa-wbf": codewords}
-    for scheme in names_of(schemes):
-        needed = columns.get(scheme.removesuffix("-aligned").partition(":")[0], 0)
-        if needed > scenario.slots and not is_randomized(scheme, wbf_factor):  # which has L columns
+    for name in names_of(schemes):
+        scheme = Scheme.parse(name, wbf_factor)
+        method = METHODS.get(scheme.method)
+        needed = method.columns(scenario) if method and not scheme.randomized else 0  # which has L columns
+        if needed > scenario.slots:
             raise DesignError(
-                f"{scheme} mixes beamformers of {needed} columns, but there are only "
+                f"{name} mixes beamformers of {needed} columns, but there are only "
                 f"{scenario.slots} slots; use slots >= {needed} or leave the scheme out"
             )
 
@@ -148,39 +117,28 @@ def design(
     address = checked_address(seed, first_draw)
     problem = build_problem(scenario, fixed_draw(scenario) if draws is None else draws)
     mixer = Mixer(problem, weights, gap_tolerance, address)
-    parts = _all_schemes(mixer, names, weights, gap_tolerance, wbf_factor, custom)
+    asked = [Scheme.parse(name, wbf_factor) for name in names]
+    parts = [METHODS[scheme.method].of_draws(Request(mixer, custom), scheme) for scheme in asked]
     return with_bounds(problem, names, weights, parts, gap_tolerance)
 
 
-def _all_schemes(
-    mixer: Mixer,
-    names: tuple[str, ...],
-    rho: NDArray[np.float64],
-    tolerance: float,
-    wbf_factor: WbfFactor,
-    custom: ArrayLike | None,
-) -> list[Part]:
-    problem, parts = mixer.problem, []
-    for name in names:
-        if name == "apa":
-            parts.append(_apa(problem, rho))
-        elif name == CUSTOM:
-            assert custom is not None
-            parts.append(_custom(problem, custom, rho))
-        elif name.endswith("wcrb"):
-            parts.append(_optimum(problem, name[:3], rho, tolerance, mixer))
-        else:
-            parts.append(_mixed(mixer.mix(name, wbf_factor)))
-    return parts
+@dataclass(frozen=True)
+class Request:
+    """What schemes are asked for: draws and weights, whose extremes a mixer has; and one's own beams."""
+
+    mixer: Mixer
+    custom: ArrayLike | None
 
 
-def _optimum(problem: Problem, family: str, rho: NDArray[np.float64], tolerance: float, mixer: Mixer) -> Part:
+def _optimum(request: Request, scheme: Scheme) -> Part:
     """The optimum at every weight; at rho = 1 and 0 the extremes that are mixed, so that mixes are formulas of it."""
-    solve = weighted.solve_fdb if family == "fdb" else weighted.solve_cpa
+    mixer = request.mixer
+    problem, rho, tolerance = mixer.problem, mixer.rho, mixer.tolerance
+    solve = weighted.solve_fdb if scheme.family == "fdb" else weighted.solve_cpa
     inside = np.unique(rho[(rho > 0.0) & (rho < 1.0)])
     grid, solution = inside, solve(problem, inside, tolerance) if inside.size > 0 else None
     if ((rho == 0.0) | (rho == 1.0)).any():
-        ends = mixer.extremes(family).solution(problem)
+        ends = mixer.extremes(scheme.family).solution(problem)
         grid, solution = np.append(inside, (1.0, 0.0)), ends if solution is None else solution.joined(ends)
     assert solution is not None
     solution = solution.at([grid.tolist().index(weight) for weight in rho.tolist()])
@@ -207,8 +165,14 @@ def _mixed(mix: Mix) -> Part:
     )
 
 
-def _apa(problem: Problem, rho: NDArray[np.float64]) -> Part:
-    powers = np.repeat(problem.apa[:, None], rho.size, axis=1)
+def _factors(request: Request, scheme: Scheme) -> Part:
+    assert scheme.factor is not None
+    return _mixed(request.mixer.factors(scheme.factor))
+
+
+def _apa(request: Request, _: Scheme) -> Part:
+    problem = request.mixer.problem
+    powers = np.repeat(problem.apa[:, None], request.mixer.rho.size, axis=1)
     shape = powers.shape[:2]
     return Part(
         covariance=problem.covariance_of_powers(powers),
@@ -219,105 +183,55 @@ def _apa(problem: Problem, rho: NDArray[np.float64]) -> Part:
     )
 
 
-def _custom(problem: Problem, beams: ArrayLike, rho: NDArray[np.float64]) -> Part:
-    x = custom_covariances(problem, beams, rho.size)
-    bounded = (problem.bistatic.identifiable[:, None] | (rho == 0.0)) & (
-        problem.monostatic.identifiable[:, None] | (rho == 1.0)
+def _custom(request: Request, _: Scheme) -> Part:
+    assert request.custom is not None
+    problem, rho = request.mixer.problem, request.mixer.rho
+    x = custom_covariances(problem, request.custom, rho.size)
+    gap = cleaning.certified_covariances(
+        problem.arrays, rho, x, cleaning.NO_POINTS, 0, problem.exists(rho), False, 0.0, 0.0
     )
-    gap = cleaning.certified_covariances(problem.arrays, rho, x, cleaning.NO_POINTS, 0, bounded, False, 0.0, 0.0)
-    return Part(
-        covariance=x,
-        gap=gap,
-        inherited=np.ones(gap.shape, np.bool_),
-        closed_form=True,
-    )
+    return Part(covariance=x, gap=gap, inherited=np.ones(gap.shape, np.bool_), closed_form=True)
 
 
-def with_bounds(
-    problem: Problem,
-    names: tuple[str, ...],
-    rho: NDArray[np.float64],
-    parts: list[Part],
-    tolerance: float,
-) -> Designs:
-    """Bounds, ranks and statuses of every scheme's designs."""
-    x = np.stack([part.covariance for part in parts], axis=1)
-    batch, schemes, weights, n, _ = x.shape
-    shape = (batch, schemes, weights)
-    flat = x.reshape(batch, schemes * weights, n, n)
-    rank = bounds.ranks_of(flat, weighted.CLEANING).reshape(shape)
-    bp_rows, ms_rows = problem.bounds(flat)
-    bp = bistatic_from_diagonal(bp_rows.reshape(*shape, -1))
-    ms = monostatic_from_diagonal(ms_rows.reshape(*shape, -1))
-    bp_ok = problem.bistatic.identifiable[:, None, None]
-    ms_ok = problem.monostatic.identifiable[:, None, None]
-    # Where no design exists, a link that could have been identified has no bound to speak of.
-    absent = rank < 0
-    crb_bp = np.where(absent & bp_ok, np.nan, bp.position)
-    crb_ms = np.where(absent & ms_ok, np.nan, ms.position)
-    objective = weighted_sum(rho, crb_bp) + weighted_sum(1.0 - rho, crb_ms)
-    lost = ((rho > 0.0) & ~bp_ok) | ((rho < 1.0) & ~ms_ok)
-    objective = np.where(lost, np.inf, objective)
-    # A gap below the tolerance says nothing where rounding is above it.
-    blurred = (rho > 0.0) & (problem.bistatic.rounding[:, None, None] > tolerance)
-    blurred = blurred | ((rho < 1.0) & (problem.monostatic.rounding[:, None, None] > tolerance))
-    status = np.stack([np.where(part.inherited, _good(part), Status.UNCERTIFIED) for part in parts], axis=1)
-    status = np.where(blurred, Status.UNCERTIFIED, status)
-    # Beams that were not optimised may miss what a draw needs: an infinite bound, and nothing that failed.
-    missed = np.isposinf(objective) & np.array([part.closed_form for part in parts])[:, None]
-    status = np.where(np.isfinite(objective) | missed, status, Status.FAILED)
-    status = np.where(lost, Status.UNIDENTIFIABLE, status)
-    gap = np.stack([part.gap for part in parts], axis=1)
-    endless = np.isposinf(objective) & np.array([name == CUSTOM for name in names])[:, None]
-    nothing = np.full((batch, weights), -1, np.int64)
-    flat_powers = np.zeros((batch, weights, n))
-    return Designs(
-        problem=problem,
-        schemes=names,
-        rho=rho,
-        covariance=np.where(absent[..., None, None], np.nan, x),
-        factor=np.where(absent[..., None, None], np.nan, _stacked_factors(parts, x[:, 0])),
-        powers=np.where(absent[..., None], np.nan, np.stack([_or_nan(p.powers, flat_powers) for p in parts], 1)),
-        crb_bp=crb_bp,
-        crb_ms=crb_ms,
-        objective=objective,
-        crb_orientation=np.where(absent & bp_ok, np.nan, bp.orientation),
-        crb_clock=np.where(absent & bp_ok, np.nan, bp.clock),
-        crb_map=np.where((absent & bp_ok)[..., None], np.nan, bp.targets),
-        crb_ms_target=np.where((absent & ms_ok)[..., None], np.nan, ms.targets),
-        gap=np.where(endless & ~np.isnan(gap), np.inf, gap),
-        status=status.astype(np.int64),
-        solver=np.stack([np.full_like(nothing, Solver.NONE) if p.solver is None else p.solver for p in parts], axis=1),
-        iterations=np.stack([nothing if p.iterations is None else p.iterations for p in parts], axis=1),
-        rank=rank,
-        mix_error=np.stack([_or_nan(p.mix_error, np.zeros((batch, weights))) for p in parts], axis=1),
-    )
+def _no_columns(_: Scenario) -> int:
+    return 0
 
 
-def _stacked_factors(parts: list[Part], like: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """Factors (draw, scheme, rho, n, C) of all schemes, with columns of zeros up to the widest; NaN for none."""
-    width = max(like.shape[-1], *(part.factor.shape[-1] for part in parts if part.factor is not None), 0)
-    none = np.full((*like.shape[:-1], width), np.nan, np.complex128)
-    return np.stack([none if part.factor is None else widened(part.factor, width) for part in parts], axis=1)
+def _codewords(scenario: Scenario) -> int:
+    return 2 * scenario.targets + 2
 
 
-def widened(factor: NDArray[np.complex128], width: int) -> NDArray[np.complex128]:
-    """The same factor with columns of zeros up to a width."""
-    out = np.zeros((*factor.shape[:-1], width), np.complex128)
-    out[..., : factor.shape[-1]] = factor
-    return out
+def _span(scenario: Scenario) -> int:
+    return min(scenario.tx_antennas, _codewords(scenario))
 
 
-def _or_nan(values: NDArray[Any] | None, like: NDArray[Any]) -> NDArray[Any]:
-    """The values, or NaN in their place where a scheme has none."""
-    return np.full_like(like, np.nan) if values is None else values
+@dataclass(frozen=True)
+class Method:
+    """How the schemes of one family and rule are made.
+
+    Attributes
+    ----------
+    of_draws
+        For each draw on its own.
+    of_mean
+        For the mean over training draws; None where there is no such thing.
+    columns
+        Of the beamformer that the scheme defines itself, but by Gaussian randomisation; 0 where it defines none.
+    """
+
+    of_draws: Callable[[Request, Scheme], Part]
+    of_mean: Callable[[meanschemes.MeanRequest, Scheme], meanschemes.MeanPart] | None
+    columns: Callable[[Scenario], int] = _no_columns
 
 
-def weighted_sum(weight: NDArray[np.float64], bound: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weight * bound, and 0 (not infinity times 0) where the weight is zero."""
-    shape = np.broadcast_shapes(weight.shape, bound.shape)
-    return np.multiply(weight, bound, out=np.zeros(shape), where=weight > 0.0)
-
-
-def _good(part: Part) -> Status:
-    return Status.CLOSED_FORM if part.closed_form else Status.CERTIFIED
+# A new scheme is a name in `scheme`, a line here and the function that makes it.
+METHODS: Mapping[str, Method] = {
+    "fdb-wcrb": Method(_optimum, meanschemes.optimum),
+    "fdb-wbf": Method(_factors, meanschemes.factors, _span),
+    "fdb-wvm": Method(lambda request, _: _mixed(request.mixer.covariances()), meanschemes.covariances),
+    "cpa-wcrb": Method(_optimum, meanschemes.optimum),
+    "cpa-wbf": Method(lambda request, _: _mixed(request.mixer.powers(roots=True)), meanschemes.roots, _codewords),
+    "cpa-wvm": Method(lambda request, _: _mixed(request.mixer.powers(roots=False)), meanschemes.covariances),
+    "apa": Method(_apa, meanschemes.equal_powers),
+    CUSTOM: Method(_custom, None),
+}

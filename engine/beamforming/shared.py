@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from ..arguments import positive
 from ..draws import Draws
 from ..errors import DesignError
-from ..kernels.model import bases as products
+from ..kernels.model import bases
 from ..scenario import Scenario
 from ..status import Status
-from . import schemes as per_draw
 from .designs import Designs
+from .evaluation import Part, with_bounds
 from .problem import build_problem
 
 
@@ -84,10 +84,10 @@ def evaluate_shared(scenario: Scenario, draws: Draws, shared: SharedDesigns, *, 
     for s in range(len(shared.schemes)):
         # Draw by draw: a copy of V for each of them could fill the memory.
         v = shared.covariance[s : s + 1]
-        seen = [products.reduce(problem.basis[b : b + 1], v, problem.power) for b in range(batch)]
+        seen = [bases.reduce(problem.basis[b : b + 1], v, problem.power) for b in range(batch)]
         good = np.isin(shared.status[s], (Status.CERTIFIED, Status.CLOSED_FORM))
         parts.append(
-            per_draw.Part(
+            Part(
                 covariance=np.concatenate(seen),
                 gap=np.tile(shared.gap[s], (batch, 1)),
                 inherited=np.tile(good, (batch, 1)),
@@ -97,7 +97,7 @@ def evaluate_shared(scenario: Scenario, draws: Draws, shared: SharedDesigns, *, 
                 mix_error=np.tile(shared.mix_error[s], (batch, 1)),
             )
         )
-    found = per_draw.with_bounds(problem, shared.schemes, shared.rho, parts, gap_tolerance)
+    found = with_bounds(problem, shared.schemes, shared.rho, parts, gap_tolerance)
     # Beams made for others may miss what a draw needs: an infinite bound, and nothing that failed.
     missed = (found.status == Status.FAILED) & np.isposinf(found.objective)
     status = np.where(missed, np.broadcast_to(shared.status, found.status.shape), found.status)

@@ -5,7 +5,7 @@ last, Clarabel on the reduced cone.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from ..kernels.descent import loop as descent
 from ..kernels.designs import cleaning
 from ..kernels.interior import covariances as interior
 from ..kernels.interior import powers as interiorpowers
+from ..kernels.linalg import smallmat
 from ..status import Solver
 from .problem import Problem
 
@@ -59,26 +60,17 @@ class Solution:
         """The designs of the weights with these indices."""
         if np.array_equal(index, np.arange(self.gap.shape[1])):
             return self
-        return Solution(
-            self.covariance[:, index],
-            None if self.powers is None else self.powers[:, index],
-            self.gap[:, index],
-            self.iterations[:, index],
-            self.solver[:, index],
-        )
+        arrays: list[Any] = [None if one is None else one[:, index] for one in self._arrays()]
+        return Solution(*arrays)
 
     def joined(self, other: "Solution") -> "Solution":
         """These designs, then those of other weights."""
-        powers = None
-        if self.powers is not None and other.powers is not None:
-            powers = np.concatenate((self.powers, other.powers), axis=1)
-        return Solution(
-            np.concatenate((self.covariance, other.covariance), axis=1),
-            powers,
-            np.concatenate((self.gap, other.gap), axis=1),
-            np.concatenate((self.iterations, other.iterations), axis=1),
-            np.concatenate((self.solver, other.solver), axis=1),
-        )
+        pairs = zip(self._arrays(), other._arrays(), strict=True)
+        arrays: list[Any] = [None if one is None else np.concatenate((one, two), axis=1) for one, two in pairs]
+        return Solution(*arrays)
+
+    def _arrays(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, field.name) for field in fields(self))
 
 
 def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> Solution:
@@ -103,7 +95,7 @@ def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
     """
     weights, places = np.unique(rho, return_inverse=True)
     count = problem.mix.shape[1]
-    wanted = _identifiable(problem, weights)
+    wanted = problem.exists(weights)
     found = _nothing(wanted, np.zeros((count, count), np.complex128))
     x, gap, evaluations = descend_fdb(problem, weights, tolerance)
     _judge(wanted, x, gap, evaluations, Solver.LBFGS, found)
@@ -131,14 +123,7 @@ def descend_fdb(
     columns = _columns(count)
     start = polar.polar_of_powers(problem.mix, _balanced(problem, problem.arrays, rho), columns)
     points, evaluations = _descend(problem, columns, start, rho, tolerance)
-    return *_from_factors(problem, rho, tolerance, _identifiable(problem, rho), points, columns), evaluations
-
-
-def _identifiable(problem: Problem, rho: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Where a design exists, (batch, rho): links without weight do not count."""
-    bistatic, monostatic = problem.bistatic.identifiable[:, None], problem.monostatic.identifiable[:, None]
-    wanted: NDArray[np.bool_] = (bistatic | (rho == 0.0)) & (monostatic | (rho == 1.0))
-    return wanted
+    return *_from_factors(problem, rho, tolerance, problem.exists(rho), points, columns), evaluations
 
 
 def _nothing(wanted: NDArray[np.bool_], empty: NDArray[Any]) -> _Found:
@@ -194,24 +179,9 @@ def clean_powers(
 
 
 def solve_cpa(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> Solution:
-    """Minimise the weighted CRB over powers on the codebook, V = U diag(p) U^H; else like `solve_fdb`.
-
-    Parameters
-    ----------
-    problem
-        A batch of draws.
-    rho
-        Weights in [0, 1], (rho,).
-    tolerance
-        Certified relative gap to reach.
-
-    Returns
-    -------
-    Solution
-        With `powers`.
-    """
+    """Minimise the weighted CRB over powers on the codebook, V = U diag(p) U^H, given back; else like `solve_fdb`."""
     weights, places = np.unique(rho, return_inverse=True)
-    wanted = _identifiable(problem, weights)
+    wanted = problem.exists(weights)
     found = _nothing(wanted, np.zeros(problem.apa.shape[1]))
     points, evaluations = _descend(
         problem, 0, np.sqrt(_balanced(problem, problem.codewords, weights)), weights, tolerance
@@ -292,7 +262,7 @@ def _fdb_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) 
         return None
     apa = problem.covariance_of_powers(problem.apa[draw : draw + 1, None])[0, 0]
     mixed = (1.0 - _POLISH_SHARE) * guess + _POLISH_SHARE * apa
-    values, vectors = np.linalg.eigh(mixed)
+    values, vectors = smallmat.eigen_hermitian(np.ascontiguousarray(mixed), len(mixed))
     z = vectors * np.sqrt(np.maximum(values, 0.0))
     start = polar.polar_of_factors(np.concatenate((z.real.ravel(), z.imag.ravel()))[None], len(z))
     one, weight = problem.draw(draw), np.array([rho])

@@ -9,7 +9,6 @@ import numpy as np
 import xarray as xr
 from crbatch.engine.beamforming import baselines, weighted
 from crbatch.engine.beamforming.certificate import certified_gap
-from crbatch.engine.beamforming.mismatch import mix_beamformers, mix_covariances
 from crbatch.engine.beamforming.problem import Problem, build_problem
 from crbatch.engine.beamforming.weighted import Solution
 from crbatch.engine.draws import DrawModel, Draws, sample
@@ -99,6 +98,14 @@ def _fim(case: Case, path: Any) -> Callable[[], Any]:
     return both
 
 
+def _closed_forms(case: Case) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
+    """What `mix_beamformers` and `mix_covariances` compute, without the checks of what users give."""
+    w_bp, w_ms = case.factors
+    v_bp, v_ms = case.extremes
+    xi = RHO * w_bp + (1.0 - RHO) * w_ms
+    return np.sqrt(case.problem.power) * xi / np.linalg.norm(xi), RHO * v_bp + (1.0 - RHO) * v_ms
+
+
 def _cone_bytes(size: float) -> float:
     """A Hermitian cone's block in Clarabel: real symmetric of twice the size, dense, and its factor."""
     return 16.0 * (size * (2.0 * size + 1.0)) ** 2
@@ -119,15 +126,7 @@ METHODS: dict[str, Method] = {
         lambda c: lambda: _conic().covariance_mismatch(c.extremes[0], c.extremes[1], RHO, c.problem.power),
         bytes_needed=_cone_bytes,
     ),
-    "closed": Method(
-        "closed forms of (18), (19)",
-        lambda c: (
-            lambda: (
-                mix_beamformers(c.factors[0], c.factors[1], RHO, c.problem.power),
-                mix_covariances(c.extremes[0], c.extremes[1], RHO),
-            )
-        ),
-    ),
+    "closed": Method("closed forms of (18), (19)", lambda c: lambda: _closed_forms(c)),
     "cpa": Method("crbatch, CPA", lambda c: _cold(c, weighted.solve_cpa), _BATCH),
     "fdb": Method("crbatch, FDB", lambda c: _cold(c, weighted.solve_fdb), _BATCH),
     "fim-explicit": Method("FIM, every subcarrier", lambda c: _fim(c, "explicit")),

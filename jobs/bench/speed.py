@@ -18,6 +18,7 @@ from crbatch.results.figures.bench import speed_figure
 from crbatch.results.figures.figures import save
 from numpy.typing import NDArray
 
+from ..errors import UsageProblem
 from ..jobfile.schema import load_job
 from ..terminal.progress import Progress
 from .harness import BenchFolder, cube_attributes, load_average, machine, on_one_core, padded, quartiles, timed
@@ -264,9 +265,7 @@ def _gaps(lap: Lap) -> NDArray[np.float64]:
             gap = certified_gap(lap.problem, v, float(rho))
         except DesignError:  # one V is none: judge each on its own
             gap = np.array([_gap_of_one(lap.problem.draw(i), v[i], float(rho)) for i in range(len(v))])
-        bistatic, monostatic = lap.problem.bistatic.identifiable, lap.problem.monostatic.identifiable
-        needed = (bistatic | (rho == 0.0)) & (monostatic | (rho == 1.0))
-        columns.append(np.where(needed, gap, np.nan))
+        columns.append(np.where(lap.problem.exists(rho)[:, 0], gap, np.nan))
     gaps = np.stack(columns, axis=1)
     if lap.own_gap is not None:  # the rest by the solver's own word, which is the same certificate
         gaps = np.concatenate((gaps, np.where(np.isnan(lap.own_gap[len(gaps) :]), np.inf, lap.own_gap[len(gaps) :])))
@@ -410,6 +409,10 @@ def run_speed(folder: BenchFolder, setting: Setting, progress: Progress) -> dict
     UsageProblem, DamagedData
         If the folder cannot be written to, or holds something else.
     """
+    try:
+        baselines.check_scs()
+    except DesignError as error:
+        raise UsageProblem(str(error)) from None
     folder.prepare("speed", asdict(setting), resume=False)
     before = load_average()
     found = measure(setting, progress)

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 from crbatch.engine.beamforming.designs import Designs
+from crbatch.engine.beamforming.evaluation import widened
 from crbatch.engine.beamforming.knowledge import average_designs, nominal_designs
-from crbatch.engine.beamforming.schemes import design, widened
+from crbatch.engine.beamforming.scheme import Scheme
+from crbatch.engine.beamforming.schemes import design
 from crbatch.engine.beamforming.shared import SharedDesigns, evaluate_shared
 from crbatch.engine.draws import Draws
 from crbatch.engine.scenario import Scenario
@@ -41,13 +43,13 @@ def designs_of(job: JobFile, scenario: Scenario, draws: Draws, start: int, custo
 
 def covariance_of(job: JobFile, scenario: Scenario, designs: Designs, label: str, rho: float) -> NDArray[np.complex128]:
     """V of one design for the first of the draws that `designs` has, (1, M_T, M_T), W."""
-    scheme, _, knowledge = label.partition("@")
-    if not knowledge:  # a plain name: the only knowledge, or the genie's
-        knowledge = job.design.knowledge[0] if len(job.design.knowledge) == 1 else "per-draw"
+    scheme = Scheme.parse(label)
+    # A plain name: the only knowledge, or the genie's.
+    knowledge = scheme.knowledge or (job.design.knowledge[0] if len(job.design.knowledge) == 1 else "per-draw")
     if knowledge == "per-draw":
         return designs.beam_covariance(label, rho)[:1]
     shared = shared_designs(job, scenario, knowledge)  # all of V, also what the links of this draw do not see
-    s, r = shared.schemes.index(scheme), shared.rho.tolist().index(rho)
+    s, r = shared.schemes.index(str(scheme.known_from(None))), shared.rho.tolist().index(rho)
     return shared.covariance[s : s + 1, r]
 
 

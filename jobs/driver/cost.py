@@ -4,7 +4,7 @@ Each part is a power law in the number of paths, K + 1, fitted to measurements a
 in units of what it takes at the paper's three targets.
 """
 
-from crbatch.engine.beamforming.factors import is_randomized
+from crbatch.engine.beamforming.scheme import Scheme
 from crbatch.engine.scenario import Scenario
 
 from ..jobfile.schema import JobFile
@@ -43,11 +43,10 @@ def training_seconds(job: JobFile) -> float:
 
 def solved_weights(job: JobFile, family: str) -> set[float]:
     """Weights at which a family's problem is solved for each draw: those asked for, and both extremes for mixes."""
-    names = {name for name in job.design.schemes if name.startswith(family)}
-    if not names:
+    rules = {scheme.rule for scheme in map(Scheme.parse, job.design.schemes) if scheme.family == family}
+    if not rules:
         return set()
-    mixes = names - {f"{family}-wcrb"}
-    return set(job.design.rho) | ({0.0, 1.0} if mixes else set())
+    return set(job.design.rho) | ({0.0, 1.0} if rules - {"wcrb"} else set())
 
 
 def _at_point(job: JobFile, scenario: Scenario) -> float:
@@ -65,7 +64,7 @@ def _at_point(job: JobFile, scenario: Scenario) -> float:
 
 def _randomized(job: JobFile) -> int:
     """How many schemes mix Gaussian candidates."""
-    return sum(is_randomized(name, job.design.wbf_factor) for name in job.design.schemes)
+    return sum(Scheme.parse(name, job.design.wbf_factor).randomized for name in job.design.schemes)
 
 
 def _solving(family: str, weights: set[float], scenario: Scenario) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from crbatch.engine.beamforming.certificate import certified_gap, certified_mean_gap
 from crbatch.engine.beamforming.problem import build_problem
+from crbatch.engine.beamforming.scheme import Scheme
 from crbatch.engine.crb import link_bounds
 from crbatch.engine.draws import fixed_draw
 from crbatch.engine.links import bistatic_link, monostatic_link
@@ -223,7 +224,6 @@ def _certify(folder: RunDirectory, draw: int) -> tuple[int, float]:
         problem = build_problem(scenario, draws)
         for rho in _some_weights(designs.rho):
             for scheme in designs.schemes:
-                own = "per-draw" in job.design.knowledge and "@" not in scheme  # the gap is that of this draw
                 s, r = designs.index(scheme, rho)
                 if designs.status[0, s, r] != Status.CERTIFIED:
                     continue
@@ -235,11 +235,17 @@ def _certify(folder: RunDirectory, draw: int) -> tuple[int, float]:
                         f"{folder.cube}: draw {draw}, {scheme}, rho = {rho:g}: the explicit sum gives "
                         f"{found:.9e} m2, not {designs.objective[0, s, r]:.9e}"
                     )
-                if scheme.startswith("fdb") and own:
+                if _covariance_of_draw(job, scheme):
                     gap = float(certified_gap(problem, v, rho, "full")[0])
                     largest = max(largest, _holding(folder, job, f"draw {draw}, {scheme}, rho = {rho:g}", gap))
                 checked += 1
     return checked, largest
+
+
+def _covariance_of_draw(job: JobFile, label: str) -> bool:
+    """Whether the gap is that of this draw, over all covariances."""
+    scheme = Scheme.parse(label)
+    return scheme.family == "fdb" and scheme.knowledge is None and "per-draw" in job.design.knowledge
 
 
 def _certify_shared(folder: RunDirectory, job: JobFile, scenario: Scenario, knowledge: str) -> float:
@@ -251,7 +257,7 @@ def _certify_shared(folder: RunDirectory, job: JobFile, scenario: Scenario, know
     for rho in _some_weights(shared.rho):
         for s, scheme in enumerate(shared.schemes):
             r = shared.rho.tolist().index(rho)
-            if scheme.startswith("fdb") and shared.status[s, r] == Status.CERTIFIED:
+            if Scheme.parse(scheme).family == "fdb" and shared.status[s, r] == Status.CERTIFIED:
                 v = shared.covariance[s, r]
                 average = knowledge == "average"
                 gap = certified_mean_gap(problem, v, rho) if average else certified_gap(problem, v, rho, "full")[0]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 from crbatch.engine.beamforming.designs import Designs
+from crbatch.engine.beamforming.scheme import Scheme
 from crbatch.engine.scenario import Scenario
 from crbatch.results import statistics
 from crbatch.results.accessor import write_csv
@@ -42,7 +43,6 @@ from .reasons import reasons
 _ANGLES_DEG = np.linspace(-90.0, 90.0, 721)
 _PATTERN_DRAW = 0
 # Drawn only where a job has nothing else.
-_SIDE_SCHEMES = ("apa", "fdb-wbf-aligned")
 _KNOWLEDGE = {
     "per-draw": "every draw (the genie)",
     "nominal": "only the scenario's own geometry, with zero phases (@nominal)",
@@ -128,7 +128,7 @@ def _figures(cube: xr.Dataset, job: JobFile, beams: xr.Dataset) -> dict[str, Fig
     if len(factors) > 1 and len(job.design.rho) > 2:
         bounds = [name for name in ("fdb-wcrb", "fdb-wvm") if name in job.labels]
         made["wbf-factors"] = figures.tradeoff(cube.sel(scheme=[*bounds, *factors]))
-    main = [name for name in job.labels if name.partition("@")[0] not in _SIDE_SCHEMES and ":" not in name]
+    main = [name for name in job.labels if (scheme := Scheme.parse(name)).family != "apa" and scheme.factor is None]
     schemes = main or list(job.labels)
     made |= {
         "distributions": drawfigures.distributions(cube),

@@ -1,30 +1,15 @@
 """The sections [design] and [output] of a job file: which beams, for which weights, and what is kept of them."""
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from crbatch.engine.beamforming.factors import WbfFactor
+from crbatch.engine.beamforming.scheme import SCHEMES, Knowledge, SchemeName, WbfFactor
 from crbatch.engine.scenario import Finite
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from .draws import Section
 from .mistakes import at_each, mistakes_of
 
-Scheme = Literal[
-    "fdb-wcrb",
-    "fdb-wbf",
-    "fdb-wvm",
-    "cpa-wcrb",
-    "cpa-wbf",
-    "cpa-wvm",
-    "apa",
-    "fdb-wbf-aligned",
-    "fdb-wbf:sqrt",
-    "fdb-wbf:eigen",
-    "fdb-wbf:svd",
-    "fdb-wbf:randomization",
-    "custom",
-]
-DEFAULT_SCHEMES: tuple[Scheme, ...] = get_args(Scheme)[:7]
+DEFAULT_SCHEMES: tuple[SchemeName, ...] = SCHEMES[:7]
 
 
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -55,9 +40,6 @@ class RhoRange(Section):
         return [self.start + span * i / last for i in range(last)] + [self.stop]
 
 
-Knowledge = Literal["per-draw", "nominal", "average"]
-
-
 def _listed(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
@@ -75,7 +57,7 @@ def _rho(value: object) -> object:
 class DesignSection(Section):
     """Which beams are designed, for which weights, and how tightly."""
 
-    schemes: Annotated[tuple[Scheme, ...], AfterValidator(_some)] = DEFAULT_SCHEMES
+    schemes: Annotated[tuple[SchemeName, ...], AfterValidator(_some)] = DEFAULT_SCHEMES
     rho: Annotated[tuple[Unit, ...], BeforeValidator(_rho), AfterValidator(_some)] = tuple(
         RhoRange(start=0.0, stop=1.0, num=21).values()
     )

@@ -15,6 +15,7 @@ from reprlib import repr as short
 from typing import Annotated, Any, Literal, Self, get_args
 
 import tomli_w
+from crbatch.engine.beamforming.scheme import Scheme
 from crbatch.engine.draws import BoxPosition, DiscPosition
 from crbatch.engine.errors import EngineError
 from crbatch.engine.scenario import Scenario
@@ -150,7 +151,7 @@ class JobFile(Section):
         if len(self.design.knowledge) == 1:
             return self.design.schemes
         return tuple(
-            scheme if knowledge == "per-draw" else f"{scheme}@{knowledge}"
+            scheme if knowledge == "per-draw" else str(Scheme.parse(scheme).known_from(knowledge))
             for knowledge in self.design.knowledge
             for scheme in self.design.schemes
         )

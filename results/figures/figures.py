@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ..points import at_first_point
 from ..schema import STATUS_FLAGS
-from ..schemes import label_of
+from ..schemes import label_of, scheme_of
 from ..words import counted
 from .settings import drawn_with
 
@@ -71,6 +71,7 @@ _SCHEME_STYLES: dict[str, dict[str, Any]] = {
     "apa": {"color": "black", "marker": "*", "linestyle": "none", "markersize": 7.0},
     "custom": {"color": _AMBER, "marker": "X", "linestyle": (0, (5, 1, 1, 1)), "markersize": 5.0},
 }
+_STYLE_OF = {scheme_of(name): style for name, style in _SCHEME_STYLES.items()}
 _KNOWLEDGE_COLOURS = {"nominal": _AMBER, "average": _PURPLE}
 BY_FAMILY = tuple(_SCHEME_STYLES)  # the paper's six panels first
 _BY_METHOD = ("fdb-wcrb", "cpa-wcrb", "fdb-wbf", "cpa-wbf", "fdb-wvm", "cpa-wvm", *BY_FAMILY[6:])
@@ -170,9 +171,11 @@ def ordered(schemes: Sequence[str], order: Sequence[str]) -> list[str]:
 
 def style_of(scheme: str) -> dict[str, Any]:
     """Colour, line and marker of a scheme, as Matplotlib takes them."""
-    name, _, knowledge = scheme.partition("@")
-    style = {"markersize": 3.6, "markeredgewidth": 0.7, **_SCHEME_STYLES.get(name, _SCHEME_STYLES["custom"])}
-    return style | {"color": _KNOWLEDGE_COLOURS[knowledge]} if knowledge in _KNOWLEDGE_COLOURS else style
+    parsed = scheme_of(scheme)
+    own = _STYLE_OF.get(parsed._replace(knowledge=None), _SCHEME_STYLES["custom"])
+    style = {"markersize": 3.6, "markeredgewidth": 0.7, **own}
+    colour = _KNOWLEDGE_COLOURS.get(parsed.knowledge or "")
+    return style if colour is None else style | {"color": colour}
 
 
 def _shown(panel: xr.Dataset) -> xr.DataArray:

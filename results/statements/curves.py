@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..estimates import Array, quantile_of_sorted
 from ..points import good
+from ..schemes import scheme_of
 
 PLACES = 9  # levels at 1/10, ..., 9/10 of the common range
 LEAST_WEIGHTS = 5  # of a curve that can be compared
@@ -91,7 +92,7 @@ class Curves:
         change[np.isnan(change) & ~np.isnan(above - below)] = np.inf  # the fewer points do not reach as far
         blur = median_with_limits(change.T)[0]
         for scheme, line in ((top, above), (bottom, below)):
-            if scheme.endswith("-wcrb"):
+            if scheme_of(scheme)[1:] == ("wcrb", None, None):
                 reach = np.maximum(
                     line - self._tangents_at(scheme, link, levels), self._chords_at(scheme, link, levels) - line
                 )

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from ..points import good
-from ..schemes import FAMILIES, label_of, wbf_schemes
+from ..schemes import FAMILIES, label_of, scheme_of, wbf_schemes
 from .curves import LEAST_WEIGHTS, PLACES, Curves, Gap, median_with_limits
 from .verdicts import FAILS, HOLDS, IN_PART, UNKNOWN, Row, Statement, counts, single, summed_up
 
@@ -23,7 +23,7 @@ def trades_off(parts: Mapping[str, xr.Dataset], schemes: Sequence[str]) -> State
         if not {0.0, 1.0} <= set(part["rho"].values.tolist()):
             continue
         for scheme in schemes:
-            if scheme.partition("@")[0] in ("apa", "custom"):
+            if scheme_of(scheme).rule is None:
                 continue
             ends = part.sel(scheme=scheme, rho=[0.0, 1.0]).transpose(..., "draw", "rho")
             fine = np.asarray(good(ends).values).all(axis=1, keepdims=True)

@@ -59,7 +59,7 @@ DESIGNS = design(SCENARIO, DRAWS, "apa")
         (lambda: position_fim(LINK, V, path=None), "path None; there are separable, explicit"),  # type: ignore[arg-type]
         (lambda: certified_gap(PROBLEM, V, 0.5, "small"), "cone 'small'; there are full, reduced"),  # type: ignore[arg-type]
         (lambda: conic.weighted_crb_program(PROBLEM, 0, 0.5, "x"), "cone 'x'"),  # type: ignore[arg-type]
-        (lambda: conic.weighted_crb(PROBLEM, 0, 0.5, "x"), "cone 'x'"),  # type: ignore[arg-type]
+        (lambda: conic.solve_weighted_crb(PROBLEM, 0, 0.5, "x"), "cone 'x'"),  # type: ignore[arg-type]
         (lambda: design(SCENARIO, wbf_factor="root"), "wbf_factor 'root'; there are sqrt, eigen"),  # type: ignore[arg-type]
         (lambda: nominal_designs(SCENARIO, "apa", 0.5, wbf_factor=1), "wbf_factor 1"),  # type: ignore[arg-type]
         (lambda: average_designs(SCENARIO, DRAWS, "apa", 0.5, wbf_factor="x"), "wbf_factor 'x'"),  # type: ignore[arg-type]

@@ -20,7 +20,6 @@ from crbatch import (
     design,
     fixed_draw,
     link_bounds,
-    mix_beamformers,
     mix_covariances,
     monostatic_bounds,
     monostatic_link,
@@ -218,26 +217,6 @@ def test_custom_beams_of_a_draw_that_is_not_identifiable_stay_unidentifiable() -
     found = design(*setup(nobody), "apa", [0.0, 0.5], custom=np.eye(16))
     assert found.status[0].tolist() == [[Status.CLOSED_FORM, Status.UNIDENTIFIABLE]] * 2
     assert np.isnan(found.gap[0, 1, 1])
-
-
-def test_beamformers_are_checked_too() -> None:
-    w = beamformer(3)
-    np.testing.assert_allclose(np.linalg.norm(mix_beamformers(w.tolist(), 2 * w, 0.5, 4.0)), 2.0)
-    for changes, message in (
-        ({"w_ms": w[:, :2]}, r"w_ms must be \(16, 3\); got \(16, 2\)"),
-        ({"w_bp": w[:, 0]}, r"w_bp must be \(antennas, columns\); got \(16,\)"),
-        ({"w_ms": w * np.nan}, "w_ms has entries that are not finite"),
-        ({"rho": 1.5}, r"rho is a weight in \[0, 1\]; got 1.5"),
-        ({"power": 0.0}, "power = 0.0 makes no sense; give a positive number"),
-        ({"power": np.nan}, "give a positive number"),
-    ):
-        with pytest.raises(EngineError, match=message):
-            mix_beamformers(**({"w_bp": w, "w_ms": w, "rho": 0.5, "power": 1.0} | changes))
-    with pytest.raises(EngineError, match=r"v_ms must be \(3, 3\)"):
-        mix_covariances(np.eye(3), np.eye(4), 0.5)
-    with pytest.raises(EngineError, match="rho is a weight"):
-        mix_covariances(np.eye(3), np.eye(3), -0.1)
-    np.testing.assert_allclose(mix_covariances(np.eye(3), 3 * np.eye(3), 0.25), 2.5 * np.eye(3))
 
 
 def test_factors_of_the_estimator_are_checked() -> None:

@@ -13,8 +13,6 @@ from crbatch import (
     bistatic_link,
     channel_fim,
     channel_matrix,
-    channel_of,
-    derivative_tensor,
     monostatic_link,
     position_fim,
 )
@@ -27,7 +25,6 @@ from engine_cases import (
     golden_covariance,
     links_of,
     random_covariance,
-    scenario_of,
     setup,
 )
 from hypothesis import given, settings
@@ -44,31 +41,6 @@ def k_targets(count: int) -> dict[str, object]:
     """The paper's targets, cut or grown to a count."""
     places = ((-10.0, 15.0), (5.0, 15.0), (0.0, 17.0), (8.0, 12.0))
     return {"target_positions_m": places[:count], "target_rcs_m2": 100.0}
-
-
-@every_case
-def test_channel_is_golden(name: str) -> None:
-    golden, channel = GOLDEN[name]["channel"], channel_of(*setup(case_of(name)))
-    for angles, reference in ((channel.aod, golden["aod_rad"]), (channel.aoa, golden["aoa_rad"])):
-        assert np.all((angles > -np.pi) & (angles <= np.pi))
-        np.testing.assert_allclose(np.exp(1j * angles[0]), np.exp(1j * np.array(reference)), rtol=0, atol=1e-7)
-    np.testing.assert_allclose(channel.delay_bistatic[0], golden["delay_bistatic_s"], rtol=1e-7)
-    np.testing.assert_allclose(channel.delay_monostatic[0], golden["delay_monostatic_s"], rtol=1e-7)
-    np.testing.assert_allclose(np.abs(channel.gain_bistatic[0]), golden["gain_bistatic"], rtol=1e-7)
-    np.testing.assert_allclose(np.abs(channel.gain_monostatic[0]), golden["gain_monostatic"], rtol=1e-7)
-
-
-@given(seed=SEEDS)
-@settings(max_examples=25)
-def test_channel_is_the_naive_one(seed: int) -> None:
-    case = drop_case(seed)
-    channel, twin = channel_of(*setup(case)), naive.geometry(case)
-    np.testing.assert_allclose(np.exp(1j * channel.aod[0]), np.exp(1j * twin.aod), rtol=0, atol=1e-14)
-    np.testing.assert_allclose(np.exp(1j * channel.aoa[0]), np.exp(1j * twin.aoa), rtol=0, atol=1e-14)
-    np.testing.assert_allclose(channel.delay_bistatic[0], twin.delay_bistatic, rtol=1e-14)
-    np.testing.assert_allclose(channel.delay_monostatic[0], twin.delay_monostatic, rtol=1e-14)
-    np.testing.assert_allclose(channel.gain_bistatic[0], twin.gain_bistatic, rtol=1e-13)
-    np.testing.assert_allclose(channel.gain_monostatic[0], twin.gain_monostatic, rtol=1e-13)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -93,37 +65,6 @@ def test_fims_are_the_naive_ones(path: str, seed: int, targets: int, mt: int, m:
         silent = np.diag((np.diag(reference) == 0).astype(float))
         assert fim_error(channel_fim(link, v, path)[0] + silent, reference + silent) < 1e-11
         assert fim_error(position_fim(link, v, path)[0], naive.position_fim(case, v, twin)) < 1e-11
-
-
-@every_case
-def test_jacobians_are_the_naive_ones(name: str) -> None:
-    case = case_of(name)
-    for link, twin in links_of(case):
-        np.testing.assert_allclose(link.jacobian[0], twin.jacobian(case), rtol=1e-13, atol=0)
-
-
-@every_case
-def test_derivative_tensors_and_channel_are_the_naive_ones(name: str) -> None:
-    case = case_of(name, m=12)
-    m = np.arange(1, 13)
-    for (link, twin), channel in zip(links_of(case), (naive.channel_bistatic, naive.channel_monostatic), strict=True):
-        tensor, reference = derivative_tensor(link)[0], twin.tensor(case, m)
-        assert tensor.shape == reference.shape
-        size = np.abs(reference).max(axis=(1, 2, 3), keepdims=True)
-        np.testing.assert_allclose(tensor / size, reference / size, rtol=0, atol=1e-12)
-        h = channel(case, m)
-        np.testing.assert_allclose(channel_matrix(link)[0], h, rtol=0, atol=1e-12 * np.abs(h).max())
-
-
-def test_derivatives_come_for_chosen_parameters_and_subcarriers() -> None:
-    (bp, _), (ms, _) = links_of(case_of("paper-k2", m=20))
-    for link in (bp, ms):
-        whole = derivative_tensor(link)
-        names = [link.parameters[-1], link.parameters[1], link.parameters[4]]
-        part = derivative_tensor(link, names, [20, 3])
-        where = [link.parameters.index(name) for name in names]
-        np.testing.assert_array_equal(part, whole[:, where][:, :, [19, 2]])
-        np.testing.assert_array_equal(channel_matrix(link, [7]), channel_matrix(link)[:, 6:7])
 
 
 def _observation(case: Case, bistatic: bool) -> Callable[[Array], Array]:
@@ -226,13 +167,6 @@ def test_each_draw_of_a_batch_may_have_its_own_covariance() -> None:
             np.testing.assert_array_equal(fim, position_fim(links_of(single)[0][0], beams, path)[0])
 
 
-def test_names_follow_the_order_of_the_parameters() -> None:
-    (bp, _), (ms, _) = links_of(case_of("paper-k2", m=2))
-    assert bp.parameters[:4] == ("theta_B0", "theta_B1", "theta_B2", "theta_U0")
-    assert bp.parameters[6:] == tuple(f"{kind}{k}" for kind in ("tau", "re_alpha", "im_alpha") for k in range(3))
-    assert ms.parameters[3:] == tuple(f"{kind}{k}" for kind in ("eps", "re_beta", "im_beta") for k in range(3))
-
-
 @pytest.mark.parametrize(
     ("shape", "fill", "message"),
     [
@@ -245,19 +179,3 @@ def test_covariances_that_do_not_fit_are_refused(shape: tuple[int, ...], fill: f
     link = links_of(case_of("paper-k2", m=2))[0][0]
     with pytest.raises(EngineError, match=message):
         channel_fim(link, np.full(shape, fill))
-
-
-def test_parameters_and_subcarriers_that_do_not_exist_are_refused() -> None:
-    link = links_of(case_of("paper-k2", m=20))[1][0]
-    with pytest.raises(EngineError, match="no channel parameter 'tau0'"):
-        derivative_tensor(link, ["tau0"])
-    for wrong in ([0], [21], []):
-        with pytest.raises(EngineError, match="from 1 to 20"):
-            channel_matrix(link, wrong)
-
-
-def test_the_noise_and_power_are_the_naive_ones() -> None:
-    case = case_of("moved-ue-mt12")
-    scenario = scenario_of(case)
-    assert scenario.noise_power_w == pytest.approx(float(case.noise_power), rel=1e-14)
-    assert scenario.power_per_subcarrier_w == pytest.approx(float(case.power), rel=1e-14)

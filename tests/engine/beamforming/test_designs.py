@@ -6,8 +6,8 @@ from typing import Any
 import naive
 import numpy as np
 import pytest
-from crbatch import SCHEMES, DesignError, Designs, Draws, Scenario, Solver, Status, build_problem, design, fixed_draw
-from engine_cases import case_at, case_of, drops, random_covariance, setup
+from crbatch import SCHEMES, DesignError, Designs, Draws, Scenario, Solver, Status, design, fixed_draw
+from engine_cases import case_at, case_of, drops, setup
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import svd
@@ -236,24 +236,6 @@ def test_factors_of_more_columns_than_slots_are_refused(scheme: str, columns: in
     assert design(scenario.replace(slots=columns), schemes=[scheme]).status[0, 0, 0] == CLOSED
 
 
-def test_custom_covariances_are_scaled_to_full_power_and_bounded() -> None:
-    """One for each weight, with power where the links do not look, in any unit."""
-    case = case_of("moved-ue-mt12", m=64)
-    v = np.array([random_covariance(case, seed, 3 + seed) for seed in range(3)])
-    designs = design(*setup(case), ["apa"], [0.0, 0.5, 1.0], custom=v * np.array([1e-3, 1.0, 1e9])[:, None, None])
-    assert designs.schemes == ("apa", "custom")
-    for r, rho in enumerate((0.0, 0.5, 1.0)):
-        assert designs.crb_bp[0, 1, r] == pytest.approx(naive.crb_bistatic(case, v[r]), rel=1e-7)
-        assert designs.crb_ms[0, 1, r] == pytest.approx(naive.crb_monostatic(case, v[r]), rel=1e-7)
-        assert designs.objective[0, 1, r] == pytest.approx(naive.objective(case, v[r], rho), rel=1e-7)
-        assert designs.gap[0, 1, r] == pytest.approx(naive.certified_gap(case, v[r], rho), rel=1e-7)
-
-
-def test_custom_of_the_wrong_count_is_refused() -> None:
-    with pytest.raises(DesignError, match=r"\(3, 16, 16\)"):
-        design(Scenario(subcarriers=4), None, ["apa"], [0.0, 0.5, 1.0], custom=np.ones((2, 16, 16)))
-
-
 @pytest.mark.parametrize("scheme", ["fdb-wcrb", "cpa-wbf"])
 def test_beampattern_of_a_batch_is_the_naive_one(scheme: str) -> None:
     scenario, draws = drops(3)
@@ -263,18 +245,3 @@ def test_beampattern_of_a_batch_is_the_naive_one(scheme: str) -> None:
     assert patterns.shape == (3, 9)
     for pattern, v in zip(patterns, designs.beam_covariance(scheme, 0.5), strict=True):
         np.testing.assert_allclose(pattern, [naive.beampattern(v, a) for a in angles], rtol=1e-9)
-
-
-def test_problem_of_one_draw_is_a_part_of_the_batch() -> None:
-    scenario, draws = drops(3)
-    whole, alone = build_problem(scenario, draws).draw(1), build_problem(scenario, draws[1:2])
-    for name in ("basis", "mix", "rank", "gram", "codebook", "apa"):
-        np.testing.assert_array_equal(getattr(whole, name), getattr(alone, name))
-    for link in ("bistatic", "monostatic"):
-        for name in ("smallest_eigenvalue", "bounds", "rounding", "blur", "crb_blur", "identifiable"):
-            np.testing.assert_array_equal(getattr(getattr(whole, link), name), getattr(getattr(alone, link), name))
-        for one, other in zip(getattr(whole.arrays, link), getattr(alone.arrays, link), strict=True):
-            np.testing.assert_array_equal(one, other)
-    for one, other in zip(whole.dense(0), alone.dense(0), strict=True):
-        for name in ("factor", "covariance_map", "power_map"):
-            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))

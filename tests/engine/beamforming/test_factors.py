@@ -29,9 +29,9 @@ from crbatch import (
 from crbatch.engine.addresses import Purpose, pairs_of_words
 from crbatch.engine.beamforming.factors import TRIALS, gaussians
 from crbatch.engine.beamforming.recovery import recover, recover_all
+from crbatch.engine.beamforming.scheme import SchemeName
 from crbatch.jobs.chunk.evaluate import evaluate
 from crbatch.jobs.driver.plan import make_plan
-from crbatch.jobs.jobfile.design import Scheme
 from crbatch.jobs.jobfile.schema import JobError, JobFile, load_job
 from job_cases import run_tiny, tiny_job
 from numpy.typing import NDArray
@@ -252,7 +252,7 @@ def test_a_job_names_several_and_refuses_others(tmp_path: Any) -> None:
 
 
 def test_jobs_know_the_engines_names_and_name_the_nearest(tmp_path: Any) -> None:
-    assert get_args(Scheme) == (*SCHEMES, *FACTOR_SCHEMES, CUSTOM)
+    assert get_args(SchemeName) == (*SCHEMES, *FACTOR_SCHEMES, CUSTOM)
     (tmp_path / "job.toml").write_text('schema = 1\nname = "x"\n[design]\nschemes = ["fdb-wbf-svd"]\n')
     with pytest.raises(JobError, match=r"'fdb-wbf-svd' is refused; .* \(did you mean 'fdb-wbf:svd'\?\)$"):
         load_job(tmp_path / "job.toml")

@@ -177,16 +177,6 @@ def test_the_genie_is_never_worse() -> None:
         assert (found.objective >= genie.objective * (1.0 - 2e-6)).all()
 
 
-def test_evaluation_does_not_depend_on_the_batch() -> None:
-    draws = sample(SCENARIO, MOVING, 8, 0, 11)
-    shared = nominal_designs(SCENARIO, SCHEMES, RHO)
-    whole = evaluate_shared(SCENARIO, draws, shared)
-    for i in range(11):
-        one = evaluate_shared(SCENARIO, draws[i : i + 1], shared)
-        np.testing.assert_array_equal(one.crb_bp[0], whole.crb_bp[i])
-        np.testing.assert_array_equal(one.crb_ms[0], whole.crb_ms[i])
-
-
 def test_what_cannot_be_built_is_refused() -> None:
     few = SCENARIO.replace(slots=4)
     with pytest.raises(DesignError, match="columns"):

@@ -1,5 +1,6 @@
 """Mixes of the extreme designs: as exact as their status says, and told how exact."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,13 @@ from crbatch.engine.kernels.interior import covariances as interior
 from crbatch.engine.kernels.interior import powers as interiorpowers
 from engine_cases import DROPS, case_of, setup
 
-MIXES = ("fdb-wbf", "fdb-wbf-aligned", "fdb-wvm", "cpa-wbf", "cpa-wvm")
+MIXES: dict[str, Callable[[Mixer], Mix]] = {
+    "fdb-wbf": lambda mixer: mixer.factors("sqrt"),
+    "fdb-wbf-aligned": lambda mixer: mixer.factors("aligned"),
+    "fdb-wvm": lambda mixer: mixer.covariances(),
+    "cpa-wbf": lambda mixer: mixer.powers(roots=True),
+    "cpa-wvm": lambda mixer: mixer.powers(roots=False),
+}
 RHO = np.array([0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0])
 
 
@@ -53,7 +60,7 @@ def test_average_designs_do_not_depend_on_power_and_noise() -> None:
 def test_mixes_do_not_move_with_the_tolerance() -> None:
     """Between gaps of 1e-6 and 1e-9 objectives moved by up to 7 % (cpa-wbf) and 0.6 % (fdb-wbf)."""
     scenario, draws = drops(256)
-    loose, tight = (design(scenario, draws, MIXES, RHO, gap_tolerance=t) for t in (1e-6, 1e-9))
+    loose, tight = (design(scenario, draws, tuple(MIXES), RHO, gap_tolerance=t) for t in (1e-6, 1e-9))
     moved = np.abs(loose.objective / tight.objective - 1.0)
     assert (moved <= loose.mix_error + tight.mix_error)[..., 1:-1].all()
     assert moved[..., [0, -1]].max() <= 1e-6
@@ -107,32 +114,20 @@ def test_the_error_is_an_upper_bound(goal: float) -> None:
     problem, rho = build_problem(*drops(256)), RHO[1:-1]
     exact, rough = Mixer(problem, rho, 1e-6), Mixer(problem, rho, 1e-6)
     rough._found = less_exact(problem, goal)
-    for scheme in MIXES:
-        reference, found = exact.mix(scheme), rough.mix(scheme)
+    for scheme, mix in MIXES.items():
+        reference, found = mix(exact), mix(rough)
         moved = np.abs(objective(problem, found, rho) / objective(problem, reference, rho) - 1.0)
         assert (moved <= found.error + reference.error).all(), scheme
         if scheme.startswith("fdb"):
             assert np.median(moved / found.error) > 1e-3
 
 
-def test_extremes_have_no_slack_in_use() -> None:
-    """At an optimum a codeword has power or slack; the powers solve the equations of the optimum to the last digits."""
-    problem = build_problem(*drops(128))
-    found = extremes.cpa_extremes(problem, 1e-6)
-    slopes = kernels.power_slopes(problem.arrays, np.array([1.0, 0.0]), found.settled, found.known)
-    fine = np.isfinite(slopes).all(axis=2) & (found.gap < 1e-11)
-    assert fine.mean() > 0.95
-    used = found.settled > 0.0
-    assert np.abs(slopes - 1.0)[fine[..., None] & used].max() < 1e-10
-    assert slopes[fine[..., None] & ~used].max() < 1.0
-
-
 def test_powers_that_are_not_unique_are_mixed_from_the_middle() -> None:
     """Two antennas and eight codewords: many powers make the same V, of which the analytic centre is one."""
     problem = build_problem(*setup(case_of("paper-k3", mt=2, m=64)))
-    found = Mixer(problem, np.array([0.4]), 1e-6).mix("cpa-wbf")
+    found = Mixer(problem, np.array([0.4]), 1e-6).powers(roots=True)
     assert found.error[0, 0] < LARGEST_ERROR
-    again = Mixer(problem, np.array([0.4]), 1e-4).mix("cpa-wbf")
+    again = Mixer(problem, np.array([0.4]), 1e-4).powers(roots=True)
     np.testing.assert_allclose(again.powers, found.powers, atol=1e-6)
 
 
@@ -150,16 +145,6 @@ def test_a_tighter_tolerance_is_never_worse(rho: float) -> None:
             assert (gap <= np.maximum(before, tolerance))[rounding < 1e-6].all()
             before = np.maximum(gap, tolerance)
         assert (gap[rounding < 1e-11] <= 1e-9).all()
-
-
-def test_one_weight_and_no_mix_solves_no_extreme(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any) -> Any:
-        raise AssertionError("an extreme was solved")
-
-    monkeypatch.setattr("crbatch.engine.beamforming.mixes.fdb_extremes", refuse)
-    monkeypatch.setattr("crbatch.engine.beamforming.mixes.cpa_extremes", refuse)
-    scenario, draws = drops(2)
-    assert (design(scenario, draws, ["fdb-wcrb", "cpa-wcrb", "apa"], 0.5).status != Status.FAILED).all()
 
 
 @pytest.mark.parametrize("targets", [14, 20])

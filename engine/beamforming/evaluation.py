@@ -1,0 +1,119 @@
+"""What every scheme's designs give: bounds, ranks, certificates and statuses."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..crb import bistatic_from_diagonal, monostatic_from_diagonal
+from ..kernels.bound import designbounds
+from ..status import Solver, Status
+from . import weighted
+from .designs import Designs
+from .problem import Problem, of_weighted
+from .scheme import CUSTOM
+
+
+@dataclass
+class Part:
+    """What one scheme gives before bounds are computed, over (draw, rho)."""
+
+    covariance: NDArray[np.complex128]
+    gap: NDArray[np.float64]
+    inherited: NDArray[np.bool_]  # every optimum that this design rests on is as exact as it has to be
+    closed_form: bool
+    factor: NDArray[np.complex128] | None = None
+    powers: NDArray[np.float64] | None = None
+    iterations: NDArray[np.int64] | None = None
+    solver: NDArray[np.int64] | None = None
+    mix_error: NDArray[np.float64] | None = None
+
+
+def with_bounds(
+    problem: Problem,
+    names: tuple[str, ...],
+    rho: NDArray[np.float64],
+    parts: list[Part],
+    tolerance: float,
+) -> Designs:
+    """Bounds, ranks and statuses of every scheme's designs."""
+    x = np.stack([part.covariance for part in parts], axis=1)
+    batch, schemes, weights, n, _ = x.shape
+    shape = (batch, schemes, weights)
+    flat = x.reshape(batch, schemes * weights, n, n)
+    rank = designbounds.ranks_of(flat, weighted.CLEANING).reshape(shape)
+    bp_rows, ms_rows = problem.bounds(flat)
+    bp = bistatic_from_diagonal(bp_rows.reshape(*shape, -1))
+    ms = monostatic_from_diagonal(ms_rows.reshape(*shape, -1))
+    bp_ok, ms_ok = (link.identifiable[:, None, None] for link in (problem.bistatic, problem.monostatic))
+    # Where no design exists, a link that could have been identified has no bound to speak of.
+    absent = rank < 0
+    crb_bp = np.where(absent & bp_ok, np.nan, bp.position)
+    crb_ms = np.where(absent & ms_ok, np.nan, ms.position)
+    objective = weighted_sum(rho, crb_bp) + weighted_sum(1.0 - rho, crb_ms)
+    objective = np.where(problem.exists(rho)[:, None], objective, np.inf)
+    gap = np.stack([part.gap for part in parts], axis=1)
+    endless = np.isposinf(objective) & np.array([name == CUSTOM for name in names])[:, None]
+    nothing = np.full((batch, weights), -1, np.int64)
+    flat_powers = np.zeros((batch, weights, n))
+    return Designs(
+        problem=problem,
+        schemes=names,
+        rho=rho,
+        covariance=np.where(absent[..., None, None], np.nan, x),
+        factor=np.where(absent[..., None, None], np.nan, _stacked_factors(parts, x[:, 0])),
+        powers=np.where(absent[..., None], np.nan, np.stack([_or_nan(p.powers, flat_powers) for p in parts], 1)),
+        crb_bp=crb_bp,
+        crb_ms=crb_ms,
+        objective=objective,
+        crb_orientation=np.where(absent & bp_ok, np.nan, bp.orientation),
+        crb_clock=np.where(absent & bp_ok, np.nan, bp.clock),
+        crb_map=np.where((absent & bp_ok)[..., None], np.nan, bp.targets),
+        crb_ms_target=np.where((absent & ms_ok)[..., None], np.nan, ms.targets),
+        gap=np.where(endless & ~np.isnan(gap), np.inf, gap),
+        status=_statuses(problem, rho, parts, objective, tolerance),
+        solver=np.stack([np.full_like(nothing, Solver.NONE) if p.solver is None else p.solver for p in parts], axis=1),
+        iterations=np.stack([nothing if p.iterations is None else p.iterations for p in parts], axis=1),
+        rank=rank,
+        mix_error=np.stack([_or_nan(p.mix_error, np.zeros((batch, weights))) for p in parts], axis=1),
+    )
+
+
+def _statuses(
+    problem: Problem, rho: NDArray[np.float64], parts: list[Part], objective: NDArray[np.float64], tolerance: float
+) -> NDArray[np.int64]:
+    good = [Status.CLOSED_FORM if part.closed_form else Status.CERTIFIED for part in parts]
+    status = np.stack([np.where(p.inherited, g, Status.UNCERTIFIED) for p, g in zip(parts, good, strict=True)], axis=1)
+    # A gap below the tolerance says nothing where rounding is above it.
+    blurred = np.stack((problem.bistatic.rounding, problem.monostatic.rounding), axis=1) > tolerance
+    status = np.where(of_weighted(~blurred, rho)[:, None], status, Status.UNCERTIFIED)
+    # Beams that were not optimised may miss what a draw needs: an infinite bound, and nothing that failed.
+    missed = np.isposinf(objective) & np.array([part.closed_form for part in parts])[:, None]
+    status = np.where(np.isfinite(objective) | missed, status, Status.FAILED)
+    return np.where(problem.exists(rho)[:, None], status, Status.UNIDENTIFIABLE).astype(np.int64)
+
+
+def _stacked_factors(parts: list[Part], like: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """Factors (draw, scheme, rho, n, C) of all schemes, with columns of zeros up to the widest; NaN for none."""
+    width = max(like.shape[-1], *(part.factor.shape[-1] for part in parts if part.factor is not None), 0)
+    none = np.full((*like.shape[:-1], width), np.nan, np.complex128)
+    return np.stack([none if part.factor is None else widened(part.factor, width) for part in parts], axis=1)
+
+
+def widened(factor: NDArray[np.complex128], width: int) -> NDArray[np.complex128]:
+    """The same factor with columns of zeros up to a width."""
+    out = np.zeros((*factor.shape[:-1], width), np.complex128)
+    out[..., : factor.shape[-1]] = factor
+    return out
+
+
+def _or_nan(values: NDArray[Any] | None, like: NDArray[Any]) -> NDArray[Any]:
+    """The values, or NaN in their place where a scheme has none."""
+    return np.full_like(like, np.nan) if values is None else values
+
+
+def weighted_sum(weight: NDArray[np.float64], bound: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weight * bound, and 0 (not infinity times 0) where the weight is zero."""
+    shape = np.broadcast_shapes(weight.shape, bound.shape)
+    return np.multiply(weight, bound, out=np.zeros(shape), where=weight > 0.0)

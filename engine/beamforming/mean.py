@@ -1,0 +1,203 @@
+"""The mean over training draws of f_s(V) / f_s(APA_s), f_s the weighted CRB (12) of draw s, and its minimum.
+
+A ratio, since the mean of the bounds themselves need not exist. Powers are allocated on the codebook of the scenario's
+own geometry.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..crb import bistatic_from_diagonal, monostatic_from_diagonal
+from ..draws import Draws, fixed_draw
+from ..errors import DesignError
+from ..kernels.dense import certificate
+from ..kernels.descent import average
+from ..kernels.designs import mismatch, randomization
+from ..kernels.linalg import smallmat
+from ..kernels.model import bases
+from ..scenario import Scenario
+from .evaluation import weighted_sum
+from .factors import first_smallest
+from .problem import Problem, build_problem
+from .weighted import CLEANING
+
+# With moving geometry the unknown covariance has M_T x M_T entries.
+LARGEST_MOVING = 128
+_MARGIN = 0.8
+_EVALUATIONS = 400
+_ATTEMPTS = 3
+_SHARE = 1e-2  # of equal powers or of the starting point, mixed in where the descent got stuck at an empty direction
+_RANK_CUTS = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8, CLEANING)
+
+
+@dataclass(frozen=True)
+class Optima:
+    """Minima of the mean over the whole grid; powers (rho, m) for codewords."""
+
+    y: NDArray[np.complex128]
+    powers: NDArray[np.float64]
+    gap: NDArray[np.float64]
+    evaluations: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class MeanProblem:
+    """The mean problem of some training draws over a grid of weights rho.
+
+    basis (M_T, N), codewords (N, m) and views as in `kernels.average`; weights (rho, draw); start (N, N); equal (m,).
+    """
+
+    problem: Problem
+    grid: NDArray[np.float64]
+    basis: NDArray[np.complex128]
+    views: NDArray[np.complex128]
+    codewords: NDArray[np.complex128]
+    weights: NDArray[np.float64]
+    start: NDArray[np.complex128]
+    equal: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, scenario: Scenario, training: Draws, grid: NDArray[np.float64]) -> "MeanProblem":
+        """Set up the problem of the training draws."""
+        problem = build_problem(scenario, training)
+        nominal = build_problem(scenario, fixed_draw(scenario))
+        apa = problem.covariance_of_powers(problem.apa[:, None])
+        moving = bool((problem.channel.aod != problem.channel.aod[:1]).any())
+        if moving and scenario.tx_antennas > LARGEST_MOVING:
+            raise DesignError(
+                f"average knowledge of a geometry that moves takes tx_antennas <= {LARGEST_MOVING}; "
+                f"there are {scenario.tx_antennas}"
+            )
+        if moving:
+            basis = np.eye(scenario.tx_antennas, dtype=complex)
+            views = np.ascontiguousarray(problem.basis)
+            seen = bases.expand(views, apa, 1.0)[:, 0]
+        else:
+            rank = int(problem.rank[0])
+            basis = np.ascontiguousarray(problem.basis[0, :, :rank])
+            views = np.eye(apa.shape[2], dtype=complex)[None, :rank]
+            seen = apa[:1, 0, :rank, :rank]
+        start = np.zeros(seen.shape[1:], complex)
+        for one in seen:  # in order: a sum by NumPy may depend on the machine
+            start += one / len(seen)
+        codewords = smallmat.times(np.ascontiguousarray(basis.conj().T), nominal.codebook[0])
+        return cls(
+            problem,
+            grid,
+            basis,
+            views,
+            codewords,
+            _scales(problem, grid, apa),
+            start,
+            nominal.apa[0],
+        )
+
+    def solve(self, codewords: NDArray[np.complex128], tolerance: float) -> Optima:
+        """Minimise at every weight, each from the one solved next to it, from the middle outwards."""
+        count, size = self.grid.size, self.start.shape[0]
+        y = np.zeros((count, size, size), complex)
+        powers = np.zeros((count, codewords.shape[1]))
+        gap, spent = np.full(count, np.nan), np.full(count, -1)
+        middle = int(np.argmin(np.abs(self.grid - 0.5)))
+        for w in (*range(middle, -1, -1), *range(middle + 1, count)):
+            if not self.weights[w].any():
+                continue
+            nearest = w + 1 if w < middle else w - 1
+            ready = w != middle and spent[nearest] >= 0
+            if codewords.shape[1]:
+                before = powers[nearest] if ready else self.equal
+                powers[w], gap[w], spent[w] = self._powers(codewords, w, before, tolerance)
+                average.covariance_at(np.sqrt(powers[w]), codewords, y[w])
+            else:
+                y[w], gap[w], spent[w] = self._covariance(w, y[nearest] if ready else self.start, tolerance)
+        return Optima(y, powers, gap, spent)
+
+    def _powers(
+        self, codewords: NDArray[np.complex128], w: int, before: NDArray[np.float64], tolerance: float
+    ) -> tuple[NDArray[np.float64], float, int]:
+        y = np.zeros_like(self.start)
+        best, spent = (before, np.inf), 0
+        for _ in range(_ATTEMPTS):
+            start = np.sqrt((1.0 - _SHARE) * before + _SHARE * self.equal)
+            point, used = self._descend(w, codewords, start, tolerance)
+            spent += used
+            before = np.where(point**2 < CLEANING, 0.0, point**2)
+            before /= total(before)
+            average.covariance_at(np.sqrt(before), codewords, y)
+            gap = self._certified_gap(w, y, codewords)
+            best = min(best, (before, gap), key=_by_gap)
+            if gap <= tolerance:
+                break
+        return *best, spent
+
+    def _covariance(
+        self, w: int, before: NDArray[np.complex128], tolerance: float
+    ) -> tuple[NDArray[np.complex128], float, int]:
+        free = np.zeros((self.start.shape[0], 0), complex)
+        best, spent = (before, np.inf), 0
+        for _ in range(_ATTEMPTS):
+            mixed = (1.0 - _SHARE) * before + _SHARE * self.start
+            root = mismatch.square_root(mixed, mixed.shape[0])
+            start = np.concatenate((root.real.ravel(), root.imag.ravel()))
+            point, used = self._descend(w, free, start, tolerance)
+            spent += used
+            found = np.zeros_like(self.start)
+            average.covariance_at(point, free, found)
+            values, vectors = smallmat.eigen_hermitian(found, found.shape[0])
+            for cut in _RANK_CUTS:  # the lowest rank that stays certified
+                before = certificate.leading_covariance(values, vectors, certificate.numerical_rank(values, cut))
+                gap = self._certified_gap(w, before, free)
+                best = min(best, (before, gap), key=_by_gap)
+                if gap <= tolerance:
+                    return before, gap, spent
+        return *best, spent
+
+    def _descend(
+        self, w: int, codewords: NDArray[np.complex128], start: NDArray[np.float64], tolerance: float
+    ) -> tuple[NDArray[np.float64], int]:
+        return average.descend_mean(  # type: ignore[no-any-return]
+            self.problem.arrays,
+            self.views,
+            self.weights[w],
+            self.grid[w],
+            codewords,
+            start,
+            _MARGIN * tolerance,
+            _EVALUATIONS,
+        )
+
+    def _certified_gap(self, w: int, y: NDArray[np.complex128], codewords: NDArray[np.complex128]) -> float:
+        return float(average.mean_gap(self.problem.arrays, self.views, self.weights[w], self.grid[w], y, codewords)[1])
+
+    def best_of(self, _: int, rho: float, factors: NDArray[np.complex128]) -> int:
+        """Which of the factors (count, N, L) has the smallest mean."""
+        w = int(np.searchsorted(self.grid, rho))
+        free = np.zeros((self.start.shape[0], 0), complex)
+        candidates = randomization.unit_covariances(factors)
+        means = [
+            average.mean_gap(self.problem.arrays, self.views, self.weights[w], rho, y, free)[0] for y in candidates
+        ]
+        return first_smallest(np.array(means))
+
+
+def _scales(problem: Problem, rho: NDArray[np.float64], apa: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """w_s = 1 / f_s(APA_s) over how many draws count, (rho, draw); 0 for those that are unidentifiable."""
+    # At unit power and noise, on which designs must not depend.
+    bp, ms = problem.unit_bounds(apa)
+    crb_bp, crb_ms = bistatic_from_diagonal(bp).position, monostatic_from_diagonal(ms).position
+    at_apa = (weighted_sum(rho, crb_bp) + weighted_sum(1.0 - rho, crb_ms)).T
+    fine = np.isfinite(at_apa)
+    counted = np.maximum(fine.sum(axis=1, keepdims=True), 1)
+    return np.where(fine, 1.0 / (np.where(fine, at_apa, 1.0) * counted), 0.0)
+
+
+def _by_gap(found: tuple[NDArray[Any], float]) -> float:
+    return found[1]
+
+
+def total(values: NDArray[np.float64]) -> float:
+    """Sum in order: NumPy's own may depend on the machine."""
+    return float(sum(values.tolist()))

@@ -1,0 +1,120 @@
+"""The schemes for the mean over training draws: its minima, and the closed forms (16) and (19) between the extremes."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DesignError
+from ..kernels.descent import average
+from ..kernels.designs import mismatch
+from ..status import Solver, Status
+from .factors import right_of, roots_of
+from .mean import MeanProblem, Optima, total
+from .mixes import extreme_gap
+from .problem import of_weighted
+from .scheme import ALIGNED, Scheme
+
+
+@dataclass(frozen=True)
+class MeanPart:
+    """One scheme: covariances on the basis (rho, N, N) of unit trace, and what goes with them."""
+
+    y: NDArray[np.complex128]
+    gap: NDArray[np.float64]
+    status: NDArray[np.int64]
+    iterations: NDArray[np.int64]
+    solver: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class MeanRequest:
+    """What schemes are asked for: weights rho, all on the grid of the mean problem, whose minima are found once."""
+
+    mean: MeanProblem
+    rho: NDArray[np.float64]
+    tolerance: float
+    seed: int
+
+    @cached_property
+    def _fdb(self) -> Optima:
+        return self.mean.solve(self.mean.basis[:, :0], self.tolerance)
+
+    @cached_property
+    def _cpa(self) -> Optima:
+        return self.mean.solve(self.mean.codewords, self.tolerance)
+
+    def optima(self, scheme: Scheme) -> Optima:
+        """Minima of a scheme's family over the whole grid: the extremes are the last and the first."""
+        return self._fdb if scheme.family == "fdb" else self._cpa
+
+
+def optimum(request: MeanRequest, scheme: Scheme) -> MeanPart:
+    """The minimum at every weight."""
+    optima, own = request.optima(scheme), np.searchsorted(request.mean.grid, request.rho)
+    gap, spent = optima.gap[own], optima.evaluations[own]
+    status = np.where(gap <= request.tolerance, Status.CERTIFIED, Status.UNCERTIFIED)
+    return MeanPart(optima.y[own], gap, status, spent, np.where(spent >= 0, int(Solver.LBFGS), int(Solver.NONE)))
+
+
+def covariances(request: MeanRequest, scheme: Scheme) -> MeanPart:
+    """(19) without its rank constraint, of covariances in both families."""
+    y = request.optima(scheme).y
+    return _mixed(request, scheme, np.stack([rho * y[-1] + (1.0 - rho) * y[0] for rho in request.rho.tolist()]))
+
+
+def roots(request: MeanRequest, scheme: Scheme) -> MeanPart:
+    """(16) on the codebook, where the codewords' amplitudes mix."""
+    p_bp, p_ms = (request.optima(scheme).powers[w] for w in (-1, 0))
+    rho = request.rho[:, None]
+    amplitude = rho * np.sqrt(p_bp) + (1.0 - rho) * np.sqrt(p_ms)
+    return _mixed(request, scheme, _on_codebook(request, [one / np.sqrt(total(one**2)) for one in amplitude]))
+
+
+def factors(request: MeanRequest, scheme: Scheme) -> MeanPart:
+    """(16) over all covariances: factors mix."""
+    mean, optima, factor = request.mean, request.optima(scheme), scheme.factor
+    assert factor is not None
+    slots, size = mean.problem.scenario.slots, mean.start.shape[0]
+    if size > slots and not scheme.randomized:
+        raise DesignError(
+            f"{scheme.method} mixes average beamformers of {size} columns, but there are only {slots} slots; "
+            f"use slots >= {size} or leave the scheme out"
+        )
+    rank = np.array([size])
+    w = roots_of(np.stack((optima.y[-1], optima.y[0]))[None], mean.basis[None], rank, factor)
+    right = right_of(w, factor, slots, mean.best_of, (request.seed, 0))
+    w = w if right is None else mismatch.unit_products(w, right)
+    w_bp, w_ms = np.ascontiguousarray(w[:, 0]), np.ascontiguousarray(w[:, 1])
+    if factor == ALIGNED:
+        w_ms = mismatch.aligned_with(w_bp, w_ms, rank)
+    y = mismatch.covariances_of(mismatch.mixed_factors(w_bp, w_ms, request.rho)[0])[0]
+    return _mixed(request, scheme, y)
+
+
+def equal_powers(request: MeanRequest, _: Scheme) -> MeanPart:
+    """APA on the codebook of the scenario's own geometry."""
+    y = _on_codebook(request, [np.sqrt(request.mean.equal)] * request.rho.size)
+    return _closed_form(y, np.full(request.rho.size, np.nan), np.ones(request.rho.size, np.bool_))
+
+
+def _on_codebook(request: MeanRequest, amplitudes: list[NDArray[np.float64]]) -> NDArray[np.complex128]:
+    out = np.zeros((len(amplitudes), *request.mean.start.shape), complex)
+    for one, amplitude in zip(out, amplitudes, strict=True):
+        average.covariance_at(amplitude, request.mean.codewords, one)
+    return out
+
+
+def _mixed(request: MeanRequest, scheme: Scheme, y: NDArray[np.complex128]) -> MeanPart:
+    """A mix of the extremes, as good as they are."""
+    extremes = request.optima(scheme).gap[[-1, 0]][None]
+    gap = extreme_gap(extremes, request.rho)[0]
+    if scheme.randomized:
+        gap[:] = np.nan  # a candidate is no optimum, at rho = 1 and 0 either
+    return _closed_form(y, gap, of_weighted(extremes <= request.tolerance, request.rho)[0])
+
+
+def _closed_form(y: NDArray[np.complex128], gap: NDArray[np.float64], fine: NDArray[np.bool_]) -> MeanPart:
+    status = np.where(fine, Status.CLOSED_FORM, Status.UNCERTIFIED)
+    return MeanPart(y, gap, status, np.full(len(y), -1), np.full(len(y), int(Solver.NONE)))

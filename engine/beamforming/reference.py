@@ -1,0 +1,68 @@
+"""What is identifiable: what equal powers on the columns of B, the APA point, tell about a link."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..crb import LOST
+
+
+@dataclass(frozen=True)
+class ApaReference:
+    """What the APA point tells about one link, of every draw.
+
+    Attributes
+    ----------
+    smallest_eigenvalue
+        Of the unit-diagonal position FIM, (batch,); it says how elongated a cell is, and decides nothing.
+    rounding
+        Relative rounding error to expect in gaps, (batch,).
+    bounds, blur
+        Bounds of all position parameters at the APA point and their own relative rounding, (batch, parameters); m2,
+        rad2, s2.
+    crb_blur
+        Relative rounding of the link's CRB, (batch,).
+    bound_rows
+        How many leading position parameters the CRB adds up.
+    """
+
+    smallest_eigenvalue: NDArray[np.float64]
+    rounding: NDArray[np.float64]
+    bounds: NDArray[np.float64]
+    blur: NDArray[np.float64]
+    crb_blur: NDArray[np.float64]
+    bound_rows: int
+
+    @classmethod
+    def of(
+        cls,
+        smallest: NDArray[np.float64],
+        rounding: NDArray[np.float64],
+        bounds: NDArray[np.float64],
+        blur: NDArray[np.float64],
+        rows: int,
+    ) -> "ApaReference":
+        """Sum up the bounds that make the CRB, and what rounding leaves of them."""
+        total, blurred = np.zeros(smallest.size), np.zeros(smallest.size)
+        for row in range(rows):
+            total = total + bounds[:, row]
+            blurred = blurred + blur[:, row] * bounds[:, row]
+        crb_blur = np.divide(blurred, total, out=np.full_like(total, np.inf), where=total < np.inf)
+        return cls(smallest, rounding, bounds, blur, crb_blur, rows)
+
+    @property
+    def identifiable(self) -> NDArray[np.bool_]:
+        """Whether rounding leaves anything of the CRB, (batch,); comparisons are False for NaN."""
+        return self.crb_blur < LOST
+
+    @property
+    def bounded(self) -> NDArray[np.bool_]:
+        """Whether rounding leaves anything of each bound, (batch, parameters): others may where the CRB is lost."""
+        wanted = np.arange(self.blur.shape[1]) < self.bound_rows
+        return (self.blur < LOST) | (wanted & self.identifiable[:, None])
+
+    def cut(self, part: slice) -> "ApaReference":
+        """The same of some draws."""
+        arrays = {field.name: getattr(self, field.name)[part] for field in fields(self) if field.name != "bound_rows"}
+        return ApaReference(bound_rows=self.bound_rows, **arrays)
