@@ -47,7 +47,8 @@ class Optima:
 class MeanProblem:
     """The mean problem of some training draws over a grid of weights rho.
 
-    basis (M_T, N), codewords (N, m) and views as in `kernels.average`; weights (rho, draw); start (N, N); equal (m,).
+    basis (M_T, N), codewords (N, m), views (the `bases` of `kernels.descent.average`), weights (rho, draw),
+    start (N, N), equal (m,).
     """
 
     problem: Problem
