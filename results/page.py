@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from .accessor import CubeAccessor
-from .figures.figures import style_of
+from .figures.panels import style_of
 from .points import nearest_weights, swept_keys
 from .schemes import label_of
 from .statements.text import Table, table_of, title_of

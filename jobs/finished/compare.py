@@ -21,7 +21,7 @@ from ..drops.classic import is_classic
 from ..errors import CommandError, DamagedData, UsageProblem
 from ..folder.rundir import RunDirectory, flat
 from ..jobfile.kinds import Kind, instead_of_cube, kind_of
-from ..terminal.shown import one_line
+from ..terminal.printable import one_line
 
 _METRICS = ("crb_bp", "crb_ms", "objective")
 

@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 from crbatch import DesignError, DrawModel, Scenario, build_problem, certified_gap, sample
 from crbatch.engine.beamforming import baselines, conic, weighted
-from crbatch.jobs.bench import antennas, harness, speed
+from crbatch.jobs.bench import antennas, harness, interleaved, speed
 from crbatch.jobs.errors import Exit
 from engine_cases import case_at, drops
 from job_cases import crbatch, digests
@@ -91,8 +91,10 @@ def test_speed_shows_failures_as_failures(tmp_path: Path, monkeypatch: pytest.Mo
         apa = problem.expand(problem.covariance_of_powers(problem.apa[:, None]))[draw, 0]
         return baselines.Answer(apa, answer.build, answer.compile, answer.solve)
 
-    monkeypatch.setattr(speed, "CONIC", dict(speed.CONIC) | {"scs-reduced": nothing, "clarabel-full-tuned": poor})
-    monkeypatch.setattr(speed, "_WIDE", 32)
+    monkeypatch.setattr(
+        interleaved, "CONIC", dict(interleaved.CONIC) | {"scs-reduced": nothing, "clarabel-full-tuned": poor}
+    )
+    monkeypatch.setattr(interleaved, "WIDE", 32)
     code, result = run_speed(monkeypatch, capsys, tmp_path / "out")
     assert code == Exit.DONE
     rows = {(row["set"], row["method"]): row for row in result["rows"]}
@@ -123,7 +125,7 @@ def test_speed_shows_failures_as_failures(tmp_path: Path, monkeypatch: pytest.Mo
 def test_speed_in_text_and_in_the_same_folder_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
-    monkeypatch.setattr(speed, "_WIDE", 32)
+    monkeypatch.setattr(interleaved, "WIDE", 32)
     for seed in (1, 2):  # measured anew, whatever was asked for before
         words = ("-o", tmp_path / "out", *SMALL, "--rounds", 1, "--draws", 1, "--seed", seed)
         assert crbatch(monkeypatch, "bench", "speed", *words) == Exit.DONE
@@ -152,8 +154,8 @@ def test_uncertified_designs_of_ours_are_told(
         return weighted.Solution(0.9 * good.covariance + 0.1 * apa, None, good.gap, good.iterations, good.solver)
 
     monkeypatch.setattr(weighted, "solve_fdb", off)
-    monkeypatch.setattr(speed, "CONIC", dict(speed.CONIC) | dict.fromkeys(speed.CONIC, baselines.clarabel_direct))
-    monkeypatch.setattr(speed, "_WIDE", 32)
+    monkeypatch.setattr(interleaved, "CONIC", dict.fromkeys(interleaved.CONIC, baselines.clarabel_direct))
+    monkeypatch.setattr(interleaved, "WIDE", 32)
     code, result = run_speed(monkeypatch, capsys, tmp_path / "out", "--rounds", 1)
     assert code == Exit.SOME_UNCERTIFIED
     shares = {row["method"]: row["certified_share"] for row in result["rows"]}
@@ -168,15 +170,15 @@ def test_unidentifiable_draws_are_no_failures() -> None:
     problem = build_problem(scenario, draws)
     v = problem.expand(problem.covariance_of_powers(problem.apa[:, None]))
     for covariance in (v, v * np.nan):
-        lap = speed.Lap([1.0], [(0.0, 0.0, 1.0)], covariance, np.array([0.5]), problem)
-        assert np.isnan(speed._gaps(lap)).all()
+        lap = interleaved.Lap([1.0], [(0.0, 0.0, 1.0)], covariance, np.array([0.5]), problem)
+        assert np.isnan(interleaved._gaps(lap)).all()
 
 
 def test_one_bad_covariance_spoils_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = build_problem(*drops(3, tx_antennas=4, target_positions_m=[[-10, 15]]))
     v = problem.expand(weighted.solve_fdb(problem, np.array([0.5]), 1e-6).covariance)
     v[1] *= 2.0  # more than the power there is: it would pass for better than optimal
-    gaps = speed._gaps(speed.Lap([1.0], [(0.0, 0.0, 1.0)], v, np.array([0.5]), problem))[:, 0]
+    gaps = interleaved._gaps(interleaved.Lap([1.0], [(0.0, 0.0, 1.0)], v, np.array([0.5]), problem))[:, 0]
     assert np.isinf(gaps[1])
     assert (gaps[[0, 2]] <= 1e-6).all()
 
