@@ -19,6 +19,7 @@ from .threads import WORKER_ENVIRONMENT
 if TYPE_CHECKING:
     from distributed import Client
 
+_START_SECONDS = 60.0
 _NO_PAGES = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
 
 
@@ -58,6 +59,7 @@ def ssh_client(profile: SshProfile, workers: int | None, folder: Path) -> Iterat
             "distributed.scheduler.allowed-failures": 0,
         }
         stack.enter_context(dask.config.set(settings))
+        each = workers or profile.workers
         # They inherit nothing of this process's environment.
         pins = [f"{name}={value}" for name, value in WORKER_ENVIRONMENT.items()]
         try:
@@ -66,7 +68,7 @@ def ssh_client(profile: SshProfile, workers: int | None, folder: Path) -> Iterat
                 scheduler_options={"protocol": "tls", **_NO_PAGES},
                 worker_options={
                     "nthreads": 1,
-                    "n_workers": workers or profile.workers,
+                    "n_workers": each,
                     "protocol": "tls",
                     "memory_limit": "0",  # a share of the host's, however small, would pause or end a worker
                     **_NO_PAGES,
@@ -77,6 +79,7 @@ def ssh_client(profile: SshProfile, workers: int | None, folder: Path) -> Iterat
             stack.enter_context(cluster)
             stack.enter_context(at_stop(cluster.close))
             client = stack.enter_context(Client(cluster))
+            client.wait_for_workers(each * len(profile.hosts), timeout=_START_SECONDS)
         except ImportError as error:
             raise ClusterError(f"ssh needs the package asyncssh beside crbatch: {error}") from error
         except Exception as error:  # asyncssh has many, of no common kind

@@ -15,6 +15,7 @@ from crbatch.jobs.bench import antennas, harness, interleaved, speed
 from crbatch.jobs.errors import Exit
 from engine_cases import case_at, drops
 from job_cases import crbatch, digests
+from repository import ROOT
 
 Captured = pytest.CaptureFixture[str]
 SMALL = ("--draws", 2, "--batch", 2, "--rounds", 2, "--tx-antennas", 4, "--targets", 1)
@@ -140,6 +141,41 @@ def test_speed_in_text_and_in_the_same_folder_again(
         assert json.loads(cube.attrs["settings"])["seed"] == 2
 
 
+def cells(text: str) -> list[list[str]]:
+    """Rows of the first table in Markdown."""
+    lines = text[text.index("|") :].split("\n\n")[0].splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_table_of_the_readme_is_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    monkeypatch.setattr(interleaved, "WIDE", 32)
+    _, result = run_speed(monkeypatch, capsys, tmp_path, "--rounds", 1)
+    assert crbatch(monkeypatch, "bench", "table", tmp_path) == Exit.DONE
+    text = capsys.readouterr().out
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown, published = cells(text), cells(readme[readme.index("| | random phases | ratio |") :])
+    assert shown[0] == published[0]
+    assert [row[0] for row in shown[2:]] == [row[0] for row in published[2:]]
+    seconds = {(row["set"], row["label"]): row["seconds"] for row in result["rows"]}
+    for label, *own in shown[2:]:
+        for cell, name in zip(own[::2], ("phases", "drops"), strict=True):
+            value, unit = cell.split()
+            assert float(value) * {"s": 1.0, "ms": 1e-3, "us": 1e-6}[unit] == pytest.approx(
+                seconds[name, label], rel=6e-3
+            )
+    for line in result["headlines"]:
+        assert f"{line['value']:,.4g}" in text
+    assert f"{len(CORES)} cores" in text
+
+
+def test_only_studies_have_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    assert crbatch(monkeypatch, "bench", "table", tmp_path) == Exit.USAGE
+    assert "no folder of a finished study" in capsys.readouterr().err
+    (tmp_path / "bench.json").write_text('{"study": "speed"}')
+    (tmp_path / "bench.nc").write_text("no cube")
+    assert crbatch(monkeypatch, "bench", "table", tmp_path) == Exit.DAMAGED
+
+
 def test_uncertified_designs_of_ours_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
@@ -246,6 +282,10 @@ def test_antennas_measures_every_method_and_goes_on_where_it_stopped(
         assert cube["designs_per_call"].sel(algorithm="fdb") == antennas.METHODS["fdb"].designs
         assert cube.attrs["cpu_model"]
     assert sorted(path.suffix for path in out.glob("antennas.*")) == list(KINDS)
+    assert crbatch(monkeypatch, "bench", "table", out) == Exit.DONE
+    table = cells(capsys.readouterr().out)
+    assert table[0] == ["method", "4", "6", "slope", "failed"]
+    assert [row[0] for row in table[2:]] == [method.label for method in antennas.METHODS.values()]
 
 
 def test_other_settings_or_foreign_folders_are_refused_untouched(

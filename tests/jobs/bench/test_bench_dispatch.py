@@ -171,6 +171,10 @@ def test_text_says_what_follows(
     ):
         assert says in text
     assert "\x1b" not in text
+    assert crbatch(monkeypatch, "bench", "table", tmp_path / "out") == Exit.DONE
+    table = capsys.readouterr().out
+    for says in ("| driver and scheduler, each chunk (one core)", "| workers | designs", "| commit: each shard"):
+        assert says in table
 
 
 def test_foreign_folder_is_refused_untouched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
