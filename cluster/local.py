@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import ClusterError
+from .errors import ClusterError, in_one_line
 from .machine import usable_cores
 from .needs import fitting_workers, memory_limit
 from .profiles import LocalProfile
@@ -107,7 +107,7 @@ def _root_cause(error: BaseException) -> str:
     """What was at the bottom of an error, in one line, and what a script has to do if that was its own."""
     while cause := error.__cause__ or error.__context__:
         error = cause
-    said = " ".join(f"{type(error).__name__}: {error}".split())
+    said = in_one_line(error)
     script = getattr(sys.modules["__main__"], "__file__", None)
     if script and "__main__" not in Path(script).read_text("utf-8", errors="replace"):
         return f'{said} ({script} has to connect under `if __name__ == "__main__":`, as workers import it, too)'

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import ClusterError
 from .leaving import at_stop
@@ -47,17 +47,15 @@ def ssh_client(profile: SshProfile, workers: int | None, folder: Path) -> Iterat
     with ExitStack() as stack:
         keys = stack.enter_context(run_keys(folder))
         # Processes over ssh inherit this configuration, so the keys' paths, and not the keys, are on command lines.
-        settings = {
+        settings: dict[str, Any] = {
             **QUIET,
             "distributed.comm.require-encryption": True,
             "distributed.comm.tls.ca-file": str(keys.certificate),
-            **{
-                f"distributed.comm.tls.{role}.{part}": str(path)
-                for role in ("client", "scheduler", "worker")
-                for part, path in (("cert", keys.certificate), ("key", keys.key))
-            },
             "distributed.scheduler.allowed-failures": 0,
         }
+        for role in ("client", "scheduler", "worker"):
+            settings[f"distributed.comm.tls.{role}.cert"] = str(keys.certificate)
+            settings[f"distributed.comm.tls.{role}.key"] = str(keys.key)
         stack.enter_context(dask.config.set(settings))
         each = workers or profile.workers
         # They inherit nothing of this process's environment.

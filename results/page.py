@@ -69,7 +69,7 @@ def render(
     statements
         The paper's statements, judged.
     verdicts
-        Which of them hold at which point of the sweep: `results.statementtext.verdict_table`.
+        Which of them hold at which point of the sweep: `results.statements.text.verdict_table`.
     tables
         Title -> rows of label and value: timings, provenance, citation.
 

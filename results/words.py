@@ -40,3 +40,8 @@ def size_text(count: float) -> str:
 def _three(value: float) -> str:
     """Three digits, and all of those before the point."""
     return f"{value:.0f}" if value >= 99.5 else f"{value:.3g}"
+
+
+def in_short(error: Exception) -> str:
+    """What an exception says in one line that is not endless; its name if it says nothing."""
+    return " ".join(str(error).split())[:100] or type(error).__name__

@@ -285,7 +285,7 @@ def beams_of(job: JobFile, draw: int) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Gains over uniform radiation as `results.beamfigures.paper_beampatterns` takes them; ``slot`` only of the
+        Gains over uniform radiation as `results.figures.beams.paper_beampatterns` takes them; ``slot`` only of the
         paper's experiment.
     """
     _, scenario = job.sweep_points()[-1]
