@@ -163,18 +163,17 @@ def submit(script: Path, *options: str) -> str:
     return out.strip().partition(";")[0]
 
 
-def alive(system: str, ids: Iterable[str]) -> set[str]:
-    """Which of these jobs are waiting, running or ending.
+def alive(ids: Iterable[str]) -> set[str]:
+    """Which of these SLURM jobs are waiting, running or ending.
 
     Raises
     ------
     ClusterError
-        If the batch system does not answer.
+        If SLURM does not answer.
     """
     wanted = set(ids)
     if not wanted:
         return set()
-    _only_slurm(system)
     # The user's own jobs, not those asked for: squeue fails if it has forgotten one of them.
     out = _call("squeue", "--noheader", "--me", "--states=all", "--format=%A %F %T")
     found = set()
@@ -185,8 +184,8 @@ def alive(system: str, ids: Iterable[str]) -> set[str]:
     return wanted & found
 
 
-def cancel(system: str, ids: Iterable[str]) -> None:
-    """Cancel jobs; those that are gone already are no error.
+def cancel(ids: Iterable[str]) -> None:
+    """Cancel SLURM jobs; those that are gone already are no error.
 
     Raises
     ------
@@ -195,13 +194,7 @@ def cancel(system: str, ids: Iterable[str]) -> None:
     """
     wanted = sorted(set(ids))
     if wanted:
-        _only_slurm(system)
         _call("scancel", *wanted)
-
-
-def _only_slurm(system: str) -> None:
-    if system != "slurm":
-        raise ClusterError(f"jobs of {system!r} cannot be looked after from here; there is slurm")
 
 
 def _call(*words: str) -> str:

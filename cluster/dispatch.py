@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from .errors import ClusterError
+from .errors import ClusterError, in_one_line
 from .walltime import InTime, OutOfTime
 
 if TYPE_CHECKING:
@@ -55,28 +55,6 @@ class Poison(Generic[Item]):
     fatal: tuple[type[Exception], ...] = ()
 
 
-@overload
-def dispatch(
-    client: Client | None,
-    function: Callable[[Item], Receipt],
-    items: Iterable[Item],
-    *,
-    window: int | None = None,
-    attempts: int = 3,
-    poison: None = None,
-    on_pause: Callable[[], None] | None = None,
-) -> Generator[tuple[Item, Receipt], None, None]: ...
-@overload
-def dispatch(
-    client: Client | None,
-    function: Callable[[Item], Receipt],
-    items: Iterable[Item],
-    *,
-    window: int | None = None,
-    attempts: int = 3,
-    poison: Poison[Item],
-    on_pause: Callable[[], None] | None = None,
-) -> Generator[tuple[Item, Receipt | Failure], None, None]: ...
 def dispatch(
     client: Client | None,
     function: Callable[[Item], Receipt],
@@ -141,7 +119,7 @@ def _in_process(
             error.add_note(_note(task.item))
             if queue.split(task, error):
                 continue
-            receipt = Failure(_one_line(error))
+            receipt = Failure(in_one_line(error))
         else:
             queue.finished()
         yield task.item, receipt
@@ -189,7 +167,7 @@ def _on_cluster(
                 error.add_note(_note(task.item))
                 if queue.split(task, error):
                     continue
-                receipt = Failure(_one_line(error))
+                receipt = Failure(in_one_line(error))
             else:
                 queue.finished()
             finally:
@@ -332,10 +310,6 @@ class _Queue(Generic[Item]):
         if self._lost:
             names = ", ".join(repr(task.item) for task in self._lost)
             raise ClusterError(f"the worker died in each of {self._attempts} attempts at: {names}")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _note(item: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from .machine import usable_cores, usable_memory
+from .security import is_loopback
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -186,7 +186,7 @@ def network(client: Client) -> Network:
     return Network(
         scheduler,
         scheduler.startswith("tls://"),
-        all(_is_loopback(address) for address in (scheduler, *info["workers"])),
+        all(_is_local(address) for address in (scheduler, *info["workers"])),
         tuple(sorted(pages)),
         tuple(unknown),
     )
@@ -204,14 +204,9 @@ def listening() -> list[tuple[str, int]]:
     """Addresses beyond loopback, with ports, at which this process takes connections."""
     connections = psutil.Process().net_connections(kind="inet")
     places = {(c.laddr.ip, c.laddr.port) for c in connections if c.status == psutil.CONN_LISTEN}
-    return sorted(place for place in places if not ipaddress.ip_address(place[0]).is_loopback)
+    return sorted(place for place in places if not is_loopback(place[0]))
 
 
-def _is_loopback(address: str) -> bool:
+def _is_local(address: str) -> bool:
     parts = urlsplit(address)
-    if parts.scheme == "inproc":
-        return True
-    try:
-        return ipaddress.ip_address(parts.hostname or "").is_loopback
-    except ValueError:
-        return parts.hostname == "localhost"
+    return parts.scheme == "inproc" or is_loopback(parts.hostname or "")

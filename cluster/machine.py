@@ -1,7 +1,8 @@
-"""Cores and bytes of memory that this process may use: what the machine has, and what was allotted of it."""
+"""What this machine is, and the cores and bytes of memory that this process may use of it."""
 
 import math
 import os
+import platform
 import resource
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,16 @@ def address_space() -> float:
     """Return the bytes that each process may map (``ulimit -v``); infinite without a limit."""
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     return math.inf if limit == resource.RLIM_INFINITY else limit
+
+
+def cpu_model() -> str:
+    """The CPU's name as it calls itself."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _quota(text: str) -> float:

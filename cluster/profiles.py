@@ -102,21 +102,11 @@ Workers = Annotated[int, Field(ge=1, le=MOST_WORKERS)]
 class _Base(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    @property
-    def leaves_this_machine(self) -> bool:
-        """Whether workers may be elsewhere."""
-        return True
-
 
 class NoCluster(_Base):
     """The work is done in this process."""
 
     kind: Literal["none"] = "none"
-
-    @property
-    def leaves_this_machine(self) -> bool:
-        """Whether workers may be elsewhere."""
-        return False
 
 
 class LocalProfile(_Base):
@@ -125,11 +115,6 @@ class LocalProfile(_Base):
     kind: Literal["local"] = "local"
     workers: Workers | None = None
     shared_filesystem: bool = True
-
-    @property
-    def leaves_this_machine(self) -> bool:
-        """Whether workers may be elsewhere."""
-        return False
 
 
 class AddressProfile(_Base):

@@ -106,13 +106,16 @@ def refuse_plain_tcp(address: str) -> None:
     parts = urlsplit(address if "://" in address else f"tcp://{address}")
     if parts.scheme in ("tls", "wss"):
         return
-    host = parts.hostname or ""
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = host == "localhost"
-    if not loopback:
+    if not is_loopback(parts.hostname or ""):
         raise ClusterError(
             f"{address}: without encryption, whoever sees this traffic can run code as you; "
             "use tls:// with tls_ca, tls_cert and tls_key, or say --insecure-tcp"
         )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is reached on this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -16,6 +16,7 @@ from .errors import ClusterError
 from .leaving import at_stop
 from .profiles import SlurmProfile
 from .security import Keys, run_keys
+from .settings import QUIET
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -58,19 +59,34 @@ def slurm_client(
     ClusterError
         If jobs cannot be submitted, or too many were lost.
     """
-    import dask
     from distributed import Client
-
-    from .scheduler import scheduler_options
 
     check_folder(folder)
     (folder / "logs").mkdir(exist_ok=True)
-    count = workers or profile.workers
+    with ExitStack() as stack:
+        cluster = stack.enter_context(_cluster(profile, folder, name))
+        client = stack.enter_context(Client(cluster))
+        keeper = _Keeper(cluster, workers or profile.workers, on_jobs)
+        stack.enter_context(at_stop(lambda: cancel(keeper.jobs())))
+        cluster.sync(keeper.look)
+        task = cluster.sync(keeper.begin)
+        stack.callback(cluster.loop.add_callback, task.cancel)
+        try:
+            yield client
+        except ClusterError as error:
+            raise keeper.problem or error from error
+
+
+@contextmanager
+def _cluster(profile: SlurmProfile, folder: Path, name: str) -> Iterator[Any]:
+    """A scheduler that has no workers yet, and fresh keys."""
+    import dask
+
+    from .scheduler import scheduler_options
+
     with ExitStack() as stack:
         keys = stack.enter_context(run_keys(folder))
-        stack.enter_context(
-            dask.config.set({"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []})
-        )
+        stack.enter_context(dask.config.set(QUIET))
         try:
             cluster = stack.enter_context(
                 _cluster_class(profile.shared_filesystem, keys.key.parent)(
@@ -84,16 +100,7 @@ def slurm_client(
             )
         except (OSError, ValueError, RuntimeError) as error:
             raise ClusterError(f"the scheduler did not start: {error}") from error
-        client = stack.enter_context(Client(cluster))
-        keeper = _Keeper(cluster, count, on_jobs)
-        stack.enter_context(at_stop(lambda: cancel("slurm", keeper.jobs())))
-        cluster.sync(keeper.look)
-        task = cluster.sync(keeper.begin)
-        stack.callback(cluster.loop.add_callback, task.cancel)
-        try:
-            yield client
-        except ClusterError as error:
-            raise keeper.problem or error from error
+        yield cluster
 
 
 def _job_options(profile: SlurmProfile, name: str, folder: Path, keys: Keys) -> dict[str, Any]:
@@ -179,7 +186,7 @@ class _Keeper:
             If the queue refuses jobs, or too many were lost.
         """
         jobs = {name: worker.job_id for name, worker in self._cluster.workers.items()}
-        living = await asyncio.to_thread(alive, "slurm", [job for job in jobs.values() if job])
+        living = await asyncio.to_thread(alive, [job for job in jobs.values() if job])
         for name, job in jobs.items():
             if job not in living:
                 self._cluster.worker_spec.pop(name, None)

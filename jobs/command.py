@@ -1,9 +1,8 @@
 """The command from its first moment on; installed as ``crbatch/__main__.py``, which ``python -m crbatch`` runs too."""
 
-from crbatch.cluster.settings import shield
+from crbatch.jobs.shield import shield
 from crbatch.jobs.terminal.interrupt import listen
 from crbatch.jobs.terminal.streams import guard
-from crbatch.results.figures.settings import shield as shield_figures
 
 shield()  # in workers as well: they import this file when they start
 
@@ -12,8 +11,7 @@ def main() -> None:
     """Listen to signals for good, make the streams safe, and only then load the command line."""
     listen()
     guard()
-    shield_figures()
-    from crbatch.jobs.cli import main as command
+    from crbatch.jobs.cli.app import main as command
 
     command()
 

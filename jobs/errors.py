@@ -1,6 +1,10 @@
 """Problems that end a command, each with its documented exit code."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
+
+from crbatch.cluster.errors import ClusterError
 
 
 class Exit(IntEnum):
@@ -44,3 +48,12 @@ class DamagedData(CommandError):
     """Files of a run are damaged, or belong to something else."""
 
     code = Exit.DAMAGED
+
+
+@contextmanager
+def of_the_environment() -> Iterator[None]:
+    """Let what goes wrong with a cluster or batch system end the command as a problem of the environment."""
+    try:
+        yield
+    except ClusterError as error:
+        raise EnvironmentProblem(str(error)) from error

@@ -5,8 +5,9 @@ import xarray as xr
 
 from .errors import ResultsError
 from .estimates import quantile_of_sorted
+from .samples import COUNTED, has_root, sample_of, unit_of
 from .schema import DRAW_VARIABLES
-from .statistics import COUNTED, counted, has_root, quantile, unit_of
+from .statistics import quantile
 
 
 def common_part(a: xr.Dataset, b: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
@@ -75,7 +76,7 @@ def compare(a: xr.Dataset, b: xr.Dataset, metric: str = "crb_bp", *, confidence:
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = (top.values / bottom.values) ** (0.5 if has_root(metric) else 1.0)
     status = b["status"].where(a["status"].isin(COUNTED), a["status"]).transpose(*top.dims).values
-    sample = counted(np.where(np.isfinite(ratio), ratio, np.nan), status, root=False)
+    sample = sample_of(np.where(np.isfinite(ratio), ratio, np.nan), status, root=False)
     found_ratio = quantile_of_sorted(sample.values, sample.used, 0.5, confidence)
     dims = top.dims[:-1]
     for name, values in zip(("ratio", "ratio_lower", "ratio_upper"), found_ratio, strict=True):

@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from .accessor import CubeAccessor
-from .figures.figures import style_of
+from .figures.panels import style_of
 from .points import nearest_weights, swept_keys
 from .schemes import label_of, scheme_of
 from .statements.text import Table, table_of, title_of
@@ -69,7 +69,7 @@ def render(
     statements
         The paper's statements, judged.
     verdicts
-        Which of them hold at which point of the sweep: `results.statementtext.verdict_table`.
+        Which of them hold at which point of the sweep: `results.statements.text.verdict_table`.
     tables
         Title -> rows of label and value: timings, provenance, citation.
 

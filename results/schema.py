@@ -64,18 +64,10 @@ VARIABLES: dict[str, Variable] = {
     "crb_orientation": Variable(_DESIGN, "f8", "rad2", "Cramer-Rao bound of the UE orientation", "inverse of (7)"),
     "crb_clock": Variable(_DESIGN, "f8", "s2", "Cramer-Rao bound of the UE clock bias", "inverse of (7)"),
     "crb_ms_target": Variable(
-        (*_DESIGN, "path"),
-        "f8",
-        "m2",
-        "monostatic bound of each position; path 0 is the UE",
-        "blocks of (10)",
+        (*_DESIGN, "path"), "f8", "m2", "monostatic bound of each position; path 0 is the UE", "blocks of (10)"
     ),
     "crb_map": Variable(
-        (*_DESIGN, "target"),
-        "f8",
-        "m2",
-        "bistatic bound of each target position, seen by the UE",
-        "inverse of (7)",
+        (*_DESIGN, "target"), "f8", "m2", "bistatic bound of each target position, seen by the UE", "inverse of (7)"
     ),
     "gap": Variable(
         _DESIGN,
@@ -129,12 +121,7 @@ VARIABLES: dict[str, Variable] = {
         (*_DESIGN, "tx", "tx_conj", "ri"), "f8", "W", "covariance V per subcarrier", "(11)", keep="covariance"
     ),
     "beamformers": Variable(
-        (*_DESIGN, "tx", "slot", "ri"),
-        "f8",
-        "W^0.5",
-        "beamformers W per subcarrier",
-        "(1)",
-        keep="beamformers",
+        (*_DESIGN, "tx", "slot", "ri"), "f8", "W^0.5", "beamformers W per subcarrier", "(1)", keep="beamformers"
     ),
     "power": Variable(
         (*_DESIGN, "codeword"),

@@ -12,8 +12,7 @@ keys, ``scheme`` and ``rho`` left. Two rules hold throughout.
 One scheme at one point of the sweep is in memory at a time, so that a cube opened from its file may be larger.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,121 +22,8 @@ from scipy.special import ndtri
 
 from .errors import ResultsError
 from .estimates import Array, quantile_of_sorted, share_with_limits, tail_index
-from .schema import STATUS_FLAGS, VARIABLES
-
-_STATUS = {word: value for value, word in STATUS_FLAGS.items()}
-# Statuses whose values enter.
-COUNTED = [_STATUS[word] for word in ("certified", "closed_form", "unidentifiable")]
-_ROOTS = {"m2": "m", "rad2": "rad", "s2": "s"}
-
-
-@dataclass(frozen=True)
-class Sample:
-    """The values of one scheme at one point of the sweep.
-
-    Attributes
-    ----------
-    values
-        Ascending along the last axis, the draws: finite ones, then infinite, then NaN for those left out;
-        (rho, ..., draw).
-    used, infinite
-        How many count, and how many of those are infinite, (rho, ...).
-    uncertified, failed, undefined
-        How many are left out, and why, (rho, ...).
-    """
-
-    values: Array
-    used: NDArray[np.int64]
-    infinite: NDArray[np.int64]
-    uncertified: NDArray[np.int64]
-    failed: NDArray[np.int64]
-    undefined: NDArray[np.int64]
-
-
-_COUNTS = ("used", "infinite", "uncertified", "failed", "undefined")
-_COUNT_NAMES = {
-    "used": "draws behind the figure",
-    "infinite": "of those, draws with an infinite bound",
-    "uncertified": "draws left out, whose design has no certificate",
-    "failed": "draws left out, which could not be computed",
-    "undefined": "draws left out, for which the variable is not defined",
-}
-
-
-def _check(cube: xr.Dataset, metric: str, confidence: float = 0.95) -> None:
-    if metric not in cube.data_vars or not {"draw", "scheme", "rho"} <= set(cube[metric].dims):
-        known = [str(n) for n, v in cube.data_vars.items() if {"draw", "scheme", "rho"} <= set(v.dims)]
-        raise ResultsError(f"{metric!r} has no value for each draw, scheme and rho; there are {', '.join(known)}")
-    if not 0.0 < confidence < 1.0:
-        raise ResultsError(f"confidence = {confidence:g} is no probability; give one between 0 and 1, like 0.95")
-    if cube.sizes["draw"] == 0:
-        raise ResultsError("the cube has no draws")
-
-
-def unit_of(metric: str, root: bool = True) -> str:
-    """Unit of a variable, or of its root."""
-    units = VARIABLES[metric].units if metric in VARIABLES else "1"
-    return _ROOTS.get(units, units) if root else units
-
-
-def has_root(metric: str) -> bool:
-    """Whether a variable is a square, of which the root is read."""
-    return metric in VARIABLES and VARIABLES[metric].units in _ROOTS
-
-
-def counted(values: Array, status: NDArray[Any], root: bool) -> Sample:
-    """Sort values (..., draw) of one scheme by whether and how they count; `status` is like them."""
-    good = np.isin(status, COUNTED)
-    kept = np.where(good, values, np.nan)
-    known = ~np.isnan(kept)
-    return Sample(
-        values=np.sort(np.sqrt(kept) if root else kept, axis=-1),
-        used=known.sum(axis=-1),
-        infinite=np.isposinf(kept).sum(axis=-1),
-        uncertified=(status == _STATUS["uncertified"]).sum(axis=-1),
-        failed=np.isin(status, [_STATUS["failed"], _STATUS["not_computed"]]).sum(axis=-1),
-        undefined=(good & ~known).sum(axis=-1),
-    )
-
-
-def slabs(cube: xr.Dataset) -> Iterator[tuple[dict[str, int], xr.Dataset]]:
-    """Every scheme at every point of the sweep, read into memory one after the other."""
-    outer = [dim for dim in cube["status"].dims if dim not in ("draw", "rho")]
-    for index in np.ndindex(*(cube.sizes[dim] for dim in outer)):
-        place = dict(zip(map(str, outer), index, strict=True))
-        yield place, cube.isel(place).load()
-
-
-def _gather(
-    cube: xr.Dataset, metric: str, function: Callable[[xr.Dataset], dict[str, NDArray[Any]]], new_dims: Sequence[str]
-) -> xr.Dataset:
-    """Apply a function to every slab; its arrays have axes (rho, the variable's own, then new_dims or none of them)."""
-    outer = [str(dim) for dim in cube["status"].dims if dim not in ("draw", "rho")]
-    inner = ["rho", *(str(dim) for dim in cube[metric].dims if dim not in (*outer, "draw", "rho"))]
-    tables: dict[str, NDArray[Any]] = {}
-    for place, slab in slabs(cube):
-        for name, values in function(slab).items():
-            if name not in tables:
-                tables[name] = np.zeros((*(cube.sizes[dim] for dim in outer), *values.shape), values.dtype)
-            tables[name][tuple(place[dim] for dim in outer)] = values
-    data = {name: ((*outer, *inner, *new_dims)[: values.ndim], values) for name, values in tables.items()}
-    coords = {dim: cube[dim] for dim in (*outer, *inner) if dim in cube.coords}
-    out = xr.Dataset(data, coords=coords)
-    for name, words in _COUNT_NAMES.items():
-        if name in out:
-            out[name].attrs = {"long_name": words, "units": "1"}
-    return out
-
-
-def _sample(slab: xr.Dataset, metric: str, root: bool) -> Sample:
-    array = slab[metric].transpose("rho", ..., "draw")
-    status = slab["status"].transpose("rho", "draw").values
-    status = status.reshape(status.shape[0], *(1,) * (array.ndim - 2), status.shape[1])
-    return counted(array.values, np.broadcast_to(status, array.shape), root and has_root(metric))
-
-
-def _counts(sample: Sample) -> dict[str, NDArray[Any]]:
-    return {name: getattr(sample, name) for name in _COUNTS}
+from .samples import COUNTED, Sample, check, counts_of, gather, has_root, sample_of, slab_sample, unit_of
+from .schema import VARIABLES
 
 
 def _levels(q: ArrayLike) -> Array:
@@ -193,15 +79,39 @@ def quantile(
     The value is NumPy's method "averaged_inverted_cdf": the usual median at q = 0.5. For the intervals see
     H. A. David and H. N. Nagaraja, Order Statistics, 3rd ed., section 7.1.
     """
-    _check(cube, metric, confidence)
+    check(cube, metric, confidence)
     levels = _levels(q)
 
     def of_slab(slab: xr.Dataset) -> dict[str, NDArray[Any]]:
-        sample = _sample(slab, metric, root)
-        return {**_quantiles(sample, levels, confidence), **_counts(sample)}
+        sample = slab_sample(slab, metric, root)
+        return {**_quantiles(sample, levels, confidence), **counts_of(sample)}
 
-    out = _gather(cube[[metric, "status"]], metric, of_slab, ["quantile"]).assign_coords(quantile=levels)
+    out = gather(cube[[metric, "status"]], metric, of_slab, ["quantile"]).assign_coords(quantile=levels)
     return _described(out, ("value", "lower", "upper"), metric, root, confidence)
+
+
+def _mean_of(sample: Sample, width: float) -> dict[str, NDArray[Any]]:
+    """Mean, standard error, limits so many errors away, and what the tail says of them."""
+    values, used = sample.values, sample.used
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        average = np.where(known, values, 0.0).sum(axis=-1) / used
+        spread = np.where(known, values - average[..., None], 0.0)
+        error = np.sqrt((spread**2).sum(axis=-1) / (used - 1) / used)
+    average = np.where(used > 0, average, np.nan)
+    error = np.where((sample.infinite > 0) & (used > 0), np.inf, np.where(used > 1, error, np.nan))
+    index, surely = tail_index(values, used)
+    trust = np.select([(sample.infinite > 0) | (surely <= 1.0), surely <= 2.0], [2, 1], 0)
+    with np.errstate(invalid="ignore"):
+        limits = {"lower": average - width * error, "upper": average + width * error}
+    return {
+        "value": average,
+        "standard_error": error,
+        **limits,
+        "tail_index": index,
+        "trust": np.where(used > 0, trust, 2).astype(np.int8),
+        **counts_of(sample),
+    }
 
 
 def mean(cube: xr.Dataset, metric: str, *, confidence: float = 0.95, root: bool = True) -> xr.Dataset:
@@ -230,33 +140,13 @@ def mean(cube: xr.Dataset, metric: str, *, confidence: float = 0.95, root: bool 
     A tail P(X > x) ~ x^-a has a mean for a > 1 and a variance for a > 2. `trust` compares these with the lower end of
     the 95 % interval of B. M. Hill's estimator (Ann. Statist. 3, 1163, 1975) on the largest 2 % of the draws.
     """
-    _check(cube, metric, confidence)
+    check(cube, metric, confidence)
     width = float(ndtri(0.5 + 0.5 * confidence))
 
     def of_slab(slab: xr.Dataset) -> dict[str, NDArray[Any]]:
-        sample = _sample(slab, metric, root)
-        values, used = sample.values, sample.used
-        known = ~np.isnan(values)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            average = np.where(known, values, 0.0).sum(axis=-1) / used
-            spread = np.where(known, values - average[..., None], 0.0)
-            error = np.sqrt((spread**2).sum(axis=-1) / (used - 1) / used)
-        average = np.where(used > 0, average, np.nan)
-        error = np.where((sample.infinite > 0) & (used > 0), np.inf, np.where(used > 1, error, np.nan))
-        index, surely = tail_index(values, used)
-        trust = np.select([(sample.infinite > 0) | (surely <= 1.0), surely <= 2.0], [2, 1], 0)
-        with np.errstate(invalid="ignore"):
-            limits = {"lower": average - width * error, "upper": average + width * error}
-        return {
-            "value": average,
-            "standard_error": error,
-            **limits,
-            "tail_index": index,
-            "trust": np.where(used > 0, trust, 2).astype(np.int8),
-            **_counts(sample),
-        }
+        return _mean_of(slab_sample(slab, metric, root), width)
 
-    out = _gather(cube[[metric, "status"]], metric, of_slab, [])
+    out = gather(cube[[metric, "status"]], metric, of_slab, [])
     out = _described(out, ("value", "standard_error", "lower", "upper"), metric, root, confidence)
     out["tail_index"].attrs = {"long_name": "Hill's tail index of the largest values", "units": "1"}
     out["trust"].attrs = {
@@ -289,16 +179,16 @@ def outage(
     ResultsError
         As for `quantile`.
     """
-    _check(cube, metric, confidence)
+    check(cube, metric, confidence)
     limits = np.atleast_1d(np.asarray(threshold, np.float64))
 
     def of_slab(slab: xr.Dataset) -> dict[str, NDArray[Any]]:
-        sample = _sample(slab, metric, root)
+        sample = slab_sample(slab, metric, root)
         above = np.stack([(sample.values > limit).sum(axis=-1) for limit in limits], axis=-1)
         value, lower, upper = share_with_limits(above, sample.used[..., None], confidence)
-        return {"value": value, "lower": lower, "upper": upper, **_counts(sample)}
+        return {"value": value, "lower": lower, "upper": upper, **counts_of(sample)}
 
-    out = _gather(cube[[metric, "status"]], metric, of_slab, ["threshold"]).assign_coords(threshold=limits)
+    out = gather(cube[[metric, "status"]], metric, of_slab, ["threshold"]).assign_coords(threshold=limits)
     out["threshold"].attrs = {"units": unit_of(metric, root)}
     for name in ("value", "lower", "upper"):
         out[name].attrs = {"long_name": f"probability that {metric} is above the threshold", "units": "1"}
@@ -333,19 +223,19 @@ def cdf(cube: xr.Dataset, metric: str, points: ArrayLike, *, confidence: float =
     -----
     The band is that of Dvoretzky, Kiefer and Wolfowitz with P. Massart's constant (Ann. Probab. 18, 1269, 1990).
     """
-    _check(cube, metric, confidence)
+    check(cube, metric, confidence)
     places = np.atleast_1d(np.asarray(points, np.float64))
 
     def of_slab(slab: xr.Dataset) -> dict[str, NDArray[Any]]:
-        sample = _sample(slab, metric, root)
+        sample = slab_sample(slab, metric, root)
         below = np.stack([(sample.values <= place).sum(axis=-1) for place in places], axis=-1)
         with np.errstate(invalid="ignore", divide="ignore"):
             value = below / sample.used[..., None]
             reach = np.sqrt(np.log(2.0 / (1.0 - confidence)) / (2.0 * sample.used))[..., None]
             band = {"lower": np.maximum(value - reach, 0.0), "upper": np.minimum(value + reach, 1.0)}
-        return {"value": value, **band, **_counts(sample)}
+        return {"value": value, **band, **counts_of(sample)}
 
-    out = _gather(cube[[metric, "status"]], metric, of_slab, ["point"]).assign_coords(point=places)
+    out = gather(cube[[metric, "status"]], metric, of_slab, ["point"]).assign_coords(point=places)
     out["point"].attrs = {"units": unit_of(metric, root)}
     for name in ("value", "lower", "upper"):
         out[name].attrs = {"long_name": f"share of draws with {metric} at most this", "units": "1"}
@@ -379,7 +269,7 @@ def paired(
     ResultsError
         As for `quantile`, or if there is no such scheme.
     """
-    _check(cube, metric, confidence)
+    check(cube, metric, confidence)
     schemes = [str(scheme) for scheme in cube["scheme"].values]
     if reference not in schemes:
         raise ResultsError(f"no scheme {reference!r}; there are {', '.join(schemes)}")
@@ -397,12 +287,12 @@ def paired(
         good = other["status"].isin(COUNTED)
         status = slab["status"].where(good, other["status"]).transpose("rho", "draw").values
         status = status.reshape(status.shape[0], *(1,) * (ratio.ndim - 2), status.shape[1])
-        sample = counted(ratio, np.broadcast_to(status, ratio.shape), root=False)
+        sample = sample_of(ratio, np.broadcast_to(status, ratio.shape), root=False)
         won = share_with_limits((sample.values < 1.0).sum(axis=-1), sample.used, confidence)
         shares = dict(zip(("better", "better_lower", "better_upper"), won, strict=True))
-        return {**_quantiles(sample, levels, confidence), **shares, **_counts(sample)}
+        return {**_quantiles(sample, levels, confidence), **shares, **counts_of(sample)}
 
-    out = _gather(both, metric, of_slab, ["quantile"]).assign_coords(quantile=levels)
+    out = gather(both, metric, of_slab, ["quantile"]).assign_coords(quantile=levels)
     for name in ("value", "lower", "upper"):
         out[name].attrs = {"long_name": f"{metric} over that of {reference}, draw by draw", "units": "1"}
     out.attrs = {"confidence": confidence, "reference": reference}

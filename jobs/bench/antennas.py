@@ -17,7 +17,7 @@ from crbatch.engine.fisher import channel_fim_at
 from crbatch.engine.links import bistatic_link, monostatic_link
 from crbatch.engine.scenario import Scenario
 from crbatch.results.figures.bench import antennas_figure
-from crbatch.results.figures.figures import save
+from crbatch.results.figures.panels import save
 from crbatch.results.statements.judge import judged_times
 from crbatch.results.statements.verdicts import as_plain
 from crbatch.results.words import counted
@@ -27,10 +27,10 @@ from ..errors import DamagedData
 from ..terminal.progress import Progress
 from .harness import (
     BenchFolder,
+    circumstances,
     cube_attributes,
     fitted_slope,
     load_average,
-    machine,
     on_one_core,
     padded,
     quartiles,
@@ -274,7 +274,7 @@ def _warm_up(name: str, warm: set[str]) -> dict[str, float]:
     return {"first_call_seconds": timed(lambda: _attempt(call))[0]}
 
 
-def table_of(setting: Setting, found: dict[str, dict[int, dict[str, Any]]]) -> xr.Dataset:
+def make_cube(setting: Setting, found: dict[str, dict[int, dict[str, Any]]], before: list[float]) -> xr.Dataset:
     """The cube: seconds per design of every method, size and repeat, NaN where it was not measured."""
     sizes, methods = setting.sizes(), list(METHODS)
     samples = [
@@ -304,12 +304,55 @@ def table_of(setting: Setting, found: dict[str, dict[int, dict[str, Any]]]) -> x
         },
         {"algorithm": np.array(methods, dtype=object), "tx_antennas": np.array(sizes)},
     )
+    cube["label"] = ("algorithm", np.array([METHODS[name].label for name in methods], dtype=object))
+    cube.attrs = cube_attributes("Run time against transmit antennas", asdict(setting), before)
+    cube.attrs["paper_order"] = str(PAPER_ORDER)
     cube["tx_antennas"].attrs = {"units": "1", "long_name": "transmit antennas M_T"}
     return cube
 
 
 def _reason(found: dict[int, dict[str, Any]]) -> str:
     return next((facts["missing"] for facts in found.values() if "missing" in facts), "")
+
+
+def _spread(cube: xr.Dataset) -> dict[str, NDArray[np.float64]]:
+    """Lower quartile, median and upper quartile of each method at each size, (3, size)."""
+    seconds = cube["seconds"]
+    return {
+        name: np.array([quartiles(cell) for cell in seconds.sel(algorithm=name).values]).T
+        for name in cube["algorithm"].values.tolist()
+    }
+
+
+def report_of(cube: xr.Dataset) -> dict[str, Any]:
+    """What a study's cube says, fit for JSON.
+
+    Returns
+    -------
+    dict
+        sizes, rows, settings, machine, load average before and after, the paper's statement on run times.
+    """
+    rows = []
+    for name, spread in _spread(cube).items():
+        one = cube.sel(algorithm=name)
+        rows.append(
+            {
+                "method": name,
+                "label": one["label"].item(),
+                "seconds": spread[1].tolist(),
+                "seconds_quartiles": spread[[0, 2]].T.tolist(),
+                "slope": one["slope"].item(),
+                "failures": int(np.nansum(one["failures"])),
+                "missing": one["missing"].item(),
+            }
+        )
+    return {
+        "sizes": cube["tx_antennas"].values.tolist(),
+        "rows": rows,
+        "paper_order": int(cube.attrs["paper_order"]),
+        "statement": as_plain([judged_times(cube)])[0],
+        **circumstances(cube),
+    }
 
 
 def run_antennas(folder: BenchFolder, setting: Setting, progress: Progress) -> dict[str, Any]:
@@ -336,36 +379,8 @@ def run_antennas(folder: BenchFolder, setting: Setting, progress: Progress) -> d
     """
     folder.prepare("antennas", asdict(setting), resume=True)
     before = load_average()
-    found = measure_all(folder, setting, progress)
-    cube = table_of(setting, found)
-    cube.attrs = cube_attributes("Run time against transmit antennas", asdict(setting), load_average())
-    cube.attrs["paper_order"] = str(PAPER_ORDER)
+    cube = make_cube(setting, measure_all(folder, setting, progress), before)
     folder.write_cube(cube)
-    spread = {
-        name: np.array([quartiles(cell) for cell in cube["seconds"].sel(algorithm=name).values]).T for name in METHODS
-    }
     labels = {name: method.label for name, method in METHODS.items()}
-    figure = antennas_figure(setting.sizes(), spread, labels, PAPER_ORDER, "sdp-full")
-    files = save(figure, folder.path, "antennas")
-    rows = [
-        {
-            "method": name,
-            "label": labels[name],
-            "seconds": spread[name][1].tolist(),
-            "seconds_quartiles": spread[name][[0, 2]].T.tolist(),
-            "slope": float(cube["slope"].sel(algorithm=name)),
-            "failures": int(np.nansum(cube["failures"].sel(algorithm=name))),
-            "missing": _reason(found[name]),
-        }
-        for name in METHODS
-    ]
-    return {
-        "settings": asdict(setting),
-        "sizes": setting.sizes(),
-        "rows": rows,
-        "paper_order": PAPER_ORDER,
-        "machine": machine(),
-        "load_average": {"before": before, "after": load_average()},
-        "statement": as_plain([judged_times(cube)])[0],
-        "files": [str(folder.cube), *map(str, files)],
-    }
+    figure = antennas_figure(setting.sizes(), _spread(cube), labels, PAPER_ORDER, "sdp-full")
+    return report_of(cube) | {"files": [str(folder.cube), *map(str, save(figure, folder.path, "antennas"))]}

@@ -1,4 +1,4 @@
-"""What both studies share: one core, the clock, the machine's description, and the folder they write."""
+"""What the studies share: one core, the clock, the machine's description, and the folder they write."""
 
 import gc
 import json
@@ -13,14 +13,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
-from crbatch.cluster.connect import THREAD_VARIABLES
+from crbatch.cluster.machine import cpu_model
+from crbatch.cluster.threads import THREAD_VARIABLES
 from crbatch.results.files import replace_text, temporary_file
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DamagedData, UsageProblem
 from ..folder.journal import Journal
 from ..identity import code_key, versions
-from ..machine import cpu_model
 
 T = TypeVar("T")
 
@@ -176,6 +176,24 @@ class BenchFolder:
             cube.to_netcdf(temporary, engine="netcdf4", format="NETCDF4")
             os.replace(temporary, self.cube)
 
+    def read_cube(self) -> tuple[str, xr.Dataset]:
+        """Name of the study, and its cube in memory.
+
+        Raises
+        ------
+        UsageProblem
+            If this is no folder of a finished study.
+        DamagedData
+            If the cube cannot be read.
+        """
+        study = self._record().get("study")
+        if not isinstance(study, str) or not self.cube.is_file():
+            raise UsageProblem(f"{self.path}: no folder of a finished study; make one with crbatch bench")
+        try:
+            return study, xr.load_dataset(self.cube, engine="netcdf4")
+        except (OSError, ValueError) as error:
+            raise DamagedData(f"{self.cube}: cannot be read ({error}); measure again") from None
+
 
 def _difference(mine: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     for table in ("settings", "machine"):
@@ -186,8 +204,8 @@ def _difference(mine: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     return "by other code of crbatch"
 
 
-def cube_attributes(title: str, settings: Mapping[str, Any], load: Sequence[float]) -> dict[str, str]:
-    """Global attributes of a cube of timings."""
+def cube_attributes(title: str, settings: Mapping[str, Any], before: Sequence[float]) -> dict[str, str]:
+    """Global attributes of a cube of timings; `before` is the load average when the study began."""
     here = machine()
     return {
         "Conventions": "CF-1.11",
@@ -198,7 +216,22 @@ def cube_attributes(title: str, settings: Mapping[str, Any], load: Sequence[floa
         "cores": str(here["cores"]),
         "threads": json.dumps(here["threads"], sort_keys=True),
         "versions": json.dumps(here["versions"], sort_keys=True),
-        "load_average_1_5_15_min": json.dumps(list(load)),
+        "load_average_before": json.dumps(list(before)),
+        "load_average_1_5_15_min": json.dumps(load_average()),
+    }
+
+
+def circumstances(cube: xr.Dataset) -> dict[str, Any]:
+    """What the attributes of a cube of timings say: settings, machine, load average before and after."""
+    settings, threads, libraries, before, after = (
+        json.loads(cube.attrs[name])
+        for name in ("settings", "threads", "versions", "load_average_before", "load_average_1_5_15_min")
+    )
+    here = {"cpu": cube.attrs["cpu_model"], "cores": int(cube.attrs["cores"]), "threads": threads}
+    return {
+        "settings": settings,
+        "machine": here | {"versions": libraries},
+        "load_average": {"before": before, "after": after},
     }
 
 

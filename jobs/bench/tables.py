@@ -2,25 +2,79 @@
 
 import io
 import sys
+from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any
 
+import xarray as xr
 from crbatch.results.words import noun
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from .speed import LABELS, SETS
+from . import antennas, dispatch, speed
 
 
 def _rendered(*parts: Table | str) -> str:
     """What a console would show; lines as long as they need where nobody wraps them."""
     terminal = sys.stdout.isatty()
-    width = None if terminal else 180
-    console = Console(file=io.StringIO(), force_terminal=terminal, width=width, highlight=False)
+    return _on(Console(file=io.StringIO(), force_terminal=terminal, width=None if terminal else 180), parts)
+
+
+def _on(console: Console, parts: Iterable[Table | str]) -> str:
     for part in parts:
-        console.print(part)
+        console.print(part, highlight=False)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def markdown(study: str, cube: xr.Dataset) -> str:
+    """The tables of a study in Markdown, those that the README shows first.
+
+    Parameters
+    ----------
+    study
+        ``speed``, ``antennas`` or ``dispatch``.
+    cube
+        What it wrote.
+    """
+    match study:
+        case "speed":
+            result = speed.report_of(cube)
+            tables = [_side_by_side(result["rows"]), _headlines_table(result["headlines"])]
+        case "antennas":
+            result = antennas.report_of(cube)
+            tables = [_antennas_table(result)]
+        case _:
+            result = dispatch.report_of(cube)
+            tables = [
+                _costs_table(result["costs"]),
+                _simulation_table(result["simulation"]),
+                _model_table(result["model"]),
+            ]
+    parts: list[Table | str] = []
+    for table in tables:
+        parts += [f"{table.title}\n" if table.title else "", table, ""]
+        table.title, table.box = None, box.MARKDOWN
+    return _on(Console(file=io.StringIO(), width=400), [*parts, _conditions(result)]).strip()
+
+
+def _side_by_side(rows: list[dict[str, Any]]) -> Table:
+    """Seconds per design and their ratio to ours, a pair of columns for each set of draws."""
+    sets = list(dict.fromkeys(row["set"] for row in rows))
+    table = _table(None, ("",), ())
+    for name in sets:
+        table.add_column(speed.SETS[name].partition(" at ")[0].partition(":")[0])
+        table.add_column("ratio")
+    for label in dict.fromkeys(row["label"] for row in rows):
+        own = {row["set"]: row for row in rows if row["label"] == label}
+        cells = ((duration(own[name]["seconds"]), _ratio(own[name]["times_ours"])) for name in sets)
+        table.add_row(label, *chain.from_iterable(cells))
+    return table
+
+
+def _ratio(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10.0 or value == 1.0 else f"{value:.2f}"
 
 
 def duration(seconds: float) -> str:
@@ -33,12 +87,12 @@ def duration(seconds: float) -> str:
     return f"{seconds / 1e-6:.3g} us"
 
 
-def _conditions(result: dict[str, Any], cores: str = "one core of ") -> str:
+def _conditions(result: dict[str, Any]) -> str:
     here = result["machine"]
     versions = ", ".join(f"{name} {here['versions'][name]}" for name in ("numpy", "numba", "cvxpy", "clarabel", "scs"))
     load = result["load_average"]
     return (
-        f"{here['cpu']}, {cores}{here['cores']}, one thread; {versions}\n"
+        f"{here['cpu']}, {here['cores']} cores, one thread each; {versions}\n"
         f"load average {load['before'][0]:g} before, {load['after'][0]:g} after"
     )
 
@@ -46,7 +100,7 @@ def _conditions(result: dict[str, Any], cores: str = "one core of ") -> str:
 def speed_text(result: dict[str, Any]) -> str:
     """Tables of `crbatch bench speed`."""
     parts: list[Table | str] = []
-    for name, title in SETS.items():
+    for name, title in speed.SETS.items():
         rows = [row for row in result["rows"] if row["set"] == name]
         parts += [_speed_table(title, rows), _quality_table(rows)]
     parts += [_headlines_table(result["headlines"]), _conditions(result), *result["files"]]
@@ -66,7 +120,7 @@ def _speed_table(title: str, rows: list[dict[str, Any]]) -> Table:
     table = _table(f"{title}: time", ("method",), right)
     for row in rows:
         table.add_row(
-            LABELS[row["method"]],
+            row["label"],
             f"{row['designs_per_second']:,.4g}",
             duration(row["seconds"]),
             " - ".join(map(duration, row["seconds_quartiles"])),
@@ -81,7 +135,7 @@ def _quality_table(rows: list[dict[str, Any]]) -> Table:
     table = _table("where the time goes, and what comes out", ("method",), right)
     for row in rows:
         table.add_row(
-            LABELS[row["method"]],
+            row["label"],
             *(duration(row[f"{part}_seconds"]) for part in ("build", "compile", "solve")),
             str(row["judged"]),
             str(row["failures"]),
@@ -113,18 +167,18 @@ def _headlines_table(headlines: list[dict[str, Any]]) -> Table:
 
 def antennas_text(result: dict[str, Any]) -> str:
     """Table of `crbatch bench antennas`."""
+    reasons = [f"{row['label']}: {row['missing']}" for row in result["rows"] if row["missing"]]
+    statement = _statement_text(result["statement"])
+    return _rendered(_antennas_table(result), *reasons, statement, _conditions(result), *result["files"])
+
+
+def _antennas_table(result: dict[str, Any]) -> Table:
     sizes = tuple(map(str, result["sizes"]))
     table = _table("time per design or FIM against transmit antennas", ("method",), (*sizes, "slope", "failed"))
     for row in result["rows"]:
-        slope = row["slope"]
-        table.add_row(
-            row["label"],
-            *(duration(value) for value in row["seconds"]),
-            f"{slope:.2f}" if slope == slope else "-",
-            str(row["failures"]),
-        )
-    reasons = [f"{row['label']}: {row['missing']}" for row in result["rows"] if row["missing"]]
-    return _rendered(table, *reasons, _statement_text(result["statement"]), _conditions(result), *result["files"])
+        slope = f"{row['slope']:.2f}" if row["slope"] == row["slope"] else "-"
+        table.add_row(row["label"], *map(duration, row["seconds"]), slope, str(row["failures"]))
+    return table
 
 
 def _statement_text(statement: dict[str, Any]) -> str:
@@ -152,7 +206,7 @@ def dispatch_text(result: dict[str, Any]) -> str:
         "which gives the driver a core of its own.",
         _model_table(result["model"]),
         advice,
-        _conditions(result, "cores: "),
+        _conditions(result),
         *result["files"],
     )
 
@@ -207,25 +261,21 @@ def _simulation_table(rows: list[dict[str, Any]]) -> Table:
 
 
 def _model_table(rows: list[dict[str, Any]]) -> Table:
-    right = (
-        "designs", "load at 4 s", "smallest chunk", "chunk", "chunks = shards", "load", "used", "full at", "time",
-        "cube", "memory", "driver",
-    )  # fmt: skip
-    table = _table("the model: with chunks of 4 s or what the driver can feed", ("workers",), right)
+    columns: dict[str, Callable[[dict[str, Any]], str]] = {
+        "designs": lambda row: f"{row['designs']:.0e}",
+        "load at 4 s": lambda row: f"{100.0 * row['load_at_4_s']:,.0f} %",
+        "smallest chunk": lambda row: duration(row["smallest_chunk_seconds"]),
+        "chunk": lambda row: duration(row["chunk_seconds"]),
+        "chunks = shards": lambda row: f"{row['chunks']:,}",
+        "load": lambda row: f"{100.0 * row['load']:,.0f} %",
+        "used": lambda row: f"{100.0 * row['utilisation']:.0f} %",
+        "full at": lambda row: f"{row['saturates_at']:,.0f}",
+        "time": lambda row: duration(row["seconds"]),
+        "cube": lambda row: duration(row["cube_seconds"]),
+        "memory": lambda row: f"{row['memory'] / 1e6:,.0f} MB",
+        "driver": lambda row: "one" if row["driver"] else "array mode",
+    }
+    table = _table("the model: with chunks of 4 s or what the driver can feed", ("workers",), tuple(columns))
     for row in rows:
-        table.add_row(
-            f"{row['workers']:,}",
-            f"{row['designs']:.0e}",
-            f"{100.0 * row['load_at_4_s']:,.0f} %",
-            duration(row["smallest_chunk_seconds"]),
-            duration(row["chunk_seconds"]),
-            f"{row['chunks']:,}",
-            f"{100.0 * row['load']:,.0f} %",
-            f"{100.0 * row['utilisation']:.0f} %",
-            f"{row['saturates_at']:,.0f}",
-            duration(row["seconds"]),
-            duration(row["cube_seconds"]),
-            f"{row['memory'] / 1e6:,.0f} MB",
-            "one" if row["driver"] else "array mode",
-        )
+        table.add_row(f"{row['workers']:,}", *(text(row) for text in columns.values()))
     return table

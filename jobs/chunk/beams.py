@@ -10,7 +10,7 @@ from zipfile import ZipFile, is_zipfile
 
 import numpy as np
 from crbatch.engine.covariances import covariance_of, of_unit_size
-from crbatch.results.words import counted
+from crbatch.results.words import counted, in_short
 from numpy.typing import NDArray
 
 from ..errors import UsageProblem
@@ -49,9 +49,8 @@ def _covariances(job: JobFile, path: Path) -> NDArray[Any]:
     except UsageProblem:
         raise
     except Exception as error:  # bytes that are not theirs end in any exception of NumPy, zipfile and what they call
-        reason = " ".join(str(error).split())[:100] or type(error).__name__
         raise UsageProblem(
-            f"{path}: design.custom: not a NumPy file of numbers ({reason}); "
+            f"{path}: design.custom: not a NumPy file of numbers ({in_short(error)}); "
             "save W with numpy.save, or V = W W^H with numpy.savez"
         ) from None
     if array is not None:

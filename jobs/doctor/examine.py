@@ -13,12 +13,14 @@ from crbatch.cluster.doctor import Answer, network, probe_workers, round_trips, 
 from crbatch.cluster.errors import ClusterError
 from crbatch.cluster.profiles import Profile
 
-from ..chunk.simulated import empty_chunk
+from ..bench.simulated import empty_chunk
 from ..terminal.progress import Progress
-from . import verdicts
+from . import judge_cluster as judge
 from .facts import facts
 from .folder import exchange, existing, folder_facts, held_token, scratch, wait_for
-from .verdicts import Line
+from .judge_folder import folder_lines, sharing_lines
+from .judge_machine import machine_lines, open_files_line
+from .lines import Line
 
 _TRIED = 32  # workers to which round trips are timed, one after another
 _RECEIPTS = 200
@@ -53,17 +55,17 @@ def examine(
     """
     progress.say("looking at this machine")
     here = facts()
-    lines = verdicts.machine_lines(here)
+    lines = machine_lines(here)
     with _tried(folder) as (place, in_folder):
         if cluster is None:
-            return [*lines, verdicts.open_files_line(here, 0), *in_folder]
+            return [*lines, open_files_line(here, 0), *in_folder]
         progress.say("asking the workers; a queue may let them wait")
         try:
             with connect(cluster, workers, folder=place, name="doctor", insecure_tcp=insecure_tcp) as client:
                 if client is None:
-                    return [*lines, verdicts.open_files_line(here, 0), *in_folder]
+                    return [*lines, open_files_line(here, 0), *in_folder]
                 client.wait_for_workers(1, timeout=_QUEUE_SECONDS)
-                lines.append(verdicts.open_files_line(here, len(client.nthreads())))
+                lines.append(open_files_line(here, len(client.nthreads())))
                 return [*lines, *in_folder, *cluster_lines(client, here, place)]
         except (ClusterError, TimeoutError) as error:
             advice = "look at the profile, and whether this machine may reach it"
@@ -79,9 +81,9 @@ def _tried(folder: Path) -> Iterator[tuple[Path | None, list[Line]]]:
         try:
             place = stack.enter_context(scratch(at))
         except OSError as error:
-            yield None, verdicts.folder_lines(name, f"cannot be written to ({error.strerror})")
+            yield None, folder_lines(name, f"cannot be written to ({error.strerror})")
             return
-        yield place, verdicts.folder_lines(name, folder_facts(place))
+        yield place, folder_lines(name, folder_facts(place))
 
 
 def cluster_lines(client: Any, here: dict[str, Any], place: Path | None) -> list[Line]:
@@ -103,15 +105,15 @@ def cluster_lines(client: Any, here: dict[str, Any], place: Path | None) -> list
     """
     threads = client.nthreads()
     answered, errors = _parted(probe_workers(client, facts).items())
-    lines = verdicts.worker_lines(here, answered, errors, threads)
-    lines += [verdicts.talking_line(here, scheduler_versions(client)), *verdicts.network_lines(network(client))]
+    lines = judge.worker_lines(here, answered, errors, threads)
+    lines += [judge.talking_line(here, scheduler_versions(client)), *judge.network_lines(network(client))]
     if place is not None:
         lines += _sharing(client, place)
     if answered:
         trips = round_trips(client, list(answered)[:: max(1, len(answered) // _TRIED)][:_TRIED])
         if trips:
-            lines += [verdicts.clock_line(trips), verdicts.trip_line(trips, len(threads))]
-        lines.append(verdicts.receipts_line(receipt_seconds(client), len(threads), _CHUNK_SECONDS, _SHARE))
+            lines += [judge.clock_line(trips), judge.trip_line(trips, len(threads))]
+        lines.append(judge.receipts_line(receipt_seconds(client), len(threads), _CHUNK_SECONDS, _SHARE))
     return lines
 
 
@@ -125,7 +127,7 @@ def _sharing(client: Any, place: Path) -> list[Line]:
             name: wait_for(place / answer["name"], token, max(0.0, end - time.monotonic()))
             for name, answer in answered.items()
         }
-    return verdicts.sharing_lines(answered, errors, left)
+    return sharing_lines(answered, errors, left)
 
 
 def _exchange_at(place: str, token: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What one process, here or a worker, says about itself. It only looks; `verdicts` judge."""
+"""What one process, here or a worker, says about itself. It only looks; `judge_machine` judges."""
 
 import os
 import platform
@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from crbatch.cluster.connect import THREAD_VARIABLES
 from crbatch.cluster.doctor import machine_limits, talking_versions
+from crbatch.cluster.machine import cpu_model
+from crbatch.cluster.threads import THREAD_VARIABLES
 
 from ..identity import code_key, versions
-from ..machine import cpu_model
 
 #: File systems that several machines share: the wrong place for a cache, the right one for a run on a cluster.
 SHARED = ("afs", "beegfs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "gpfs", "lustre", "nfs", "nfs4", "smb3", "wekafs")

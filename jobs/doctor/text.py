@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from .verdicts import Line
+from .lines import Line
 
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 _PLAIN_WIDTH = 150

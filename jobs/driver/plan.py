@@ -6,12 +6,11 @@ from math import ceil, prod
 from typing import Any
 
 from crbatch.results.schema import VARIABLES
-from crbatch.results.words import counted
+from crbatch.results.words import counted, duration_text, size_text
 
 from ..chunk.evaluate import sizes_of
 from ..errors import UsageProblem
 from ..jobfile.schema import JobFile
-from ..terminal.units import duration_text, size_text
 from . import cost
 
 _CHUNK_SECONDS = 4.0

@@ -12,16 +12,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from crbatch.cluster import batch
-from crbatch.cluster.errors import ClusterError
 from crbatch.results.shards import Shard, count_uncertified, covering, list_shards
-from crbatch.results.words import counted, said
+from crbatch.results.words import counted, duration_text, said
 
-from ..errors import EnvironmentProblem
+from ..errors import EnvironmentProblem, of_the_environment
 from ..folder.lock import Driver, driver_of
-from ..folder.precise import last_look, precision_text
 from ..folder.rundir import RunDirectory
+from ..folder.until import last_look, precision_text
 from ..jobfile.schema import JobFile
-from ..terminal.units import duration_text
 from .plan import make_plan
 from .watch import silence
 
@@ -142,14 +140,8 @@ def jobs_alive(events: list[dict[str, Any]]) -> set[str]:
     EnvironmentProblem
         If the batch system does not answer.
     """
-    found = set()
-    for system in {event["system"] for event in events if event["event"] == "jobs"}:
-        ids = [number for event in events if event["event"] == "jobs" for number in event["ids"]]
-        try:
-            found |= batch.alive(system, ids)
-        except ClusterError as error:
-            raise EnvironmentProblem(str(error)) from error
-    return found
+    with of_the_environment():
+        return batch.alive(number for event in events if event["event"] == "jobs" for number in event["ids"])
 
 
 def _workers(events: list[dict[str, Any]], jobs: set[str]) -> int:
@@ -274,10 +266,8 @@ def stop(folder: RunDirectory) -> Stopped:
     events = folder.journal.all()
     jobs = jobs_alive(events)
     if jobs:
-        try:
-            batch.cancel("slurm", jobs)
-        except ClusterError as error:
-            raise EnvironmentProblem(str(error)) from error
+        with of_the_environment():
+            batch.cancel(jobs)
         return Stopped(sorted(jobs), None)
     driver = driver_of(folder.path)
     if driver is None:

@@ -21,6 +21,7 @@ from ..jobfile.schema import JobFile
 from ..terminal.interrupt import draining
 from ..terminal.progress import Progress
 from .plan import make_plan
+from .status import jobs_alive
 
 PROFILE_FILE = "cluster.toml"
 
@@ -143,7 +144,7 @@ def submit(
         if made.finish is not None:
             ids.append(_hand_in(folder, "finish", made.finish, f"--dependency=afterany:{ids[0]}"))
     except ClusterError as error:
-        batch.cancel("slurm", ids)
+        batch.cancel(ids)
         raise EnvironmentProblem(str(error)) from error
     return ids
 
@@ -152,7 +153,7 @@ def _hand_in(folder: RunDirectory, role: str, script: str, *options: str) -> str
     path = folder.path / "logs" / f"{role}.sh"
     replace_text(path, script)
     number = batch.submit(path, *options)
-    folder.journal.write("jobs", system="slurm", role=role, ids=[number], job=folder.job().canonical())
+    folder.journal.write("jobs", role=role, ids=[number], job=folder.job().canonical())
     return number
 
 
@@ -165,11 +166,7 @@ def refuse_second(folder: RunDirectory) -> None:
         Naming the driver or the jobs.
     """
     refuse_driver(folder.path)
-    ids = [number for event in folder.journal.events("jobs") for number in event["ids"]]
-    try:
-        there = batch.alive("slurm", ids)
-    except ClusterError as error:
-        raise EnvironmentProblem(str(error)) from error
+    there = jobs_alive(folder.journal.all())
     if there:
         raise EnvironmentProblem(
             f"{folder.path}: its jobs {', '.join(sorted(there))} are still in the queue; "

@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from crbatch.results.words import counted
+from crbatch.results.words import counted, duration_text
 
-from ..folder.precise import precision_text
 from ..folder.timings import timings_text
-from ..terminal.units import duration_text
-from .run import Outcome
+from ..folder.until import precision_text
+from .session import Outcome
 
 
 def run_text(outcome: Outcome) -> str:

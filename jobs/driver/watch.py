@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..terminal.units import duration_text
+from crbatch.results.words import duration_text
 
 _TIMES = 10
 _LEAST_SECONDS = 20.0  # workers load kernels before their first chunk, and machines are busy

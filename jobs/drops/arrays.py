@@ -13,6 +13,7 @@ import netCDF4
 import numpy as np
 from crbatch.results.schema import DRAW_VARIABLES, VARIABLES
 from crbatch.results.sizes import check_sizes, sizes_in
+from crbatch.results.words import in_short
 from numpy.typing import NDArray
 
 from .classic import classic_sizes, from_classic, is_classic
@@ -115,7 +116,7 @@ def _reading(kind: str, advice: str = "") -> Iterator[None]:
         with catch_warnings(action="error"):  # such as of a scale that is no number, which would not be applied
             yield
     except Exception as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:100] or type(error).__name__
+        reason = getattr(error, "strerror", None) or in_short(error)
         raise ValueError(f"no {kind} file that can be read ({reason}){advice}") from None
 
 

@@ -133,13 +133,7 @@ def verify(folder: RunDirectory, *, every: bool = False, progress: Progress | No
     folder.complete_cube()
     shards = list_shards(folder.shards)
     _check_bytes(folder, job, shards)
-    cover, missing = covering(shards, job.draws.count)
-    if missing:
-        raise DamagedData(f"{folder.shards}: the cube is there, but the shards of draws {missing} are not")
-    try:
-        check_cube(cover, folder.cube, job.draws.count)
-    except DamagedShard as error:
-        raise DamagedData(f"{error}; delete it, then run the job again") from None
+    _check_cube(folder, job, shards)
     step = max(1, job.draws.count // _SAMPLE)
     checked = 0
     largest = 0.0
@@ -212,6 +206,17 @@ def _check_bytes(folder: RunDirectory, job: JobFile, shards: list[Shard]) -> Non
         damaged.append(f"{folder.journal.path}: line {', '.join(map(str, lines))} is not what was written")
     if damaged:
         raise DamagedData(f"{'; '.join(damaged)}; then run the job again")
+
+
+def _check_cube(folder: RunDirectory, job: JobFile, shards: list[Shard]) -> None:
+    """Hold the cube against its shards."""
+    cover, missing = covering(shards, job.draws.count)
+    if missing:
+        raise DamagedData(f"{folder.shards}: the cube is there, but the shards of draws {missing} are not")
+    try:
+        check_cube(cover, folder.cube, job.draws.count)
+    except DamagedShard as error:
+        raise DamagedData(f"{error}; delete it, then run the job again") from None
 
 
 def _certify(folder: RunDirectory, draw: int) -> tuple[int, float]:

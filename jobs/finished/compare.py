@@ -15,13 +15,13 @@ from crbatch.results.files import file_hash
 from crbatch.results.points import nearest_weights
 from crbatch.results.schema import DRAW_VARIABLES, validate
 from crbatch.results.sizes import check_sizes, sizes_in
-from crbatch.results.words import counted, said
+from crbatch.results.words import counted, in_short, said
 
 from ..drops.classic import is_classic
 from ..errors import CommandError, DamagedData, UsageProblem
 from ..folder.rundir import RunDirectory, flat
 from ..jobfile.kinds import Kind, instead_of_cube, kind_of
-from ..terminal.shown import one_line
+from ..terminal.printable import one_line
 
 _METRICS = ("crb_bp", "crb_ms", "objective")
 
@@ -119,8 +119,7 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = " ".join(str(error).split())[:100] or type(error).__name__
-        raise DamagedData(f"{path}: a cube that cannot be read ({reason}); make it again") from None
+        raise DamagedData(f"{path}: a cube that cannot be read ({in_short(error)}); make it again") from None
 
 
 def _rows(table: xr.Dataset, metric: str) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from crbatch.cluster.machine import cpu_model
 from crbatch.engine.beamforming.designs import Designs
 from crbatch.engine.beamforming.scheme import Scheme
 from crbatch.engine.scenario import Scenario
@@ -16,8 +17,9 @@ from crbatch.results import statistics
 from crbatch.results.accessor import write_csv
 from crbatch.results.figures import beams as beamfigures
 from crbatch.results.figures import draws as drawfigures
-from crbatch.results.figures import errors as errorfigures
-from crbatch.results.figures import figures
+from crbatch.results.figures.estimator import estimator
+from crbatch.results.figures.panels import saving
+from crbatch.results.figures.tradeoff import tradeoff
 from crbatch.results.files import file_hash, temporary_folder
 from crbatch.results.page import METRICS, Picture, render
 from crbatch.results.points import nearest_weights
@@ -31,13 +33,12 @@ from matplotlib.figure import Figure
 from ..chunk.beams import load_beams
 from ..chunk.evaluate import design_draws
 from ..chunk.knowledge import covariance_of
-from ..folder.precise import last_look, precision_text
 from ..folder.rundir import RunDirectory
 from ..folder.timings import overhead_text, timings
+from ..folder.until import last_look, precision_text
 from ..identity import versions
 from ..jobfile.design import DEFAULT_SCHEMES
 from ..jobfile.schema import JobFile, load_job
-from ..machine import cpu_model
 from .reasons import reasons
 
 _ANGLES_DEG = np.linspace(-90.0, 90.0, 721)
@@ -86,7 +87,7 @@ def _make(folder: RunDirectory, job: JobFile, place: Path) -> None:
     beams = beams_of(job, _PATTERN_DRAW)
     with xr.open_dataset(folder.cube, engine="netcdf4") as cube:
         made = _figures(cube, job, beams)
-        with figures.saving(made, place):
+        with saving(made, place):
             page = _write_words(folder, job, cube, place, list(made))
     (place / folder.page.name).write_text(page, encoding="utf-8")
 
@@ -118,16 +119,16 @@ def _write_words(folder: RunDirectory, job: JobFile, cube: xr.Dataset, place: Pa
 
 def _figures(cube: xr.Dataset, job: JobFile, beams: xr.Dataset) -> dict[str, Figure]:
     """All figures by the stems of their files; the paper's own only where the job is the paper's experiment."""
-    made = {"estimator": errorfigures.estimator(cube)} if "error_bp" in cube and len(job.sweep) < 2 else {}
+    made = {"estimator": estimator(cube)} if "error_bp" in cube and len(job.sweep) < 2 else {}
     if is_the_papers(job):
         made["fig2-beampatterns"] = beamfigures.paper_beampatterns(beams)
-        made["fig3-tradeoff"] = figures.tradeoff(cube.sel(scheme=list(DEFAULT_SCHEMES)))
+        made["fig3-tradeoff"] = tradeoff(cube.sel(scheme=list(DEFAULT_SCHEMES)))
     else:
-        made["tradeoff"] = figures.tradeoff(cube)
+        made["tradeoff"] = tradeoff(cube)
     factors = wbf_schemes(job.labels, "fdb")
     if len(factors) > 1 and len(job.design.rho) > 2:
         bounds = [name for name in ("fdb-wcrb", "fdb-wvm") if name in job.labels]
-        made["wbf-factors"] = figures.tradeoff(cube.sel(scheme=[*bounds, *factors]))
+        made["wbf-factors"] = tradeoff(cube.sel(scheme=[*bounds, *factors]))
     main = [name for name in job.labels if (scheme := Scheme.parse(name)).family != "apa" and scheme.factor is None]
     schemes = main or list(job.labels)
     made |= {
@@ -284,7 +285,7 @@ def beams_of(job: JobFile, draw: int) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Gains over uniform radiation as `results.beamfigures.paper_beampatterns` takes them; ``slot`` only of the
+        Gains over uniform radiation as `results.figures.beams.paper_beampatterns` takes them; ``slot`` only of the
         paper's experiment.
     """
     _, scenario = job.sweep_points()[-1]

@@ -90,7 +90,7 @@ _FACTS: dict[str, dict[str, Any]] = {
     "start": {"cluster": str, "chunks": int},
     "connected": {"seconds": _NUMBER, "workers": int},
     "chunk": {"start": int, "stop": int, "sha256": str, "uncertified": int},
-    "jobs": {"system": str, "role": str, "ids": list},
+    "jobs": {"role": str, "ids": list},
     "cube": {"sha256": str, "job": str, "seconds": _NUMBER},
     "report": {"seconds": _NUMBER},
     "error": {"message": str},

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ..terminal.units import duration_text
+from crbatch.results.words import duration_text
 
 _STEADY = ("none", "local")  # clusters whose workers are there from beginning to end
 

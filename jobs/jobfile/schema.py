@@ -7,17 +7,15 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice, product
-from math import prod
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from reprlib import repr as short
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 import tomli_w
 from crbatch.engine.beamforming.scheme import Scheme
 from crbatch.engine.draws import BoxPosition, DiscPosition
-from crbatch.engine.errors import EngineError
 from crbatch.engine.scenario import Scenario
 from crbatch.results.words import counted
 from pydantic import (
@@ -37,15 +35,11 @@ from .design import DesignSection, OutputSection, RhoRange
 from .draws import DrawsSection, Section, Until
 from .inputs import Content, Inputs
 from .kinds import instead_of_job, is_file
-from .mistakes import LOOKED_AT, Mistake, at, at_each, in_one_line, mistakes_of, unknown_key
+from .mistakes import at, in_one_line, mistakes_of
 from .packaged import packaged_jobs, packaged_text
+from .sweeps import SWEEPABLE, scenarios_of, typed_sweep
 from .toml import parse_toml, read_toml
 
-# What [sweep] may vary: the scenario's keys that are one number or one of some words, and how many targets take part.
-_WORDS = {n: get_args(f.annotation) for n, f in Scenario.model_fields.items() if isinstance(f.default, str)}
-_NUMBERS = tuple(n for n, f in Scenario.model_fields.items() if isinstance(f.default, (int, float)))
-SWEEPABLE = (*_NUMBERS, *_WORDS, "targets")
-_MAX_POINTS = 10_000
 _MAX_TARGETS = 256
 _MOST_SHARED_ANTENNAS = 256  # whose covariances are held for every scheme and weight
 
@@ -90,20 +84,7 @@ class JobFile(Section):
         """Refuse unknown keys and impossible points; give each value the type that the scenario gives it."""
         if not isinstance(sweep, dict):
             return sweep
-        mistakes = list(islice(_sweep_mistakes(sweep), LOOKED_AT))
-        if mistakes:
-            raise at_each(mistakes)
-        size = prod(map(len, sweep.values()))
-        if size > _MAX_POINTS:
-            raise ValueError(f"{size} points are too many; {_MAX_POINTS} at most")
-        if "scenario" not in info.data:
-            return {}
-        scenarios = [_swept(info.data["scenario"], point) for point in _points(sweep)]
-        typed = {key: tuple(dict.fromkeys(getattr(s, key) for s in scenarios)) for key in sweep}
-        twice = [key for key, values in sweep.items() if len(typed[key]) < len(values)]
-        if twice:
-            raise at_each([(key, "a value is listed more than once; list it once") for key in twice])
-        return typed
+        return typed_sweep(sweep, info.data.get("scenario"), _KEYS)
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
@@ -264,8 +245,7 @@ class JobFile(Section):
         Each is the index along every swept key, in file order, and the scenario there.
         """
         indices = product(*(range(len(values)) for values in self.sweep.values()))
-        scenarios = (_swept(self.scenario, point) for point in _points(self.sweep))
-        return list(zip(indices, scenarios, strict=True))
+        return list(zip(indices, scenarios_of(self.sweep, self.scenario, _KEYS), strict=True))
 
 
 def load_job(path_or_name: str | Path) -> JobFile:
@@ -352,43 +332,6 @@ def _canonical(job: dict[str, Any]) -> str:
         for key in sorted(job)
     )
     return "{" + ",".join(parts) + "}"
-
-
-def _points(sweep: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    return [dict(zip(sweep, values, strict=True)) for values in product(*sweep.values())]
-
-
-def _sweep_mistakes(sweep: Mapping[str, object]) -> Iterator[Mistake]:
-    """What is wrong with a sweep whatever the scenario."""
-    for key, values in sweep.items():
-        if key not in SWEEPABLE:
-            yield key, unknown_key("sweep", key, _KEYS)
-            continue
-        kind, wanted = ((str,), "words") if key in _WORDS else ((int, float), "numbers")
-        if not (isinstance(values, (list, tuple)) and values and all(type(v) in kind for v in values)):
-            yield key, f"{short(values)} is refused; it should be a list of {wanted}, not empty"
-            continue
-        unknown = next((v for v in values if v not in _WORDS[key]), None) if key in _WORDS else None
-        if unknown is not None:
-            yield key, f"{short(unknown)} is refused; it should be {' or '.join(map(repr, _WORDS[key]))}"
-
-
-def _swept(scenario: Scenario, point: dict[str, Any]) -> Scenario:
-    """Move the scenario to one point of a sweep."""
-    changes = dict(point)
-    targets = changes.pop("targets", scenario.targets)
-    if not isinstance(targets, int):
-        raise at("targets", f"{targets} is refused; it should be a whole number")
-    try:
-        moved = Scenario.model_validate(scenario.model_dump() | changes)
-    except ValidationError as error:
-        raise at_each(mistakes_of(error, point, _KEYS, "scenario")) from None
-    if targets == moved.targets:
-        return moved
-    try:
-        return moved.with_targets(targets)
-    except EngineError as error:
-        raise at("targets", str(error)) from None
 
 
 _TABLES: dict[str, list[type[BaseModel]]] = {

@@ -5,7 +5,7 @@ import math
 import sys
 from typing import Any
 
-from .shown import lines
+from .printable import lines
 
 
 def print_result(data: dict[str, Any] | list[Any], as_json: bool, text: str) -> None:

@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from .shown import one_line
-from .units import duration_text
+from crbatch.results.words import duration_text
+
+from .printable import one_line
 
 _LINE_SECONDS = 30.0
 

@@ -10,7 +10,7 @@ import select
 import sys
 from typing import Any, TextIO
 
-from .shown import one_line
+from .printable import one_line
 
 _GONE = (errno.EPIPE, errno.EBADF, errno.EIO)  # nobody wants to read any more; no news for the user
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..points import nearest_weights
 from ..schemes import label_of
-from .figures import BY_FAMILY, WEIGHT_STYLES, label_edges, ordered, panels, style_of, styled
+from .panels import BY_FAMILY, WEIGHT_STYLES, label_edges, ordered, panels, style_of, styled
 
 _FLOOR_DB = -35.0
 _PAPER_LINKS = (("BP", 1.0), ("MS", 0.0))

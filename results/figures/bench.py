@@ -10,20 +10,19 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 from numpy.typing import ArrayLike, NDArray
 
 from ..words import noun
-from .figures import _AMBER, _BLUE, _DASHED, _GREEN, _PURPLE, _VERMILION, DOUBLE_COLUMN_IN, styled
+from .panels import AMBER, BLUE, DASHED, DOUBLE_COLUMN_IN, GREEN, PURPLE, SKY, VERMILION, styled
 
-_SKY = "#56B4E9"
 _OURS = ("batch", "alone", "front")
 # Colour says the problem, line the kind: solid ours, dashed general solvers, dotted the FIM alone.
 _DOTTED = (0, (1, 1.2))
 _STYLES: Mapping[str, Mapping[str, Any]] = {
-    "sdp-full": {"color": _VERMILION, "marker": "o", "linestyle": _DASHED},
-    "sdp-reduced": {"color": _AMBER, "marker": "s", "linestyle": _DASHED},
-    "sdp-wbf": {"color": _PURPLE, "marker": "^", "linestyle": _DASHED},
-    "sdp-wvm": {"color": "0.35", "marker": "v", "linestyle": _DASHED},
-    "closed": {"color": _GREEN, "marker": "D", "linestyle": "-"},
-    "cpa": {"color": _SKY, "marker": "s", "linestyle": "-"},
-    "fdb": {"color": _BLUE, "marker": "o", "linestyle": "-"},
+    "sdp-full": {"color": VERMILION, "marker": "o", "linestyle": DASHED},
+    "sdp-reduced": {"color": AMBER, "marker": "s", "linestyle": DASHED},
+    "sdp-wbf": {"color": PURPLE, "marker": "^", "linestyle": DASHED},
+    "sdp-wvm": {"color": "0.35", "marker": "v", "linestyle": DASHED},
+    "closed": {"color": GREEN, "marker": "D", "linestyle": "-"},
+    "cpa": {"color": SKY, "marker": "s", "linestyle": "-"},
+    "fdb": {"color": BLUE, "marker": "o", "linestyle": "-"},
     "fim-explicit": {"color": "black", "marker": "x", "linestyle": _DOTTED},
     "fim-separable": {"color": "black", "marker": "+", "linestyle": _DOTTED},
 }
@@ -81,7 +80,7 @@ def speed_figure(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str], s
 
 
 def _speed_row(axes: Axes, height: int, row: Mapping[str, Any], ours: bool) -> None:
-    colour = _BLUE if ours else _VERMILION
+    colour = BLUE if ours else VERMILION
     wide: dict[str, Any] = {"linewidth": 2.6, "alpha": 0.45, "solid_capstyle": "butt"}
     axes.plot(row["seconds_quartiles"], (height, height), color=colour, **wide)
     axes.plot(row["seconds"], height, marker="o" if ours else "s", markersize=4.0, color=colour)
@@ -215,17 +214,17 @@ def dispatch_figure(
     x = np.array([row["chunk_seconds"] for row in simulation])
     t = np.geomspace(x[0] / 2.0, 2.0 * x[-1], 200)
     left.set(xscale="log", yscale="log", xlabel="Seconds of a chunk", ylabel="Chunks a second")
-    left.plot(t, slots / t, color="0.5", linewidth=0.8, linestyle=_DASHED, label="no overhead")
-    left.plot(t, np.minimum(slots / (t + gap), 1.0 / driver), color=_BLUE, label="model")
-    left.plot(x, [row["measured"] for row in simulation], "o", color=_VERMILION, markersize=4.0, label="measured")
+    left.plot(t, slots / t, color="0.5", linewidth=0.8, linestyle=DASHED, label="no overhead")
+    left.plot(t, np.minimum(slots / (t + gap), 1.0 / driver), color=BLUE, label="model")
+    left.plot(x, [row["measured"] for row in simulation], "o", color=VERMILION, markersize=4.0, label="measured")
     left.set_title(f"(a) {slots:g} sleeping {noun(slots, 'worker')}")
     left.legend(fontsize=7)
     _time_axis(left.xaxis)
-    colours = (_VERMILION, _BLUE, _GREEN, _PURPLE)
+    colours = (VERMILION, BLUE, GREEN, PURPLE)
     for (seconds, points), colour in zip(curves.items(), colours, strict=False):
         n, share = zip(*points, strict=True)
         right.plot(n, share, color=colour, label=f"chunks of {seconds:g} s")
-    right.axvline(most_workers, color="0.5", linewidth=0.8, linestyle=_DASHED)
+    right.axvline(most_workers, color="0.5", linewidth=0.8, linestyle=DASHED)
     note = {"textcoords": "offset points", "fontsize": 7, "color": "0.35"}
     right.annotate("array mode beyond", (most_workers, 1.06), (-4, 0), ha="right", va="center", **note)
     right.set(xscale="log", ylim=(0.0, 1.12), xlabel="Workers", ylabel="Workers' time spent on designs")

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from .. import statistics
-from ..points import at_first_point, nearest_weights
-from ..schema import STATUS_FLAGS
+from ..points import at_first_point, good, nearest_weights
+from ..samples import slabs
 from ..schemes import label_of
-from .figures import panels, style_of, styled
+from .panels import panels, style_of, styled
 
 _LINKS = (("crb_bp", "BP"), ("crb_ms", "MS"))
 _POINTS = 300
@@ -121,12 +121,11 @@ def certificates(cube: xr.Dataset, tolerance: float) -> Figure:
     edges = np.arange(-17.0, 1.01, 0.25)
     counts = np.zeros(edges.size - 1)
     optimised = proven = 0
-    good = [value for value, word in STATUS_FLAGS.items() if word in ("certified", "closed_form")]
-    for _, slab in statistics.slabs(cube[["gap", "status"]]):
-        gaps, status = slab["gap"].values, slab["status"].values
+    for _, slab in slabs(cube[["gap", "status"]]):
+        gaps = slab["gap"].values
         known = ~np.isnan(gaps)
         optimised += int(known.sum())
-        proven += int((known & np.isin(status, good)).sum())
+        proven += int((known & good(slab).values).sum())
         counts += np.histogram(np.log10(np.clip(gaps[known], 1e-17, 10.0)), edges)[0]
     figure = Figure(figsize=(3.5, 2.2), layout="constrained")
     axes = figure.subplots()

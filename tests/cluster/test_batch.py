@@ -166,26 +166,21 @@ def test_missing_program_is_named(programs: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PATH", str(programs))
     assert shutil.which("squeue") is None
     with pytest.raises(ClusterError, match="squeue: no such program"):
-        batch.alive("slurm", ["1"])
+        batch.alive(["1"])
 
 
 def test_alive_are_jobs_that_have_not_ended(programs: Path) -> None:
     states = "5 5 RUNNING\n6 6 COMPLETED\n7 7 PENDING\n9 8 RUNNING\n10 10 CANCELLED\n11 11 COMPLETING\n99 99 RUNNING"
     program(programs, "squeue", f"cat <<'X'\n{states}\nX")
-    assert batch.alive("slurm", ["5", "6", "7", "8", "10", "11", "12"]) == {"5", "7", "8", "11"}
-    assert batch.alive("slurm", []) == set()
+    assert batch.alive(["5", "6", "7", "8", "10", "11", "12"]) == {"5", "7", "8", "11"}
+    assert batch.alive([]) == set()
 
 
 def test_cancel_names_jobs_only(programs: Path, tmp_path: Path) -> None:
     program(programs, "scancel", f'echo "$@" >>{tmp_path}/words')
-    batch.cancel("slurm", ["9", "10", "9"])
-    batch.cancel("slurm", [])
+    batch.cancel(["9", "10", "9"])
+    batch.cancel([])
     assert (tmp_path / "words").read_text().splitlines() == ["10 9"]
-
-
-def test_other_systems_are_not_looked_after() -> None:
-    with pytest.raises(ClusterError, match="'pbs'"):
-        batch.cancel("pbs", ["1"])
 
 
 def test_worker_scripts_are_private_on_their_way(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_quota_of_a_real_control_group() -> None:
         for name, text in files.items():
             (group / name).write_text(text)
         done = subprocess.run(
-            [sys.executable, "-c", "from crbatch.cluster.connect import usable_cores; print(usable_cores())"],
+            [sys.executable, "-c", "from crbatch.cluster.machine import usable_cores; print(usable_cores())"],
             capture_output=True,
             text=True,
             check=True,

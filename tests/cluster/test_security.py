@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from crbatch.cluster.connect import connect
 from crbatch.cluster.errors import ClusterError
+from crbatch.cluster.local import simulated
 from crbatch.cluster.profiles import parse_profile
 from crbatch.cluster.security import Keys, refuse_plain_tcp, run_keys
-from crbatch.cluster.simulated import simulated
 from distributed import Client, LocalCluster, default_client
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import naive
+import naive_codebook
 import numpy as np
 import pytest
 from crbatch import EngineError, bistatic_bounds, build_problem, design, equivalent_fim, monostatic_bounds, position_fim
@@ -176,7 +177,7 @@ def test_whitened_bounds_are_those_of_the_plain_fim(seed: int) -> None:
 
 def test_conditioning_at_apa_is_the_naive_one() -> None:
     case = case_of("paper-k3", m=64)
-    problem, v = build_problem(*setup(case)), naive.apa_covariance(case)
+    problem, v = build_problem(*setup(case)), naive_codebook.apa_covariance(case)
     for link, twin in ((problem.bistatic, naive.BISTATIC), (problem.monostatic, naive.MONOSTATIC)):
         reference = naive.conditioning(naive.position_fim(case, v, twin))
         assert link.smallest_eigenvalue[0] == pytest.approx(reference, rel=1e-6)

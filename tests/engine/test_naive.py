@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import naive
+import naive_codebook
 import numpy as np
 import pytest
 from naive import Case
@@ -94,7 +95,7 @@ def test_position_fims_are_golden(name: str) -> None:
 @every_case
 def test_bounds_are_golden(name: str) -> None:
     case, test, apa = case_of(name), GOLDEN[name]["test_beamformer_crb"], GOLDEN[name]["apa_crb"]
-    v, equal = covariance(case), naive.apa_covariance(case)
+    v, equal = covariance(case), naive_codebook.apa_covariance(case)
     assert naive.crb_bistatic(case, v) == pytest.approx(test["bistatic_m2"], rel=1e-7)
     assert naive.crb_monostatic(case, v) == pytest.approx(test["monostatic_m2"], rel=1e-7)
     each = naive.crb_monostatic_target(case, v)
@@ -145,10 +146,10 @@ def test_golden_optimum_is_the_sum_of_its_parts(name: str, optimum: dict) -> Non
 def test_certificates_agree_with_the_golden_optima(name: str, optimum: dict) -> None:
     case, rho = case_of(name), optimum["rho"]
     p = cpa_power(case, optimum)
-    v = naive.cpa_covariance(case, p)
+    v = naive_codebook.cpa_covariance(case, p)
     f = naive.objective(case, v, rho)
     assert f == pytest.approx(optimum["cpa_objective_m2"], rel=1e-7)
-    assert -1e-9 < naive.certified_gap_cpa(case, p, rho) < 1e-6
+    assert -1e-9 < naive_codebook.certified_gap_cpa(case, p, rho) < 1e-6
     # On the whole cone the same V bounds the other optimum from below, and only from below.
     gap = naive.certified_gap(case, v, rho)
     assert f / (1 + gap) < optimum["fdb_objective_m2"] < f
@@ -157,7 +158,7 @@ def test_certificates_agree_with_the_golden_optima(name: str, optimum: dict) -> 
 @pytest.mark.parametrize("rho", [0.0, 0.3, 1.0])
 def test_gradient_is_the_slope_of_the_objective(rho: float) -> None:
     case = case_of("moved-ue-mt12", m=24)
-    v, other = covariance(case), naive.apa_covariance(case)
+    v, other = covariance(case), naive_codebook.apa_covariance(case)
     slope = central_difference(
         lambda t: np.array(naive.objective(case, v + t[0] * (other - v), rho)), np.zeros(1), [1e-3]
     )
@@ -190,7 +191,7 @@ def test_bounds_are_entries_of_the_same_inverse() -> None:
 
 def test_extended_precision_confirms_a_well_conditioned_gap() -> None:
     case = case_of("moved-ue-mt12", m=40)
-    v = naive.apa_covariance(case)
+    v = naive_codebook.apa_covariance(case)
     extended = naive.extended_precision_gap(case, v, 0.5)
     assert naive.certified_gap(case, v, 0.5) == pytest.approx(extended, rel=1e-9)
 
@@ -198,7 +199,7 @@ def test_extended_precision_confirms_a_well_conditioned_gap() -> None:
 def test_extended_precision_is_more_precise() -> None:
     """Degree -1 holds exactly, so tr(G V) + f is rounding alone."""
     case = case_of("paper-k3", m=32)
-    v = naive.apa_covariance(case)
+    v = naive_codebook.apa_covariance(case)
     errors = []
     for real in (np.float64, np.longdouble):
         f, g = naive.objective_and_gradient(replace(case, real=real), v, 0.5)
@@ -209,7 +210,7 @@ def test_extended_precision_is_more_precise() -> None:
 
 def test_without_targets_only_the_sensing_is_identifiable() -> None:
     case = case_of("paper-k3", m=64, targets=[], phase_bp=[0.4], phase_ms=[0.7])
-    v = naive.apa_covariance(case)
+    v = naive_codebook.apa_covariance(case)
     assert naive.conditioning(naive.position_fim_bistatic(case, v)) < 1e-13
     assert naive.conditioning(naive.position_fim_monostatic(case, v)) > 1e-3
     assert naive.objective(case, v, 0.0) == pytest.approx(naive.crb_monostatic(case, v), rel=1e-12)
@@ -218,7 +219,7 @@ def test_without_targets_only_the_sensing_is_identifiable() -> None:
 def test_an_infinite_bound_counts_only_with_its_weight() -> None:
     """One UE antenna sees no angle, so the orientation stays unknown."""
     case = case_of("moved-ue-mt12", m=16, mu=1)
-    v = naive.apa_covariance(case)
+    v = naive_codebook.apa_covariance(case)
     assert naive.crb_bistatic(case, v) == np.inf
     assert naive.objective(case, v, 0.5) == np.inf
     assert np.isnan(naive.certified_gap(case, v, 0.5))
@@ -252,7 +253,7 @@ def test_delay_sums_are_entries_of_the_channel_fim(q: int) -> None:
 
 def test_codebook_has_unit_columns_along_steering_and_its_derivative() -> None:
     case = case_of("moved-ue-mt12")
-    u, theta, h = naive.codebook(case), naive.geometry(case).aod, 1e-6
+    u, theta, h = naive_codebook.codebook(case), naive.geometry(case).aod, 1e-6
     np.testing.assert_allclose(np.linalg.norm(u, axis=0), 1, rtol=1e-13)
     for k in range(case.k + 1):
         a = naive.steering(case.mt, theta[k])

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from crbatch.jobs.driver.run import Outcome, run
+from crbatch.jobs.driver.session import Outcome, run
 from crbatch.jobs.errors import DamagedData, UsageProblem
 from crbatch.jobs.folder.rundir import RunDirectory
 from crbatch.jobs.jobfile.schema import JobFile
@@ -120,7 +120,15 @@ def test_killed_run_continues(reference: Path, tmp_path: Path) -> None:
     job = tmp_path / "small.toml"
     job.write_text(small_job().to_toml())
     folder = tmp_path / "run"
-    command = [sys.executable, "-c", "from crbatch.jobs.cli import main; main()", "run", str(job), "-o", str(folder)]
+    command = [
+        sys.executable,
+        "-c",
+        "from crbatch.jobs.cli.app import main; main()",
+        "run",
+        str(job),
+        "-o",
+        str(folder),
+    ]
     command += ["--cluster", "none", "--chunk", "1", "--no-report"]
     environment = os.environ
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:

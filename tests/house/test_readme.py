@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 from crbatch.cluster.profiles import load_profile
-from crbatch.jobs.driver.run import run
+from crbatch.jobs.driver.session import run
 from crbatch.jobs.folder.rundir import RunDirectory
 from crbatch.jobs.jobfile.schema import JobFile, load_job
 from crbatch.jobs.terminal.progress import Progress

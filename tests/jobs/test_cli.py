@@ -236,7 +236,7 @@ def test_help_and_version(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> 
 
 def test_help_loads_nothing_heavy() -> None:
     code = (
-        "import sys; from crbatch.jobs.cli import main; sys.argv = ['crbatch', '--help']\n"
+        "import sys; from crbatch.jobs.cli.app import main; sys.argv = ['crbatch', '--help']\n"
         "try: main()\n"
         "except SystemExit: print(*sys.modules, file=sys.stderr)"
     )

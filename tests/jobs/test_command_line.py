@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
-from crbatch.jobs.cli import main
+from crbatch.jobs.cli.app import main
 from crbatch.jobs.jobfile.schema import load_job
 
 SMALL = """

@@ -11,7 +11,8 @@ import matplotlib as mpl
 import pytest
 import xarray as xr
 from crbatch.cluster.settings import PRIVATE_SHELL, private_configuration
-from crbatch.results.figures import figures
+from crbatch.results.figures.panels import save
+from crbatch.results.figures.tradeoff import tradeoff
 from cube_cases import cube_of
 from job_cases import write_job
 
@@ -143,7 +144,7 @@ def cube() -> xr.Dataset:
 
 
 def drawn(cube: xr.Dataset, folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in figures.save(figures.tradeoff(cube), folder, "figure")}
+    return {path.name: path.read_bytes() for path in save(tradeoff(cube), folder, "figure")}
 
 
 def others(key: str, value: Any) -> Any:
@@ -179,8 +180,8 @@ def test_matplotlibs_file_ends_nothing(home: Path, text: bytes) -> None:
     for path in (home / "matplotlibrc", folder / "matplotlibrc", home / "other"):
         path.write_bytes(text)
     code = (
-        "from crbatch.results.figures.settings import shield; shield(); import os; here = os.getcwd()\n"
-        "import crbatch.results.figures.figures, matplotlib\n"
+        "from crbatch.jobs.shield import shield; shield(); import os; here = os.getcwd()\n"
+        "import crbatch.results.figures.panels, matplotlib\n"
         "assert os.getcwd() == here and dict(matplotlib.rcParams) == dict(matplotlib.rcParamsDefault)"
     )
     environment = theirs(home, MATPLOTLIBRC=str(home / "other"), MPLBACKEND="nonsense")

@@ -52,7 +52,7 @@ def test_what_decides_a_shard_is_among_them(name: str) -> None:
     assert name in SOURCES
 
 
-@pytest.mark.parametrize("name", ["jobs/cli.py", "results/page.py", "cluster/slurm.py"])
+@pytest.mark.parametrize("name", ["jobs/cli/app.py", "results/page.py", "cluster/slurm.py"])
 def test_what_only_shows_or_carries_is_not(name: str) -> None:
     assert name not in SOURCES
 

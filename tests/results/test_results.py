@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from crbatch import Solver, Status
-from crbatch.jobs.jobfile.schema import SWEEPABLE
+from crbatch.jobs.jobfile.sweeps import SWEEPABLE
 from crbatch.results.cube import write_cube
 from crbatch.results.errors import DamagedData, ResultsError
 from crbatch.results.schema import SOLVER_FLAGS, STATUS_FLAGS, SWEPT, VARIABLES, make_dataset, validate

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crbatch.jobs.cli import main
-from crbatch.jobs.driver.run import Outcome, run
+from crbatch.jobs.cli.app import main
+from crbatch.jobs.driver.session import Outcome, run
 from crbatch.jobs.errors import CommandError, Exit
 from crbatch.jobs.folder.rundir import RunDirectory
 from crbatch.jobs.jobfile.schema import JobFile

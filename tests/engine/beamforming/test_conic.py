@@ -3,6 +3,7 @@
 from typing import Any
 
 import naive
+import naive_codebook
 import numpy as np
 import pytest
 from crbatch import DesignError, Solver, build_problem, certified_gap, design, mix_beamformers, mix_covariances
@@ -31,7 +32,7 @@ def test_power_program_agrees_with_the_native_solver() -> None:
             assert powers.sum() == pytest.approx(1.0, rel=1e-12)
             case = case_at(*drops(3), b)
             shares = designs.problem.power * powers.reshape(2, -1).T.ravel()
-            value = naive.objective(case, naive.cpa_covariance(case, shares), float(rho))
+            value = naive.objective(case, naive_codebook.cpa_covariance(case, shares), float(rho))
             assert value == pytest.approx(designs.objective[b, 0, r], rel=1e-6)
 
 

@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import get_args
 
 import naive
+import naive_codebook
 import numpy as np
 import pytest
 import xarray as xr
 from crbatch import DrawModel, Scenario, Status, average_designs, build_problem, design, nominal_designs, sample
 from crbatch.engine.beamforming import conic, weighted
 from crbatch.engine.estimation import estimate
-from crbatch.jobs.cli import app
+from crbatch.jobs.cli.app import app
 from crbatch.jobs.finished.check import replay, verify
 from crbatch.jobs.finished.report import write_report
 from crbatch.jobs.folder.rundir import RunDirectory
@@ -27,7 +28,7 @@ FIRST = "first-element"
 
 def codebook_of(case: naive.Case) -> np.ndarray:
     """U of the transcription in the engine's order: steering beams, then derivatives."""
-    u = naive.codebook(case)
+    u = naive_codebook.codebook(case)
     return np.concatenate((u[:, ::2], u[:, 1::2]), axis=1)
 
 
@@ -59,7 +60,7 @@ def test_powers_on_uncentred_codewords_are_certified_from_scratch(antennas: int)
     for d, r in np.ndindex(len(draws), len(RHO)):
         case = case_at(scenario, draws, d)
         interleaved = found.powers[d, 0, r].reshape(2, -1).T.ravel()
-        assert naive.certified_gap_cpa(case, case.power * interleaved, RHO[r]) <= 1.1e-6
+        assert naive_codebook.certified_gap_cpa(case, case.power * interleaved, RHO[r]) <= 1.1e-6
 
 
 def test_mixes_on_uncentred_codewords_are_their_formulas() -> None:

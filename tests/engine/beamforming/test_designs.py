@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import naive
+import naive_codebook
 import numpy as np
 import pytest
 from crbatch import SCHEMES, DesignError, Designs, Draws, Scenario, Solver, Status, design, fixed_draw
@@ -55,7 +56,7 @@ def test_closed_forms_are_their_formulas_for_any_antennas(antennas: int) -> None
     p_bp, p_ms = (designs.powers[:, designs.schemes.index("cpa-wcrb"), r] for r in (3, 0))
     for d in range(len(draws)):
         case = case_at(scenario, draws, d)
-        u = naive.codebook(case)
+        u = naive_codebook.codebook(case)
         u = np.concatenate((u[:, ::2], u[:, 1::2]), axis=1)
         v_bp, v_ms = (designs.beam_covariance("fdb-wcrb", rho)[d] for rho in (1.0, 0.0))
         for rho in RHO:
@@ -66,7 +67,7 @@ def test_closed_forms_are_their_formulas_for_any_antennas(antennas: int) -> None
                 "fdb-wbf-aligned": mixed(root(v_bp), turned(root(v_bp), root(v_ms)), rho, power),
                 "cpa-wvm": power * (u * (rho * p_bp[d] + (1 - rho) * p_ms[d])) @ u.conj().T,
                 "cpa-wbf": power * (u * (amplitude**2 / np.sum(amplitude**2))) @ u.conj().T,
-                "apa": naive.apa_covariance(case),
+                "apa": naive_codebook.apa_covariance(case),
             }
             for scheme, v in expected.items():
                 found = designs.beam_covariance(scheme, rho)[d]

@@ -3,6 +3,7 @@
 from typing import Any
 
 import naive
+import naive_codebook
 import numpy as np
 import pytest
 from crbatch import (
@@ -77,7 +78,7 @@ def test_certificates_hold_on_the_full_cone(paper: tuple[naive.Case, Any]) -> No
         order = np.concatenate((np.arange(0, 2 * case.k + 2, 2), np.arange(1, 2 * case.k + 2, 2)))
         powers = np.empty(2 * case.k + 2)
         powers[order] = designs.powers[0, designs.schemes.index("cpa-wcrb"), r] * case.power
-        assert naive.certified_gap_cpa(case, powers, rho) < 1e-6
+        assert naive_codebook.certified_gap_cpa(case, powers, rho) < 1e-6
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.4, 1.0])
@@ -113,7 +114,9 @@ def test_closed_forms_are_their_formulas(paper: tuple[naive.Case, Any]) -> None:
     np.testing.assert_allclose(
         designs.powers[0, designs.schemes.index("cpa-wvm"), 1], 0.3 * powers[2] + 0.7 * powers[0], rtol=1e-12
     )
-    np.testing.assert_allclose(covariances(designs, "apa")[0], naive.apa_covariance(case), atol=1e-12 * case.power)
+    np.testing.assert_allclose(
+        covariances(designs, "apa")[0], naive_codebook.apa_covariance(case), atol=1e-12 * case.power
+    )
 
 
 def test_eigen_factor_is_its_rule(paper: tuple[naive.Case, Any]) -> None:
@@ -181,7 +184,7 @@ def test_rounding_estimate_foretells_the_error() -> None:
     for offset in (0.1, 0.01):
         case = case_of("paper-k2", m=64, targets=[list(np.array([-2.5, 10.0]) + offset * side), [5.0, 15.0]])
         problem = build_problem(*setup(case))
-        v = naive.apa_covariance(case)
+        v = naive_codebook.apa_covariance(case)
         truth = float(naive.extended_precision_gap(case, v, 1.0))
         error = abs((1.0 + certified_gap(problem, v, 1.0)[0]) / (1.0 + truth) - 1.0)
         assert error < 10.0 * problem.bistatic.rounding[0]

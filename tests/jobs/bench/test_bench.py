@@ -11,10 +11,11 @@ import pytest
 import xarray as xr
 from crbatch import DesignError, DrawModel, Scenario, build_problem, sample
 from crbatch.engine.beamforming import baselines, conic, weighted
-from crbatch.jobs.bench import antennas, harness, speed
+from crbatch.jobs.bench import antennas, harness, interleaved, speed
 from crbatch.jobs.errors import Exit
 from engine_cases import drops
 from job_cases import crbatch, digests
+from repository import ROOT
 
 Captured = pytest.CaptureFixture[str]
 SMALL = ("--draws", 2, "--batch", 2, "--rounds", 2, "--tx-antennas", 4, "--targets", 1)
@@ -55,8 +56,10 @@ def test_speed_shows_failures_as_failures(tmp_path: Path, monkeypatch: pytest.Mo
         apa = problem.expand(problem.covariance_of_powers(problem.apa[:, None]))[draw, 0]
         return baselines.Answer(apa, answer.build, answer.compile, answer.solve)
 
-    monkeypatch.setattr(speed, "CONIC", dict(speed.CONIC) | {"scs-reduced": nothing, "clarabel-full-tuned": poor})
-    monkeypatch.setattr(speed, "_WIDE", 32)
+    monkeypatch.setattr(
+        interleaved, "CONIC", dict(interleaved.CONIC) | {"scs-reduced": nothing, "clarabel-full-tuned": poor}
+    )
+    monkeypatch.setattr(interleaved, "WIDE", 32)
     code, result = run_speed(monkeypatch, capsys, tmp_path / "out")
     assert code == Exit.DONE
     rows = {(row["set"], row["method"]): row for row in result["rows"]}
@@ -87,7 +90,7 @@ def test_speed_shows_failures_as_failures(tmp_path: Path, monkeypatch: pytest.Mo
 def test_speed_in_text_and_in_the_same_folder_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
-    monkeypatch.setattr(speed, "_WIDE", 32)
+    monkeypatch.setattr(interleaved, "WIDE", 32)
     for seed in (1, 2):  # measured anew, whatever was asked for before
         words = ("-o", tmp_path / "out", *SMALL, "--rounds", 1, "--draws", 1, "--seed", seed)
         assert crbatch(monkeypatch, "bench", "speed", *words) == Exit.DONE
@@ -100,6 +103,41 @@ def test_speed_in_text_and_in_the_same_folder_again(
         assert "\x1b" not in captured.out
     with xr.open_dataset(tmp_path / "out" / "bench.nc") as cube:
         assert json.loads(cube.attrs["settings"])["seed"] == 2
+
+
+def cells(text: str) -> list[list[str]]:
+    """Rows of the first table in Markdown."""
+    lines = text[text.index("|") :].split("\n\n")[0].splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_table_of_the_readme_is_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    monkeypatch.setattr(interleaved, "WIDE", 32)
+    _, result = run_speed(monkeypatch, capsys, tmp_path, "--rounds", 1)
+    assert crbatch(monkeypatch, "bench", "table", tmp_path) == Exit.DONE
+    text = capsys.readouterr().out
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown, published = cells(text), cells(readme[readme.index("| | random phases | ratio |") :])
+    assert shown[0] == published[0]
+    assert [row[0] for row in shown[2:]] == [row[0] for row in published[2:]]
+    seconds = {(row["set"], row["label"]): row["seconds"] for row in result["rows"]}
+    for label, *own in shown[2:]:
+        for cell, name in zip(own[::2], ("phases", "drops"), strict=True):
+            value, unit = cell.split()
+            assert float(value) * {"s": 1.0, "ms": 1e-3, "us": 1e-6}[unit] == pytest.approx(
+                seconds[name, label], rel=6e-3
+            )
+    for line in result["headlines"]:
+        assert f"{line['value']:,.4g}" in text
+    assert f"{len(CORES)} cores" in text
+
+
+def test_only_studies_have_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    assert crbatch(monkeypatch, "bench", "table", tmp_path) == Exit.USAGE
+    assert "no folder of a finished study" in capsys.readouterr().err
+    (tmp_path / "bench.json").write_text('{"study": "speed"}')
+    (tmp_path / "bench.nc").write_text("no cube")
+    assert crbatch(monkeypatch, "bench", "table", tmp_path) == Exit.DAMAGED
 
 
 def test_uncertified_designs_of_ours_are_told(
@@ -116,8 +154,8 @@ def test_uncertified_designs_of_ours_are_told(
         return weighted.Solution(0.9 * good.covariance + 0.1 * apa, None, good.gap, good.iterations, good.solver)
 
     monkeypatch.setattr(weighted, "solve_fdb", off)
-    monkeypatch.setattr(speed, "CONIC", dict(speed.CONIC) | dict.fromkeys(speed.CONIC, baselines.clarabel_direct))
-    monkeypatch.setattr(speed, "_WIDE", 32)
+    monkeypatch.setattr(interleaved, "CONIC", dict.fromkeys(interleaved.CONIC, baselines.clarabel_direct))
+    monkeypatch.setattr(interleaved, "WIDE", 32)
     code, result = run_speed(monkeypatch, capsys, tmp_path / "out", "--rounds", 1)
     assert code == Exit.SOME_UNCERTIFIED
     shares = {row["method"]: row["certified_share"] for row in result["rows"]}
@@ -132,15 +170,15 @@ def test_unidentifiable_draws_are_no_failures() -> None:
     problem = build_problem(scenario, draws)
     v = problem.expand(problem.covariance_of_powers(problem.apa[:, None]))
     for covariance in (v, v * np.nan):
-        lap = speed.Lap([1.0], [(0.0, 0.0, 1.0)], covariance, np.array([0.5]), problem)
-        assert np.isnan(speed._gaps(lap)).all()
+        lap = interleaved.Lap([1.0], [(0.0, 0.0, 1.0)], covariance, np.array([0.5]), problem)
+        assert np.isnan(interleaved._gaps(lap)).all()
 
 
 def test_one_bad_covariance_spoils_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = build_problem(*drops(3, tx_antennas=4, target_positions_m=[[-10, 15]]))
     v = problem.expand(weighted.solve_fdb(problem, np.array([0.5]), 1e-6).covariance)
     v[1] *= 2.0  # more than the power there is: it would pass for better than optimal
-    gaps = speed._gaps(speed.Lap([1.0], [(0.0, 0.0, 1.0)], v, np.array([0.5]), problem))[:, 0]
+    gaps = interleaved._gaps(interleaved.Lap([1.0], [(0.0, 0.0, 1.0)], v, np.array([0.5]), problem))[:, 0]
     assert np.isinf(gaps[1])
     assert (gaps[[0, 2]] <= 1e-6).all()
 
@@ -208,6 +246,10 @@ def test_antennas_measures_every_method_and_goes_on_where_it_stopped(
         assert cube["designs_per_call"].sel(algorithm="fdb") == antennas.METHODS["fdb"].designs
         assert cube.attrs["cpu_model"]
     assert sorted(path.suffix for path in out.glob("antennas.*")) == list(KINDS)
+    assert crbatch(monkeypatch, "bench", "table", out) == Exit.DONE
+    table = cells(capsys.readouterr().out)
+    assert table[0] == ["method", "4", "6", "slope", "failed"]
+    assert [row[0] for row in table[2:]] == [method.label for method in antennas.METHODS.values()]
 
 
 def test_other_settings_or_foreign_folders_are_refused_untouched(

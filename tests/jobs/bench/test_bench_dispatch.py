@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from crbatch.jobs.bench import dispatch
-from crbatch.jobs.bench.dispatch import Lap, Laps, growth, line
+from crbatch.jobs.bench import dispatch, laps
+from crbatch.jobs.bench.dispatch import line
+from crbatch.jobs.bench.laps import Lap, Laps, growth
 from crbatch.jobs.bench.model import LONGEST, SHARE, Costs, forecast, most_workers, rate, smallest_chunk
-from crbatch.jobs.chunk.simulated import empty_chunk
+from crbatch.jobs.bench.simulated import empty_chunk
 from crbatch.jobs.errors import Exit
 from job_cases import crbatch, digests
 
@@ -123,7 +124,7 @@ def test_receipts_are_as_large_as_real_ones() -> None:
 def test_command_measures_fits_and_draws(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(dispatch, "SIMULATED", (0.01, 0.02))
+    monkeypatch.setattr(laps, "SIMULATED", (0.01, 0.02))
     out = tmp_path / "out"
     assert crbatch(monkeypatch, "bench", "dispatch", "-o", out, *SMALL) == Exit.DONE
     captured = capsys.readouterr()
@@ -157,8 +158,8 @@ def test_text_says_what_follows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     empty = {(n, c): Lap(1e-2 / n, 1e-2 / n, 4e-3, [2e8] * 3, []) for n in (1, 2) for c in (2, 8)}
-    laps = Laps(empty, {size: Lap(0.1, 0.1, 5e-3, [2e8], [0.05, 0.06]) for size in (1, 4)})
-    monkeypatch.setattr(dispatch, "measure_dispatch", lambda *_: laps)
+    made = Laps(empty, {size: Lap(0.1, 0.1, 5e-3, [2e8], [0.05, 0.06]) for size in (1, 4)})
+    monkeypatch.setattr(dispatch, "measure_dispatch", lambda *_: made)
     monkeypatch.setattr(dispatch, "measure_simulation", lambda *_: {0.5: Lap(1e-2, 1e-2, 4e-3, [2e8], [])})
     assert crbatch(monkeypatch, "bench", "dispatch", "-o", tmp_path / "out", *SMALL[:-1]) == Exit.DONE
     text = capsys.readouterr().out
@@ -170,6 +171,10 @@ def test_text_says_what_follows(
     ):
         assert says in text
     assert "\x1b" not in text
+    assert crbatch(monkeypatch, "bench", "table", tmp_path / "out") == Exit.DONE
+    table = capsys.readouterr().out
+    for says in ("| driver and scheduler, each chunk (one core)", "| workers | designs", "| commit: each shard"):
+        assert says in table
 
 
 def test_foreign_folder_is_refused_untouched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

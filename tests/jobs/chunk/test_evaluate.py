@@ -11,7 +11,7 @@ import xarray as xr
 from crbatch.jobs.chunk import evaluate as evaluate_module
 from crbatch.jobs.chunk.beams import load_beams
 from crbatch.jobs.chunk.evaluate import evaluate
-from crbatch.jobs.driver.run import check_job
+from crbatch.jobs.driver.refusals import check_job
 from crbatch.jobs.errors import UsageProblem
 from crbatch.jobs.jobfile.schema import JobFile, load_job
 from job_cases import run_tiny, tiny_job

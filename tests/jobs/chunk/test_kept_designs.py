@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import naive
+import naive_codebook
 import numpy as np
 import pytest
 import xarray as xr
-from crbatch.jobs.driver.run import check_job, run
+from crbatch.jobs.driver.refusals import check_job
+from crbatch.jobs.driver.session import run
 from crbatch.jobs.errors import DamagedData, IncompleteRun
 from crbatch.jobs.finished.check import replay, verify
 from crbatch.jobs.folder.rundir import RunDirectory
@@ -71,7 +73,7 @@ def test_beamformers_and_powers_make_the_covariance(cube: xr.Dataset, case: naiv
     np.testing.assert_allclose(w @ np.swapaxes(w.conj(), -1, -2), v, atol=1e-9 * case.power)
     power = cube["power"].isel(draw=0).sel(scheme="cpa-wcrb").values
     np.testing.assert_allclose(power.sum(axis=-1), case.power, rtol=1e-12)
-    interleaved = naive.codebook(case)
+    interleaved = naive_codebook.codebook(case)
     codebook = np.concatenate((interleaved[:, ::2], interleaved[:, 1::2]), axis=1)
     cpa = complex_of(cube["covariance"].isel(draw=0).sel(scheme="cpa-wcrb"))
     np.testing.assert_allclose(

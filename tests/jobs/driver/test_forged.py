@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import crbatch.jobs.chunk.task
-import crbatch.jobs.driver.run
+import crbatch.jobs.driver.chunks
+import crbatch.jobs.driver.consolidation
 import netCDF4
 import numpy as np
 import pytest
-from crbatch.jobs.driver.run import run
+from crbatch.jobs.driver.session import run
 from crbatch.jobs.errors import CommandError, DamagedData, Exit
 from crbatch.jobs.finished.check import verify
 from crbatch.jobs.folder.rundir import RunDirectory
@@ -138,7 +139,7 @@ def test_bit_that_flips_after_the_commit(
     reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: range
 ) -> None:
     """Between the first look at a shard, or its commit, and consolidation."""
-    whole = crbatch.jobs.driver.run.write_cube
+    whole = crbatch.jobs.driver.consolidation.write_cube
     for seed in seeds:
         folder, rng = tmp_path / str(seed), random.Random(seed)
         if seed % 4:  # the shards of an earlier run, which this one has looked at
@@ -153,7 +154,7 @@ def test_bit_that_flips_after_the_commit(
             return whole(*words)
 
         with monkeypatch.context() as patch:
-            patch.setattr(crbatch.jobs.driver.run, "write_cube", flip_first)
+            patch.setattr(crbatch.jobs.driver.consolidation, "write_cube", flip_first)
             with pytest.raises(DamagedData, match="run the same command again"):
                 run_tiny(folder, JOB, chunk=rng.choice([1, 2, 3]))
         assert not (folder / "cube.nc").exists()
@@ -211,7 +212,7 @@ def test_draws_that_change_while_the_run_goes_on(tmp_path: Path, monkeypatch: py
     (tmp_path / "mine.csv").write_text("\n".join(["ue_x_m,ue_y_m", *rows]))
     words: dict[str, Any] = {"draws": {"count": 8, "file": str(tmp_path / "mine.csv")}, "design": {"schemes": ["apa"]}}
     run_tiny(tmp_path / "right", tiny_job(**words))
-    original = crbatch.jobs.driver.run.compute
+    original = crbatch.jobs.driver.chunks.compute
     for seed in seeds:
         folder, rng = tmp_path / str(seed), random.Random(seed)
         late, moment = iter(range(100)), rng.randrange(1, 8)
@@ -227,7 +228,7 @@ def test_draws_that_change_while_the_run_goes_on(tmp_path: Path, monkeypatch: py
             return original(chunk)
 
         with monkeypatch.context() as patch:
-            patch.setattr(crbatch.jobs.driver.run, "compute", compute_elsewhere)
+            patch.setattr(crbatch.jobs.driver.chunks, "compute", compute_elsewhere)
             with pytest.raises(CommandError):
                 run(
                     tiny_job(**words),

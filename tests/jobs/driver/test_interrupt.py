@@ -26,7 +26,8 @@ ENDLESS = """
 import sys, time
 from crbatch.jobs.terminal.interrupt import listen
 listen()
-import crbatch.jobs.driver.run, crbatch.jobs.chunk.task
+import crbatch.jobs.chunk.task
+from crbatch.jobs.driver import consolidation, session
 
 def pilot(job, missing):
     sys.stderr.write("in the pilot\\n")
@@ -39,9 +40,9 @@ def write_cube(cover, path, count, attrs, on_block):
         time.sleep(600)
     return whole(cover, path, count, attrs, endless)
 
-whole = crbatch.jobs.driver.run.write_cube
-setattr(crbatch.jobs.driver.run, sys.argv[1], locals()[sys.argv.pop(1)])
-from crbatch.jobs.cli import main
+whole = consolidation.write_cube
+setattr({"pilot": session, "write_cube": consolidation}[sys.argv[1]], sys.argv[1], locals()[sys.argv.pop(1)])
+from crbatch.jobs.cli.app import main
 main()
 """
 

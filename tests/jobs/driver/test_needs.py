@@ -54,10 +54,10 @@ def test_asked_for_it_is_refused_else_done_here(
     memory: dict[str, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     memory["usable"] = 350e6
-    monkeypatch.setattr("crbatch.jobs.driver.room.is_compiled", lambda: True)
+    monkeypatch.setattr("crbatch.jobs.driver.workers.is_compiled", lambda: True)
     with pytest.raises(EnvironmentProblem, match="no local worker fits"):
         run_tiny(tmp_path / "asked", cluster="local")
-    monkeypatch.setattr("crbatch.jobs.driver.run._IN_PROCESS_SECONDS", 0.0)
+    monkeypatch.setattr("crbatch.jobs.driver.workers._IN_PROCESS_SECONDS", 0.0)
     run_tiny(tmp_path / "run", cluster=None)
     assert Journal(tmp_path / "run" / "journal.jsonl").events("start")[0]["cluster"] == "none"
 
@@ -67,7 +67,7 @@ def test_fewer_than_asked_for_are_started_and_said(
     memory: dict[str, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory["usable"] = 700e6
-    monkeypatch.setattr("crbatch.jobs.driver.room.is_compiled", lambda: True)
+    monkeypatch.setattr("crbatch.jobs.driver.workers.is_compiled", lambda: True)
     said: list[str] = []
     monkeypatch.setattr("crbatch.jobs.terminal.progress.Progress.say", lambda self, text: said.append(text))
     run_tiny(tmp_path / "run", cluster="local", workers=3, chunk=1)
@@ -79,7 +79,7 @@ def test_kernels_are_not_compiled_where_that_would_be_the_end(
     memory: dict[str, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory["usable"] = 700e6
-    monkeypatch.setattr("crbatch.jobs.driver.room.is_compiled", lambda: False)
+    monkeypatch.setattr("crbatch.jobs.driver.workers.is_compiled", lambda: False)
     with pytest.raises(EnvironmentProblem, match=r"takes 1\.1 GB of memory once, and 700\.0 MB are allowed here"):
         run_tiny(tmp_path / "run")
 

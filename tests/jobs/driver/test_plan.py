@@ -8,7 +8,7 @@ from crbatch.jobs.chunk import task
 from crbatch.jobs.driver import cost
 from crbatch.jobs.driver.plan import make_plan, text
 from crbatch.jobs.jobfile.schema import JobFile
-from crbatch.jobs.terminal.units import duration_text, size_text
+from crbatch.results.words import duration_text, size_text
 from hypothesis import given
 from hypothesis import strategies as st
 from job_cases import run_tiny, tiny_job

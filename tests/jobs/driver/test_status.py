@@ -152,7 +152,8 @@ def test_hang_up_and_drain(
 
 def test_drivers_that_never_finish_a_chunk_are_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A walltime that is too short for one chunk would else send the job back to the queue for ever."""
-    monkeypatch.setattr("crbatch.jobs.driver.run.draining", lambda: True)
+    for module in ("session", "chunks"):
+        monkeypatch.setattr(f"crbatch.jobs.driver.{module}.draining", lambda: True)
     monkeypatch.setattr("sys.argv", ["crbatch"])
     job = write_job(tmp_path)
     codes = [crbatch(monkeypatch, "run", job, "-o", tmp_path / "run", "--cluster", "none") for _ in range(4)]
@@ -193,11 +194,11 @@ def test_uncertified_designs_of_a_lost_journal_are_counted(done: RunDirectory, t
 def with_jobs(folder: RunDirectory, monkeypatch: pytest.MonkeyPatch, alive: set[str]) -> list[Any]:
     folder.claim()
     folder.prepare(tiny_job(), QUIET)
-    folder.journal.write("jobs", system="slurm", role="driver", ids=["40"])
-    folder.journal.write("jobs", system="slurm", role="workers", ids=["41", "42"])
+    folder.journal.write("jobs", role="driver", ids=["40"])
+    folder.journal.write("jobs", role="workers", ids=["41", "42"])
     cancelled: list[Any] = []
-    monkeypatch.setattr(batch, "alive", lambda system, ids: alive & set(ids))
-    monkeypatch.setattr(batch, "cancel", lambda system, ids: cancelled.append((system, set(ids))))
+    monkeypatch.setattr(batch, "alive", lambda ids: alive & set(ids))
+    monkeypatch.setattr(batch, "cancel", lambda ids: cancelled.append(set(ids)))
     return cancelled
 
 
@@ -212,7 +213,7 @@ def test_stop_cancels_own_jobs_that_are_alive_and_no_others(tmp_path: Path, monk
     folder = RunDirectory(tmp_path / "run")
     cancelled = with_jobs(folder, monkeypatch, {"40", "42", "99"})
     assert stop(folder).jobs == ["40", "42"]
-    assert cancelled == [("slurm", {"40", "42"})]
+    assert cancelled == [{"40", "42"}]
 
 
 def test_queue_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,7 +251,7 @@ def test_chunks_of_an_array_are_those_of_its_plan(tmp_path: Path, monkeypatch: p
     folder = RunDirectory(tmp_path / "run")
     with_jobs(folder, monkeypatch, {"50"})
     folder.journal.write("start", cluster="slurm", chunks=1)
-    folder.journal.write("jobs", system="slurm", role="array", ids=["50"])
+    folder.journal.write("jobs", role="array", ids=["50"])
     write_plan(folder.path / "plan.json", make_plan(tiny_job(), chunk=2, workers=2, even=True).summary())
     counts = [(found := status(folder))["chunks_done"], found["chunks_total"]]
     for share in range(2):

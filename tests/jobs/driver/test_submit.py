@@ -174,7 +174,7 @@ def test_poison_draw_is_flagged_and_named_and_all_others_are_done(
         return evaluate(job, start, stop)
 
     monkeypatch.setattr("crbatch.jobs.chunk.task.evaluate", evaluate_but_four)
-    monkeypatch.setattr("crbatch.jobs.driver.run.pilot", lambda job, missing: 0.1)
+    monkeypatch.setattr("crbatch.jobs.driver.session.pilot", lambda job, missing: 0.1)
     outcome = run_tiny(tmp_path / "run", chunk=3)
     assert outcome.exit == Exit.SOME_UNCERTIFIED
     assert outcome.summary["failed_draws"] == [4]

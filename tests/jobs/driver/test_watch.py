@@ -12,8 +12,7 @@ from typing import Any
 import psutil
 import pytest
 from crbatch.cluster.dispatch import describe_workers
-from crbatch.jobs.driver import run as running
-from crbatch.jobs.driver import watch
+from crbatch.jobs.driver import chunks, watch
 from crbatch.jobs.driver.status import status
 from crbatch.jobs.driver.watch import Watch, silence
 from crbatch.jobs.folder.rundir import RunDirectory
@@ -95,7 +94,7 @@ def test_start_says_how_long_a_chunk_should_take(tmp_path: Path) -> None:
     run_tiny(tmp_path / "run", chunk=2)
     (start,) = RunDirectory(tmp_path / "run").journal.events("start")
     assert start["chunk_seconds"] == pytest.approx(2 * start["draw_seconds"], abs=1e-3)
-    assert running.Watch is Watch
+    assert chunks.Watch is Watch
 
 
 @pytest.mark.slow("stops workers")

@@ -88,8 +88,8 @@ def hostile_lines() -> list[bytes]:
         {"event": "chunk", "time": 1.0, "start": 0, "stop": 1, "sha256": [], "uncertified": 0},
         {"event": "start", "time": 1.0, "cluster": "none", "chunks": None},
         {"event": "connected", "time": 1.0, "seconds": 1.0, "workers": "2"},
-        {"event": "jobs", "time": 1.0, "system": "slurm", "role": "workers", "ids": [[]]},
-        {"event": "jobs", "time": 1.0, "system": "slurm", "role": "workers", "ids": ["--user=root"]},
+        {"event": "jobs", "time": 1.0, "role": "workers", "ids": [[]]},
+        {"event": "jobs", "time": 1.0, "role": "workers", "ids": ["--user=root"]},
         {"event": "error", "time": 1.0},
         {"event": "precision", "time": 1.0, "draws": 6, "relative_error": "0", "at": {}, "reached": True},
     ]

@@ -128,8 +128,8 @@ def test_two_drivers_at_once_waste_work_and_no_more(tmp_path: Path) -> None:
     run_tiny(tmp_path / "alone", chunk=1)
     code = (
         "import sys, contextlib; sys.path.insert(0, sys.argv[2])\n"
-        "import crbatch.jobs.driver.run; from pathlib import Path\n"
-        "crbatch.jobs.driver.run.hold = lambda folder, progress: contextlib.nullcontext()\n"
+        "import crbatch.jobs.driver.session; from pathlib import Path\n"
+        "crbatch.jobs.driver.session.hold = lambda folder, progress: contextlib.nullcontext()\n"
         "from job_cases import run_tiny; run_tiny(Path(sys.argv[1]), chunk=1)"
     )
     RunDirectory(tmp_path / "both").claim()

@@ -8,7 +8,7 @@ import xarray as xr
 from crbatch.jobs.driver.status import status
 from crbatch.jobs.errors import DamagedData, IncompleteRun
 from crbatch.jobs.finished.check import verify
-from crbatch.jobs.folder import precise
+from crbatch.jobs.folder import until
 from crbatch.jobs.folder.rundir import RunDirectory
 from crbatch.jobs.jobfile.schema import JobFile, load_job
 from crbatch.results.precision import each_look, relative_error
@@ -70,13 +70,13 @@ def test_a_run_that_ended_early_goes_on(whole: Path, tmp_path: Path, monkeypatch
         raise KeyboardInterrupt
 
     looks = []
-    original = precise.worst_error
+    original = until.worst_error
 
     def look(*args: object) -> object:
         looks.append(args[1])
         return original(*args) if len(looks) < 2 else die()
 
-    monkeypatch.setattr(precise, "worst_error", look)
+    monkeypatch.setattr(until, "worst_error", look)
     with pytest.raises(KeyboardInterrupt):
         run_tiny(tmp_path / "y", job())
     assert looks == [20, 40]

@@ -7,7 +7,8 @@ import pytest
 from crbatch.engine.scenario import Scenario
 from crbatch.jobs.jobfile.design import DEFAULT_SCHEMES, RhoRange
 from crbatch.jobs.jobfile.packaged import packaged_jobs, packaged_text
-from crbatch.jobs.jobfile.schema import SWEEPABLE, JobError, JobFile, load_job
+from crbatch.jobs.jobfile.schema import JobError, JobFile, load_job
+from crbatch.jobs.jobfile.sweeps import SWEEPABLE
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crbatch.jobs.driver.run import Outcome
+from crbatch.jobs.driver.session import Outcome
 from crbatch.jobs.driver.summary import run_text
 from crbatch.jobs.errors import Exit
 from crbatch.jobs.folder.timings import timings_text

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from crbatch.jobs.errors import Exit
 from crbatch.jobs.folder.rundir import RunDirectory
-from crbatch.jobs.terminal.shown import lines, one_line
+from crbatch.jobs.terminal.printable import lines, one_line
 from job_cases import write_job
 
 COMMAND = (sys.executable, "-P", "-m", "crbatch")

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import statements_twin
 import xarray as xr
-from crbatch import SCHEMES
 from crbatch.results.points import at_first_point, nearest_weights
 from crbatch.results.schema import make_dataset
-from crbatch.results.schemes import label_of, wbf_schemes
+from crbatch.results.schemes import label_of
 from crbatch.results.statements.judge import judged, judged_at_points
 from crbatch.results.statements.verdicts import Row, Statement, as_plain
 from cube_cases import RHO, made_cube, paper_cube
@@ -397,18 +396,3 @@ def test_nearest_weights():
     assert nearest_weights(RHO) == [0, 2, 4]
     assert nearest_weights([0.9, 0.1, 0.45]) == [1, 2, 0]
     assert nearest_weights([0.3]) == [0]
-
-
-def test_labels_differ():
-    factors = [f"fdb-wbf:{factor}" for factor in ("sqrt", "eigen", "svd", "randomization")]
-    schemes = [*SCHEMES, "custom", *factors]
-    schemes += [f"{scheme}@{knowledge}" for scheme in schemes for knowledge in ("nominal", "average")]
-    labels = {label_of(scheme) for scheme in schemes}
-    assert len(labels) == len(schemes)
-    assert {"FDB-WBF (aligned)", "APA", "Custom", "FDB-WBF (SVD) (nominal)"} < labels
-
-
-def test_wbf_schemes_of_a_family():
-    names = ["fdb-wbf", "fdb-wbf@nominal", "cpa-wbf", "fdb-wvm", "fdb-wbf-aligned", "fdb-wbf:svd"]
-    assert wbf_schemes(names, "fdb") == ["fdb-wbf", "fdb-wbf-aligned", "fdb-wbf:svd"]
-    assert wbf_schemes(names, "cpa") == ["cpa-wbf"]

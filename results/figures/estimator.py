@@ -11,7 +11,7 @@ from ..points import nearest_weights, swept_keys
 from ..schema import is_words
 from ..schemes import label_of
 from ..words import said
-from .figures import DOUBLE_COLUMN_IN, style_of, styled
+from .panels import DOUBLE_COLUMN_IN, style_of, styled
 
 _CONFIDENCE = 0.99
 

@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .errors import CommandError, UsageProblem
-from .jobfile.kinds import JOB_FILE, Kind, kind_of
-from .terminal.shown import one_line
+from ..errors import CommandError, UsageProblem
+from ..jobfile.kinds import JOB_FILE, Kind, kind_of
+from ..terminal.printable import one_line
 
 
 def job(name: str) -> Any:
@@ -17,8 +17,8 @@ def job(name: str) -> Any:
     UsageProblem
         If there is no such job, or it is no valid one.
     """
-    from .jobfile.doubts import doubts
-    from .jobfile.schema import JobError, load_job
+    from ..jobfile.doubts import doubts
+    from ..jobfile.schema import JobError, load_job
 
     try:
         checked = load_job(name)
@@ -33,7 +33,7 @@ def job(name: str) -> Any:
 
 def _of_its_folder(path: Path) -> Any:
     """The job of a run whose own job.toml was damaged, as the run's journal has it, if it does."""
-    from .folder.rundir import RunDirectory
+    from ..folder.rundir import RunDirectory
 
     if path.name != JOB_FILE:
         return None
@@ -65,6 +65,6 @@ def profile(name: str) -> Any:
 
 def folder(path: Path) -> Any:
     """The folder of a run."""
-    from .folder.rundir import RunDirectory
+    from ..folder.rundir import RunDirectory
 
     return RunDirectory(path)

@@ -18,14 +18,14 @@ import numpy as np
 import pytest
 import xarray as xr
 from crbatch.jobs.chunk.task import Chunk, compute
-from crbatch.jobs.driver.run import _chosen
+from crbatch.jobs.driver.workers import by_default
 from crbatch.jobs.errors import DamagedData, EnvironmentProblem, Exit, UsageProblem
 from crbatch.jobs.folder.journal import Journal
 from crbatch.jobs.folder.rundir import RunDirectory
 from crbatch.results.shards import list_shards, shard_attrs
 from job_cases import QUIET, digests, prepared, run_tiny, tiny_job, write_job
 
-COMMAND = (sys.executable, "-P", "-c", "from crbatch.jobs.cli import main; main()", "run")
+COMMAND = (sys.executable, "-P", "-c", "from crbatch.jobs.cli.app import main; main()", "run")
 
 
 @pytest.fixture(scope="module")
@@ -283,10 +283,10 @@ def test_folder_without_permission_is_refused(reference: Path) -> None:
 
 def test_small_jobs_stay_in_the_process() -> None:
     job = tiny_job(draws={"count": 100_000})
-    assert _chosen(job, [(0, 6)], 1e-3) == "none"
-    assert _chosen(job, [(0, 100_000)], 1e-3) == "local"
+    assert by_default(job, [(0, 6)], 1e-3).kind == "none"
+    assert by_default(job, [(0, 100_000)], 1e-3).kind == "local"
     until = {"metric": "crb_bp", "relative_error": 0.1, "max": 100_000}
-    assert _chosen(tiny_job(draws={"count": 6, "until": until}), [(0, 6)], 1e-3) == "local"  # there may be more
+    assert by_default(tiny_job(draws={"count": 6, "until": until}), [(0, 6)], 1e-3).kind == "local"  # there may be more
 
 
 def test_uncertified_designs_show_in_the_exit_code(tmp_path: Path) -> None:
@@ -307,7 +307,7 @@ def test_uncertified_designs_show_in_the_exit_code(tmp_path: Path) -> None:
 def test_no_more_local_workers_than_chunks_unless_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: dict[str, int], workers: int
 ) -> None:
-    monkeypatch.setattr("crbatch.jobs.driver.run.usable_cores", lambda: 2)
+    monkeypatch.setattr("crbatch.jobs.driver.workers.usable_cores", lambda: 2)
     run_tiny(tmp_path / "run", cluster="local", **words)
     assert [event["workers"] for event in Journal(tmp_path / "run" / "journal.jsonl").events("connected")] == [workers]
 

@@ -10,9 +10,11 @@ import numpy as np
 import xarray as xr
 from crbatch.results.shards import Shard, commit_shard
 
+TEMPLATE = "template.nc"  # draws that were designed once, in the folder of a study
+
 
 def empty_chunk(start: int) -> dict[str, Any]:
-    """Return a receipt like that of `jobs.task.compute`, of about 300 bytes, for no work."""
+    """Return a receipt like that of `chunk.task.compute`, of about 300 bytes, for no work."""
     return {
         "start": start,
         "stop": start + 1,

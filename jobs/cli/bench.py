@@ -8,6 +8,7 @@ import typer
 from ..errors import Exit, UsageProblem
 from ..terminal.interrupt import keeps
 from ..terminal.output import print_result
+from .options import JsonOption
 
 app = typer.Typer(
     name="bench",
@@ -16,8 +17,6 @@ app = typer.Typer(
     "machine alone meanwhile: the load average is recorded.",
     no_args_is_help=True,
 )
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and no progress.")]
 
 
 @app.command()
@@ -44,10 +43,11 @@ def speed(
     """
     from crbatch.engine.errors import ScenarioError
 
+    from ..bench.harness import BenchFolder
+    from ..bench.interleaved import TOLERANCE, Setting
+    from ..bench.speed import OURS, run_speed
+    from ..bench.tables import speed_text
     from ..terminal.progress import Progress
-    from .harness import BenchFolder
-    from .speed import OURS, TOLERANCE, Setting, run_speed
-    from .tables import speed_text
 
     setting = Setting(tx_antennas, targets, rho, draws, batch, rounds, seed)
     try:
@@ -89,10 +89,10 @@ def antennas(
     Run it again to continue after an interruption: what is measured is not measured again.
     """
     keeps("measurements are kept, run the same command again to continue")
+    from ..bench.antennas import Setting, run_antennas
+    from ..bench.harness import BenchFolder
+    from ..bench.tables import antennas_text
     from ..terminal.progress import Progress
-    from .antennas import Setting, run_antennas
-    from .harness import BenchFolder
-    from .tables import antennas_text
 
     result = run_antennas(BenchFolder(output), Setting(max_antennas, budget, repeats), Progress(quiet=as_json))
     print_result(result, as_json, "" if as_json else antennas_text(result))
@@ -122,11 +122,23 @@ def dispatch(
     The model is held against a simulation with many workers that sleep, and says from how many workers on to use
     larger chunks, or no driver at all.
     """
+    from ..bench.dispatch import run_dispatch
+    from ..bench.harness import BenchFolder
+    from ..bench.laps import Setting
+    from ..bench.tables import dispatch_text
     from ..terminal.progress import Progress
-    from .dispatch import Setting, run_dispatch
-    from .harness import BenchFolder
-    from .tables import dispatch_text
 
     setting = Setting(chunks, max_workers, slots, seconds, appends, draws, commits)
     result = run_dispatch(BenchFolder(output), setting, Progress(quiet=as_json))
     print_result(result, as_json, "" if as_json else dispatch_text(result))
+
+
+@app.command()
+def table(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a study, with its bench.nc.")],
+) -> None:
+    """Print a study's figures as tables in Markdown, from its bench.nc: the README's are made by it."""
+    from ..bench.harness import BenchFolder
+    from ..bench.tables import markdown
+
+    print_result({}, False, markdown(*BenchFolder(folder).read_cube()))

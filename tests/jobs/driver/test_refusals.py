@@ -6,8 +6,8 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
-from crbatch.jobs.driver.place import check_place
 from crbatch.jobs.driver.plan import check_size, make_plan
+from crbatch.jobs.driver.refusals import check_place
 from crbatch.jobs.errors import Exit, UsageProblem
 from job_cases import crbatch, tiny_job, write_job
 

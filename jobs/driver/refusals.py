@@ -1,12 +1,38 @@
-"""Whether a folder can take the results of a job: by its name, and by its disk."""
+"""What is refused before anything is written: a job that no engine call could do, a folder that could not take it."""
 
 import shutil
 from pathlib import Path
 
+from crbatch.engine.beamforming.schemes import check_slots, design
+from crbatch.engine.draws import fixed_draw
+from crbatch.engine.errors import DesignError
+from crbatch.results.words import size_text
+
+from ..chunk.beams import load_beams
+from ..chunk.draws import check_draws
 from ..errors import UsageProblem
 from ..jobfile.schema import JobFile
-from ..terminal.units import size_text
 from .plan import check_size, sizes_text
+
+
+def check_job(job: JobFile, source: str) -> None:
+    """Refuse a job that no engine call could do, before anything is written.
+
+    Raises
+    ------
+    UsageProblem
+        Naming the file and the key.
+    """
+    try:
+        for _, scenario in job.sweep_points():
+            check_slots(scenario, job.design.schemes, job.design.wbf_factor)
+        if job.custom_path is not None:
+            scenario = job.sweep_points()[0][1]
+            design(scenario, fixed_draw(scenario), ["apa"], job.design.rho, custom=load_beams(job))
+        check_draws(job)
+    except DesignError as error:
+        key = "design.custom" if "custom" in str(error) else "scenario.slots"
+        raise UsageProblem(f"{source}: {key}: {error}") from None
 
 
 def check_place(job: JobFile, folder: Path) -> None:

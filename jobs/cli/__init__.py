@@ -1,0 +1,1 @@
+"""The command line: what is asked for, what is given, and which function does it."""

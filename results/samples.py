@@ -1,0 +1,138 @@
+"""The values of a cube that a statistic is of, one scheme at one point of the sweep at a time.
+
+A draw counts where its design is certified, of closed form, or where the bound is infinite whatever one sends.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from .errors import ResultsError
+from .estimates import Array
+from .schema import STATUS_FLAGS, VARIABLES
+
+_STATUS = {word: value for value, word in STATUS_FLAGS.items()}
+# Statuses whose values enter.
+COUNTED = [_STATUS[word] for word in ("certified", "closed_form", "unidentifiable")]
+_ROOTS = {"m2": "m", "rad2": "rad", "s2": "s"}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The values of one scheme at one point of the sweep.
+
+    Attributes
+    ----------
+    values
+        Ascending along the last axis, the draws: finite ones, then infinite, then NaN for those left out;
+        (rho, ..., draw).
+    used, infinite
+        How many count, and how many of those are infinite, (rho, ...).
+    uncertified, failed, undefined
+        How many are left out, and why, (rho, ...).
+    """
+
+    values: Array
+    used: NDArray[np.int64]
+    infinite: NDArray[np.int64]
+    uncertified: NDArray[np.int64]
+    failed: NDArray[np.int64]
+    undefined: NDArray[np.int64]
+
+
+_COUNT_NAMES = {
+    "used": "draws behind the figure",
+    "infinite": "of those, draws with an infinite bound",
+    "uncertified": "draws left out, whose design has no certificate",
+    "failed": "draws left out, which could not be computed",
+    "undefined": "draws left out, for which the variable is not defined",
+}
+
+
+def check(cube: xr.Dataset, metric: str, confidence: float) -> None:
+    """Refuse what there is no statistic of.
+
+    Raises
+    ------
+    ResultsError
+        If the variable is not one for each design, the confidence is none, or there are no draws.
+    """
+    if metric not in cube.data_vars or not {"draw", "scheme", "rho"} <= set(cube[metric].dims):
+        known = [str(n) for n, v in cube.data_vars.items() if {"draw", "scheme", "rho"} <= set(v.dims)]
+        raise ResultsError(f"{metric!r} has no value for each draw, scheme and rho; there are {', '.join(known)}")
+    if not 0.0 < confidence < 1.0:
+        raise ResultsError(f"confidence = {confidence:g} is no probability; give one between 0 and 1, like 0.95")
+    if cube.sizes["draw"] == 0:
+        raise ResultsError("the cube has no draws")
+
+
+def unit_of(metric: str, root: bool = True) -> str:
+    """Unit of a variable, or of its root."""
+    units = VARIABLES[metric].units if metric in VARIABLES else "1"
+    return _ROOTS.get(units, units) if root else units
+
+
+def has_root(metric: str) -> bool:
+    """Whether a variable is a square, of which the root is read."""
+    return metric in VARIABLES and VARIABLES[metric].units in _ROOTS
+
+
+def sample_of(values: Array, status: NDArray[Any], root: bool) -> Sample:
+    """Sort values (..., draw) of one scheme by whether and how they count; `status` is like them."""
+    good = np.isin(status, COUNTED)
+    kept = np.where(good, values, np.nan)
+    known = ~np.isnan(kept)
+    return Sample(
+        values=np.sort(np.sqrt(kept) if root else kept, axis=-1),
+        used=known.sum(axis=-1),
+        infinite=np.isposinf(kept).sum(axis=-1),
+        uncertified=(status == _STATUS["uncertified"]).sum(axis=-1),
+        failed=np.isin(status, [_STATUS["failed"], _STATUS["not_computed"]]).sum(axis=-1),
+        undefined=(good & ~known).sum(axis=-1),
+    )
+
+
+def slabs(cube: xr.Dataset) -> Iterator[tuple[dict[str, int], xr.Dataset]]:
+    """Every scheme at every point of the sweep, read into memory one after the other."""
+    outer = [dim for dim in cube["status"].dims if dim not in ("draw", "rho")]
+    for index in np.ndindex(*(cube.sizes[dim] for dim in outer)):
+        place = dict(zip(map(str, outer), index, strict=True))
+        yield place, cube.isel(place).load()
+
+
+def gather(
+    cube: xr.Dataset, metric: str, function: Callable[[xr.Dataset], dict[str, NDArray[Any]]], new_dims: Sequence[str]
+) -> xr.Dataset:
+    """Apply a function to every slab; its arrays have axes (rho, the variable's own, then new_dims or none of them)."""
+    outer = [str(dim) for dim in cube["status"].dims if dim not in ("draw", "rho")]
+    inner = ["rho", *(str(dim) for dim in cube[metric].dims if dim not in (*outer, "draw", "rho"))]
+    tables: dict[str, NDArray[Any]] = {}
+    for place, slab in slabs(cube):
+        for name, values in function(slab).items():
+            if name not in tables:
+                tables[name] = np.zeros((*(cube.sizes[dim] for dim in outer), *values.shape), values.dtype)
+            tables[name][tuple(place[dim] for dim in outer)] = values
+    data = {name: ((*outer, *inner, *new_dims)[: values.ndim], values) for name, values in tables.items()}
+    coords = {dim: cube[dim] for dim in (*outer, *inner) if dim in cube.coords}
+    out = xr.Dataset(data, coords=coords)
+    for name, words in _COUNT_NAMES.items():
+        if name in out:
+            out[name].attrs = {"long_name": words, "units": "1"}
+    return out
+
+
+def slab_sample(slab: xr.Dataset, metric: str, root: bool) -> Sample:
+    """Sort the values of a slab."""
+    array = slab[metric].transpose("rho", ..., "draw")
+    status = slab["status"].transpose("rho", "draw").values
+    status = status.reshape(status.shape[0], *(1,) * (array.ndim - 2), status.shape[1])
+    return sample_of(array.values, np.broadcast_to(status, array.shape), root and has_root(metric))
+
+
+def counts_of(sample: Sample) -> dict[str, NDArray[Any]]:
+    """How many draws count, and how many do not, by name."""
+    return {name: getattr(sample, name) for name in _COUNT_NAMES}
