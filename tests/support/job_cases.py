@@ -24,6 +24,14 @@ DOCUMENT: dict[str, Any] = {
     "design": {"schemes": ["fdb-wcrb", "cpa-wcrb", "fdb-wbf", "apa"], "rho": [0.0, 0.4, 1.0]},
 }
 
+DROPS: dict[str, Any] = {
+    "count": 8,
+    "ue_position": {"kind": "disc", "centre_m": [0, 18], "radius_m": 3},
+    "target_positions": {"kind": "box", "x_m": [-15, 15], "y_m": [5, 25]},
+    "ue_orientation": "uniform",
+    "rcs": "swerling1",
+}
+
 
 def tiny_job(**changes: Any) -> JobFile:
     """Build the tiny job with some keys of some tables changed."""

@@ -14,16 +14,9 @@ from crbatch.jobs.chunk.evaluate import evaluate
 from crbatch.jobs.driver.refusals import check_job
 from crbatch.jobs.errors import UsageProblem
 from crbatch.jobs.jobfile.schema import JobFile, load_job
-from job_cases import run_tiny, tiny_job
+from job_cases import DROPS, run_tiny, tiny_job
 from repository import SUPPORT
 
-DROPS: dict[str, Any] = {
-    "count": 8,
-    "ue_position": {"kind": "disc", "centre_m": [0, 18], "radius_m": 3},
-    "target_positions": {"kind": "box", "x_m": [-15, 15], "y_m": [5, 25]},
-    "ue_orientation": "uniform",
-    "rcs": "swerling1",
-}
 KEEP = ["covariance", "beamformers", "power"]
 POWER_W = 1e-5 / 64  # P_m of -20 dBm over 64 subcarriers
 DRAWN = (

@@ -15,8 +15,7 @@ from crbatch.jobs.finished.check import replay, verify
 from crbatch.jobs.folder.rundir import RunDirectory
 from crbatch.results.files import file_hash
 from crbatch.results.shards import list_shards
-from job_cases import QUIET, crbatch, digests, run_tiny, tiny_job
-from test_evaluate import DROPS
+from job_cases import DROPS, QUIET, crbatch, digests, run_tiny, tiny_job
 
 
 @pytest.fixture(scope="module")

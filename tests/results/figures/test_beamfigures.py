@@ -9,8 +9,8 @@ from crbatch.jobs.finished.report import beams_of, is_the_papers
 from crbatch.jobs.jobfile.schema import JobFile, load_job
 from crbatch.results.figures import beams as beamfigures
 from crbatch.results.schemes import label_of
+from drawn import legend_of, overlaps, panels, rendered
 from job_cases import run_tiny, tiny_job
-from test_figures import legend_of, overlaps, panels, rendered
 
 PAPER_SIX = ["fdb-wcrb", "fdb-wbf", "fdb-wvm", "cpa-wcrb", "cpa-wbf", "cpa-wvm"]
 ANGLES_DEG = np.linspace(-90.0, 90.0, 361)

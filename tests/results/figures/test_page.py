@@ -2,7 +2,6 @@
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -11,29 +10,9 @@ from crbatch.results import page
 from crbatch.results.accessor import open_cube
 from cube_cases import cube_of
 from job_cases import crbatch, run_tiny, tiny_job
+from pages import Reader, render
 
 RNG = np.random.default_rng(7)
-
-
-class Reader(HTMLParser):
-    """Collects the text, tags and attributes of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-
-def render(cube, **changes):  # type: ignore[no-untyped-def]
-    settings = {"what": [("Draws", "some")], "pictures": [], "statements": [], "verdicts": None, "tables": {}} | changes
-    return page.render(cube, **settings)
 
 
 @pytest.fixture(scope="module")

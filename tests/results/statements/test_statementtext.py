@@ -9,7 +9,7 @@ from crbatch.results.statements.judge import judged, judged_times
 from crbatch.results.statements.text import as_text, table_of, table_text, verdict_table
 from crbatch.results.statements.verdicts import FAILS, HOLDS, IN_PART, UNKNOWN, as_plain, summed_up
 from cube_cases import made_cube, paper_cube
-from test_page import Reader, render
+from pages import Reader, render
 
 NUMERALS = ["i", "ii", "iii", "iv", "v", "vi", "vii a", "vii b", "viii", "ix"]
 
