@@ -75,6 +75,7 @@ def test_what_cannot_be_connected_is_refused(kind, workers, reason):
         pass
 
 
+@pytest.mark.slow("starts a cluster")
 def test_as_many_workers_as_usable_cores():
     with connect("local") as client:
         assert len(client.nthreads()) == usable_cores()
@@ -93,6 +94,7 @@ def test_every_thread_count_is_pinned_inside_the_workers(client):
     assert list(client.run(effective_threads).values()) == [{1}, {1}]
 
 
+@pytest.mark.slow("starts a cluster")
 def test_pins_win_over_the_shell_and_are_gone_afterwards(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
@@ -110,6 +112,7 @@ def test_nothing_listens_beyond_this_machine(client):
         assert listening_addresses(pid) == {"127.0.0.1"}
 
 
+@pytest.mark.slow("starts a cluster")
 def test_scratch_folder_is_private_and_removed():
     with connect("local", 1) as client:
         (worker_folder,) = client.run(lambda dask_worker: dask_worker.local_directory).values()
@@ -188,6 +191,7 @@ def test_an_interrupt_is_answered_by_the_driver_alone(tmp_path):
     assert out.splitlines()[-1] == "interrupted"
 
 
+@pytest.mark.slow("starts processes")
 def test_unguarded_script_is_told_what_is_missing(tmp_path):
     command = run_script(
         tmp_path,

@@ -159,6 +159,7 @@ def test_an_exception_comes_through_with_its_item(client, cluster):
     wait_until_no_task_is_left(client)  # though the exception, and with it the frame it left, is still held
 
 
+@pytest.mark.slow("kills workers")
 def test_nothing_is_lost_with_a_killed_worker(client, tmp_path):
     receipts, safe = [], []
     for item, pid in dispatch(client, partial(recorded, str(tmp_path)), range(40), window=4):

@@ -46,6 +46,7 @@ def test_exceptions_in_this_process(culprits):
     assert set(found.values()) == {f"ZeroDivisionError: of {n}" for n in culprits}
 
 
+@pytest.mark.slow("starts a cluster")
 def test_exceptions_in_workers():
     with connect("local", 2) as client:
         results = list(dispatch(client, partial(total, {13, 40}, False), RANGES, poison=Poison(halves)))

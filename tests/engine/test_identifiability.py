@@ -60,6 +60,7 @@ def random_cell(rng: np.random.Generator) -> tuple[Scenario, Draws]:
     return scenario, sample(scenario, model, int(rng.integers(2**31)), 0, 1)
 
 
+@pytest.mark.slow("extended precision")
 @pytest.mark.parametrize("seed", range(10))
 def test_finite_bounds_are_those_of_fifty_digits(seed: int) -> None:
     scenario, draws = random_cell(np.random.default_rng(seed))
@@ -107,6 +108,7 @@ KINDS = ("no target", "segment", "axis", "tx_antennas", "ue_antennas", "subcarri
 SAMPLE = [(kind, seed) for kind in KINDS for seed in range(4 if kind in ("segment", "axis") else 3)]
 
 
+@pytest.mark.slow("extended precision")
 @pytest.mark.parametrize(("kind", "seed"), SAMPLE)
 def test_what_is_lost_is_lost_in_fifty_digits(kind: str, seed: int) -> None:
     """Doubles put a turned target 1e-16 off the line: far below what they can resolve, and not quite zero."""

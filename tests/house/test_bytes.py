@@ -67,8 +67,8 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"chunk": 1},
         {"chunk": 7},
         {"chunk": 64},
-        {"cluster": "local", "workers": 1, "chunk": 7},
-        {"cluster": "local", "workers": 2, "chunk": 3},
+        pytest.param({"cluster": "local", "workers": 1, "chunk": 7}, marks=pytest.mark.slow("starts a cluster")),
+        pytest.param({"cluster": "local", "workers": 2, "chunk": 3}, marks=pytest.mark.slow("starts a cluster")),
     ],
     ids=str,
 )

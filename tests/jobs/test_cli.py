@@ -90,6 +90,7 @@ def test_without_a_folder_the_jobs_name_is_taken(tmp_path: Path, monkeypatch: py
     assert (tmp_path / "tiny" / "cube.nc").is_file()
 
 
+@pytest.mark.slow("makes reports")
 def test_report_does_not_count_as_left_to_do_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:

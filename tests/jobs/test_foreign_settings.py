@@ -119,6 +119,7 @@ def test_users_own_configuration_is_back_after_a_cluster() -> None:
         assert json.dumps(dask.config.config, default=str) == before
 
 
+@pytest.mark.slow("starts processes")
 def test_scripts_are_the_profiles_alone(home: Path) -> None:
     job = write_job(home)
     words = ("-m", "crbatch", "submit", job, "-o", "out", "--cluster", "slurm", "--dry-run")
@@ -172,6 +173,7 @@ def test_no_parameter_changes_a_byte(cube: xr.Dataset, tmp_path: Path) -> None:
     assert dict(mpl.rcParams) == before
 
 
+@pytest.mark.slow("starts processes")
 @pytest.mark.parametrize("text", [b"text.usetex: True\nno.such.key: 1\nlines.linewidth: x\n", b"a: \xff\n"])
 def test_matplotlibs_file_ends_nothing(home: Path, text: bytes) -> None:
     """Neither the one in the working folder, nor the user's, nor one that a variable names."""

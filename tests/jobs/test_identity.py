@@ -63,6 +63,7 @@ def test_touching_any_of_them_changes_the_key(tmp_path: Path, monkeypatch: pytes
         shutil.copy(ROOT / name, tmp_path / name)
     monkeypatch.setattr(identity, "_HOME", tmp_path)
     monkeypatch.setattr(identity, "versions", lambda: {})
+    monkeypatch.setattr(identity, "sources", lambda home: SOURCES)
 
     def key() -> str:
         identity.code_key.cache_clear()

@@ -64,6 +64,7 @@ def stopped(values: np.ndarray, looks: list[int], wanted: float, each: float) ->
     return lower, upper
 
 
+@pytest.mark.slow("coverage over many runs")
 @pytest.mark.parametrize("kind", ["two groups", "heavy", "even"])
 def test_intervals_of_a_run_that_stops_when_they_are_short_cover(kind: str) -> None:
     trials, looks = 3000, [50, 100, 200, 400, 800]

@@ -70,6 +70,7 @@ def dangling_link(path: Path) -> None:
 DAMAGES = [Path.unlink, empty, zeros, half, pipe, dangling_link]
 
 
+@pytest.mark.slow("many damaged runs")
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize(
     "names", [["job.toml"], ["plan.json"], ["journal.jsonl"], ["job.toml", "plan.json", FILE]], ids=" ".join
@@ -134,12 +135,14 @@ def limited(folder: Path, size: int) -> int:
     return exit_code(forked(folder, JOB, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits)))
 
 
+@pytest.mark.slow("processes under ulimit")
 @pytest.mark.parametrize("size", [0, 1, 64, 100, 256, 300, 512, 700, 1000, 1024, 1500, 2000, 3000, 4096, 6000])
 def test_limit_of_file_sizes_then_none(reference: Path, tmp_path: Path, size: int) -> None:
     assert limited(tmp_path / "run", size) == Exit.ENVIRONMENT
     goes_on(tmp_path / "run", reference)
 
 
+@pytest.mark.slow("processes under ulimit")
 @pytest.mark.parametrize("size", [10_000, 20_000, 30_000, 50_000, 100_000])
 def test_limit_that_comes_late(reference: Path, tmp_path: Path, size: int) -> None:
     assert limited(tmp_path / "run", size) in (Exit.ENVIRONMENT, Exit.DONE)
@@ -149,6 +152,7 @@ def test_limit_that_comes_late(reference: Path, tmp_path: Path, size: int) -> No
 # ---- reports
 
 
+@pytest.mark.slow("many damaged reports")
 @pytest.mark.parametrize("damage", [empty, half, Path.unlink])
 @pytest.mark.parametrize("name", ["report.html", "tradeoff.png", "quantiles-crb_bp.csv"])
 def test_report_that_is_not_whole_is_made_again(copy: Path, damage: Callable[[Path], None], name: str) -> None:
@@ -159,6 +163,7 @@ def test_report_that_is_not_whole_is_made_again(copy: Path, damage: Callable[[Pa
     assert run_tiny(copy, JOB, report=True).nothing_left
 
 
+@pytest.mark.slow("makes reports")
 def test_report_does_not_write_through_links(copy: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     shutil.move(copy / "report", elsewhere)

@@ -72,6 +72,7 @@ def test_gap_with_targets_on_one_bearing_is_the_naive_one(places: tuple[Any, ...
         assert certified_gap(problem, v, rho, cone)[0] == pytest.approx(expected, rel=1e-7)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow("many designs")
 def test_gap_bounds_the_distance_from_the_optimum() -> None:
     scenario, draws = drops(6)
     best = design(scenario, draws, ["fdb-wcrb"], [0.4])

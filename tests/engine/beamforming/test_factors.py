@@ -210,6 +210,7 @@ def test_recovered_beams_are_the_best_of_candidates_and_of_the_strongest() -> No
         np.testing.assert_array_equal(again.factor, random.factor)
 
 
+@pytest.mark.slow("trains many designs")
 def test_shared_designs_mix_them_too() -> None:
     schemes = ["fdb-wvm", *RANDOM]
     nominal = nominal_designs(SCENARIO, schemes, RHO, seed=3)

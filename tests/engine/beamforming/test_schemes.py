@@ -49,6 +49,7 @@ def covariances(designs: Any, scheme: str) -> np.ndarray:
     return np.array([designs.beam_covariance(scheme, rho)[0] for rho in designs.rho])
 
 
+@pytest.mark.slow("explicit tensors of all subcarriers")
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_bounds_are_those_of_the_covariance(paper: tuple[naive.Case, Any], scheme: str) -> None:
     case, designs = paper
@@ -132,6 +133,7 @@ def test_eigen_factor_is_its_rule(paper: tuple[naive.Case, Any]) -> None:
     np.testing.assert_allclose(other.beam_covariance("fdb-wbf", 0.3)[0], w @ w.conj().T, atol=1e-6 * case.power)
 
 
+@pytest.mark.slow("CVXPY")
 def test_conic_programs_agree() -> None:
     """(15) on both cones, (18) and (19) against the native solver and the closed forms."""
     case = case_of("paper-k2", mt=8)

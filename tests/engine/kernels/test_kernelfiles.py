@@ -128,6 +128,7 @@ def test_folder_that_others_may_write_to_is_not_used(home: Path) -> None:
     assert use(home) == (90.0, 0)
 
 
+@pytest.mark.slow("starts processes")
 def test_changed_source_is_compiled_again(home: Path) -> None:
     use(home)
     (home / "tiny_kernel.py").write_text(KERNEL.replace("2.0 * x", "3.0 * x  # changed"))

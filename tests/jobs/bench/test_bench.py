@@ -87,6 +87,7 @@ def test_speed_shows_failures_as_failures(tmp_path: Path, monkeypatch: pytest.Mo
     assert all(line["value"] > 0.0 for line in ratios.values())
 
 
+@pytest.mark.slow("times conic solvers")
 def test_speed_in_text_and_in_the_same_folder_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
@@ -208,6 +209,7 @@ def few_methods(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     monkeypatch.setattr(antennas, "METHODS", {name: antennas.METHODS[name] for name in names})
 
 
+@pytest.mark.slow("times conic solvers")
 def test_antennas_measures_every_method_and_goes_on_where_it_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:

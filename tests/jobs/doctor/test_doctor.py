@@ -93,6 +93,7 @@ def test_local_cluster_is_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow("starts a cluster")
 def test_every_line_is_there(client: Any, well: dict[str, Any], tmp_path: Path) -> None:
     found = states(examine.cluster_lines(client, well, tmp_path))
     assert set(found) == LINES_CLUSTER
@@ -203,6 +204,7 @@ def test_killed_worker_is_named(client: Any) -> None:
     assert "KilledWorker" in answers[victim].error
 
 
+@pytest.mark.slow("starts a cluster")
 def test_round_trips_and_network(client: Any) -> None:
     trips = round_trips(client, client.nthreads(), repeats=2)
     assert set(trips) == set(client.nthreads())
@@ -226,6 +228,7 @@ def test_page_for_everybody_is_found() -> None:
     assert pages[0].startswith("0.0.0.0:")
 
 
+@pytest.mark.slow("starts processes")
 def test_a_look_at_the_threads_starts_none() -> None:
     """Numba whose threads have started refuses to compile under another value of the variable."""
     code = (

@@ -79,6 +79,7 @@ def test_folder_in_place_of_a_job(place: Place) -> None:
     assert place.give("run", *words[1].split(), "--no-report") == Exit.DONE
 
 
+@pytest.mark.slow("starts processes")
 @pytest.mark.parametrize("words", ["status tiny.toml", "verify smoke", "run none.toml --json", "init mine.toml"])
 def test_named_commands(place: Place, words: str) -> None:
     code = place.give(*words.split())

@@ -205,6 +205,7 @@ def test_two_jobs_at_once_in_one_folder(tmp_path: Path, seeds: range) -> None:
 # ---- inputs that change while the run goes on
 
 
+@pytest.mark.slow("many forgeries")
 @attempts(4)
 def test_draws_that_change_while_the_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: range) -> None:
     """Every chunk in what could be another process: nothing is remembered of the file."""

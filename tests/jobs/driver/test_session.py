@@ -240,6 +240,7 @@ def test_stopped_run_continues(tmp_path: Path, words: tuple[str, ...], number: i
     assert (folder / "cube.nc").read_bytes() == (tmp_path / "fresh" / "cube.nc").read_bytes()
 
 
+@pytest.mark.slow("starts processes")
 def test_full_disk_ends_in_one_line_and_resumes(reference: Path, tmp_path: Path) -> None:
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (16384, 16384))

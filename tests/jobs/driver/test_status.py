@@ -109,6 +109,7 @@ def test_preview_rests_on_the_first_draws_alone(done: RunDirectory, monkeypatch:
     assert PREVIEW_DRAWS == 4096
 
 
+@pytest.mark.slow("starts processes")
 def test_run_at_work_seen_from_outside(running: tuple[RunDirectory, "subprocess.Popen[str]"]) -> None:
     folder, _ = running
     found = status(folder)
@@ -121,6 +122,7 @@ def test_run_at_work_seen_from_outside(running: tuple[RunDirectory, "subprocess.
     assert found["preview"]["draws"] > 0
 
 
+@pytest.mark.slow("stops processes")
 def test_stopped_run_is_incomplete_and_goes_on(running: tuple[RunDirectory, "subprocess.Popen[str]"]) -> None:
     folder, process = running
     ended = stop(folder)
@@ -133,6 +135,7 @@ def test_stopped_run_is_incomplete_and_goes_on(running: tuple[RunDirectory, "sub
     assert status(folder)["state"] == "done"
 
 
+@pytest.mark.slow("interrupts processes")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, Exit.INTERRUPTED), (signal.SIGUSR1, Exit.INCOMPLETE)])
 def test_hang_up_and_drain(
     running: tuple[RunDirectory, "subprocess.Popen[str]"], number: signal.Signals, code: Exit

@@ -115,6 +115,7 @@ def test_what_has_no_queue_is_not_submitted(tmp_path: Path, monkeypatch: pytest.
     assert "choose another" in capsys.readouterr().err
 
 
+@pytest.mark.slow("starts processes")
 @pytest.mark.parametrize("of", [1, 2, 3])
 def test_shares_are_the_whole_and_do_not_overlap(of: int, tmp_path: Path) -> None:
     folder = RunDirectory(tmp_path / "run")

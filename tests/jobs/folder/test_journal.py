@@ -98,6 +98,7 @@ def hostile_lines() -> list[bytes]:
     return [*map(checksummed, texts), f"{deep}\n".encode(), b"1" * 5_000 + b"\n", b"[]\n", b"null\n", b"\xff\xfe\0\n"]
 
 
+@pytest.mark.slow("many damaged journals")
 def test_lines_that_nobody_wrote_are_damaged(
     run: RunDirectory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -65,6 +65,7 @@ def test_run_again_does_nothing_and_verify_is_content(whole: Path) -> None:
     assert status(RunDirectory(whole))["state"] == "done"
 
 
+@pytest.mark.slow("many runs")
 def test_a_run_that_ended_early_goes_on(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def die(*_: object) -> None:
         raise KeyboardInterrupt
@@ -86,6 +87,7 @@ def test_a_run_that_ended_early_goes_on(whole: Path, tmp_path: Path, monkeypatch
     assert (tmp_path / "y" / "cube.nc").read_bytes() == (whole / "cube.nc").read_bytes()
 
 
+@pytest.mark.slow("many runs")
 def test_another_wish_continues_with_the_same_draws(tmp_path: Path) -> None:
     folder = RunDirectory(tmp_path / "x")
     first = run_tiny(folder.path, job()).summary["precision"]

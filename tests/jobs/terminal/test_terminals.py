@@ -90,6 +90,7 @@ def test_a_pipe_that_is_read_no_more(tiny: Path, cluster: str) -> None:
     assert folder.cube_is_current(folder.job())
 
 
+@pytest.mark.slow("starts processes")
 def test_a_refusal_keeps_its_code(tiny: Path) -> None:
     for redirected in ("2>/dev/full", "2>&-", ">&- 2>&-"):
         process = started(tiny.parent, "plan", "no.toml", redirected=redirected)
@@ -128,6 +129,7 @@ def test_control_characters_are_spelled_out(name: str) -> None:
     assert lines(f"{name}\n{name}").count("\n") == 1 + 2 * name.count("\n")
 
 
+@pytest.mark.slow("starts processes")
 @pytest.mark.parametrize("command", ["status", "plan", "verify", "run", "compare x", "init --from"])
 def test_no_name_reaches_the_terminal_raw(tmp_path: Path, command: str) -> None:
     process = started(tmp_path, *command.split(), "".join(HOSTILE), errors="surrogateescape")

@@ -260,7 +260,10 @@ def test_a_file_is_judged_as_the_cube_in_memory(tmp_path):
         assert as_plain(judged(opened)) == as_plain(judged(cube))
 
 
-@pytest.mark.parametrize("case", CASES)
+MANY = pytest.mark.slow("many made-up cubes")
+
+
+@pytest.mark.parametrize("case", [*list(CASES)[:6], *(pytest.param(case, marks=MANY) for case in list(CASES)[6:])])
 def test_made_up_cubes(case, tmp_path):
     make, expected = CASES[case]
     found = agreed(make(), tmp_path / "cube.nc")
@@ -286,6 +289,7 @@ def test_a_bound_that_is_infinite_at_one_weight_only_is_not_flat(tmp_path):
     assert agreed(cube, tmp_path / "cube.nc")["iii"] == PARTLY
 
 
+@pytest.mark.slow("many curves")
 @settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
