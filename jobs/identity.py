@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import platform
 import re
 from functools import lru_cache
@@ -44,28 +45,26 @@ def sources(home: Path) -> list[str]:
 
     Nothing is imported for it, and imports inside functions count as well.
     """
-    waiting = {path.relative_to(home) for path in (home / _WORK).glob("*.py")}
-    found: set[Path] = set()
+    waiting = {f"{_WORK}/{path.name}".removesuffix(".py") for path in (home / _WORK).glob("*.py")}
+    seen: set[str] = set()
+    found: set[str] = set()
     while waiting:
-        path = waiting.pop()
-        found.add(path)
-        waiting |= _imported(home, path) - found
-    return sorted(path.as_posix() for path in found)
+        module = waiting.pop()
+        seen.add(module)
+        for file in (f"{module}.py", f"{module}/__init__.py"):
+            if os.path.isfile(home / file):
+                found.add(file)
+                waiting |= _imported(home, file) - seen
+    return sorted(found)
 
 
-def _imported(home: Path, path: Path) -> set[Path]:
-    """Files of ours that one of them imports, with the packages that they are in."""
-    found: set[Path] = set()
-    for dots, module, names in _IMPORT.findall((home / path).read_text(encoding="utf-8")):
-        above = ["crbatch", *path.parts][: len(path.parts) + 1 - len(dots)] if dots else []
-        place = [*above, *module.split(".")] if module else above
-        if place[0] == "crbatch":
-            for name in ("", *re.findall(r"\w+", names)):
-                found |= _files(home, Path(*place[1:], name))
+def _imported(home: Path, file: str) -> set[str]:
+    """Modules of ours, or names in them, that one file imports, and the packages that it is in; as paths."""
+    place = file.split("/")
+    found = {"/".join(place[:depth]) for depth in range(1, len(place))}
+    for dots, module, names in _IMPORT.findall((home / file).read_text(encoding="utf-8")):
+        above = ["crbatch", *place][: len(place) + 1 - len(dots)] if dots else []
+        whole = [*above, *str(module).split(".")] if module else above
+        if whole[0] == "crbatch":
+            found |= {"/".join((*whole[1:], name)) for name in re.findall(r"\w+", names)} | {"/".join(whole[1:])}
     return found
-
-
-def _files(home: Path, module: Path) -> set[Path]:
-    """Its own file, if it is a module, and those of the packages around it."""
-    wanted = [module.with_suffix(".py"), *(place / "__init__.py" for place in (module, *module.parents))]
-    return {path for path in wanted if (home / path).is_file()}

@@ -260,10 +260,9 @@ def test_a_file_is_judged_as_the_cube_in_memory(tmp_path):
         assert as_plain(judged(opened)) == as_plain(judged(cube))
 
 
-MANY = pytest.mark.slow("many made-up cubes")
-
-
-@pytest.mark.parametrize("case", [*list(CASES)[:6], *(pytest.param(case, marks=MANY) for case in list(CASES)[6:])])
+@pytest.mark.parametrize(
+    "case", [pytest.param(c, marks=pytest.mark.slow("many cubes")) if i > 5 else c for i, c in enumerate(CASES)]
+)
 def test_made_up_cubes(case, tmp_path):
     make, expected = CASES[case]
     found = agreed(make(), tmp_path / "cube.nc")
