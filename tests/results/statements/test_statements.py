@@ -23,15 +23,9 @@ HOLDS, PARTLY, FAILS, UNKNOWN = "holds", "holds in part", "does not hold", "cann
 NUMBERS = {"bp": "BP bound", "ms": "MS bound", "gain": "beams"}
 # Root bounds over those of fdb-wcrb.
 FACTORS = {
-    "fdb-wcrb": 1.0,
-    "fdb-wvm": 1.005,
-    "fdb-wbf": 1.15,
-    "fdb-wbf-aligned": 1.1,
-    "cpa-wcrb": 1.3,
-    "cpa-wvm": 1.305,
-    "cpa-wbf": 1.5,
-    "apa": 2.0,
-}
+    "fdb-wcrb": 1.0, "fdb-wvm": 1.005, "fdb-wbf": 1.15, "fdb-wbf-aligned": 1.1,
+    "cpa-wcrb": 1.3, "cpa-wvm": 1.305, "cpa-wbf": 1.5, "apa": 2.0,
+}  # fmt: skip
 FDB = {name: factor for name, factor in FACTORS.items() if name.startswith("fdb")}
 WBF = [name for name in FACTORS if "wbf" in name]
 
