@@ -33,10 +33,7 @@ def job_name(name: str) -> str:
 def check_folder(folder: Path) -> None:
     """Refuse a folder whose path a job script could not hold as it is.
 
-    Raises
-    ------
-    ClusterError
-        If the path has blanks or signs that a shell or batch system would read as its own.
+    Raises ClusterError if the path has blanks or signs that a shell or batch system would read as its own.
     """
     if not _SAFE_FOLDER.fullmatch(str(folder)):
         raise ClusterError(f"{folder}: a batch job's folder may have letters, digits and _.,+=@/- only; choose another")
@@ -154,10 +151,7 @@ def _walltime(profile: QueueProfile) -> str:
 def submit(script: Path, *options: str) -> str:
     """Hand a SLURM script in; its job's number.
 
-    Raises
-    ------
-    ClusterError
-        With what sbatch said.
+    Raises ClusterError with what sbatch said.
     """
     out = _call("sbatch", "--parsable", *options, str(script))
     return out.strip().partition(";")[0]
@@ -166,10 +160,7 @@ def submit(script: Path, *options: str) -> str:
 def alive(ids: Iterable[str]) -> set[str]:
     """Which of these SLURM jobs are waiting, running or ending.
 
-    Raises
-    ------
-    ClusterError
-        If SLURM does not answer.
+    Raises ClusterError if SLURM does not answer.
     """
     wanted = set(ids)
     if not wanted:
@@ -187,10 +178,7 @@ def alive(ids: Iterable[str]) -> set[str]:
 def cancel(ids: Iterable[str]) -> None:
     """Cancel SLURM jobs; those that are gone already are no error.
 
-    Raises
-    ------
-    ClusterError
-        If the batch system refuses.
+    Raises ClusterError if the batch system refuses.
     """
     wanted = sorted(set(ids))
     if wanted:

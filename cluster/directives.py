@@ -32,10 +32,7 @@ _LEAST = 3  # letters of a long option that say which is meant
 def check_slurm(line: str) -> None:
     """Refuse a line that is not options, or that has options which a run sets itself or cannot live with.
 
-    Raises
-    ------
-    ValueError
-        Saying what it should be.
+    Raises ValueError, saying what it should be.
     """
     for word in _options(line):
         name = word.lstrip("-").partition("=")[0]
@@ -50,10 +47,7 @@ def check_slurm(line: str) -> None:
 def check_pbs(line: str) -> None:
     """Refuse what `check_slurm` does, of PBS.
 
-    Raises
-    ------
-    ValueError
-        Saying what it should be.
+    Raises ValueError, saying what it should be.
     """
     for word in _options(line):
         if word == "--" or word[1:2] in _PBS:

@@ -93,19 +93,9 @@ def probe_workers(
 ) -> dict[str, Answer]:
     """Call a function once on every worker, on all at the same time.
 
-    Parameters
-    ----------
-    client
-        A Dask client.
-    function, arguments
-        What to call; sent like a task of a run, so what a run would stumble over, this does.
-    seconds
-        How long to wait for the last answer.
-
-    Returns
-    -------
-    dict
-        By the worker's address, sorted. A worker that raised, died or kept silent has an error.
+    `client`: a Dask client. `function`, `arguments`: what to call; sent like a task of a run, so what a run would
+    stumble over, this does. `seconds`: how long to wait for the last answer. Result: by the worker's address, sorted. A
+    worker that raised, died or kept silent has an error.
     """
     from distributed import wait
 
@@ -134,19 +124,8 @@ def _answer(future: Any, seconds: float) -> Answer:
 def round_trips(client: Client, workers: Iterable[str], repeats: int = 5) -> dict[str, RoundTrip]:
     """Send an empty task to one worker after another and take the time.
 
-    Parameters
-    ----------
-    client
-        A Dask client.
-    workers
-        Addresses.
-    repeats
-        Trips to each, of which the quickest counts.
-
-    Returns
-    -------
-    dict
-        By address; a worker that is gone is left out.
+    `client`: a Dask client. `workers`: addresses. `repeats`: trips to each, of which the quickest counts. Result: by
+    address; a worker that is gone is left out.
     """
     from distributed import KilledWorker
 

@@ -30,10 +30,7 @@ _NEVER_PAUSE: Mapping[str, bool] = {f"distributed.worker.memory.{step}": False f
 def local_client(profile: LocalProfile, workers: int | None) -> Iterator[Client]:
     """Start as many workers as are wanted and fit, and end them with the block.
 
-    Raises
-    ------
-    ClusterError
-        If none fits, or they do not start.
+    Raises ClusterError if none fits, or they do not start.
     """
     count = fitting_workers(workers or profile.workers or usable_cores())
     with ExitStack() as stack:
@@ -52,17 +49,8 @@ def simulated(slots: int, processes: int = 2) -> Iterator[Client]:
     Scheduler and connections are those of a real one, so this shows where they give in. Never for real chunks: NetCDF
     is not thread-safe.
 
-    Parameters
-    ----------
-    slots
-        Tasks at a time, at least one for each process.
-    processes
-        Worker processes; the slots are spread over them.
-
-    Yields
-    ------
-    Client
-        For `cluster.dispatch.dispatch`.
+    `slots`: tasks at a time, at least one for each process. `processes`: worker processes; the slots are spread over
+    them. Result: for `cluster.dispatch.dispatch`.
     """
     with _cluster(processes, max(1, slots // processes), 0) as client:
         yield client

@@ -15,10 +15,7 @@ _ROOT = Path("/")
 def usable_cores(root: Path = _ROOT) -> int:
     """Return the number of cores that this process may keep busy, which a batch system or container can have limited.
 
-    Parameters
-    ----------
-    root
-        Where ``proc`` and ``sys`` are.
+    `root`: where ``proc`` and ``sys`` are.
     """
     quotas = [_quota(text) for text in _limits(root, "cpu", "cpu.max")]
     for folder in _groups(root, "cpu"):

@@ -26,10 +26,7 @@ _AMPLE = 2
 def fitting_workers(wanted: int) -> int:
     """Return how many of the wanted worker processes fit into this machine beside the driver.
 
-    Raises
-    ------
-    ClusterError
-        If none does.
+    Raises ClusterError if none does.
     """
     memory = usable_memory()
     if address_space() < ADDRESS_BYTES:
@@ -49,10 +46,7 @@ def fitting_workers(wanted: int) -> int:
 def check_compiling() -> None:
     """Refuse to compile where the kernel would end this process for its memory, without a word.
 
-    Raises
-    ------
-    ClusterError
-        Saying how much it takes.
+    Raises ClusterError, saying how much it takes.
     """
     if allowed_memory() < COMPILE_BYTES:
         raise ClusterError(
@@ -79,10 +73,7 @@ def job_bytes(workers: int) -> int:
 def parse_size(text: str) -> int:
     """Bytes of a text like "2GB" or "1.5 GiB".
 
-    Raises
-    ------
-    ValueError
-        If it is none.
+    Raises ValueError if it is none.
     """
     return TypeAdapter(ByteSize).validate_python(text)
 

@@ -220,21 +220,9 @@ _ADAPTER: TypeAdapter[Profile] = TypeAdapter(Annotated[Profile, Field(discrimina
 def load_profile(name: str) -> Profile:
     """Read a profile.
 
-    Parameters
-    ----------
-    name
-        The path of a TOML file, or the name (without ``.toml``) of a packaged one or of one in the user's
-        configuration folder for crbatch. What lies in the working folder is named by its path alone.
-
-    Returns
-    -------
-    Profile
-        Checked.
-
-    Raises
-    ------
-    ClusterError
-        Naming the file and the key, and what would be right.
+    `name`: the path of a TOML file, or the name (without ``.toml``) of a packaged one or of one in the user's
+    configuration folder for crbatch. What lies in the working folder is named by its path alone. Result: checked.
+    Raises ClusterError, naming the file and the key, and what would be right.
     """
     path = Path(name)
     try:
@@ -248,10 +236,7 @@ def load_profile(name: str) -> Profile:
 def parse_profile(document: dict[str, object], source: str) -> Profile:
     """Check a profile's table; `source` is named in errors.
 
-    Raises
-    ------
-    ClusterError
-        Naming the key, and what would be right.
+    Raises ClusterError, naming the key, and what would be right.
     """
     try:
         return _ADAPTER.validate_python(document)

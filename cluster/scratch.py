@@ -21,12 +21,7 @@ def scratch_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
 
     Whether a process is alive is known by a lock on a file in it, which the kernel takes back however a process ends.
 
-    Parameters
-    ----------
-    prefix
-        What such folders' names begin with.
-    parent
-        Where they lie; the temporary folder by default.
+    `prefix`: what such folders' names begin with. `parent`: where they lie; the temporary folder by default.
     """
     parent = parent or Path(tempfile.gettempdir())
     remove_left(prefix, parent)

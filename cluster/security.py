@@ -63,10 +63,7 @@ def run_keys(parent: Path) -> Iterator[Keys]:
 
     What a killed run left in `parent` is removed as well.
 
-    Raises
-    ------
-    ClusterError
-        If others could exchange the folder: `parent` is writable for them.
+    Raises ClusterError if others could exchange the folder: `parent` is writable for them.
     """
     from distributed.security import Security
 
@@ -98,10 +95,7 @@ def _write_private(path: Path, text: str) -> None:
 def refuse_plain_tcp(address: str) -> None:
     """Refuse an address that is reached without encryption over a network.
 
-    Raises
-    ------
-    ClusterError
-        Unless the address is of TLS or of this machine's loopback.
+    Raises ClusterError unless the address is of TLS or of this machine's loopback.
     """
     parts = urlsplit(address if "://" in address else f"tcp://{address}")
     if parts.scheme in ("tls", "wss"):

@@ -180,10 +180,7 @@ class _Keeper:
     async def look(self) -> None:
         """Replace the jobs that are gone.
 
-        Raises
-        ------
-        ClusterError
-            If the queue refuses jobs, or too many were lost.
+        Raises ClusterError if the queue refuses jobs, or too many were lost.
         """
         jobs = {name: worker.job_id for name, worker in self._cluster.workers.items()}
         living = await asyncio.to_thread(alive, [job for job in jobs.values() if job])

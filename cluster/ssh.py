@@ -27,19 +27,8 @@ _NO_PAGES = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
 def ssh_client(profile: SshProfile, workers: int | None, folder: Path) -> Iterator[Client]:
     """Start scheduler and workers on a profile's hosts, and end them with the block.
 
-    Parameters
-    ----------
-    profile
-        Which hosts.
-    workers
-        Worker processes of each host in place of the profile's.
-    folder
-        Folder of the run, which all hosts see.
-
-    Raises
-    ------
-    ClusterError
-        If asyncssh is not installed, or anything does not start.
+    `profile`: which hosts. `workers`: worker processes of each host in place of the profile's. `folder`: folder of the
+    run, which all hosts see. Raises ClusterError if asyncssh is not installed, or anything does not start.
     """
     import dask
     from distributed import Client, SSHCluster

@@ -38,10 +38,7 @@ class InTime(Generic[Item, Receipt]):
     def __call__(self, item: Item) -> Receipt:
         """Call the function.
 
-        Raises
-        ------
-        OutOfTime
-            If the job is about to end; its worker then leaves the cluster.
+        Raises OutOfTime if the job is about to end; its worker then leaves the cluster.
         """
         global _longest
         if seconds_left() < _CAUTION * _longest + _RESERVE_SECONDS:

@@ -57,14 +57,7 @@ class Checked(BaseModel):
 def explain(error: ValidationError, given: Mapping[str, Any], fields: Iterable[str]) -> str:
     """All that pydantic found, in one line: where, what is wrong and what would be right.
 
-    Parameters
-    ----------
-    error
-        What it raised.
-    given
-        What it was given.
-    fields
-        Names that it knows, for those that it does not.
+    `error`: what it raised. `given`: what it was given. `fields`: names that it knows, for those that it does not.
     """
     reasons = []
     for one in error.errors():

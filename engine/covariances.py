@@ -85,10 +85,7 @@ def checked_covariances(
 def checked_beamformers(name: str, beamformers: ArrayLike, shape: tuple[int | str, ...]) -> NDArray[np.complex128]:
     """Finite numbers of this shape, in which a word stands for any size.
 
-    Raises
-    ------
-    DesignError
-        If they are not.
+    Raises DesignError if they are not.
     """
     w = np.ascontiguousarray(complexes(name, beamformers, DesignError), np.complex128)
     if w.ndim != len(shape) or any(want not in (size, str(want)) for want, size in zip(shape, w.shape, strict=True)):

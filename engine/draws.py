@@ -208,10 +208,7 @@ class Draws:
 def check_fit(scenario: Scenario, draws: Draws) -> None:
     """Refuse draws that cannot be of this scenario.
 
-    Raises
-    ------
-    ScenarioError
-        If their number of targets differs, or an entity is where the BS is.
+    Raises ScenarioError if their number of targets differs, or an entity is where the BS is.
     """
     if not isinstance(draws, Draws):
         raise ScenarioError(f"draws are {type(draws).__name__}; give Draws, as sample(scenario, ...) makes them")

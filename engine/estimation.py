@@ -64,24 +64,10 @@ _Moved = Callable[[_State, Array], _State]
 def estimate(scenario: Scenario, draws: Draws, factors: ArrayLike, seed: int, start: int) -> Errors:
     """Simulate one observation of each draw, estimate all unknowns, and return the errors.
 
-    Parameters
-    ----------
-    scenario, draws
-        The truth.
-    factors
-        A factor of V = W W^H for every draw, (batch, M_T, columns), W^0.5.
-    seed, start
-        Address of the noise: of these draws the first has index `start`.
-
-    Returns
-    -------
-    Errors
-        The noise of a draw depends on seed, index and number of columns alone.
-
-    Raises
-    ------
-    EngineError
-        If scenario, draws and factors do not fit each other, or seed or start is no whole number from 0 on.
+    `scenario`, `draws`: the truth. `factors`: a factor of V = W W^H for every draw, (batch, M_T, columns), W^0.5.
+    `seed`, `start`: address of the noise: of these draws the first has index `start`. Result: the noise of a draw
+    depends on seed, index and number of columns alone. Raises EngineError if scenario, draws and factors do not fit
+    each other, or seed or start is no whole number from 0 on.
 
     Notes
     -----

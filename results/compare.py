@@ -13,10 +13,7 @@ from .statistics import quantile
 def common_part(a: xr.Dataset, b: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
     """The draws, schemes, weights and points of the sweep that both cubes have.
 
-    Raises
-    ------
-    ResultsError
-        If they sweep different keys, or have nothing in common.
+    Raises ResultsError if they sweep different keys, or have nothing in common.
     """
     sweeps = [{str(d) for d in cube["status"].dims} - {"draw", "scheme", "rho"} for cube in (a, b)]
     if sweeps[0] != sweeps[1]:
@@ -43,26 +40,11 @@ def have_common_draws(a: xr.Dataset, b: xr.Dataset) -> bool:
 def compare(a: xr.Dataset, b: xr.Dataset, metric: str = "crb_bp", *, confidence: float = 0.95) -> xr.Dataset:
     """Compare a variable of two cubes over what they have in common.
 
-    Parameters
-    ----------
-    a, b
-        As `results.schema` has them.
-    metric
-        Variable with a value for each draw, scheme and rho; bounds as roots.
-    confidence
-        Of each interval by itself.
-
-    Returns
-    -------
-    xarray.Dataset
-        a, b, the medians with a_lower, a_upper, b_lower, b_upper. Where both have the same draws also ratio, the median
-        over the draws of b / a with ratio_lower and ratio_upper, and largest, the largest |b / a - 1|, over the `used`
-        draws that both have finite values of.
-
-    Raises
-    ------
-    ResultsError
-        If they have nothing in common, or no such variable.
+    `a`, `b`: as `results.schema` has them. `metric`: variable with a value for each draw, scheme and rho; bounds as
+    roots. `confidence`: of each interval by itself. Result: a, b, the medians with a_lower, a_upper, b_lower, b_upper.
+    Where both have the same draws also ratio, the median over the draws of b / a with ratio_lower and ratio_upper, and
+    largest, the largest |b / a - 1|, over the `used` draws that both have finite values of. Raises ResultsError if they
+    have nothing in common, or no such variable.
     """
     a, b = common_part(a, b)
     parts: dict[str, xr.DataArray] = {}

@@ -81,15 +81,8 @@ def write_cube(
 def check_cube(cover: Cover, path: Path, count: int) -> None:
     """Compare a cube with its shards, bit for bit, coordinates included.
 
-    Parameters
-    ----------
-    cover, path, count
-        As for `write_cube`.
-
-    Raises
-    ------
-    DamagedData
-        Naming the variable and the draws that differ, or the shard that is damaged.
+    `cover`, `path`, `count`: as for `write_cube`. Raises DamagedData, naming the variable and the draws that differ, or
+    the shard that is damaged.
     """
     template = _template(cover[0][0])
     with netCDF4.Dataset(path) as file:

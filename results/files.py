@@ -89,10 +89,7 @@ def _remove(path: Path) -> None:
 def replace_file(path: Path, content: bytes) -> None:
     """Write a small file in one step that lasts; a link in its place is replaced, not followed.
 
-    Raises
-    ------
-    OSError
-        With the path, if the disk is full or the folder cannot be written to; what was there stays.
+    Raises OSError with the path, if the disk is full or the folder cannot be written to; what was there stays.
     """
     try:
         with temporary_file(path.parent) as temporary:
@@ -112,12 +109,7 @@ def replace_text(path: Path, text: str) -> None:
 def create_text(path: Path, text: str) -> None:
     """Write a text file that must not be there yet, whole or not at all.
 
-    Raises
-    ------
-    FileExistsError
-        If it is there.
-    OSError
-        If it cannot be written.
+    Raises FileExistsError if it is there; OSError if it cannot be written.
     """
     with temporary_file(path.parent) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -296,10 +296,7 @@ def attributes(variable: Variable) -> dict[str, Any]:
 def validate(dataset: xr.Dataset) -> None:
     """Check types, dimensions, units and flags against the registry.
 
-    Raises
-    ------
-    ResultsError
-        Naming the variable that does not fit.
+    Raises ResultsError, naming the variable that does not fit.
     """
     sweep = tuple(dim for dim in dataset.coords if dim not in _COORDINATES)
     for name, array in dataset.data_vars.items():

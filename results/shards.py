@@ -52,24 +52,9 @@ class Shard:
 def commit_shard(dataset: xr.Dataset, folder: Path, start: int, stop: int) -> Shard:
     """Write a shard: temporary name, close, fsync, hash, rename, fsync of the folder.
 
-    Parameters
-    ----------
-    dataset
-        The draws, with the attributes that say which job and code they are of.
-    folder
-        Where shards are.
-    start, stop
-        Range of draws.
-
-    Returns
-    -------
-    Shard
-        The committed file; the one that was there if an equal one was.
-
-    Raises
-    ------
-    OSError
-        If the disk is full or the folder cannot be written to; nothing is left behind.
+    `dataset`: the draws, with the attributes that say which job and code they are of. `folder`: where shards are.
+    `start`, `stop`: range of draws. Result: the committed file; the one that was there if an equal one was. Raises
+    OSError if the disk is full or the folder cannot be written to; nothing is left behind.
     """
     with temporary_file(folder, ".nc.tmp") as temporary:
         try:
@@ -114,12 +99,8 @@ def _write(dataset: xr.Dataset, path: Path) -> None:
 def commit_bytes(content: bytes, folder: Path, start: int, stop: int, sha256: str) -> Shard:
     """Commit a shard that was written elsewhere and came as bytes.
 
-    Raises
-    ------
-    DamagedData
-        If the bytes do not have that hash.
-    OSError
-        If the disk is full or the folder cannot be written to; nothing is left behind.
+    Raises DamagedData if the bytes do not have that hash; OSError if the disk is full or the folder cannot be written
+    to; nothing is left behind.
     """
     final = folder / f"draws-{start:08d}-{stop:08d}-{sha256}.nc"
     if hashlib.sha256(content).hexdigest() != sha256:
@@ -156,10 +137,7 @@ def _named(entry: "os.DirEntry[str]") -> Iterator[Shard]:
 def verify_shard(shard: Shard) -> None:
     """Compare a shard's bytes with its name.
 
-    Raises
-    ------
-    DamagedData
-        If they differ.
+    Raises DamagedData if they differ.
     """
     if file_hash(shard.path) != shard.sha256:
         raise DamagedData(f"{shard.path}: its bytes do not have the hash in its name")
@@ -169,10 +147,7 @@ def verify_shard(shard: Shard) -> None:
 def opened(shard: Shard) -> Iterator[netCDF4.Dataset]:
     """Open a shard whose bytes are those that its name promises.
 
-    Raises
-    ------
-    DamagedData
-        If they are not, or it is no NetCDF file.
+    Raises DamagedData if they are not, or it is no NetCDF file.
     """
     verify_shard(shard)
     with reading(shard):
@@ -188,12 +163,7 @@ def opened(shard: Shard) -> Iterator[netCDF4.Dataset]:
 def reading(shard: Shard) -> Iterator[None]:
     """Say in one line what goes wrong with a shard's content.
 
-    Raises
-    ------
-    DamagedData
-        For whatever the libraries make of it.
-    OSError
-        If the system cannot read it.
+    Raises DamagedData for whatever the libraries make of it; OSError if the system cannot read it.
     """
     try:
         yield
@@ -217,17 +187,8 @@ def _content_hash(arrays: Iterable[tuple[str, NDArray[Any]]]) -> str:
 def check_labels(file: netCDF4.Dataset, shard: Shard, labels: Mapping[str, Sequence[Any]]) -> None:
     """Hold a shard's coordinates against its name and what they should be.
 
-    Parameters
-    ----------
-    file, shard
-        The shard, open.
-    labels
-        Coordinates apart from the draw, by name.
-
-    Raises
-    ------
-    DamagedData
-        If it has other draws than its name says, or other coordinates.
+    `file`, `shard`: the shard, open. `labels`: coordinates apart from the draw, by name. Raises DamagedData if it has
+    other draws than its name says, or other coordinates.
     """
     wanted = {**labels, "draw": range(shard.start, shard.stop)}
     with reading(shard):
@@ -239,10 +200,7 @@ def check_labels(file: netCDF4.Dataset, shard: Shard, labels: Mapping[str, Seque
 def shard_attrs(shard: Shard) -> dict[str, Any]:
     """Return the global attributes of a shard.
 
-    Raises
-    ------
-    DamagedData
-        If its bytes are not those of its name, or it cannot be read.
+    Raises DamagedData if its bytes are not those of its name, or it cannot be read.
     """
     with opened(shard) as file, reading(shard):
         return {name: file.getncattr(name) for name in file.ncattrs()}
@@ -251,10 +209,7 @@ def shard_attrs(shard: Shard) -> dict[str, Any]:
 def check_content(shard: Shard, labels: Mapping[str, Sequence[Any]]) -> None:
     """Hold what is in a shard, whose bytes were verified, against its name, `labels` and what was written.
 
-    Raises
-    ------
-    DamagedData
-        As `check_labels`, or if its numbers were changed since, and its name with them.
+    Raises DamagedData as `check_labels`, or if its numbers were changed since, and its name with them.
     """
     with reading(shard), netCDF4.Dataset(shard.path) as file:
         file.set_auto_maskandscale(False)
@@ -273,17 +228,8 @@ def count_uncertified(path: Path) -> int:
 def covering(shards: Sequence[Shard], count: int) -> tuple[list[tuple[Shard, int, int]], list[tuple[int, int]]]:
     """Choose which shard gives which draws.
 
-    Parameters
-    ----------
-    shards
-        Any number, perhaps overlapping (equal draws have equal values).
-    count
-        How many draws are wanted.
-
-    Returns
-    -------
-    tuple
-        (shard, first draw, last draw + 1) in draw order without overlap, and the ranges that none covers.
+    `shards`: any number, perhaps overlapping (equal draws have equal values). `count`: how many draws are wanted.
+    Result: (shard, first draw, last draw + 1) in draw order without overlap, and the ranges that none covers.
     """
     cover: list[tuple[Shard, int, int]] = []
     missing: list[tuple[int, int]] = []

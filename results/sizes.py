@@ -26,17 +26,8 @@ _PACKED = 1100  # bytes of numbers in one byte of a file; deflate reaches 1032
 def sizes_in(path: Path, names: Collection[str]) -> dict[str, int]:
     """Bytes that the variables of a NetCDF file take as 64-bit numbers; single numbers are left out.
 
-    Parameters
-    ----------
-    path
-        The file.
-    names
-        Variables that are going to be read, beside the coordinates.
-
-    Raises
-    ------
-    DamagedData
-        If it cannot be read.
+    `path`: the file. `names`: variables that are going to be read, beside the coordinates. Raises DamagedData if it
+    cannot be read.
     """
     reader, writer = os.pipe()
     with catch_warnings():
@@ -86,10 +77,7 @@ def _read(path: Path, names: Collection[str]) -> dict[str, int]:
 def check_sizes(path: Path, sizes: Mapping[str, int]) -> None:
     """Refuse what would take memory for nothing: numbers that were never written.
 
-    Raises
-    ------
-    DamagedData
-        Naming the variable, its bytes and those of the file.
+    Raises DamagedData, naming the variable, its bytes and those of the file.
     """
     there = path.stat().st_size
     for name, size in sizes.items():

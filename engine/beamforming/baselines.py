@@ -75,10 +75,7 @@ def clarabel_reduced(problem: Problem, draw: int, rho: float) -> Answer:
 def scs_reduced(problem: Problem, draw: int, rho: float) -> Answer:
     """CVXPY and SCS on the reduced cone, to 1e-7 in its own measure; arguments as for `clarabel_direct`.
 
-    Raises
-    ------
-    DesignError
-        If SCS is not installed.
+    Raises DesignError if SCS is not installed.
     """
     check_scs()
     return _through_cvxpy(problem, draw, rho, "reduced", "SCS", _SCS)
@@ -87,10 +84,7 @@ def scs_reduced(problem: Problem, draw: int, rho: float) -> Answer:
 def check_scs() -> None:
     """Refuse to compare with SCS where it is not installed.
 
-    Raises
-    ------
-    DesignError
-        Saying what to install.
+    Raises DesignError, saying what to install.
     """
     if find_spec("scs") is None:
         raise DesignError("SCS is not installed; pip install 'crbatch[bench]'")
@@ -141,17 +135,7 @@ def _of_full_power(
 def clarabel_direct(problem: Problem, draw: int, rho: float) -> Answer:
     """Clarabel's own interface on the reduced cone, matrices assembled by hand.
 
-    Parameters
-    ----------
-    problem, draw
-        Which draw of which batch.
-    rho
-        Weight of BP, in [0, 1].
-
-    Returns
-    -------
-    Answer
-        Not yet judged.
+    `problem`, `draw`: which draw of which batch. `rho`: weight of BP, in [0, 1]. Result: not yet judged.
     """
     import clarabel
 

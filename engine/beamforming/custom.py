@@ -14,24 +14,10 @@ def custom_covariances(problem: Problem, covariance: ArrayLike, weights: int) ->
 
     Full power is always best (every bound has degree -1 in V), so that only the shape of V is compared.
 
-    Parameters
-    ----------
-    problem
-        A batch of draws.
-    covariance
-        V = W W^H, (M_T, M_T) for all weights or (rho, M_T, M_T), in any unit.
-    weights
-        How many weights there are.
-
-    Returns
-    -------
-    numpy.ndarray
-        (batch, rho, n, n); of trace below 1 where V has power outside the span that the links see.
-
-    Raises
-    ------
-    DesignError
-        If V does not fit, is not finite, Hermitian and positive semidefinite, or is zero.
+    `problem`: a batch of draws. `covariance`: V = W W^H, (M_T, M_T) for all weights or (rho, M_T, M_T), in any unit.
+    `weights`: how many weights there are. Result: (batch, rho, n, n); of trace below 1 where V has power outside the
+    span that the links see. Raises DesignError if V does not fit, is not finite, Hermitian and positive semidefinite,
+    or is zero.
     """
     batch, antennas, _ = problem.basis.shape
     v = checked_covariances(covariance, antennas, "custom beams: V", weights, "rho")

@@ -70,17 +70,8 @@ class Extremes:
 def fdb_extremes(problem: Problem, tolerance: float) -> Extremes:
     """Extreme covariances over all of span(B).
 
-    Parameters
-    ----------
-    problem
-        A batch of draws.
-    tolerance
-        Gap that an extreme has to have where rounding allows it; most have 1e-12.
-
-    Returns
-    -------
-    Extremes
-        Of covariances.
+    `problem`: a batch of draws. `tolerance`: gap that an extreme has to have where rounding allows it; most have 1e-12.
+    Result: of covariances.
     """
     wanted, arrays = problem.identifiable, problem.arrays
     solved = weighted.solve_fdb(problem, _RHO, tolerance)

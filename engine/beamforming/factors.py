@@ -34,10 +34,7 @@ _EXTREMES = [1.0, 0.0]  # weights: BP, MS
 def checked_address(seed: int, first_draw: int = 0) -> tuple[int, int]:
     """Seed and index of the first draw, of which random factors are a function.
 
-    Raises
-    ------
-    DesignError
-        If one is no whole number from 0 to 2^63 - 1.
+    Raises DesignError if one is no whole number from 0 to 2^63 - 1.
     """
     return within("seed", seed, 0, _LARGEST, DesignError), within("first_draw", first_draw, 0, _LARGEST, DesignError)
 
@@ -62,14 +59,8 @@ def gaussians(
 ) -> NDArray[np.complex128]:
     """Matrices G of Gaussian randomisation, (count, rows, L): the mean of G G^H is 1, and that of R G G^H R^H is V.
 
-    Parameters
-    ----------
-    rows, columns
-        Columns of the root R of V, and L.
-    count
-        How many, the first ones the same for every count.
-    seed, draw, place, purpose
-        What they are a function of: see `addresses.pairs_of_words`.
+    `rows`, `columns`: columns of the root R of V, and L. `count`: how many, the first ones the same for every count.
+    `seed`, `draw`, `place`, `purpose`: what they are a function of: see `addresses.pairs_of_words`.
     """
     words = pairs_of_words(seed, purpose, draw, count * rows * columns, place)
     scaled: NDArray[np.complex128] = normals(words).reshape(count, rows, columns) / math.sqrt(columns)

@@ -48,10 +48,7 @@ def checked_request(
 ) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     """Names and weights that `design` is asked for.
 
-    Raises
-    ------
-    DesignError
-        As `design` does.
+    Raises DesignError as `design` does.
     """
     names, known = names_of(schemes), (*SCHEMES, *FACTOR_SCHEMES, *((CUSTOM,) if custom else ()))
     unknown = [name for name in names if name not in known]

@@ -79,19 +79,8 @@ def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
     Each draw's curve is followed from the weight next to 1/2 to both ends, so a result depends on the other
     weights, within the tolerance. With one weight the solver starts cold, near the APA point.
 
-    Parameters
-    ----------
-    problem
-        A batch of draws.
-    rho
-        Weights in [0, 1], (rho,).
-    tolerance
-        Certified relative gap to reach.
-
-    Returns
-    -------
-    Solution
-        Cleaned designs of the lowest rank that keeps the certificate.
+    `problem`: a batch of draws. `rho`: weights in [0, 1], (rho,). `tolerance`: certified relative gap to reach. Result:
+    cleaned designs of the lowest rank that keeps the certificate.
     """
     weights, places = np.unique(rho, return_inverse=True)
     count = problem.mix.shape[1]

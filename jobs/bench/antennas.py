@@ -194,11 +194,8 @@ def _free_bytes() -> float:
 def measure(method: Method, case: Case, setting: Setting) -> dict[str, Any]:
     """Time one method at one size.
 
-    Returns
-    -------
-    dict
-        seconds: per call of each repeat that gave a design; failures: repeats that did not; call_seconds: of a call,
-        failed or not; calls: how many make one repeat.
+    Result: seconds: per call of each repeat that gave a design; failures: repeats that did not; call_seconds: of a
+    call, failed or not; calls: how many make one repeat.
     """
     call = method.call(case)
 
@@ -232,10 +229,7 @@ def _attempt(call: Callable[[], Any]) -> Any:
 def measure_all(folder: BenchFolder, setting: Setting, progress: Progress) -> dict[str, dict[int, dict[str, Any]]]:
     """Measure what is still missing; each method and size is on disk as soon as it is measured.
 
-    Returns
-    -------
-    dict
-        By method, then by size: what `measure` returns, or the reason why it is missing.
+    Result: by method, then by size: what `measure` returns, or the reason why it is missing.
     """
     found: dict[str, dict[int, dict[str, Any]]] = {name: {} for name in METHODS}
     for event in folder.journal.events("measured"):
@@ -327,10 +321,7 @@ def _spread(cube: xr.Dataset) -> dict[str, NDArray[np.float64]]:
 def report_of(cube: xr.Dataset) -> dict[str, Any]:
     """What a study's cube says, fit for JSON.
 
-    Returns
-    -------
-    dict
-        sizes, rows, settings, machine, load average before and after, the paper's statement on run times.
+    Result: sizes, rows, settings, machine, load average before and after, the paper's statement on run times.
     """
     rows = []
     for name, spread in _spread(cube).items():
@@ -358,24 +349,10 @@ def report_of(cube: xr.Dataset) -> dict[str, Any]:
 def run_antennas(folder: BenchFolder, setting: Setting, progress: Progress) -> dict[str, Any]:
     """Measure what is missing, write cube and figure, and return what the command prints.
 
-    Parameters
-    ----------
-    folder
-        Where to; measurements of the same settings, machine and code in it are used.
-    setting
-        What to measure.
-    progress
-        Told of every method and size.
-
-    Returns
-    -------
-    dict
-        sizes, rows, machine, load average before and after, the paper's statement on run times, files.
-
-    Raises
-    ------
-    UsageProblem, DamagedData
-        If the folder cannot be written to, or holds something else.
+    `folder`: where to; measurements of the same settings, machine and code in it are used. `setting`: what to measure.
+    `progress`: told of every method and size. Result: sizes, rows, machine, load average before and after, the paper's
+    statement on run times, files. Raises UsageProblem, DamagedData if the folder cannot be written to, or holds
+    something else.
     """
     folder.prepare("antennas", asdict(setting), resume=True)
     before = load_average()

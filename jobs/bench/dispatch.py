@@ -216,11 +216,8 @@ def _committing_rows(cube: xr.Dataset) -> list[dict[str, float]]:
 def report_of(cube: xr.Dataset) -> dict[str, Any]:
     """What a study's cube says, fit for JSON.
 
-    Returns
-    -------
-    dict
-        costs, dispatch (a row for each number of workers and chunks), committing, simulation, model, most_workers,
-        memory_growth (bytes a chunk), settings, machine, load average before and after.
+    Result: costs, dispatch (a row for each number of workers and chunks), committing, simulation, model, most_workers,
+    memory_growth (bytes a chunk), settings, machine, load average before and after.
     """
     costs, around = costs_in(cube), circumstances(cube)
     return {
@@ -245,25 +242,10 @@ def _workspace(folder: BenchFolder) -> Iterator[Path]:
 def run_dispatch(folder: BenchFolder, setting: Setting, progress: Progress) -> dict[str, Any]:
     """Measure, fit the model, hold it against a simulation, and write cube and figure.
 
-    Parameters
-    ----------
-    folder
-        Where to, and whose disk is measured; an earlier study in it is replaced.
-    setting
-        What to measure.
-    progress
-        Told of every lap.
-
-    Returns
-    -------
-    dict
-        costs, dispatch (a row for each number of workers and chunks), simulation, model, most_workers,
-        memory_growth (bytes a chunk), machine, load average before and after, files.
-
-    Raises
-    ------
-    UsageProblem, DamagedData
-        If the folder cannot be written to, or holds something else.
+    `folder`: where to, and whose disk is measured; an earlier study in it is replaced. `setting`: what to measure.
+    `progress`: told of every lap. Result: costs, dispatch (a row for each number of workers and chunks), simulation,
+    model, most_workers, memory_growth (bytes a chunk), machine, load average before and after, files. Raises
+    UsageProblem, DamagedData if the folder cannot be written to, or holds something else.
     """
     folder.prepare("dispatch", asdict(setting), resume=False)
     before = load_average()

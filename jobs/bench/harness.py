@@ -67,17 +67,8 @@ def quartiles(values: ArrayLike) -> tuple[float, float, float]:
 def fitted_slope(sizes: ArrayLike, seconds: ArrayLike, upper: int = 4) -> float:
     """Exponent a of seconds = c size^a, by least squares in logarithms over the upper sizes that were measured.
 
-    Parameters
-    ----------
-    sizes, seconds
-        (size,), sizes rising; NaN where nothing was measured.
-    upper
-        How many of the largest measured sizes to fit; growth at small sizes is overhead.
-
-    Returns
-    -------
-    float
-        NaN with fewer than two points.
+    `sizes`, `seconds`: (size,), sizes rising; NaN where nothing was measured. `upper`: how many of the largest measured
+    sizes to fit; growth at small sizes is overhead. Result: NaN with fewer than two points.
     """
     x, y = np.asarray(sizes, np.float64), np.asarray(seconds, np.float64)
     known = np.flatnonzero(np.isfinite(y))[-upper:]
@@ -127,21 +118,9 @@ class BenchFolder:
     def prepare(self, study: str, settings: Mapping[str, Any], resume: bool) -> None:
         """Make the folder this study's, or check that it is.
 
-        Parameters
-        ----------
-        study
-            ``speed``, ``antennas`` or ``dispatch``.
-        settings
-            What was asked for; plain JSON values.
-        resume
-            Whether measurements that are there will be used: then settings, machine and code must be the same.
-
-        Raises
-        ------
-        UsageProblem
-            If it cannot be written to.
-        DamagedData
-            If it holds something else; nothing is touched then.
+        `study`: ``speed``, ``antennas`` or ``dispatch``. `settings`: what was asked for; plain JSON values. `resume`:
+        whether measurements that are there will be used: then settings, machine and code must be the same. Raises
+        UsageProblem if it cannot be written to; DamagedData if it holds something else; nothing is touched then.
         """
         record = {"study": study, "settings": dict(settings), "machine": machine(), "code": code_key()}
         try:
@@ -179,12 +158,7 @@ class BenchFolder:
     def read_cube(self) -> tuple[str, xr.Dataset]:
         """Name of the study, and its cube in memory.
 
-        Raises
-        ------
-        UsageProblem
-            If this is no folder of a finished study.
-        DamagedData
-            If the cube cannot be read.
+        Raises UsageProblem if this is no folder of a finished study; DamagedData if the cube cannot be read.
         """
         study = self._record().get("study")
         if not isinstance(study, str) or not self.cube.is_file():

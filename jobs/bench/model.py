@@ -109,19 +109,8 @@ def forecast(costs: Costs, workers: int, designs: float, chunk_seconds: float) -
     - memory of the driver       m0 + m1 C
     - consolidation              C u + (D / designs per draw) v
 
-    Parameters
-    ----------
-    costs
-        As measured.
-    workers, designs
-        N and D.
-    chunk_seconds
-        T, of design work.
-
-    Returns
-    -------
-    Forecast
-        Memory and consolidation are the driver's; a shard is one inode.
+    `costs`: as measured. `workers`, `designs`: N and D. `chunk_seconds`: T, of design work. Result: memory and
+    consolidation are the driver's; a shard is one inode.
     """
     work = designs * costs.design
     chunks = ceil(work / chunk_seconds)

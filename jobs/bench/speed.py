@@ -144,10 +144,7 @@ def rows_of(cube: xr.Dataset) -> list[dict[str, Any]]:
 def report_of(cube: xr.Dataset) -> dict[str, Any]:
     """What a study's cube says, fit for JSON.
 
-    Returns
-    -------
-    dict
-        rows, headlines, settings, machine, load average before and after.
+    Result: rows, headlines, settings, machine, load average before and after.
     """
     headlines = []
     for n in range(cube.sizes["headline"]):
@@ -166,24 +163,9 @@ def report_of(cube: xr.Dataset) -> dict[str, Any]:
 def run_speed(folder: BenchFolder, setting: Setting, progress: Progress) -> dict[str, Any]:
     """Measure, write cube and figure, and return what the command prints.
 
-    Parameters
-    ----------
-    folder
-        Where to; an earlier study of speed in it is replaced.
-    setting
-        What to measure.
-    progress
-        Told of every lap.
-
-    Returns
-    -------
-    dict
-        rows, headlines, machine, load average before and after, files.
-
-    Raises
-    ------
-    UsageProblem, DamagedData
-        If the folder cannot be written to, or holds something else.
+    `folder`: where to; an earlier study of speed in it is replaced. `setting`: what to measure. `progress`: told of
+    every lap. Result: rows, headlines, machine, load average before and after, files. Raises UsageProblem, DamagedData
+    if the folder cannot be written to, or holds something else.
     """
     try:
         baselines.check_scs()

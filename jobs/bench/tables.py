@@ -31,12 +31,7 @@ def _on(console: Console, parts: Iterable[Table | str]) -> str:
 def markdown(study: str, cube: xr.Dataset) -> str:
     """The tables of a study in Markdown, those that the README shows first.
 
-    Parameters
-    ----------
-    study
-        ``speed``, ``antennas`` or ``dispatch``.
-    cube
-        What it wrote.
+    `study`: ``speed``, ``antennas`` or ``dispatch``. `cube`: what it wrote.
     """
     match study:
         case "speed":

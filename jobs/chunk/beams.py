@@ -22,21 +22,9 @@ _NAMED = 8  # arrays in a message
 def load_beams(job: JobFile) -> NDArray[Any] | None:
     """Covariances V of the job's custom beams; None if it has none.
 
-    Parameters
-    ----------
-    job
-        Its file holds an array W, (M_T, L) or (rho, M_T, L), as ``.npy``; or an array named ``W`` or ``V``, V being
-        (M_T, M_T) or (rho, M_T, M_T), as ``.npz``.
-
-    Returns
-    -------
-    numpy.ndarray or None
-        V = W W^H, (M_T, M_T) or (rho, M_T, M_T), in any unit: only its shape counts.
-
-    Raises
-    ------
-    UsageProblem
-        If the file is not such an array.
+    `job`: its file holds an array W, (M_T, L) or (rho, M_T, L), as ``.npy``; or an array named ``W`` or ``V``, V being
+    (M_T, M_T) or (rho, M_T, M_T), as ``.npz``. Result: V = W W^H, (M_T, M_T) or (rho, M_T, M_T), in any unit: only its
+    shape counts. Raises UsageProblem if the file is not such an array.
     """
     return None if job.custom_path is None else job.content("design.custom", lambda path: _covariances(job, path))
 
@@ -84,10 +72,7 @@ def _array_file(path: Path) -> Iterator[tuple[IO[bytes], int, str]]:
 def _claimed(file: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Shape and type of an array by its header; of its numbers none are read, and the file is at its start again.
 
-    Raises
-    ------
-    ValueError
-        If the file is shorter than its header says.
+    Raises ValueError if the file is shorter than its header says.
     """
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0

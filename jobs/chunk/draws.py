@@ -31,19 +31,8 @@ _SWEPT = {"ue_orientation_deg": "ue_orientation", "ue_rcs_m2": "ue_rcs"}
 def draws_of(job: JobFile, scenario: Scenario, start: int, stop: int) -> Draws:
     """Draws start to stop - 1 of one point of the sweep.
 
-    Parameters
-    ----------
-    job
-        A checked job.
-    scenario
-        The point.
-    start, stop
-        Range of draws.
-
-    Returns
-    -------
-    Draws
-        What a file of draws does not hold is sampled.
+    `job`: a checked job. `scenario`: the point. `start`, `stop`: range of draws. Result: what a file of draws does not
+    hold is sampled.
     """
     return _with_file(job, sample(scenario, job.draws, job.draws.seed, start, stop), start)
 
@@ -58,10 +47,7 @@ def training_draws(job: JobFile, scenario: Scenario) -> Draws:
 def check_draws(job: JobFile) -> None:
     """Refuse a file of draws that does not fit its job.
 
-    Raises
-    ------
-    UsageProblem
-        Naming the file and what is wrong in it.
+    Raises UsageProblem, naming the file and what is wrong in it.
     """
     if job.drops_path is None:
         return

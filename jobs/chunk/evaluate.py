@@ -45,22 +45,9 @@ _SMALL_INTEGERS = {"status": np.int8, "solver": np.int8, "rank": np.int32, "iter
 def evaluate(job: JobFile, start: int, stop: int) -> xr.Dataset:
     """Compute draws start to stop - 1 of a job at every point of its sweep.
 
-    Parameters
-    ----------
-    job
-        A checked job.
-    start, stop
-        Range of draws.
-
-    Returns
-    -------
-    xarray.Dataset
-        As `results.schema` has it; a draw's values do not depend on the range.
-
-    Raises
-    ------
-    engine.DesignError
-        If a scheme needs more slots than there are, or the custom beams do not fit.
+    `job`: a checked job. `start`, `stop`: range of draws. Result: as `results.schema` has it; a draw's values do not
+    depend on the range. Raises engine.DesignError if a scheme needs more slots than there are, or the custom beams do
+    not fit.
     """
     custom = load_beams(job)
     shape = tuple(len(values) for values in job.sweep.values())

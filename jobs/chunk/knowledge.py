@@ -24,10 +24,7 @@ _SHARED_FIELDS = ("problem", "schemes", "rho")
 def designs_of(job: JobFile, scenario: Scenario, draws: Draws, start: int, custom: ArrayLike | None) -> Designs:
     """Design draws from index `start` on of one point of the sweep with every knowledge that the job asks for.
 
-    Returns
-    -------
-    Designs
-        Schemes as `JobFile.labels` has them.
+    Result: schemes as `JobFile.labels` has them.
     """
     parts = []
     settings = _settings(job)

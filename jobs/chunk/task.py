@@ -68,21 +68,9 @@ def _job(folder: str, job_key: str, text: str | None) -> JobFile:
 def compute(chunk: Chunk) -> dict[str, Any]:
     """Evaluate and commit one chunk.
 
-    Parameters
-    ----------
-    chunk
-        What to do.
-
-    Returns
-    -------
-    dict
-        start, stop, sha256, bytes, seconds (evaluation and commit), of less than 1 kB; and `content`, the shard
-        itself, for a folder that this process does not see.
-
-    Raises
-    ------
-    EnvironmentProblem
-        If this process runs other code than the driver.
+    `chunk`: what to do. Result: start, stop, sha256, bytes, seconds (evaluation and commit), of less than 1 kB; and
+    `content`, the shard itself, for a folder that this process does not see. Raises EnvironmentProblem if this process
+    runs other code than the driver.
     """
     job = _job(chunk.folder, chunk.job_key, chunk.job)
     if code_key() != chunk.code_key:
@@ -133,17 +121,8 @@ def _commit(dataset: xr.Dataset, chunk: Chunk, folder: Path) -> Shard:
 def pilot(job: JobFile, missing: list[tuple[int, int]]) -> float:
     """Seconds that a draw takes on one core, measured on the first ones that are missing.
 
-    Parameters
-    ----------
-    job
-        A checked job.
-    missing
-        Ranges of draws still to compute, not empty.
-
-    Returns
-    -------
-    float
-        Seconds; nothing is kept of the draws.
+    `job`: a checked job. `missing`: ranges of draws still to compute, not empty. Result: seconds; nothing is kept of
+    the draws.
     """
     start, stop = missing[0]
 

@@ -12,10 +12,7 @@ from ..terminal.printable import one_line
 def job(name: str) -> Any:
     """A checked job; doubts about it go to stderr, and hold up nothing.
 
-    Raises
-    ------
-    UsageProblem
-        If there is no such job, or it is no valid one.
+    Raises UsageProblem if there is no such job, or it is no valid one.
     """
     from ..jobfile.doubts import doubts
     from ..jobfile.schema import JobError, load_job
@@ -46,10 +43,7 @@ def _of_its_folder(path: Path) -> Any:
 def profile(name: str) -> Any:
     """A checked profile of a cluster.
 
-    Raises
-    ------
-    UsageProblem
-        If there is no such profile, or it is no valid one.
+    Raises UsageProblem if there is no such profile, or it is no valid one.
     """
     from crbatch.cluster.errors import ClusterError
     from crbatch.cluster.profiles import load_profile

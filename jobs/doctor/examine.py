@@ -89,19 +89,8 @@ def _tried(folder: Path) -> Iterator[tuple[Path | None, list[Line]]]:
 def cluster_lines(client: Any, here: dict[str, Any], place: Path | None) -> list[Line]:
     """Ask every worker of a cluster.
 
-    Parameters
-    ----------
-    client
-        A connected client.
-    here
-        `facts` of this process.
-    place
-        A scratch folder that workers should see; None if there is none.
-
-    Returns
-    -------
-    list of Line
-        What is to be said of the cluster.
+    `client`: a connected client. `here`: `facts` of this process. `place`: a scratch folder that workers should see;
+    None if there is none. Result: what is to be said of the cluster.
     """
     threads = client.nthreads()
     answered, errors = _parted(probe_workers(client, facts).items())

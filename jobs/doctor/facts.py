@@ -22,11 +22,8 @@ SHARED = ("afs", "beegfs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "gpfs", "l
 def facts() -> dict[str, Any]:
     """Describe the process that calls this; plain values only.
 
-    Returns
-    -------
-    dict
-        host, place (where crbatch is installed), versions, code,
-        pools (threads of every library), environment, cpu, target, cores, memory, free_memory, rss, open_files, cache.
+    Result: host, place (where crbatch is installed), versions, code, pools (threads of every library), environment,
+    cpu, target, cores, memory, free_memory, rss, open_files, cache.
     """
     import numpy  # noqa: F401  its BLAS is to be asked for its threads
     import scipy.linalg  # noqa: F401  so is SciPy's own

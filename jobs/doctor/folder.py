@@ -35,10 +35,7 @@ def existing(folder: Path) -> Path:
 def scratch(folder: Path) -> Iterator[Path]:
     """Make a folder for the probes, and remove it with what is in it.
 
-    Raises
-    ------
-    OSError
-        If nothing can be written there.
+    Raises OSError if nothing can be written there.
     """
     path = Path(mkdtemp(prefix=".crbatch-doctor-", dir=folder))
     with at_stop(lambda: shutil.rmtree(path, ignore_errors=True)):
@@ -51,16 +48,8 @@ def scratch(folder: Path) -> Iterator[Path]:
 def folder_facts(place: Path) -> dict[str, Any]:
     """Try a scratch folder out.
 
-    Parameters
-    ----------
-    place
-        As `scratch` gives it.
-
-    Returns
-    -------
-    dict
-        filesystem; sync_file, sync_folder (median seconds, or the error); rename and lock (empty, or what went
-        wrong); bytes_free, inodes_free (None where the file system has no limit of them).
+    `place`: as `scratch` gives it. Result: filesystem; sync_file, sync_folder (median seconds, or the error); rename
+    and lock (empty, or what went wrong); bytes_free, inodes_free (None where the file system has no limit of them).
     """
     return {
         "filesystem": filesystem_of(place),
@@ -152,20 +141,9 @@ def held_token(place: Path, token: str) -> Iterator[None]:
 def exchange(place: str, token: str, name: str) -> dict[str, Any]:
     """Read the driver's token in a worker, and leave one of its own.
 
-    Parameters
-    ----------
-    place
-        The scratch folder, as the driver calls it.
-    token
-        What its file must hold.
-    name
-        File to leave for the driver.
-
-    Returns
-    -------
-    dict
-        seen: whether the driver's token was there; written: empty, or why ours could not be; lock_refused: whether
-        the lock that the driver holds was refused here; filesystem.
+    `place`: the scratch folder, as the driver calls it. `token`: what its file must hold. `name`: file to leave for the
+    driver. Result: seen: whether the driver's token was there; written: empty, or why ours could not be; lock_refused:
+    whether the lock that the driver holds was refused here; filesystem.
     """
     folder = Path(place)
     seen = wait_for(folder / "token", token)

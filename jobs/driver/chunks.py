@@ -29,10 +29,7 @@ class _NoTimeLeft(Exception):
 def note_plan(job: JobFile, folder: RunDirectory, plan: Plan, place: Place) -> None:
     """Note a plan that is about to be carried out.
 
-    Raises
-    ------
-    UsageProblem
-        If workers would not see a file that the job names.
+    Raises UsageProblem if workers would not see a file that the job names.
     """
     if job.files and not place.sees_folder:
         key = next(iter(job.files))

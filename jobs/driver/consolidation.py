@@ -23,10 +23,7 @@ REFERENCE = (
 def consolidate(job: JobFile, folder: RunDirectory, cover: list[tuple[Shard, int, int]], progress: Progress) -> None:
     """Write the cube, and note in the journal what it is.
 
-    Raises
-    ------
-    DamagedData
-        If a shard is not what its name says.
+    Raises DamagedData if a shard is not what its name says.
     """
     started = time.perf_counter()
     with progress.bar("consolidating", job.draws.count) as advance:

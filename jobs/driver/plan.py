@@ -134,10 +134,7 @@ def make_plan(
 def check_size(job: JobFile) -> int:
     """Bytes of the cube; a job whose draws do not fit into memory is refused.
 
-    Raises
-    ------
-    UsageProblem
-        Naming the key and the size.
+    Raises UsageProblem, naming the key and the size.
     """
     if _draw_bytes(job) > _DRAW_BYTES:
         raise UsageProblem(

@@ -18,10 +18,7 @@ from .plan import check_size, sizes_text
 def check_job(job: JobFile, source: str) -> None:
     """Refuse a job that no engine call could do, before anything is written.
 
-    Raises
-    ------
-    UsageProblem
-        Naming the file and the key.
+    Raises UsageProblem, naming the file and the key.
     """
     try:
         for _, scenario in job.sweep_points():
@@ -38,17 +35,8 @@ def check_job(job: JobFile, source: str) -> None:
 def check_place(job: JobFile, folder: Path) -> None:
     """Refuse a folder that could never hold what a job gives, before anything is written.
 
-    Parameters
-    ----------
-    job
-        A checked job.
-    folder
-        Where its results are to be; it need not be there yet.
-
-    Raises
-    ------
-    UsageProblem
-        Naming the folder or the key, and what would be right.
+    `job`: a checked job. `folder`: where its results are to be; it need not be there yet. Raises UsageProblem, naming
+    the folder or the key, and what would be right.
     """
     _check_name(folder)
     needed = 2 * check_size(job)  # shards, and the cube that is made of them

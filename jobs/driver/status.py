@@ -32,17 +32,10 @@ Ranges = list[tuple[int, int]]
 def status(folder: RunDirectory) -> dict[str, Any]:
     """Say how far a run is; nothing is written.
 
-    Parameters
-    ----------
-    folder
-        A run, at work or not.
-
-    Returns
-    -------
-    dict
-        state ("running", "incomplete", "done" or "failed"), chunks_done, chunks_total, draws_done, draws_total,
-        uncertified (designs so far), failed_draws, workers, jobs (of a batch system, that are not over),
-        designs_per_second and seconds_left (None if unknown), preview, message; with `[draws] until`, also precision.
+    `folder`: a run, at work or not. Result: state ("running", "incomplete", "done" or "failed"), chunks_done,
+    chunks_total, draws_done, draws_total, uncertified (designs so far), failed_draws, workers, jobs (of a batch system,
+    that are not over), designs_per_second and seconds_left (None if unknown), preview, message; with `[draws] until`,
+    also precision.
     """
     job = folder.job()
     events = folder.journal.all()  # before the shards: each of its chunks has one
@@ -135,10 +128,7 @@ def _state(folder: RunDirectory, job: JobFile, events: list[dict[str, Any]], run
 def jobs_alive(events: list[dict[str, Any]]) -> set[str]:
     """Numbers of the run's batch jobs that are not over.
 
-    Raises
-    ------
-    EnvironmentProblem
-        If the batch system does not answer.
+    Raises EnvironmentProblem if the batch system does not answer.
     """
     with of_the_environment():
         return batch.alive(number for event in events if event["event"] == "jobs" for number in event["ids"])
@@ -194,17 +184,8 @@ def preview(cover: Cover, job: JobFile) -> dict[str, Any]:
 
     What has finished first is not a fair sample: hard draws take longer. A prefix in draw order is one.
 
-    Parameters
-    ----------
-    cover
-        Which shard gives which draws, as `results.shards.covering` finds it.
-    job
-        The job.
-
-    Returns
-    -------
-    dict
-        draws (how many it rests on), rho, and rows: scheme, at (swept keys), sqrt_crb_bp_m, sqrt_crb_ms_m.
+    `cover`: which shard gives which draws, as `results.shards.covering` finds it. `job`: the job. Result: draws (how
+    many it rests on), rho, and rows: scheme, at (swept keys), sqrt_crb_bp_m, sqrt_crb_ms_m.
     """
     rho = min(job.design.rho, key=lambda weight: abs(weight - 0.5))
     parts = []
@@ -247,20 +228,8 @@ class Stopped:
 def stop(folder: RunDirectory) -> Stopped:
     """End a run's own jobs, and its driver if it is on this machine; finished draws stay.
 
-    Parameters
-    ----------
-    folder
-        A run.
-
-    Returns
-    -------
-    Stopped
-        Nothing, if nothing was at work.
-
-    Raises
-    ------
-    EnvironmentProblem
-        If the driver is on another machine, or the batch system does not answer.
+    `folder`: a run. Result: nothing, if nothing was at work. Raises EnvironmentProblem if the driver is on another
+    machine, or the batch system does not answer.
     """
     folder.job()
     events = folder.journal.all()

@@ -160,10 +160,7 @@ def _hand_in(folder: RunDirectory, role: str, script: str, *options: str) -> str
 def refuse_second(folder: RunDirectory) -> None:
     """Refuse to submit a run that is being worked on.
 
-    Raises
-    ------
-    EnvironmentProblem
-        Naming the driver or the jobs.
+    Raises EnvironmentProblem, naming the driver or the jobs.
     """
     refuse_driver(folder.path)
     there = jobs_alive(folder.journal.all())

@@ -50,10 +50,7 @@ class Place:
 def refuse_compiling() -> None:
     """Refuse to compile kernels where memory has no room for it.
 
-    Raises
-    ------
-    EnvironmentProblem
-        Saying how much it takes.
+    Raises EnvironmentProblem, saying how much it takes.
     """
     with of_the_environment():
         if not is_compiled():
@@ -77,19 +74,8 @@ def by_default(job: JobFile, missing: list[tuple[int, int]], draw_seconds: float
 def fitting(place: Place, cores: int, wanted: bool, say: Callable[[str], None]) -> tuple[Place, int]:
     """Where and with how many processes the work is done as far as memory goes.
 
-    Parameters
-    ----------
-    place, cores
-        Where it should be done, and with how many.
-    wanted
-        Whether somebody asked for this place.
-    say
-        Tells the user.
-
-    Raises
-    ------
-    EnvironmentProblem
-        If no local worker fits that was asked for.
+    `place`, `cores`: where it should be done, and with how many. `wanted`: whether somebody asked for this place.
+    `say`: tells the user. Raises EnvironmentProblem if no local worker fits that was asked for.
     """
     if place.profile.kind != "local":
         return place, cores
@@ -102,10 +88,7 @@ def fitting(place: Place, cores: int, wanted: bool, say: Callable[[str], None]) 
 def local_workers(wanted: int, by_default: bool, say: Callable[[str], None]) -> int:
     """Return how many local workers start; none, for work in this process, where nobody asked for one and none fits.
 
-    Raises
-    ------
-    EnvironmentProblem
-        If none fits that was asked for.
+    Raises EnvironmentProblem if none fits that was asked for.
     """
     try:
         fit = fitting_workers(wanted)

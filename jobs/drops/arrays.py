@@ -38,22 +38,9 @@ class _Raw:
 def read_netcdf(path: Path, ignored: Collection[str]) -> Drops:
     """Read the draws of a NetCDF file, such as a cube.
 
-    Parameters
-    ----------
-    path
-        Variables as in the cube, with their dimensions, in SI units, or in degrees where the file says so.
-    ignored
-        Variables to pass over.
-
-    Returns
-    -------
-    Drops
-        In the file's order.
-
-    Raises
-    ------
-    ValueError
-        Naming the variable and what is wrong with it.
+    `path`: variables as in the cube, with their dimensions, in SI units, or in degrees where the file says so.
+    `ignored`: variables to pass over. Result: in the file's order. Raises ValueError, naming the variable and what is
+    wrong with it.
     """
     classic = is_classic(path)
     with _reading("NetCDF"):
@@ -71,22 +58,8 @@ def read_netcdf(path: Path, ignored: Collection[str]) -> Drops:
 def read_matlab(path: Path, ignored: Collection[str]) -> Drops:
     """Read the draws of a MATLAB file, of any version.
 
-    Parameters
-    ----------
-    path
-        Variables named as in the cube, in SI units, the draw along the first dimension.
-    ignored
-        Variables to pass over.
-
-    Returns
-    -------
-    Drops
-        In the file's order.
-
-    Raises
-    ------
-    ValueError
-        Naming the variable and what is wrong with it.
+    `path`: variables named as in the cube, in SI units, the draw along the first dimension. `ignored`: variables to
+    pass over. Result: in the file's order. Raises ValueError, naming the variable and what is wrong with it.
     """
     from scipy.io import loadmat, whosmat  # 0.1 s, which few need
 

@@ -33,22 +33,9 @@ OURS = (
 def find_columns(headings: Sequence[tuple[int, str]], ignored: Collection[str]) -> tuple[Column, ...]:
     """Find our columns among a table's headings.
 
-    Parameters
-    ----------
-    headings
-        Number of each column, from 1, and what it is called.
-    ignored
-        Headings to pass over.
-
-    Returns
-    -------
-    tuple of Column
-        In the table's order, at least one; every variable is there as a whole or not at all.
-
-    Raises
-    ------
-    ValueError
-        Naming columns that are unknown, missing or there twice.
+    `headings`: number of each column, from 1, and what it is called. `ignored`: headings to pass over. Result: in the
+    table's order, at least one; every variable is there as a whole or not at all. Raises ValueError, naming columns
+    that are unknown, missing or there twice.
     """
     lost = set(ignored) - {name for _, name in headings}
     if lost:

@@ -45,23 +45,10 @@ _ANY = _Limits(-np.finfo(np.float64).max, np.finfo(np.float64).max, "finite")
 def read_drops(path: Path, ignored: Collection[str] = ()) -> Drops:
     """Read a file of draws.
 
-    Parameters
-    ----------
-    path
-        ``.csv`` (``.tsv``, ``.txt``, ``.dat``) with headings like ``ue_x_m``, ``target1_rcs_m2`` (targets from 1) or
-        ``phase_bistatic0_rad`` (paths from 0); or ``.nc`` or ``.mat`` with the cube's own variables, such as a cube.
-    ignored
-        Its columns or variables to pass over.
-
-    Returns
-    -------
-    Drops
-        Within the scenario's limits, in the file's order.
-
-    Raises
-    ------
-    ValueError
-        In one line: what is wrong, and where.
+    `path`: ``.csv`` (``.tsv``, ``.txt``, ``.dat``) with headings like ``ue_x_m``, ``target1_rcs_m2`` (targets from 1)
+    or ``phase_bistatic0_rad`` (paths from 0); or ``.nc`` or ``.mat`` with the cube's own variables, such as a cube.
+    `ignored`: its columns or variables to pass over. Result: within the scenario's limits, in the file's order. Raises
+    ValueError, in one line: what is wrong, and where.
     """
     try:
         stamp = path.stat()

@@ -31,22 +31,9 @@ Row = tuple[int, list[str]]  # number of the line, and cells
 def read_table(path: Path, ignored: Collection[str]) -> Drops:
     """Read a table of draws.
 
-    Parameters
-    ----------
-    path
-        Text in UTF-8: a line of headings (see `columns`), which may be a comment as NumPy writes it, and a line a draw.
-    ignored
-        Headings of columns to pass over.
-
-    Returns
-    -------
-    Drops
-        In the file's order.
-
-    Raises
-    ------
-    ValueError
-        Naming line, column and heading.
+    `path`: text in UTF-8: a line of headings (see `columns`), which may be a comment as NumPy writes it, and a line a
+    draw. `ignored`: headings of columns to pass over. Result: in the file's order. Raises ValueError, naming line,
+    column and heading.
     """
     line, headings, rows = _parts(_text(path))
     index = headings[0] in _INDEX and headings[0] not in ignored

@@ -39,22 +39,8 @@ _BOUND_TOLERANCE = 1e-6
 def replay(folder: RunDirectory, draw: int) -> dict[str, Any]:
     """Compute one draw again, alone, and compare it with the cube bit for bit.
 
-    Parameters
-    ----------
-    folder
-        A finished run.
-    draw
-        Its index.
-
-    Returns
-    -------
-    dict
-        draw, whether it is identical, which variables differ, its bounds, and why some are unidentifiable.
-
-    Raises
-    ------
-    UsageProblem
-        If there is no such draw.
+    `folder`: a finished run. `draw`: its index. Result: draw, whether it is identical, which variables differ, its
+    bounds, and why some are unidentifiable. Raises UsageProblem if there is no such draw.
     """
     job = folder.job()
     if not 0 <= draw < job.draws.count:
@@ -108,26 +94,9 @@ def verify(folder: RunDirectory, *, every: bool = False, progress: Progress | No
     The sample's designs are certified from scratch: FIMs by the explicit sum over subcarriers, bounds by
     inverting them, the gap on the full M_T x M_T cone.
 
-    Parameters
-    ----------
-    folder
-        A run.
-    every
-        Whether to replay every draw, which takes as long as the run did on one core.
-    progress
-        Tells the user; nothing by default.
-
-    Returns
-    -------
-    dict
-        Figures of what was checked.
-
-    Raises
-    ------
-    IncompleteRun
-        If draws are missing.
-    DamagedData
-        Naming the file or draw that is not what it should be.
+    `folder`: a run. `every`: whether to replay every draw, which takes as long as the run did on one core. `progress`:
+    tells the user; nothing by default. Result: Figures of what was checked. Raises IncompleteRun if draws are missing;
+    DamagedData, naming the file or draw that is not what it should be.
     """
     job = folder.written_job()
     folder.complete_cube()

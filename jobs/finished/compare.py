@@ -29,18 +29,9 @@ _METRICS = ("crb_bp", "crb_ms", "objective")
 def compare_cubes(first: Path, second: Path) -> dict[str, Any]:
     """What differs between two cubes.
 
-    Returns
-    -------
-    dict
-        Fit for JSON: job (key -> both values), common_draws, and rows for every metric, point of the sweep, scheme and
-        the weights nearest to 0, 0.5 and 1.
-
-    Raises
-    ------
-    UsageProblem
-        If one is no cube, or they have nothing in common.
-    DamagedData
-        If one cannot be read, or is not what its run recorded.
+    Result: fit for JSON: job (key -> both values), common_draws, and rows for every metric, point of the sweep, scheme
+    and the weights nearest to 0, 0.5 and 1. Raises UsageProblem if one is no cube, or they have nothing in common;
+    DamagedData if one cannot be read, or is not what its run recorded.
     """
     with ExitStack() as stack:
         a, b = (stack.enter_context(_opened(path)) for path in (first, second))

@@ -282,11 +282,8 @@ def _citation(cube: xr.Dataset) -> list[tuple[str, str]]:
 def beams_of(job: JobFile, draw: int) -> xr.Dataset:
     """Where all beams of one draw point, at the last point of the sweep.
 
-    Returns
-    -------
-    xarray.Dataset
-        Gains over uniform radiation as `results.figures.beams.paper_beampatterns` takes them; ``slot`` only of the
-        paper's experiment.
+    Result: gains over uniform radiation as `results.figures.beams.paper_beampatterns` takes them; ``slot`` only of the
+    paper's experiment.
     """
     _, scenario = job.sweep_points()[-1]
     draws, designs = design_draws(job, scenario, draw, draw + 1, load_beams(job))

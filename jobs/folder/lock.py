@@ -58,10 +58,7 @@ def hold(folder: Path, progress: Progress) -> Iterator[None]:
     The lock of a process that died on this machine is taken at once; so is what is no lock, such as the empty file
     that a power cut leaves, and that of another machine which has shown no sign of life for `LEASE_SECONDS`.
 
-    Raises
-    ------
-    EnvironmentProblem
-        Naming the driver that is there, or what keeps the lock from being written.
+    Raises EnvironmentProblem, naming the driver that is there, or what keeps the lock from being written.
     """
     lease = _lease(folder)
     try:
@@ -139,10 +136,7 @@ def _now(folder: Path) -> float:
 def refuse_driver(folder: Path) -> None:
     """Refuse a folder in which a driver is at work.
 
-    Raises
-    ------
-    EnvironmentProblem
-        Naming it.
+    Raises EnvironmentProblem, naming it.
     """
     other = driver_of(folder)
     if other is not None:

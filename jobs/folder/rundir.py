@@ -67,12 +67,7 @@ class RunDirectory:
     def job(self) -> JobFile:
         """The job this folder belongs to; from the journal, where job.toml was damaged.
 
-        Raises
-        ------
-        UsageProblem
-            If this is no folder.
-        DamagedData
-            If there is none that can be read.
+        Raises UsageProblem if this is no folder; DamagedData if there is none that can be read.
         """
         try:
             return self.written_job()
@@ -85,12 +80,7 @@ class RunDirectory:
     def written_job(self) -> JobFile:
         """The job of job.toml.
 
-        Raises
-        ------
-        UsageProblem
-            If this is no folder.
-        DamagedData
-            If it cannot be read.
+        Raises UsageProblem if this is no folder; DamagedData if it cannot be read.
         """
         wrong = instead_of_run(self.path)
         if wrong is not None:
@@ -113,12 +103,7 @@ class RunDirectory:
     def claim(self) -> None:
         """Make the folder, or refuse one that holds something else; nothing is touched then.
 
-        Raises
-        ------
-        UsageProblem
-            If it cannot be written to.
-        DamagedData
-            If it holds something else.
+        Raises UsageProblem if it cannot be written to; DamagedData if it holds something else.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -139,10 +124,7 @@ class RunDirectory:
 
         What a power cut or a full disk left of job.toml is written again, if what was computed here is this job's.
 
-        Raises
-        ------
-        DamagedData
-            If it holds another job; nothing is touched then.
+        Raises DamagedData if it holds another job; nothing is touched then.
         """
         try:
             mine = self.written_job()
@@ -187,10 +169,7 @@ class RunDirectory:
 
         The others are moved aside and will be computed again.
 
-        Raises
-        ------
-        DamagedData
-            If a shard belongs to another job or another version.
+        Raises DamagedData if a shard belongs to another job or another version.
         """
         good = []
         noted: dict[tuple[int, int], set[str]] = {}
@@ -236,12 +215,8 @@ class RunDirectory:
     def complete_cube(self) -> Path:
         """The cube of a finished run.
 
-        Raises
-        ------
-        IncompleteRun
-            If it is not finished, perhaps only since `draws.count` was raised.
-        DamagedData
-            If this is no run, or the cube's bytes are not those of the journal.
+        Raises IncompleteRun if it is not finished, perhaps only since `draws.count` was raised; DamagedData if this is
+        no run, or the cube's bytes are not those of the journal.
         """
         job = self.job()
         if self.cube_is_current(job):
@@ -276,12 +251,7 @@ def _check_shard(shard: Shard, job: JobFile, noted: set[str] | None) -> None:
 
     What the journal notes of these draws decides; where it notes nothing, what the shard says of itself.
 
-    Raises
-    ------
-    DamagedData
-        If it is whole, and another's.
-    DamagedShard
-        If it is to be computed again.
+    Raises DamagedData if it is whole, and another's; DamagedShard if it is to be computed again.
     """
     attrs = shard_attrs(shard)
     if attrs.get("job_key") != job.key():

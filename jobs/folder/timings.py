@@ -13,20 +13,11 @@ _TELLING_SECONDS = 1.0
 def timings(events: Sequence[dict[str, Any]], since: float = 0.0) -> dict[str, float]:
     """Seconds of each part of a run; nothing of what was not done.
 
-    Parameters
-    ----------
-    events
-        The run's journal.
-    since
-        Unix time at which a session began, for the times of this session; else those of all sessions.
-
-    Returns
-    -------
-    dict
-        start_up (from `since` until workers are ready; without it, that of the workers alone), computing (from the
-        first chunk sent to the last shard committed), evaluation (what draws and designs take of one core, without
-        writing, sending and waiting), overhead (computing x cores over evaluation; not where workers come and go),
-        consolidation, report.
+    `events`: the run's journal. `since`: unix time at which a session began, for the times of this session; else those
+    of all sessions. Result: start_up (from `since` until workers are ready; without it, that of the workers alone),
+    computing (from the first chunk sent to the last shard committed), evaluation (what draws and designs take of one
+    core, without writing, sending and waiting), overhead (computing x cores over evaluation; not where workers come and
+    go), consolidation, report.
     """
     found: dict[str, float] = {}
     ended = spent = 0.0

@@ -15,20 +15,9 @@ from .rundir import RunDirectory
 def as_precise(folder: RunDirectory, job: JobFile, shards: Sequence[Shard]) -> JobFile:
     """Give a job the draws that its precision takes, as far as finished draws tell.
 
-    Parameters
-    ----------
-    folder
-        The run, whose job.toml is brought up to date.
-    job
-        Its job.
-    shards
-        Finished draws.
-
-    Returns
-    -------
-    JobFile
-        The same job without `until`, with draws missing or with enough of them; otherwise with those of the next
-        look. The answer does not depend on which other draws are finished.
+    `folder`: the run, whose job.toml is brought up to date. `job`: its job. `shards`: finished draws. Result: the same
+    job without `until`, with draws missing or with enough of them; otherwise with those of the next look. The answer
+    does not depend on which other draws are finished.
     """
     until = job.draws.until
     while until is not None:

@@ -16,15 +16,7 @@ _WAVELENGTHS = 3.0
 def doubts(job: JobFile) -> list[str]:
     """Look for units that were mixed up, at the first point of the sweep that shows it.
 
-    Parameters
-    ----------
-    job
-        A checked job.
-
-    Returns
-    -------
-    list of str
-        One line for each doubt: the key, what it amounts to, and which unit it may be in.
+    `job`: a checked job. Result: one line for each doubt: the key, what it amounts to, and which unit it may be in.
     """
     for _, scenario in job.sweep_points():
         found = list(_doubts(scenario))

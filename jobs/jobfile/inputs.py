@@ -28,10 +28,7 @@ class Inputs:
     def bytes_of(self, key: str, path: Path) -> bytes:
         """A file's bytes, the same as before.
 
-        Raises
-        ------
-        EnvironmentProblem
-            If they are not.
+        Raises EnvironmentProblem if they are not.
         """
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() != self.digest(key, path):
@@ -41,10 +38,7 @@ class Inputs:
     def content(self, key: str, path: Path, read: Callable[[Path], Content]) -> Content:
         """What `read` makes of a file: read once, and held against its hash.
 
-        Raises
-        ------
-        EnvironmentProblem
-            If the file is not what it was when this process first looked at it.
+        Raises EnvironmentProblem if the file is not what it was when this process first looked at it.
         """
         if key not in self._contents:
             digest, before = self.digest(key, path), _stamp(path)

@@ -160,10 +160,7 @@ class JobFile(Section):
     def drops(self) -> Drops | None:
         """Draws of the job's file, if any.
 
-        Raises
-        ------
-        ValueError
-            In one line: what is wrong with the file, and where.
+        Raises ValueError, in one line: what is wrong with the file, and where.
         """
         if self.drops_path is None:
             return None
@@ -227,11 +224,8 @@ class JobFile(Section):
     def key(self) -> str:
         """Return the identity of the job's results.
 
-        Returns
-        -------
-        str
-            SHA-256 of the canonical job without its name and what says how many draws there are, and with the
-            hash of each file's bytes in place of its path.
+        Result: SHA-256 of the canonical job without its name and what says how many draws there are, and with the hash
+        of each file's bytes in place of its path.
         """
         job = self._uncounted()
         for key in self.files:
@@ -251,20 +245,8 @@ class JobFile(Section):
 def load_job(path_or_name: str | Path) -> JobFile:
     """Read and check a job.
 
-    Parameters
-    ----------
-    path_or_name
-        Name of a packaged job, or else the path of a job file; a `Path` is no name.
-
-    Returns
-    -------
-    JobFile
-        The checked job.
-
-    Raises
-    ------
-    JobError
-        If there is no such file, or it is no valid job.
+    `path_or_name`: name of a packaged job, or else the path of a job file; a `Path` is no name. Result: the checked
+    job. Raises JobError if there is no such file, or it is no valid job.
     """
     source = str(path_or_name)
     path = Path(path_or_name)
@@ -299,10 +281,7 @@ def load_job(path_or_name: str | Path) -> JobFile:
 def parse_job(canonical: str, folder: Path) -> JobFile:
     """Read a job as `JobFile.canonical` wrote it; `folder` is where its files are.
 
-    Raises
-    ------
-    JobError
-        If it is no valid job, or one of its files is missing.
+    Raises JobError if it is no valid job, or one of its files is missing.
     """
     try:
         job = JobFile.model_validate(json.loads(canonical))

@@ -23,10 +23,7 @@ _MAX_POINTS = 10_000
 def typed_sweep(sweep: Mapping[str, Any], scenario: Scenario | None, tables: Tables) -> dict[str, Any]:
     """Give each value of a sweep the type that the scenario gives it; nothing is known of a faulty scenario (None).
 
-    Raises
-    ------
-    PydanticCustomError, ValueError
-        For unknown keys and impossible points; `tables` has the keys of a job file.
+    Raises PydanticCustomError, ValueError for unknown keys and impossible points; `tables` has the keys of a job file.
     """
     mistakes = list(islice(_mistakes(sweep, tables), LOOKED_AT))
     if mistakes:

@@ -18,12 +18,8 @@ _DEEP = "tables or lists are nested too deeply"
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file, as `parse_toml` does.
 
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    ValueError
-        `UnicodeDecodeError` if it is no text; `tomllib.TOMLDecodeError` if it is no TOML, or beyond what a job needs.
+    Raises OSError if it cannot be read; ValueError, `UnicodeDecodeError` if it is no text; `tomllib.TOMLDecodeError` if
+    it is no TOML, or beyond what a job needs.
     """
     with path.open("rb") as file:
         content = file.read(LARGEST + 1)
@@ -35,10 +31,8 @@ def read_toml(path: Path) -> dict[str, Any]:
 def parse_toml(text: str) -> dict[str, Any]:
     """Parse TOML.
 
-    Raises
-    ------
-    tomllib.TOMLDecodeError
-        If it is none, is nested deeply, or has an integer of more than 64 bits, which TOML has not.
+    Raises tomllib.TOMLDecodeError if it is none, is nested deeply, or has an integer of more than 64 bits, which TOML
+    has not.
     """
     if _DEEP_KEY.search(text):
         raise tomllib.TOMLDecodeError(_DEEP)

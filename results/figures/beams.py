@@ -22,16 +22,9 @@ PAPER_SCHEMES = {"FDB": "fdb-wcrb", "CPA": "cpa-wcrb", "APA": "apa"}
 def paper_beampatterns(beams: xr.Dataset) -> Figure:
     """Draw the paper's Fig. 2: BP (rho = 1) above MS (rho = 0), the extreme beams of FDB, CPA and APA.
 
-    Parameters
-    ----------
-    beams
-        Gains over uniform radiation: ``total`` (scheme, rho, angle_deg); ``at_path`` (scheme, rho, path), at the angles
-        ``aod_deg`` of paths named UE, T1, ...; and ``slot`` (scheme, rho, beam, angle_deg), single columns of W.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Two columns wide, six panels; thin lines are the beams of single slots, dots the power toward each path.
+    `beams`: gains over uniform radiation: ``total`` (scheme, rho, angle_deg); ``at_path`` (scheme, rho, path), at the
+    angles ``aod_deg`` of paths named UE, T1, ...; and ``slot`` (scheme, rho, beam, angle_deg), single columns of W.
+    Result: two columns wide, six panels; thin lines are the beams of single slots, dots the power toward each path.
     """
     names = [(link, family) for link, _ in _PAPER_LINKS for family in PAPER_SCHEMES]
     figure, grid = panels(len(names), 1.5, 0.3, share=True)
@@ -64,18 +57,9 @@ def _decibels(gain: NDArray[np.float64]) -> NDArray[np.float64]:
 def beampatterns(pattern: xr.DataArray, aod_deg: Mapping[str, float]) -> Figure:
     """Draw transmit beampatterns, a panel for each scheme, curves for rho = 0, 0.5 and 1.
 
-    Parameters
-    ----------
-    pattern
-        Power towards each angle, W, with dimensions (scheme, rho, angle_deg); all its schemes are drawn, the
-        paper's six first, at its weights nearest to 0, 0.5 and 1.
-    aod_deg
-        Label of each path (UE, T1, ...) and its angle from broadside, deg.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Two columns wide; in dB relative to the strongest beam of all panels.
+    `pattern`: power towards each angle, W, with dimensions (scheme, rho, angle_deg); all its schemes are drawn, the
+    paper's six first, at its weights nearest to 0, 0.5 and 1. `aod_deg`: label of each path (UE, T1, ...) and its angle
+    from broadside, deg. Result: two columns wide; in dB relative to the strongest beam of all panels.
     """
     schemes = ordered(pattern["scheme"].values.tolist(), BY_FAMILY)
     drawn = pattern.transpose("scheme", "rho", "angle_deg").sel(scheme=schemes)

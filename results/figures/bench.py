@@ -48,17 +48,9 @@ def _time_axis(axis: Any) -> None:
 def speed_figure(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str], sets: Mapping[str, str]) -> Figure:
     """Draw the time per design of every method, a panel for each set of draws.
 
-    Parameters
-    ----------
-    rows
-        With ``set``, ``method``, ``seconds``, ``seconds_quartiles``, ``times_ours``, ``judged`` and ``failures``.
-    labels, sets
-        Names of methods, in order from above, and of sets.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Two columns wide; a dot at the median, a bar over the quartiles, and how many times ours it is.
+    `rows`: with ``set``, ``method``, ``seconds``, ``seconds_quartiles``, ``times_ours``, ``judged`` and ``failures``.
+    `labels`, `sets`: names of methods, in order from above, and of sets. Result: two columns wide; a dot at the median,
+    a bar over the quartiles, and how many times ours it is.
     """
     figure = Figure(figsize=(DOUBLE_COLUMN_IN, 0.75 + 0.2 * len(labels)), layout="constrained")
     grid = figure.subplots(1, len(sets), sharex=True, sharey=True, squeeze=False)[0]

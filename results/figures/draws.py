@@ -32,16 +32,8 @@ def _first(cube: xr.Dataset) -> tuple[xr.Dataset, str]:
 def distributions(cube: xr.Dataset) -> Figure:
     """Draw the distribution of both root bounds over the draws, with bands, at the weight nearest to 0.5.
 
-    Parameters
-    ----------
-    cube
-        As `results.schema` has it; of swept keys the first value, of ``targets`` the last.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Two panels; the bands are 95 % ones that hold over the whole axis. A curve that ends below 1 has infinite
-        bounds.
+    `cube`: as `results.schema` has it; of swept keys the first value, of ``targets`` the last. Result: two panels; the
+    bands are 95 % ones that hold over the whole axis. A curve that ends below 1 has infinite bounds.
     """
     first, where = _first(cube)
     weights = nearest_weights(first["rho"].values)
@@ -71,15 +63,7 @@ def distributions(cube: xr.Dataset) -> Figure:
 def spread(cube: xr.Dataset) -> Figure:
     """Draw the median of both root bounds along rho, with the range of 5 to 95 % of the draws.
 
-    Parameters
-    ----------
-    cube
-        As for `distributions`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Two panels, a curve and a range for each scheme.
+    `cube`: as for `distributions`. Result: two panels, a curve and a range for each scheme.
     """
     first, where = _first(cube)
     first = first.sortby("rho")
@@ -106,17 +90,8 @@ def spread(cube: xr.Dataset) -> Figure:
 def certificates(cube: xr.Dataset, tolerance: float) -> Figure:
     """Draw a histogram of the certified gaps of all designs that optimise something.
 
-    Parameters
-    ----------
-    cube
-        As `results.schema` has it.
-    tolerance
-        The gap that the job asked for.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        One column wide; the title says which share is certified.
+    `cube`: as `results.schema` has it. `tolerance`: the gap that the job asked for. Result: one column wide; the title
+    says which share is certified.
     """
     edges = np.arange(-17.0, 1.01, 0.25)
     counts = np.zeros(edges.size - 1)

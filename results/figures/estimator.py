@@ -19,19 +19,10 @@ _CONFIDENCE = 0.99
 def estimator_table(cube: xr.Dataset, scheme: str, link: str) -> xr.Dataset:
     """Root-mean-square errors and NEES beside the bound, at the weight nearest to 0.5.
 
-    Parameters
-    ----------
-    cube
-        With ``error_*`` and ``nees_*``.
-    scheme, link
-        One of its schemes; "bp" or "ms".
-
-    Returns
-    -------
-    xarray.Dataset
-        Over the swept keys: bound, the root of the mean bound, m; rmse with its 99 % interval lower, upper, m; nees
-        with nees_lower, nees_upper, where the mean of as many efficient estimates lies with 99 %; used and left_out,
-        draws whose estimate converged or did not.
+    `cube`: with ``error_*`` and ``nees_*``. `scheme`, `link`: one of its schemes; "bp" or "ms". Result: over the swept
+    keys: bound, the root of the mean bound, m; rmse with its 99 % interval lower, upper, m; nees with nees_lower,
+    nees_upper, where the mean of as many efficient estimates lies with 99 %; used and left_out, draws whose estimate
+    converged or did not.
     """
     weights = nearest_weights(cube["rho"].values)
     one = cube.sel(scheme=scheme).isel(rho=weights[len(weights) // 2])
@@ -67,21 +58,9 @@ def _targets(cube: xr.Dataset) -> xr.DataArray | int:
 def estimator(cube: xr.Dataset) -> Figure:
     """Draw root-mean-square errors against the bounds above, NEES below, along the swept key.
 
-    Parameters
-    ----------
-    cube
-        With ``error_*`` and ``nees_*`` (``[output] keep = ["errors"]``), and one swept key or none.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Two columns wide; BP left, MS right. Bars are 99 % intervals of the root-mean-square error, the shaded range
-        is where 99 % of NEES means lie if the estimator is efficient.
-
-    Raises
-    ------
-    ResultsError
-        If more than one key is swept.
+    `cube`: with ``error_*`` and ``nees_*`` (``[output] keep = ["errors"]``), and one swept key or none. Result: two
+    columns wide; BP left, MS right. Bars are 99 % intervals of the root-mean-square error, the shaded range is where 99
+    % of NEES means lie if the estimator is efficient. Raises ResultsError if more than one key is swept.
     """
     swept = swept_keys(cube)
     if len(swept) > 1:

@@ -141,19 +141,8 @@ def style_of(scheme: str) -> dict[str, Any]:
 def save(figure: Figure, folder: str | os.PathLike[str], stem: str, kinds: Iterable[str] = tuple(_KINDS)) -> list[Path]:
     """Write a figure as PNG, PDF and SVG; equal figures give equal bytes.
 
-    Parameters
-    ----------
-    figure
-        Any figure of this module.
-    folder, stem
-        Where to; the folder is made if need be.
-    kinds
-        Which of them.
-
-    Returns
-    -------
-    list of Path
-        The files, each there completely or not at all.
+    `figure`: any figure of this module. `folder`, `stem`: where to; the folder is made if need be. `kinds`: which of
+    them. Result: the files, each there completely or not at all.
     """
     home = Path(folder)
     home.mkdir(parents=True, exist_ok=True)
@@ -176,10 +165,7 @@ def saving(made: Mapping[str, Figure], folder: str | os.PathLike[str]) -> Iterat
 
     A child of this process writes these meanwhile: they take as long as all else that a report does.
 
-    Raises
-    ------
-    OSError
-        If a file cannot be written, as `save` does.
+    Raises OSError if a file cannot be written, as `save` does.
     """
     with catch_warnings():
         simplefilter("ignore", DeprecationWarning)  # of other threads, whose locks the child does not need

@@ -27,15 +27,8 @@ def tradeoff(cube: xr.Dataset) -> Figure:
     A point is the median over draws of each root bound. An infinite bound counts as infinite in its median;
     uncertified, failed and missing designs are left out. Each panel says how many there are of both.
 
-    Parameters
-    ----------
-    cube
-        As `results.schema` has it; one panel for each value of ``targets``, the first of other swept keys.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        One column wide for one panel, else two.
+    `cube`: as `results.schema` has it; one panel for each value of ``targets``, the first of other swept keys. Result:
+    one column wide for one panel, else two.
     """
     first, where = at_first_point(cube[["objective", "crb_bp", "crb_ms", "status"]])
     first = first.sortby("rho").compute()

@@ -26,16 +26,8 @@ _VARIABLES = ["crb_bp", "crb_ms", "status", "gap", "beam_gain"]
 def judged(cube: xr.Dataset) -> list[Statement]:
     """Judge every statement on a cube.
 
-    Parameters
-    ----------
-    cube
-        As `results.schema` has it. Of a swept key other than ``targets`` the first value is taken, of the draws the
-        first `MOST_DRAWS`.
-
-    Returns
-    -------
-    list of Statement
-        Always the same ones in the same order; one that the cube cannot answer says so.
+    `cube`: as `results.schema` has it. Of a swept key other than ``targets`` the first value is taken, of the draws the
+    first `MOST_DRAWS`. Result: always the same ones in the same order; one that the cube cannot answer says so.
     """
     kept = [name for name in _VARIABLES if name in cube]
     first, where = at_first_point(cube[kept].isel(draw=slice(MOST_DRAWS)))
@@ -104,10 +96,7 @@ _PROGRAMS = {"sdp-wbf": "(18) lifted", "sdp-wvm": "(19)", "closed": "closed form
 def judged_times(bench: xr.Dataset) -> Statement:
     """Judge the statement on run times by a cube of ``crbatch bench antennas``.
 
-    Parameters
-    ----------
-    bench
-        seconds over (algorithm, tx_antennas, repeat), NaN where nothing was measured.
+    `bench`: seconds over (algorithm, tx_antennas, repeat), NaN where nothing was measured.
     """
     rows, measured = {}, {"sdp-full", *_PROGRAMS} & set(bench["algorithm"].values.tolist())
     for name, label in _PROGRAMS.items():

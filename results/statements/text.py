@@ -70,12 +70,9 @@ def _aligned(header: list[str], rows: list[list[str]]) -> list[str]:
 def verdict_table(cube: xr.Dataset) -> Table | None:
     """Which statements hold at which point of the sweep, with the bounds there.
 
-    Returns
-    -------
-    tuple or None
-        Header and rows: swept keys, ``targets`` apart; the statements; then, at the largest number of targets, the
-        median root bounds of equal powers and of the extremes of fdb-wcrb, and how far the UE's beam is above that
-        toward the strongest target for BP. None where nothing but ``targets`` is swept, or too many points are.
+    Result: header and rows: swept keys, ``targets`` apart; the statements; then, at the largest number of targets, the
+    median root bounds of equal powers and of the extremes of fdb-wcrb, and how far the UE's beam is above that toward
+    the strongest target for BP. None where nothing but ``targets`` is swept, or too many points are.
     """
     keys = [key for key in swept_keys(cube) if key != "targets"]
     if not keys or np.prod([cube.sizes[key] for key in keys]) > _MOST_POINTS:
