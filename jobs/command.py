@@ -17,4 +17,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    # Workers import this file, too: by its path, as multiprocessing leaves out what is called __main__.
+    globals()["__spec__"] = None
     main()
