@@ -158,14 +158,14 @@ def check(run: RunDirectory, undisturbed: bytes, in_flight: int = 4, count: int 
 
 
 def finished(run: RunDirectory, last: str) -> None:
-    wait_for(lambda: not alive("slurm", [last]), "end of the run", 300.0)
+    wait_for(lambda: not alive([last]), "end of the run", 300.0)
 
 
 def test_submit_and_log_out(run: RunDirectory, undisturbed: bytes) -> None:
     driver = submit(run)
     finished(run, driver)
     check(run, undisturbed, in_flight=0)
-    assert alive("slurm", ids(run, "workers")) == set()
+    assert alive(ids(run, "workers")) == set()
     assert not list(run.path.glob(".keys-*"))
     assert (run.path / "report" / "tradeoff.pdf").is_file()
 
@@ -195,7 +195,7 @@ def test_each_lost_worker_is_replaced_alone_and_together(run: RunDirectory, work
     submit(run)
 
     def at_work() -> list[str]:
-        return sorted(alive("slurm", ids(run, "workers")), key=int)
+        return sorted(alive(ids(run, "workers")), key=int)
 
     wait_for(lambda: len(at_work()) == workers, "workers")
     for lost in [[n] for n in range(workers)] + [list(range(workers))]:
@@ -246,9 +246,9 @@ def test_killed_driver_is_submitted_again(run: RunDirectory, undisturbed: bytes)
     driver = submit(run)
     under_way(run)
     call("scancel", "--signal=KILL", "--full", driver)
-    wait_for(lambda: not alive("slurm", [driver]), "end of the driver", 30.0)
+    wait_for(lambda: not alive([driver]), "end of the driver", 30.0)
     orphans = ids(run, "workers")
-    wait_for(lambda: not alive("slurm", orphans), "end of its workers, whose scheduler is gone", 120.0)
+    wait_for(lambda: not alive(orphans), "end of its workers, whose scheduler is gone", 120.0)
     finished(run, submit(run))
     check(run, undisturbed)
 
