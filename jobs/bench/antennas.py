@@ -78,30 +78,26 @@ class Case:
 
 @dataclass(frozen=True)
 class Method:
-    """What to time: of a case, a call that makes so many designs; and the bytes it would need."""
+    """What to time: a call that makes so many designs of a case; and the bytes it would need."""
 
     label: str
-    call: Callable[[Case], Callable[[], Any]]
+    call: Callable[[Case], Any]
     designs: int = 1
     bytes_needed: Callable[[int], float] = lambda size: 0.0
 
 
-def _cold(case: Case, solve: Callable[..., Solution]) -> Callable[[], Solution]:
-    return lambda: solve(build_problem(case.scenario, case.draws), np.array([RHO]), TOLERANCE)
+def _cold(case: Case, solve: Callable[..., Solution]) -> Solution:
+    return solve(build_problem(case.scenario, case.draws), np.array([RHO]), TOLERANCE)
 
 
-def _fim(case: Case, path: Any) -> Callable[[], Any]:
-    def both() -> None:
-        for make in (bistatic_link, monostatic_link):
-            channel_fim_at(make(case.scenario, case.draws[:1]), case.extremes[:1], path)
-
-    return both
+def _fim(case: Case, path: Any) -> None:
+    for make in (bistatic_link, monostatic_link):
+        channel_fim_at(make(case.scenario, case.draws[:1]), case.extremes[:1], path)
 
 
 def _closed_forms(case: Case) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
     """What `mix_beamformers` and `mix_covariances` compute, without the checks of what users give."""
-    w_bp, w_ms = case.factors
-    v_bp, v_ms = case.extremes
+    (w_bp, w_ms), (v_bp, v_ms) = case.factors, case.extremes
     xi = RHO * w_bp + (1.0 - RHO) * w_ms
     return np.sqrt(case.problem.power) * xi / np.linalg.norm(xi), RHO * v_bp + (1.0 - RHO) * v_ms
 
@@ -113,20 +109,20 @@ def _cone_bytes(size: float) -> float:
 
 METHODS: dict[str, Method] = {
     "sdp-full": Method(
-        "(15), full cone", lambda c: lambda: baselines.clarabel_full(c.problem, 0, RHO), bytes_needed=_cone_bytes
+        "(15), full cone", lambda c: baselines.clarabel_full(c.problem, 0, RHO), bytes_needed=_cone_bytes
     ),
-    "sdp-reduced": Method("(15), reduced cone", lambda c: lambda: baselines.clarabel_reduced(c.problem, 0, RHO)),
+    "sdp-reduced": Method("(15), reduced cone", lambda c: baselines.clarabel_reduced(c.problem, 0, RHO)),
     "sdp-wbf": Method(
         "(18)",
-        lambda c: lambda: _conic().beamformer_mismatch(c.factors[0], c.factors[1], RHO, c.problem.power),
+        lambda c: _conic().beamformer_mismatch(*c.factors, RHO, c.problem.power),
         bytes_needed=lambda size: _cone_bytes(_COLUMNS * size + 1.0),
     ),
     "sdp-wvm": Method(
         "(19)",
-        lambda c: lambda: _conic().covariance_mismatch(c.extremes[0], c.extremes[1], RHO, c.problem.power),
+        lambda c: _conic().covariance_mismatch(*c.extremes, RHO, c.problem.power),
         bytes_needed=_cone_bytes,
     ),
-    "closed": Method("closed forms of (18), (19)", lambda c: lambda: _closed_forms(c)),
+    "closed": Method("closed forms of (18), (19)", _closed_forms),
     "cpa": Method("crbatch, CPA", lambda c: _cold(c, weighted.solve_cpa), _BATCH),
     "fdb": Method("crbatch, FDB", lambda c: _cold(c, weighted.solve_fdb), _BATCH),
     "fim-explicit": Method("FIM, every subcarrier", lambda c: _fim(c, "explicit")),
@@ -181,14 +177,10 @@ def why_not(method: Method, done: dict[int, float], size: int, budget: float) ->
     expected = predicted(list(done), list(done.values()), size)
     if expected > budget:
         return f"about {expected:.3g} s expected at {counted(size, 'antenna')}, the budget is {budget:g} s"
-    needed, free = method.bytes_needed(size), _free_bytes()
+    needed, free = method.bytes_needed(size), os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > _MEMORY_SHARE * free:
         return f"about {needed / 1e9:.3g} GB needed at {counted(size, 'antenna')}, {free / 1e9:.3g} GB are free"
     return ""
-
-
-def _free_bytes() -> float:
-    return float(os.sysconf("SC_AVPHYS_PAGES")) * float(os.sysconf("SC_PAGE_SIZE"))
 
 
 def measure(method: Method, case: Case, setting: Setting) -> dict[str, Any]:
@@ -197,10 +189,9 @@ def measure(method: Method, case: Case, setting: Setting) -> dict[str, Any]:
     Result: seconds: per call of each repeat that gave a design; failures: repeats that did not; call_seconds: of a
     call, failed or not; calls: how many make one repeat.
     """
-    call = method.call(case)
 
     def once(calls: int) -> tuple[float, bool]:
-        seconds, result = timed(lambda: [_attempt(call) for _ in range(calls)][-1])
+        seconds, result = timed(lambda: [_attempt(method, case) for _ in range(calls)][-1])
         return seconds / calls, not failed(case, result)
 
     first = once(1)  # fills caches; a long call cannot be given away
@@ -218,10 +209,10 @@ def measure(method: Method, case: Case, setting: Setting) -> dict[str, Any]:
     }
 
 
-def _attempt(call: Callable[[], Any]) -> Any:
+def _attempt(method: Method, case: Case) -> Any:
     """Return a call's result, or the refusal of a solver that has no point to give."""
     try:
-        return call()
+        return method.call(case)
     except DesignError as refusal:
         return refusal
 
@@ -264,8 +255,8 @@ def _warm_up(name: str, warm: set[str]) -> dict[str, float]:
     if name in warm:
         return {}
     warm.add(name)
-    call = METHODS[name].call(make_case(_WARM_SIZE))
-    return {"first_call_seconds": timed(lambda: _attempt(call))[0]}
+    tiny = make_case(_WARM_SIZE)
+    return {"first_call_seconds": timed(lambda: _attempt(METHODS[name], tiny))[0]}
 
 
 def make_cube(setting: Setting, found: dict[str, dict[int, dict[str, Any]]], before: list[float]) -> xr.Dataset:
@@ -275,38 +266,33 @@ def make_cube(setting: Setting, found: dict[str, dict[int, dict[str, Any]]], bef
         np.array(found[name][size].get("seconds", [])) / METHODS[name].designs for name in methods for size in sizes
     ]
     seconds = padded(samples).reshape(len(methods), len(sizes), -1)
-    if seconds.shape[2] == 0:
-        seconds = np.full((*seconds.shape[:2], 1), np.nan)
-    middle = np.array([[quartiles(cell)[1] for cell in row] for row in seconds])
+    middle = [[quartiles(cell)[1] for cell in row] for row in seconds]
     failures = [[float(found[name][size].get("failures", np.nan)) for size in sizes] for name in methods]
+    reasons = [next((one["missing"] for one in found[name].values() if "missing" in one), "") for name in methods]
     dims = ("algorithm", "tx_antennas")
     cube = xr.Dataset(
         {
             "seconds": ((*dims, "repeat"), seconds, {"units": "s", "long_name": "time per design or FIM, one core"}),
-            "failures": (dims, np.array(failures), {"units": "1", "long_name": "calls without a certified design"}),
+            "failures": (dims, failures, {"units": "1", "long_name": "calls without a certified design"}),
             "slope": (
                 "algorithm",
-                np.array([fitted_slope(sizes, row) for row in middle]),
+                [fitted_slope(sizes, row) for row in middle],
                 {"units": "1", "long_name": "exponent of the growth over the upper four sizes measured"},
             ),
             "missing": (
                 "algorithm",
-                np.array([_reason(found[name]) for name in methods], dtype=object),
+                np.array(reasons, dtype=object),
                 {"long_name": "why larger sizes were not measured"},
             ),
-            "designs_per_call": ("algorithm", np.array([METHODS[name].designs for name in methods]), {"units": "1"}),
+            "designs_per_call": ("algorithm", [METHODS[name].designs for name in methods], {"units": "1"}),
+            "label": ("algorithm", np.array([METHODS[name].label for name in methods], dtype=object)),
         },
-        {"algorithm": np.array(methods, dtype=object), "tx_antennas": np.array(sizes)},
+        {"algorithm": np.array(methods, dtype=object), "tx_antennas": sizes},
     )
-    cube["label"] = ("algorithm", np.array([METHODS[name].label for name in methods], dtype=object))
     cube.attrs = cube_attributes("Run time against transmit antennas", asdict(setting), before)
     cube.attrs["paper_order"] = str(PAPER_ORDER)
     cube["tx_antennas"].attrs = {"units": "1", "long_name": "transmit antennas M_T"}
     return cube
-
-
-def _reason(found: dict[int, dict[str, Any]]) -> str:
-    return next((facts["missing"] for facts in found.values() if "missing" in facts), "")
 
 
 def _spread(cube: xr.Dataset) -> dict[str, NDArray[np.float64]]:

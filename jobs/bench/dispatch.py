@@ -28,11 +28,11 @@ from ..terminal.progress import Progress
 from .disk import Files, measure_files, measure_journal
 from .harness import BenchFolder, circumstances, cube_attributes, load_average, padded, quartiles
 from .laps import MARKS, Lap, Laps, Setting, growth, measure_dispatch, measure_simulation
-from .model import LONGEST, Costs, forecast, most_workers, rate, smallest_chunk
+from .model import CHUNK_SECONDS, LONGEST, Costs, forecast, most_workers, rate, smallest_chunk
 
 WORKERS = (10, 100, 1_000, 10_000)
 DESIGNS = (1e6, 1e9)
-CHUNK_SECONDS = 4.0
+_CURVE_WORKERS = np.geomspace(1, 1e5, 61).round().astype(int).tolist()
 _KEPT = 10_000  # chunks whose bookkeeping is weighed
 
 
@@ -95,12 +95,15 @@ def make_cube(
     before: list[float],
 ) -> xr.Dataset:
     """Every timing, labelled; the model's costs as attributes."""
-    workers, counts = setting.workers(), setting.counts()
+    workers, counts, progress = setting.workers(), setting.counts(), np.linspace(0.0, 1.0, MARKS)
 
     def grid(name: str) -> NDArray[np.float64]:
         return np.array([[getattr(laps.empty[n, count], name) for count in counts] for n in workers])
 
-    memory = np.array([[_resampled(laps.empty[n, count].memory) for count in counts] for n in workers])
+    def resampled(values: list[float]) -> NDArray[np.float64]:  # as many marks for a run of few chunks as for others
+        return np.interp(progress, np.linspace(0.0, 1.0, len(values)), values)
+
+    memory = np.array([[resampled(laps.empty[n, count].memory) for count in counts] for n in workers])
     seconds = {"units": "s"}
     cube = xr.Dataset(
         {
@@ -133,7 +136,7 @@ def make_cube(
         {
             "workers": np.array(workers),
             "chunks": np.array(counts),
-            "progress": np.linspace(0.0, 1.0, MARKS),
+            "progress": progress,
             "shard_draws": np.array(files.sizes),
             "chunk_seconds": np.array(list(sleeping)),
         },
@@ -141,11 +144,6 @@ def make_cube(
     cube.attrs = cube_attributes("Cost of a chunk, and how a run scales", asdict(setting), before)
     cube.attrs |= {f"cost_{name}": value for name, value in asdict(costs_of(laps, appends, files)).items()}
     return cube
-
-
-def _resampled(values: list[float]) -> NDArray[np.float64]:
-    """As many marks for a run of few chunks as for others."""
-    return np.interp(np.linspace(0.0, 1.0, MARKS), np.linspace(0.0, 1.0, len(values)), values)
 
 
 def costs_in(cube: xr.Dataset) -> Costs:
@@ -195,8 +193,8 @@ def _dispatch_rows(cube: xr.Dataset) -> list[dict[str, float]]:
     rows = []
     for workers, chunks in itertools.product(cube["workers"].values.tolist(), cube["chunks"].values.tolist()):
         one = cube.sel(workers=workers, chunks=chunks)
+        first, *_, last = one["memory"].values.tolist()
         times = {"seconds": one["wall"].item(), "cpu_seconds": one["cpu"].item()}
-        first, last = (one["memory"].values[n].item() for n in (0, -1))
         rows.append({"workers": workers, "chunks": chunks, **times, "memory_first": first, "memory_last": last})
     return rows
 
@@ -260,12 +258,8 @@ def run_dispatch(folder: BenchFolder, setting: Setting, progress: Progress) -> d
     found = report_of(cube)
     costs = costs_in(cube)
     curves = {
-        seconds: [(n, forecast(costs, n, 1e9 * n, seconds).utilisation) for n in _figure_workers()]
+        seconds: [(n, forecast(costs, n, 1e9 * n, seconds).utilisation) for n in _CURVE_WORKERS]
         for seconds in (1.0, CHUNK_SECONDS, 15.0, LONGEST)
     }
     figure = dispatch_figure(found["simulation"], costs.gap, curves, found["most_workers"])
     return found | {"files": [str(folder.cube), *map(str, save(figure, folder.path, "dispatch"))]}
-
-
-def _figure_workers() -> list[int]:
-    return [round(value) for value in np.geomspace(1, 1e5, 61)]

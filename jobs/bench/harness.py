@@ -25,7 +25,6 @@ from ..identity import code_key, versions
 T = TypeVar("T")
 
 _RECORD = "bench.json"
-_QUARTILES = (25.0, 50.0, 75.0)
 
 
 @contextmanager
@@ -57,11 +56,9 @@ def timed(function: Callable[[], T]) -> tuple[float, T]:
 def quartiles(values: ArrayLike) -> tuple[float, float, float]:
     """Lower quartile, median and upper quartile of finite values; NaN if there are none."""
     array = np.asarray(values, np.float64)
-    array = array[np.isfinite(array)]
-    if array.size == 0:
-        return (np.nan, np.nan, np.nan)
-    low, middle, high = np.percentile(array, _QUARTILES)
-    return float(low), float(middle), float(high)
+    finite = array[np.isfinite(array)]
+    low, middle, high = np.percentile(finite if finite.size else np.nan, (25.0, 50.0, 75.0)).tolist()
+    return low, middle, high
 
 
 def fitted_slope(sizes: ArrayLike, seconds: ArrayLike, upper: int = 4) -> float:
@@ -210,9 +207,9 @@ def circumstances(cube: xr.Dataset) -> dict[str, Any]:
 
 
 def padded(rows: Sequence[ArrayLike]) -> NDArray[np.float64]:
-    """Rows of unequal length as one array, NaN where a row has ended."""
+    """Rows of unequal length as one array, of a column at least; NaN where a row has ended."""
     arrays = [np.asarray(row, np.float64).ravel() for row in rows]
-    out = np.full((len(arrays), max((a.size for a in arrays), default=0)), np.nan)
+    out = np.full((len(arrays), max((1, *(array.size for array in arrays)))), np.nan)
     for place, array in zip(out, arrays, strict=True):
         place[: array.size] = array
     return out

@@ -55,8 +55,8 @@ class Setting:
 class Lap:
     """One method, timed once on its draws: times per design, and the designs, to be judged afterwards."""
 
-    seconds: list[float]
-    parts: list[tuple[float, float, float]]  # build, compile, solve; for ours set-up, -, solve
+    seconds: NDArray[np.float64]  # (sample,)
+    parts: NDArray[np.float64]  # of them, (sample, 3): build, compile, solve; for ours set-up, -, solve
     covariance: NDArray[np.complex128]  # of the first draws, (draw, weight, M_T, M_T), W
     weights: NDArray[np.float64]
     problem: Problem  # those draws
@@ -79,7 +79,7 @@ class Tally:
 
     def part(self, index: int) -> NDArray[np.float64]:
         """Seconds of building, compiling or solving, per design, over all samples."""
-        return np.array([part[index] for lap in self.laps for part in lap.parts])
+        return np.concatenate([lap.parts[:, index] for lap in self.laps])
 
 
 Run = Callable[[int], Lap]
@@ -94,8 +94,8 @@ def _ours(
     designs = len(draws) * rho.size
     some = problem if judged >= len(draws) else build_problem(scenario, draws[:judged])
     return Lap(
-        seconds=[(setup + seconds) / designs],
-        parts=[(setup / designs, 0.0, seconds / designs)],
+        seconds=np.array([setup + seconds]) / designs,
+        parts=np.array([[setup, 0.0, seconds]]) / designs,
         covariance=some.expand(np.ascontiguousarray(solution.covariance[:judged])),
         weights=rho,
         problem=some,
@@ -106,8 +106,8 @@ def _ours(
 def _alone(scenario: Scenario, draws: Draws, rho: NDArray[np.float64], problem: Problem) -> Lap:
     laps = [_ours(scenario, draws[i : i + 1], rho, weighted.solve_fdb, 1) for i in range(len(draws))]
     return Lap(
-        [lap.seconds[0] for lap in laps],
-        [lap.parts[0] for lap in laps],
+        np.concatenate([lap.seconds for lap in laps]),
+        np.concatenate([lap.parts for lap in laps]),
         np.concatenate([lap.covariance for lap in laps]),
         rho,
         problem,
@@ -117,8 +117,8 @@ def _alone(scenario: Scenario, draws: Draws, rho: NDArray[np.float64], problem: 
 def _conic(baseline: baselines.Baseline, problem: Problem, rho: float, count: int) -> Lap:
     runs = [timed(lambda i=i: baseline(problem, i, rho)) for i in range(count)]  # type: ignore[misc]
     return Lap(
-        [seconds for seconds, _ in runs],
-        [(answer.build, answer.compile, answer.solve) for _, answer in runs],
+        np.array([seconds for seconds, _ in runs]),
+        np.array([(answer.build, answer.compile, answer.solve) for _, answer in runs]),
         np.stack([answer.covariance for _, answer in runs])[:, None],
         np.array([rho]),
         problem,
@@ -192,12 +192,8 @@ def _mean(laps: list[Lap]) -> Lap:
 
     Means, not medians: of a machine that changes between two speeds they see as much on one side as on the other.
     """
-    parts = np.mean([lap.parts for lap in laps], axis=0)
-    return replace(
-        laps[0],
-        seconds=[float(value) for value in np.mean([lap.seconds for lap in laps], axis=0)],
-        parts=[(float(build), float(compiling), float(solving)) for build, compiling, solving in parts],
-    )
+    seconds = np.mean([lap.seconds for lap in laps], axis=0)
+    return replace(laps[0], seconds=seconds, parts=np.mean([lap.parts for lap in laps], axis=0))
 
 
 def _judge(setting: Setting, model: DrawModel, tallies: dict[str, Tally]) -> None:

@@ -65,14 +65,10 @@ def _ratio(
     def medians(tally: Tally) -> NDArray[np.float64]:
         if part is None:
             return np.median(tally.seconds, axis=1)
-        return np.array([np.median([parts[part] for parts in lap.parts]) for lap in tally.laps])
+        return np.array([np.median(lap.parts[:, part]) for lap in tally.laps])
 
     low, middle, high = quartiles(scale * medians(one) / medians(other))
     return {"set": name, "ratio": text, "quartiles": [low, middle, high], "must": must, "aim": aim}
-
-
-def _columns(headlines: list[dict[str, Any]]) -> dict[str, NDArray[Any]]:
-    return {key: np.array([line[key] for line in headlines]) for key in headlines[0]}
 
 
 def make_cube(setting: Setting, found: Mapping[str, Mapping[str, Tally]], before: list[float]) -> xr.Dataset:
@@ -102,7 +98,9 @@ def make_cube(setting: Setting, found: Mapping[str, Mapping[str, Tally]], before
     attrs = cube_attributes("Time per certified beam design", asdict(setting), before)
     cube = xr.Dataset(data, {"set": sets, "algorithm": methods}, attrs)
     cube["label"] = ("algorithm", [LABELS[method] for method in methods])
-    for key, values in _columns(headlines_of(found, setting.tx_antennas)).items():
+    headlines = headlines_of(found, setting.tx_antennas)
+    for key in headlines[0]:
+        values = np.array([line[key] for line in headlines])
         cube[f"headline_{key}"] = (("headline", "quartile")[: values.ndim], values)
     return cube
 
