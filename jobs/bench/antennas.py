@@ -1,5 +1,6 @@
 """`crbatch bench antennas`: run time against the number of transmit antennas, ours and the paper's programs."""
 
+import itertools
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -231,23 +232,27 @@ def measure_all(folder: BenchFolder, setting: Setting, progress: Progress) -> di
     total = len(METHODS) * len(setting.sizes())
     measured = sum(size in sizes for sizes in found.values() for size in setting.sizes())
     with on_one_core(), progress.bar("antennas", total, measured) as advance:
-        for size in setting.sizes():
-            case = None
-            for name, method in METHODS.items():
-                if size not in found[name]:
-                    done = {s: f["call_seconds"] for s, f in found[name].items() if "call_seconds" in f}
-                    earlier = [f["missing"] for f in found[name].values() if "missing" in f]
-                    reason = earlier[0] if earlier else why_not(method, done, size, setting.budget)
-                    if reason:
-                        found[name][size] = {"missing": reason}
-                    else:
-                        case = case or make_case(size)
-                        first = _warm_up(name, warm)
-                        facts = {"method": name, "size": size, "load": load_average(), **measure(method, case, setting)}
-                        folder.journal.write("measured", **facts, **first)
-                        found[name][size] = facts
-                    advance(1)
+        case = None
+        for size, (name, method) in itertools.product(setting.sizes(), METHODS.items()):
+            if size in found[name]:
+                continue
+            done = {s: f["call_seconds"] for s, f in found[name].items() if "call_seconds" in f}
+            if reason := _missing(found[name]) or why_not(method, done, size, setting.budget):
+                found[name][size] = {"missing": reason}
+            else:
+                if case is None or case.scenario.tx_antennas != size:
+                    case = make_case(size)
+                first = _warm_up(name, warm)
+                facts = {"method": name, "size": size, "load": load_average(), **measure(method, case, setting)}
+                folder.journal.write("measured", **facts, **first)
+                found[name][size] = facts
+            advance(1)
     return found
+
+
+def _missing(found: dict[int, dict[str, Any]]) -> str:
+    """Why a method was not measured at larger sizes; empty if it was."""
+    return next((facts["missing"] for facts in found.values() if "missing" in facts), "")
 
 
 def _warm_up(name: str, warm: set[str]) -> dict[str, float]:
@@ -268,7 +273,6 @@ def make_cube(setting: Setting, found: dict[str, dict[int, dict[str, Any]]], bef
     seconds = padded(samples).reshape(len(methods), len(sizes), -1)
     middle = [[quartiles(cell)[1] for cell in row] for row in seconds]
     failures = [[float(found[name][size].get("failures", np.nan)) for size in sizes] for name in methods]
-    reasons = [next((one["missing"] for one in found[name].values() if "missing" in one), "") for name in methods]
     dims = ("algorithm", "tx_antennas")
     cube = xr.Dataset(
         {
@@ -281,7 +285,7 @@ def make_cube(setting: Setting, found: dict[str, dict[int, dict[str, Any]]], bef
             ),
             "missing": (
                 "algorithm",
-                np.array(reasons, dtype=object),
+                np.array([_missing(found[name]) for name in methods], dtype=object),
                 {"long_name": "why larger sizes were not measured"},
             ),
             "designs_per_call": ("algorithm", [METHODS[name].designs for name in methods], {"units": "1"}),

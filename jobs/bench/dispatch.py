@@ -5,8 +5,9 @@ Nothing is designed here but one shard's worth of draws: chunks are simulated, t
 
 import itertools
 import shutil
+import timeit
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -25,10 +26,11 @@ from ..chunk.task import Chunk
 from ..folder.journal import Journal
 from ..jobfile.schema import load_job
 from ..terminal.progress import Progress
-from .disk import Files, measure_files, measure_journal
+from .disk import Files, measure_files
 from .harness import BenchFolder, circumstances, cube_attributes, load_average, padded, quartiles
 from .laps import MARKS, Lap, Laps, Setting, growth, measure_dispatch, measure_simulation
 from .model import CHUNK_SECONDS, LONGEST, Costs, forecast, most_workers, rate, smallest_chunk
+from .simulated import empty_chunk
 
 WORKERS = (10, 100, 1_000, 10_000)
 DESIGNS = (1e6, 1e9)
@@ -87,61 +89,45 @@ def costs_of(laps: Laps, appends: list[float], files: Files) -> Costs:
 
 
 def make_cube(
-    setting: Setting,
-    laps: Laps,
-    sleeping: dict[float, Lap],
-    appends: list[float],
-    files: Files,
-    before: list[float],
+    setting: Setting, laps: Laps, sleeping: dict[float, Lap], appends: list[float], files: Files, before: list[float]
 ) -> xr.Dataset:
     """Every timing, labelled; the model's costs as attributes."""
     workers, counts, progress = setting.workers(), setting.counts(), np.linspace(0.0, 1.0, MARKS)
 
-    def grid(name: str) -> NDArray[np.float64]:
-        return np.array([[getattr(laps.empty[n, count], name) for count in counts] for n in workers])
+    def grid(value: Callable[[Lap], ArrayLike]) -> NDArray[np.float64]:
+        return np.array([[value(laps.empty[n, count]) for count in counts] for n in workers])
 
-    def resampled(values: list[float]) -> NDArray[np.float64]:  # as many marks for a run of few chunks as for others
-        return np.interp(progress, np.linspace(0.0, 1.0, len(values)), values)
+    def resampled(one: Lap) -> NDArray[np.float64]:  # as many marks for a run of few chunks as for others
+        return np.interp(progress, np.linspace(0.0, 1.0, len(one.memory)), one.memory)
 
-    memory = np.array([[resampled(laps.empty[n, count].memory) for count in counts] for n in workers])
-    seconds = {"units": "s"}
+    def timed(dims: str, values: ArrayLike, text: str) -> Any:
+        return (dims.split(), np.asarray(values), {"units": "s", "long_name": text})
+
+    made = [laps.committing[size] for size in files.sizes]
+    slept = list(sleeping.values())
+    bytes_ = {"units": "byte"}
     cube = xr.Dataset(
         {
-            "wall": (("workers", "chunks"), grid("wall"), seconds | {"long_name": "time per empty chunk"}),
-            "cpu": (("workers", "chunks"), grid("cpu"), seconds | {"long_name": "driver and scheduler, per chunk"}),
-            "memory": (("workers", "chunks", "progress"), memory, {"units": "byte", "long_name": "resident, driver"}),
-            "journal": ("append", np.array(appends), seconds | {"long_name": "append to the journal, synced"}),
-            "commit": (("shard_draws", "repeat"), padded(files.commits), seconds | {"long_name": "commit, driver"}),
-            "worker_commit": (
-                ("shard_draws", "chunk"), padded([laps.committing[size].commits for size in files.sizes]),
-                seconds | {"long_name": "commit, in a worker"},
+            "wall": timed("workers chunks", grid(lambda one: one.wall), "time per empty chunk"),
+            "cpu": timed("workers chunks", grid(lambda one: one.cpu), "driver and scheduler, per chunk"),
+            "memory": (("workers", "chunks", "progress"), grid(resampled), bytes_ | {"long_name": "resident, driver"}),
+            "journal": timed("append", appends, "append to the journal, synced"),
+            "commit": timed("shard_draws repeat", padded(files.commits), "commit, driver"),
+            "worker_commit": timed("shard_draws chunk", padded([one.commits for one in made]), "commit, in a worker"),
+            "commit_cpu": timed(
+                "shard_draws", [one.cpu for one in made], "driver and scheduler, per chunk that commits"
             ),
-            "commit_cpu": (
-                "shard_draws", np.array([laps.committing[size].cpu for size in files.sizes]),
-                seconds | {"long_name": "driver and scheduler, per chunk that commits"},
-            ),
-            "consolidation": (
-                "shard_draws", np.array(files.cubes), seconds | {"long_name": "consolidation from shards of this size"}
-            ),
-            "memory_growth": ((), growth(laps.empty), {"units": "byte", "long_name": "driver's, for each chunk"}),
-            "shards": ("shard_draws", np.array(files.shards), {"units": "1"}),
-            "measured_rate": (
-                "chunk_seconds", np.array([1.0 / taken.steady for taken in sleeping.values()]), {"units": "s-1"}
-            ),
-            "simulated_cpu": (
-                "chunk_seconds", np.array([taken.cpu for taken in sleeping.values()]),
-                seconds | {"long_name": "driver and scheduler, per sleeping chunk"},
+            "consolidation": timed("shard_draws", files.cubes, "consolidation from shards of this size"),
+            "memory_growth": ((), growth(laps.empty), bytes_ | {"long_name": "driver's, for each chunk"}),
+            "shards": ("shard_draws", files.shards, {"units": "1"}),
+            "measured_rate": ("chunk_seconds", [1.0 / one.steady for one in slept], {"units": "s-1"}),
+            "simulated_cpu": timed(
+                "chunk_seconds", [one.cpu for one in slept], "driver and scheduler, per sleeping chunk"
             ),
         },
-        {
-            "workers": np.array(workers),
-            "chunks": np.array(counts),
-            "progress": progress,
-            "shard_draws": np.array(files.sizes),
-            "chunk_seconds": np.array(list(sleeping)),
-        },
-    )  # fmt: skip
-    cube.attrs = cube_attributes("Cost of a chunk, and how a run scales", asdict(setting), before)
+        dict(workers=workers, chunks=counts, progress=progress, shard_draws=files.sizes, chunk_seconds=[*sleeping]),
+        cube_attributes("Cost of a chunk, and how a run scales", asdict(setting), before),
+    )
     cube.attrs |= {f"cost_{name}": value for name, value in asdict(costs_of(laps, appends, files)).items()}
     return cube
 
@@ -250,7 +236,8 @@ def run_dispatch(folder: BenchFolder, setting: Setting, progress: Progress) -> d
     with _workspace(folder) as place:
         progress.say("committing and consolidating shards")
         files = measure_files(place, load_job(setting.job), setting)
-        appends = measure_journal(Journal(place / "journal.jsonl"), setting.appends)
+        journal = Journal(place / "journal.jsonl")
+        appends = timeit.repeat(lambda: journal.write("chunk", **empty_chunk(0)), number=1, repeat=setting.appends)
         laps = measure_dispatch(setting, place, progress)
         sleeping = measure_simulation(setting, Journal(place / "simulation.jsonl"), progress)
     cube = make_cube(setting, laps, sleeping, appends, files, before)

@@ -15,7 +15,7 @@ from crbatch.cluster.machine import usable_cores
 
 from ..folder.journal import Journal
 from ..terminal.progress import Progress
-from .simulated import TEMPLATE, CommitItem, committing_chunk, empty_chunk, sleeping_chunk
+from .simulated import commit_items, committing_chunk, empty_chunk, sleeping_chunk
 
 SIMULATED = (0.05, 0.2, 0.5, 1.0)  # s that a simulated chunk sleeps
 MARKS = 11  # of memory, along a run
@@ -103,9 +103,7 @@ def measure_dispatch(setting: Setting, place: Path, progress: Progress) -> Laps:
                     advance(1)
         with connect("local", min(usable_cores(), setting.max_workers)) as client:
             for size in setting.sizes():
-                home = place / f"worker-shards-{size}"
-                home.mkdir()
-                items = [CommitItem(str(place / TEMPLATE), str(home), i * size, size) for i in range(setting.commits)]
+                items = commit_items(place, f"worker-shards-{size}", size, setting.commits)
                 lap(client, committing_chunk, items[:4])
                 committing[size] = lap(client, committing_chunk, items)
                 advance(1)

@@ -49,30 +49,15 @@ class Forecast:
 
 
 def rate(workers: int, period: float, driver: float) -> float:
-    """Chunks finished in a second: as many as workers do, or as the driver can take.
-
-    min(workers / period, 1 / driver), with a worker's seconds from chunk to chunk and the driver's for each.
-    """
+    """Chunks finished in a second, with a worker's seconds from chunk to chunk, and the driver's for each."""
     return min(workers / period, 1.0 / driver)
 
 
 def forecast(costs: Costs, workers: int, designs: float, chunk_seconds: float) -> Forecast:
-    """Say how a run scales.
+    """Say how a run scales, with chunks of so many seconds of design work.
 
-    With N workers, D designs of d seconds each, chunks of T seconds, and from `costs` the driver's seconds per chunk c,
-    a worker's commit s(T) and its gap g:
-
-    - chunks                     C = ceil(D d / T)
-    - a worker's period          P = T + s(T) + g
-    - load of the driver         N c / P, of one core; above 1 it is saturated
-    - chunks a second            r = min(N / P, 1 / c)
-    - seconds                    ceil(C / N) P if the driver keeps up, else C / r
-    - utilisation                D d / (N seconds)
-    - saturation                 N* = P / c
-    - memory of the driver       m0 + m1 C
-    - consolidation              C u + (D / designs per draw) v
-
-    `workers`, `designs`: N and D. `chunk_seconds`: T, of design work.
+    A worker's period from chunk to chunk is the chunk, its commit and the gap. If workers load the driver beyond its
+    core, it sets the pace; else they do, in rounds of which the last may be partly filled.
     """
     work = designs * costs.design
     chunks = ceil(work / chunk_seconds)
@@ -91,10 +76,7 @@ def forecast(costs: Costs, workers: int, designs: float, chunk_seconds: float) -
 
 
 def smallest_chunk(costs: Costs, workers: int) -> float:
-    """Shortest chunk (s) that loads the driver by half a core at most, and a worker with little but designs.
-
-    The larger of N c / 0.5 and (s(0) + g) / 0.05, with the names of `forecast`.
-    """
+    """Shortest chunk (s) that loads the driver by half a core at most, and a worker with little but designs."""
     return max(workers * costs.driver / SHARE, (costs.shard + costs.gap) / OVERHEAD)
 
 

@@ -10,7 +10,7 @@ from ..errors import Exit, UsageProblem
 from ..terminal.output import print_result
 from ..terminal.printable import one_line
 from . import given
-from .options import ChunkOption, InsecureOption, JobArgument, JsonOption, WorkersOption
+from .options import ChunkOption, InsecureOption, JobArgument, JsonOption, WorkersOption, output_to
 
 
 def plan(
@@ -64,9 +64,7 @@ def init(
 
 
 def doctor(
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder that a run would write to.")
-    ] = Path("."),
+    output: Annotated[Path, output_to("Folder that a run would write to.")] = Path("."),
     cluster: Annotated[
         str | None,
         typer.Option("--cluster", metavar="PROFILE", help="Check the workers of this profile too, as `run` has them."),

@@ -62,3 +62,14 @@ def folder(path: Path) -> Any:
     from ..folder.rundir import RunDirectory
 
     return RunDirectory(path)
+
+
+def run(name: str, output: Path | None) -> tuple[Any, Any]:
+    """A checked job, and the folder of its run, after all that can be refused before its start."""
+    from ..driver.refusals import check_job, check_place
+
+    checked = job(name)
+    directory = folder(output or Path(checked.name))
+    check_place(checked, directory.path)
+    check_job(checked, name)
+    return checked, directory

@@ -1,7 +1,7 @@
 """Arguments and options that several commands have."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,9 +29,13 @@ InsecureOption = Annotated[
 ChunkOption = Annotated[
     int | None, typer.Option("--chunk", min=1, help="Draws in a chunk; some seconds' work by default.")
 ]
-OutputOption = Annotated[
-    Path | None,
-    typer.Option("-o", "--output", metavar="DIR", help="Folder of the run; ./NAME of the job by default."),
-]
+
+
+def output_to(what: str) -> Any:
+    """The option for the folder that a command writes to."""
+    return typer.Option("-o", "--output", metavar="DIR", help=what)
+
+
+OutputOption = Annotated[Path | None, output_to("Folder of the run; ./NAME of the job by default.")]
 
 GOES_ON = "finished draws are kept, run the same command again to continue"

@@ -42,25 +42,14 @@ class Progress:
             yield from self._lines(label, total, done)
 
     def _animated(self, label: str, total: int, done: int) -> Iterator[Callable[[int], None]]:
+        from rich import progress as rich
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-        from rich.progress import Progress as Bars
 
         columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            *(rich.TextColumn("{task.description}"), rich.BarColumn(), rich.MofNCompleteColumn()),
+            *(rich.TimeElapsedColumn(), rich.TextColumn("left"), rich.TimeRemainingColumn()),
         )
-        with Bars(*columns, console=Console(stderr=True)) as bars:
+        with rich.Progress(*columns, console=Console(stderr=True)) as bars:
             task = bars.add_task(label, total=total, completed=done)
             yield lambda steps: bars.advance(task, steps)
 

@@ -103,7 +103,7 @@ def antennas_figure(
         style = _STYLES[method]
         axes.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0.0)
         axes.plot(x, middle, markersize=3.8, markeredgewidth=0.8, **style)
-    every = np.array(list(known.values()) or [1.0])
+    every = np.array(list(known.values())) if known else np.ones(1)
     low, high = np.nanmin(every) / 2.0, np.nanmax(every) * 6.0
     if anchor in known:
         first = int(np.flatnonzero(np.isfinite(known[anchor][1]))[0])
