@@ -299,29 +299,21 @@ def make_cube(setting: Setting, found: dict[str, dict[int, dict[str, Any]]], bef
     return cube
 
 
-def _spread(cube: xr.Dataset) -> dict[str, NDArray[np.float64]]:
-    """Lower quartile, median and upper quartile of each method at each size, (3, size)."""
-    seconds = cube["seconds"]
-    return {
-        name: np.array([quartiles(cell) for cell in seconds.sel(algorithm=name).values]).T
-        for name in cube["algorithm"].values.tolist()
-    }
-
-
 def report_of(cube: xr.Dataset) -> dict[str, Any]:
     """What a study's cube says, fit for JSON.
 
     Result: sizes, rows, settings, machine, load average before and after, the paper's statement on run times.
     """
     rows = []
-    for name, spread in _spread(cube).items():
+    for name in cube["algorithm"].values.tolist():
         one = cube.sel(algorithm=name)
+        low, middle, high = zip(*map(quartiles, one["seconds"].values), strict=True)
         rows.append(
             {
                 "method": name,
                 "label": one["label"].item(),
-                "seconds": spread[1].tolist(),
-                "seconds_quartiles": spread[[0, 2]].T.tolist(),
+                "seconds": list(middle),
+                "seconds_quartiles": [list(pair) for pair in zip(low, high, strict=True)],
                 "slope": one["slope"].item(),
                 "failures": int(np.nansum(one["failures"])),
                 "missing": one["missing"].item(),
@@ -339,15 +331,13 @@ def report_of(cube: xr.Dataset) -> dict[str, Any]:
 def run_antennas(folder: BenchFolder, setting: Setting, progress: Progress) -> dict[str, Any]:
     """Measure what is missing, write cube and figure, and return what the command prints.
 
-    `folder`: where to; measurements of the same settings, machine and code in it are used. `setting`: what to measure.
-    `progress`: told of every method and size. Result: sizes, rows, machine, load average before and after, the paper's
-    statement on run times, files. Raises UsageProblem, DamagedData if the folder cannot be written to, or holds
-    something else.
+    `folder`: where to; measurements of the same settings, machine and code in it are used. Result: that of `report_of`,
+    and files. Raises UsageProblem, DamagedData if the folder cannot be written to, or holds something else.
     """
     folder.prepare("antennas", asdict(setting), resume=True)
     before = load_average()
     cube = make_cube(setting, measure_all(folder, setting, progress), before)
     folder.write_cube(cube)
-    labels = {name: method.label for name, method in METHODS.items()}
-    figure = antennas_figure(setting.sizes(), _spread(cube), labels, PAPER_ORDER, "sdp-full")
-    return report_of(cube) | {"files": [str(folder.cube), *map(str, save(figure, folder.path, "antennas"))]}
+    found = report_of(cube)
+    figure = antennas_figure(found["sizes"], found["rows"], PAPER_ORDER, "sdp-full")
+    return found | {"files": [str(folder.cube), *map(str, save(figure, folder.path, "antennas"))]}

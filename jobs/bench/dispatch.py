@@ -7,8 +7,7 @@ import itertools
 import shutil
 import timeit
 import tracemalloc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -216,24 +215,16 @@ def report_of(cube: xr.Dataset) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def _workspace(folder: BenchFolder) -> Iterator[Path]:
-    """A folder on the disk that is measured, for files that nobody keeps."""
-    with TemporaryDirectory(prefix=".files-", dir=folder.path) as name, at_stop(lambda: shutil.rmtree(name)):
-        yield Path(name)
-
-
 def run_dispatch(folder: BenchFolder, setting: Setting, progress: Progress) -> dict[str, Any]:
     """Measure, fit the model, hold it against a simulation, and write cube and figure.
 
-    `folder`: where to, and whose disk is measured; an earlier study in it is replaced. `setting`: what to measure.
-    `progress`: told of every lap. Result: costs, dispatch (a row for each number of workers and chunks), simulation,
-    model, most_workers, memory_growth (bytes a chunk), machine, load average before and after, files. Raises
-    UsageProblem, DamagedData if the folder cannot be written to, or holds something else.
+    `folder`: where to, and whose disk is measured; an earlier study in it is replaced. Result: that of `report_of`, and
+    files. Raises UsageProblem, DamagedData if the folder cannot be written to, or holds something else.
     """
     folder.prepare("dispatch", asdict(setting), resume=False)
     before = load_average()
-    with _workspace(folder) as place:
+    with TemporaryDirectory(prefix=".files-", dir=folder.path) as name, at_stop(lambda: shutil.rmtree(name)):
+        place = Path(name)
         progress.say("committing and consolidating shards")
         files = measure_files(place, load_job(setting.job), setting)
         journal = Journal(place / "journal.jsonl")

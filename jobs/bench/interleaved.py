@@ -150,8 +150,7 @@ def _runs(setting: Setting, model: DrawModel, wide: bool) -> dict[str, Run]:
 def measure(setting: Setting, progress: Progress) -> dict[str, dict[str, Tally]]:
     """Time every method in each round on the same draws, ours several times, then judge all designs by one certificate.
 
-    `setting`: what to measure. `progress`: told of every lap. Result: by set of draws, then by method; ``narrow`` and
-    ``wide`` (1,024 antennas) in the first set only.
+    Result: by set of draws, then by method; ``narrow`` and ``wide`` (1,024 antennas) in the first set only.
     """
     models: dict[str, DrawModel] = {"phases": DrawModel(), "drops": load_job("drops").draws}
     out: dict[str, dict[str, Tally]] = {}

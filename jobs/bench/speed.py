@@ -161,9 +161,8 @@ def report_of(cube: xr.Dataset) -> dict[str, Any]:
 def run_speed(folder: BenchFolder, setting: Setting, progress: Progress) -> dict[str, Any]:
     """Measure, write cube and figure, and return what the command prints.
 
-    `folder`: where to; an earlier study of speed in it is replaced. `setting`: what to measure. `progress`: told of
-    every lap. Result: rows, headlines, machine, load average before and after, files. Raises UsageProblem, DamagedData
-    if the folder cannot be written to, or holds something else.
+    `folder`: where to; an earlier study of speed in it is replaced. Result: that of `report_of`, and files. Raises
+    UsageProblem, DamagedData if the folder cannot be written to, or holds something else.
     """
     try:
         baselines.check_scs()
