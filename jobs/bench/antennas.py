@@ -274,7 +274,7 @@ def make_cube(setting: Setting, found: dict[str, dict[int, dict[str, Any]]], bef
     middle = [[quartiles(cell)[1] for cell in row] for row in seconds]
     failures = [[float(found[name][size].get("failures", np.nan)) for size in sizes] for name in methods]
     dims = ("algorithm", "tx_antennas")
-    cube = xr.Dataset(
+    return xr.Dataset(
         {
             "seconds": ((*dims, "repeat"), seconds, {"units": "s", "long_name": "time per design or FIM, one core"}),
             "failures": (dims, failures, {"units": "1", "long_name": "calls without a certified design"}),
@@ -285,18 +285,19 @@ def make_cube(setting: Setting, found: dict[str, dict[int, dict[str, Any]]], bef
             ),
             "missing": (
                 "algorithm",
-                np.array([_missing(found[name]) for name in methods], dtype=object),
+                [_missing(found[name]) for name in methods],
                 {"long_name": "why larger sizes were not measured"},
             ),
             "designs_per_call": ("algorithm", [METHODS[name].designs for name in methods], {"units": "1"}),
-            "label": ("algorithm", np.array([METHODS[name].label for name in methods], dtype=object)),
+            "label": ("algorithm", [METHODS[name].label for name in methods]),
         },
-        {"algorithm": np.array(methods, dtype=object), "tx_antennas": sizes},
+        {
+            "algorithm": methods,
+            "tx_antennas": ("tx_antennas", sizes, {"units": "1", "long_name": "transmit antennas M_T"}),
+        },
+        cube_attributes("Run time against transmit antennas", asdict(setting), before)
+        | {"paper_order": str(PAPER_ORDER)},
     )
-    cube.attrs = cube_attributes("Run time against transmit antennas", asdict(setting), before)
-    cube.attrs["paper_order"] = str(PAPER_ORDER)
-    cube["tx_antennas"].attrs = {"units": "1", "long_name": "transmit antennas M_T"}
-    return cube
 
 
 def report_of(cube: xr.Dataset) -> dict[str, Any]:

@@ -131,12 +131,6 @@ def make_cube(
     return cube
 
 
-def costs_in(cube: xr.Dataset) -> Costs:
-    """The model's costs, from a study's cube."""
-    found = {one.name: float(cube.attrs[f"cost_{one.name}"]) for one in fields(Costs)}
-    return Costs(**found | {"designs_per_draw": int(found["designs_per_draw"])})  # type: ignore[arg-type]
-
-
 def model_rows(costs: Costs) -> list[dict[str, Any]]:
     """The model at some numbers of workers and designs, with the smallest chunks that the driver can feed."""
     rows = []
@@ -202,7 +196,8 @@ def report_of(cube: xr.Dataset) -> dict[str, Any]:
     Result: costs, dispatch (a row for each number of workers and chunks), committing, simulation, model, most_workers,
     memory_growth (bytes a chunk), settings, machine, load average before and after.
     """
-    costs, around = costs_in(cube), circumstances(cube)
+    costs = Costs(**{one.name: np.asarray(cube.attrs[f"cost_{one.name}"]).item() for one in fields(Costs)})
+    around = circumstances(cube)
     return {
         "costs": asdict(costs),
         "dispatch": _dispatch_rows(cube),
@@ -234,7 +229,7 @@ def run_dispatch(folder: BenchFolder, setting: Setting, progress: Progress) -> d
     cube = make_cube(setting, laps, sleeping, appends, files, before)
     folder.write_cube(cube)
     found = report_of(cube)
-    costs = costs_in(cube)
+    costs = Costs(**found["costs"])
     curves = {
         seconds: [(n, forecast(costs, n, 1e9 * n, seconds).utilisation) for n in _CURVE_WORKERS]
         for seconds in (1.0, CHUNK_SECONDS, 15.0, LONGEST)
