@@ -27,6 +27,8 @@ from numpy.typing import NDArray
 from ..errors import DamagedData
 from ..terminal.progress import Progress
 from .harness import (
+    FAILED,
+    TOLERANCE,
     BenchFolder,
     circumstances,
     cube_attributes,
@@ -40,8 +42,6 @@ from .harness import (
 
 SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
 RHO = 0.5
-TOLERANCE = 1e-6
-FAILED = 1e-4
 PAPER_ORDER = 6  # (15), (18) and (19) by an interior-point method, Section III-C
 _BATCH = 64  # draws that ours designs in one go
 _SEED = 2025
@@ -119,9 +119,7 @@ METHODS: dict[str, Method] = {
         bytes_needed=lambda size: _cone_bytes(_COLUMNS * size + 1.0),
     ),
     "sdp-wvm": Method(
-        "(19)",
-        lambda c: _conic().covariance_mismatch(*c.extremes, RHO, c.problem.power),
-        bytes_needed=_cone_bytes,
+        "(19)", lambda c: _conic().covariance_mismatch(*c.extremes, RHO, c.problem.power), bytes_needed=_cone_bytes
     ),
     "closed": Method("closed forms of (18), (19)", _closed_forms),
     "cpa": Method("crbatch, CPA", lambda c: _cold(c, weighted.solve_cpa), _BATCH),
@@ -167,10 +165,10 @@ def failed(case: Case, result: Any) -> bool:
 
 def predicted(sizes: list[int], seconds: list[float], size: int) -> float:
     """Seconds at the next size from the last two, on a line in logarithms that does not fall."""
-    if len(sizes) < 2:
-        return seconds[-1] if seconds else 0.0
-    slope = np.log(seconds[-1] / seconds[-2]) / np.log(sizes[-1] / sizes[-2])
-    return float(seconds[-1] * (size / sizes[-1]) ** max(slope, 0.0))
+    if not sizes:
+        return 0.0
+    slope = fitted_slope(sizes, seconds, upper=2)  # NaN of a single size
+    return float(seconds[-1] * (size / sizes[-1]) ** np.fmax(slope, 0.0))
 
 
 def why_not(method: Method, done: dict[int, float], size: int, budget: float) -> str:

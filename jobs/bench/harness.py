@@ -24,6 +24,8 @@ from ..identity import code_key, versions
 
 T = TypeVar("T")
 
+TOLERANCE = 1e-6  # what ours is held to
+FAILED = 1e-4  # a gap above this is no design
 _RECORD = "bench.json"
 
 

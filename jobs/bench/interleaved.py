@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from ..jobfile.schema import load_job
 from ..terminal.progress import Progress
-from .harness import on_one_core, timed
+from .harness import TOLERANCE, on_one_core, timed
 
-TOLERANCE = 1e-6  # what ours is held to
 WEIGHTS = np.linspace(0.0, 1.0, 21)
 WIDE = 1024
 _WIDE_BATCH = 256

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from ..errors import UsageProblem
 from ..terminal.progress import Progress
 from . import interleaved
-from .harness import BenchFolder, circumstances, cube_attributes, load_average, padded, quartiles
-from .interleaved import TOLERANCE, WEIGHTS, Setting, Tally, measure
+from .harness import FAILED, TOLERANCE, BenchFolder, circumstances, cube_attributes, load_average, padded, quartiles
+from .interleaved import WEIGHTS, Setting, Tally, measure
 
-FAILED = 1e-4  # a gap above this is no design
 SETS = {"phases": "random phases at the paper's geometry", "drops": "random drops: geometry, orientation, RCS"}
 LABELS = {
     "batch": "crbatch, a batch of draws",

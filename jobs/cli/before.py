@@ -42,8 +42,7 @@ def jobs(as_json: JsonOption = False) -> None:
 def init(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="Job file to write; must not exist.")] = Path("job.toml"),
     template: Annotated[
-        str,
-        typer.Option("--from", metavar="NAME", help="Start from a packaged job instead of all the defaults."),
+        str, typer.Option("--from", metavar="NAME", help="Start from a packaged job instead of all the defaults.")
     ] = "template",
 ) -> None:
     """Write a commented job file to start from."""

@@ -41,8 +41,8 @@ def speed(
     """
     from crbatch.engine.errors import ScenarioError
 
-    from ..bench.harness import BenchFolder
-    from ..bench.interleaved import TOLERANCE, Setting
+    from ..bench.harness import TOLERANCE, BenchFolder
+    from ..bench.interleaved import Setting
     from ..bench.speed import OURS, run_speed
     from ..bench.tables import speed_text
     from ..terminal.progress import Progress

@@ -6,8 +6,7 @@ from typing import Annotated, Any
 import typer
 
 JobArgument = Annotated[
-    str,
-    typer.Argument(metavar="JOB", help="A job file (TOML), or the name of a packaged job: see `crbatch jobs`."),
+    str, typer.Argument(metavar="JOB", help="A job file (TOML), or the name of a packaged job: see `crbatch jobs`.")
 ]
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and no progress.")]

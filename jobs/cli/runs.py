@@ -54,8 +54,7 @@ def submit(
         str, typer.Option("--cluster", metavar="PROFILE", help="A profile of a batch system: TOML file or name.")
     ] = "slurm",
     array: Annotated[
-        bool,
-        typer.Option("--array", help="Without a driver: each of the profile's jobs takes its share of chunks."),
+        bool, typer.Option("--array", help="Without a driver: each of the profile's jobs takes its share of chunks.")
     ] = False,
     chunk: options.ChunkOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the job scripts, and do nothing.")] = False,

@@ -3,13 +3,15 @@
 import secrets
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from crbatch.cluster.connect import connect
 from crbatch.cluster.doctor import Answer, network, probe_workers, round_trips, scheduler_versions
 from crbatch.cluster.errors import ClusterError
+from crbatch.cluster.leaving import at_stop
 from crbatch.cluster.profiles import Profile
 
 from ..bench.laps import lap
@@ -17,7 +19,7 @@ from ..bench.simulated import empty_chunk
 from ..terminal.progress import Progress
 from . import judge_cluster as judge
 from .facts import facts
-from .folder import exchange, existing, folder_facts, held_token, scratch, wait_for
+from .folder import exchange, folder_facts, held_token, wait_for
 from .judge_folder import folder_lines, sharing_lines
 from .judge_machine import machine_lines, open_files_line
 from .lines import Line
@@ -59,16 +61,20 @@ def examine(
 
 @contextmanager
 def _tried(folder: Path) -> Iterator[tuple[Path | None, list[Line]]]:
-    """Give a scratch folder (None if nothing can be written) and what is to be said of it."""
-    at = existing(folder)
-    name = str(at) if at == folder.absolute() else f"{at}, in which {folder} would be made,"
-    with ExitStack() as stack:
-        try:
-            place = stack.enter_context(scratch(at))
-        except OSError as error:
-            yield None, folder_lines(name, f"cannot be written to ({error.strerror})")
-            return
-        yield place, folder_lines(name, folder_facts(place))
+    """Give a scratch folder (None if nothing can be written) and what is to be said of it.
+
+    It lies in the folder, or the nearest one above it that is there: where its file system can be tried.
+    """
+    whole = folder.absolute()
+    at = next(path for path in (whole, *whole.parents) if path.is_dir())
+    name = str(at) if at == whole else f"{at}, in which {folder} would be made,"
+    try:
+        scratch = TemporaryDirectory(prefix=".crbatch-doctor-", dir=at, ignore_cleanup_errors=True)
+    except OSError as error:
+        yield None, folder_lines(name, f"cannot be written to ({error.strerror})")
+        return
+    with scratch, at_stop(scratch.cleanup):
+        yield Path(scratch.name), folder_lines(name, folder_facts(Path(scratch.name)))
 
 
 def cluster_lines(client: Any, here: dict[str, Any], place: Path | None) -> list[Line]:

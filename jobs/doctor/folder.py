@@ -1,22 +1,19 @@
 """What a folder can do: write, sync, rename, lock, and be the same one for every machine.
 
-Everything happens in a folder of its own that is removed at the end.
+Everything happens in a scratch folder.
 """
 
 import fcntl
 import os
 import secrets
-import shutil
 import statistics
 import time
 import timeit
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from crbatch.cluster.leaving import at_stop
 from crbatch.results.files import sync_file, sync_folder
 
 from .facts import filesystem_of
@@ -25,32 +22,11 @@ _REPEATS = 5
 _PATIENCE = 5.0  # s; as long may a network file system keep an old view of a folder
 
 
-def existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that is there: where its file system can be tried."""
-    at = folder.absolute()
-    while not at.is_dir() and at != at.parent:
-        at = at.parent
-    return at
-
-
-@contextmanager
-def scratch(folder: Path) -> Iterator[Path]:
-    """Make a folder for the probes, and remove it with what is in it.
-
-    Raises OSError if nothing can be written there.
-    """
-    with (
-        TemporaryDirectory(prefix=".crbatch-doctor-", dir=folder, ignore_cleanup_errors=True) as name,
-        at_stop(lambda: shutil.rmtree(name, ignore_errors=True)),
-    ):
-        yield Path(name)
-
-
 def folder_facts(place: Path) -> dict[str, Any]:
     """Try a scratch folder out.
 
-    `place`: as `scratch` gives it. Result: filesystem; sync_file, sync_folder (median seconds, or the error); rename
-    and lock (empty, or what went wrong); bytes_free, inodes_free (None where the file system has no limit of them).
+    Result: filesystem; sync_file, sync_folder (median seconds, or the error); rename and lock (empty, or what went
+    wrong); bytes_free, inodes_free (None where the file system has no limit of them).
     """
     space = os.statvfs(place)  # what a user may take; it knows of no quotas
     return {

@@ -14,7 +14,6 @@ from ..terminal.output import rendered
 from .lines import Line
 
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "bold red"}
-_PLAIN_WIDTH = 150
 
 
 def doctor_text(lines: Sequence[Line]) -> str:
@@ -31,7 +30,7 @@ def doctor_text(lines: Sequence[Line]) -> str:
                 said.append(f"\n-> {line.advice}", style="italic")
             table.add_row(Text(line.state, style=_COLOURS[line.state]), line.check, said)
         shown += [Text(part, style="bold"), Padding(table, (0, 0, 0, 2))]
-    return rendered(*shown, verdict(lines), width=_PLAIN_WIDTH, terminal=sys.stdout.isatty())
+    return rendered(*shown, verdict(lines), width=150, terminal=sys.stdout.isatty())
 
 
 def verdict(lines: Sequence[Line]) -> str:
