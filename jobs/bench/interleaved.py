@@ -77,8 +77,8 @@ class Tally:
         return np.array([lap.seconds for lap in self.laps])
 
     def part(self, index: int) -> NDArray[np.float64]:
-        """Seconds of building, compiling or solving, per design, over all samples."""
-        return np.concatenate([lap.parts[:, index] for lap in self.laps])
+        """Seconds of building, compiling or solving, per design, (round, sample)."""
+        return np.array([lap.parts[:, index] for lap in self.laps])
 
 
 Run = Callable[[int], Lap]

@@ -10,7 +10,6 @@ from crbatch.engine.beamforming import baselines
 from crbatch.engine.errors import DesignError
 from crbatch.results.figures.bench import speed_figure
 from crbatch.results.figures.panels import save
-from numpy.typing import NDArray
 
 from ..errors import UsageProblem
 from ..terminal.progress import Progress
@@ -60,14 +59,8 @@ def _ratio(
     scale: float = 1.0, part: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Ratio of two methods' seconds round by round; a negative target is one to stay below."""
-
-    def medians(tally: Tally) -> NDArray[np.float64]:
-        if part is None:
-            return np.median(tally.seconds, axis=1)
-        return np.array([np.median(lap.parts[:, part]) for lap in tally.laps])
-
-    low, middle, high = quartiles(scale * medians(one) / medians(other))
-    return {"set": name, "ratio": text, "quartiles": [low, middle, high], "must": must, "aim": aim}
+    x, y = (np.median(tally.seconds if part is None else tally.part(part), axis=1) for tally in (one, other))
+    return {"set": name, "ratio": text, "quartiles": list(quartiles(scale * x / y)), "must": must, "aim": aim}
 
 
 def make_cube(setting: Setting, found: Mapping[str, Mapping[str, Tally]], before: list[float]) -> xr.Dataset:
@@ -76,27 +69,25 @@ def make_cube(setting: Setting, found: Mapping[str, Mapping[str, Tally]], before
     tallies = [found[name][method] for name in sets for method in methods]
     shape = (len(sets), len(methods))
 
-    def table(dim: str, rows: list[NDArray[np.float64]], units: str, text: str) -> Any:
-        return (("set", "algorithm", dim), padded(rows).reshape(*shape, -1), {"units": units, "long_name": text})
-
-    def flat(values: list[float], units: str, text: str) -> Any:
-        return (("set", "algorithm"), np.array(values).reshape(shape), {"units": units, "long_name": text})
+    def each(values: list[Any], units: str, text: str, *dims: str) -> Any:
+        array = padded(values).reshape(*shape, *(-1 for _ in dims))
+        return (("set", "algorithm", *dims), array, {"units": units, "long_name": text})
 
     data = {
-        "seconds": table("sample", [t.seconds for t in tallies], "s", "time per design, by round and draw"),
-        "gap": table("design", [t.gaps for t in tallies], "1", "certified relative gap, infinite for a failure"),
-        "objective_difference": table(
-            "draw", [t.difference for t in tallies], "1", "objective over that of crbatch alone, minus one"
+        "seconds": each([t.seconds for t in tallies], "s", "time per design, by round and draw", "sample"),
+        "gap": each([t.gaps for t in tallies], "1", "certified relative gap, infinite for a failure", "design"),
+        "objective_difference": each(
+            [t.difference for t in tallies], "1", "objective over that of crbatch alone, minus one", "draw"
         ),
-        "first_call": flat([t.first for t in tallies], "s", "first call on one draw: compiling and loading"),
-        "failures": flat([float((t.gaps > FAILED).sum()) for t in tallies], "1", "designs without a gap of 1e-4"),
-        "unidentifiable": flat([float(np.isnan(t.gaps).sum()) for t in tallies], "1", "draws without a design"),
+        "first_call": each([t.first for t in tallies], "s", "first call on one draw: compiling and loading"),
+        "failures": each([(t.gaps > FAILED).sum() for t in tallies], "1", "designs without a gap of 1e-4"),
+        "unidentifiable": each([np.isnan(t.gaps).sum() for t in tallies], "1", "draws without a design"),
     }
     for i, part in enumerate(_PARTS):
-        data[f"{part}_seconds"] = table("sample", [t.part(i) for t in tallies], "s", f"time per design: {part}")
+        data[f"{part}_seconds"] = each([t.part(i) for t in tallies], "s", f"time per design: {part}", "sample")
     attrs = cube_attributes("Time per certified beam design", asdict(setting), before)
     cube = xr.Dataset(data, {"set": sets, "algorithm": methods}, attrs)
-    cube["label"] = ("algorithm", [LABELS[method] for method in methods])
+    cube["label"] = ("algorithm", list(LABELS.values()))
     headlines = headlines_of(found, setting.tx_antennas)
     for key in headlines[0]:
         values = np.array([line[key] for line in headlines])
