@@ -68,9 +68,7 @@ def costs_of(laps: Laps, appends: list[float], files: Files) -> Costs:
     small, large = files.sizes
     shard, shard_draw = line(files.sizes, [quartiles(laps.committing[size].commits)[1] for size in files.sizes])
     # Per draw, consolidation costs its own part and a share of its shard's.
-    from_small, from_large = (
-        seconds / (count * size) for seconds, count, size in zip(files.cubes, files.shards, files.sizes, strict=True)
-    )
+    from_small, from_large = (np.array(files.cubes) / np.multiply(files.shards, files.sizes)).tolist()
     cube_shard = max((from_small - from_large) / (1.0 / small - 1.0 / large), 0.0)
     return Costs(
         dispatch=max(min(taken.cpu for taken in laps.committing.values()), min(taken.cpu for taken in full.values())),

@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -125,12 +125,10 @@ class BenchFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             empty = not any(self.path.iterdir())
-        except (FileExistsError, NotADirectoryError):
-            raise UsageProblem(f"{self.path}: not a folder; choose another with -o") from None
         except OSError as error:
-            raise UsageProblem(
-                f"{self.path}: cannot be written to ({error.strerror}); choose another with -o"
-            ) from None
+            no_folder = isinstance(error, FileExistsError | NotADirectoryError)
+            why = "not a folder" if no_folder else f"cannot be written to ({error.strerror})"
+            raise UsageProblem(f"{self.path}: {why}; choose another with -o") from None
         if not empty:
             found = self._record()
             if found.get("study") != study:
@@ -142,11 +140,11 @@ class BenchFolder:
         replace_text(self.path / _RECORD, json.dumps(record, indent=1, sort_keys=True) + "\n")
 
     def _record(self) -> dict[str, Any]:
-        try:
+        with suppress(OSError, ValueError):
             found = json.loads((self.path / _RECORD).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+            if isinstance(found, dict):
+                return found
+        return {}
 
     def write_cube(self, cube: xr.Dataset) -> None:
         """Write bench.nc whole or not at all."""

@@ -1,6 +1,7 @@
 """Methods of `crbatch bench speed`, timed in turns on the same draws, and judged by one certificate."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -210,14 +211,11 @@ def _judge(setting: Setting, model: DrawModel, tallies: dict[str, Tally]) -> Non
 
 def _value(setting: Setting, draws: Draws, tally: Tally, draw: int) -> float:
     """Objective of a method's design of one draw, m2; NaN without a design."""
-    if draw >= len(tally.laps[0].covariance):
-        return float("nan")
-    covariance = tally.laps[0].covariance[draw, 0]
-    try:
-        found = design(setting.scenario(), draws, (), setting.rho, custom=covariance)
-    except DesignError:
-        return float("nan")
-    return float(found.objective[0, 0, 0])
+    kept = tally.laps[0].covariance
+    with suppress(DesignError):
+        if draw < len(kept):
+            return float(design(setting.scenario(), draws, (), setting.rho, custom=kept[draw, 0]).objective[0, 0, 0])
+    return float("nan")
 
 
 def _gaps(lap: Lap) -> NDArray[np.float64]:
@@ -237,7 +235,6 @@ def _gaps(lap: Lap) -> NDArray[np.float64]:
 
 
 def _gap_of_one(problem: Problem, covariance: NDArray[np.complex128], rho: float) -> float:
-    try:
+    with suppress(DesignError):
         return float(certified_gap(problem, covariance, rho)[0])
-    except DesignError:
-        return float("inf")
+    return float("inf")

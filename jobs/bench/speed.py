@@ -135,14 +135,10 @@ def report_of(cube: xr.Dataset) -> dict[str, Any]:
     Result: rows, headlines, settings, machine, load average before and after.
     """
     headlines = []
-    for n in range(cube.sizes["headline"]):
-        line = {
-            str(key).removeprefix("headline_"): one.values[n] for key, one in cube.items() if "headline_" in str(key)
-        }
-        low, middle, high = map(float, line["quartiles"])
-        must, aim = float(line["must"]), float(line["aim"])
-        reached = None if must == 0.0 else bool(middle >= must if must > 0.0 else middle <= -must)
-        words = {"set": str(line["set"]), "ratio": str(line["ratio"]), "value": middle, "quartiles": [low, high]}
+    columns = (cube[f"headline_{key}"].values.tolist() for key in ("set", "ratio", "quartiles", "must", "aim"))
+    for name, ratio, (low, middle, high), must, aim in zip(*columns, strict=True):
+        reached = None if must == 0.0 else middle >= must if must > 0.0 else middle <= -must
+        words = {"set": name, "ratio": ratio, "value": middle, "quartiles": [low, high]}
         targets = {"at_most": must < 0.0, "must": abs(must), "aim": abs(aim), "reached": reached}
         headlines.append(words | targets)
     return {"rows": rows_of(cube), "headlines": headlines, **circumstances(cube)}

@@ -19,9 +19,6 @@ _EXITS = (
     "are uncertified or none is identifiable, 5 environment, 6 damaged or foreign data, 130 interrupted."
 )
 
-# New objects between two collections: modules and figures are made of many, and hardly any of them is garbage.
-_GC_THRESHOLD = 20_000
-
 app = typer.Typer(
     name="crbatch",
     help="Cramer-Rao bounds and certified beam designs for joint bistatic positioning (BP) and monostatic sensing "
@@ -63,7 +60,8 @@ def _options(
 
 def main() -> None:
     """Run the command line; every expected problem ends in one line on stderr and its exit code."""
-    gc.set_threshold(_GC_THRESHOLD)
+    # New objects between two collections: modules and figures are made of many, and hardly any of them is garbage.
+    gc.set_threshold(20_000)
     with listening():
         try:
             from crbatch.cluster.threads import THREAD_VARIABLES

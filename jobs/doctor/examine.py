@@ -80,8 +80,7 @@ def _tried(folder: Path) -> Iterator[tuple[Path | None, list[Line]]]:
 def cluster_lines(client: Any, here: dict[str, Any], place: Path | None) -> list[Line]:
     """Ask every worker of a cluster.
 
-    `client`: a connected client. `here`: `facts` of this process. `place`: a scratch folder that workers should see;
-    None if there is none. Result: what is to be said of the cluster.
+    `here`: `facts` of this process. `place`: a scratch folder that workers should see; None if there is none.
     """
     threads = client.nthreads()
     answered, errors = _parted(probe_workers(client, facts))
