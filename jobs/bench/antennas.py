@@ -1,5 +1,6 @@
 """`crbatch bench antennas`: run time against the number of transmit antennas, ours and the paper's programs."""
 
+import itertools
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -26,6 +27,8 @@ from numpy.typing import NDArray
 from ..errors import DamagedData
 from ..terminal.progress import Progress
 from .harness import (
+    FAILED,
+    TOLERANCE,
     BenchFolder,
     circumstances,
     cube_attributes,
@@ -39,8 +42,6 @@ from .harness import (
 
 SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
 RHO = 0.5
-TOLERANCE = 1e-6
-FAILED = 1e-4
 PAPER_ORDER = 6  # (15), (18) and (19) by an interior-point method, Section III-C
 _BATCH = 64  # draws that ours designs in one go
 _SEED = 2025
@@ -78,30 +79,26 @@ class Case:
 
 @dataclass(frozen=True)
 class Method:
-    """What to time: of a case, a call that makes so many designs; and the bytes it would need."""
+    """What to time: a call that makes so many designs of a case; and the bytes it would need."""
 
     label: str
-    call: Callable[[Case], Callable[[], Any]]
+    call: Callable[[Case], Any]
     designs: int = 1
     bytes_needed: Callable[[int], float] = lambda size: 0.0
 
 
-def _cold(case: Case, solve: Callable[..., Solution]) -> Callable[[], Solution]:
-    return lambda: solve(build_problem(case.scenario, case.draws), np.array([RHO]), TOLERANCE)
+def _cold(case: Case, solve: Callable[..., Solution]) -> Solution:
+    return solve(build_problem(case.scenario, case.draws), np.array([RHO]), TOLERANCE)
 
 
-def _fim(case: Case, path: Any) -> Callable[[], Any]:
-    def both() -> None:
-        for make in (bistatic_link, monostatic_link):
-            channel_fim_at(make(case.scenario, case.draws[:1]), case.extremes[:1], path)
-
-    return both
+def _fim(case: Case, path: Any) -> None:
+    for make in (bistatic_link, monostatic_link):
+        channel_fim_at(make(case.scenario, case.draws[:1]), case.extremes[:1], path)
 
 
 def _closed_forms(case: Case) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
     """What `mix_beamformers` and `mix_covariances` compute, without the checks of what users give."""
-    w_bp, w_ms = case.factors
-    v_bp, v_ms = case.extremes
+    (w_bp, w_ms), (v_bp, v_ms) = case.factors, case.extremes
     xi = RHO * w_bp + (1.0 - RHO) * w_ms
     return np.sqrt(case.problem.power) * xi / np.linalg.norm(xi), RHO * v_bp + (1.0 - RHO) * v_ms
 
@@ -113,20 +110,18 @@ def _cone_bytes(size: float) -> float:
 
 METHODS: dict[str, Method] = {
     "sdp-full": Method(
-        "(15), full cone", lambda c: lambda: baselines.clarabel_full(c.problem, 0, RHO), bytes_needed=_cone_bytes
+        "(15), full cone", lambda c: baselines.clarabel_full(c.problem, 0, RHO), bytes_needed=_cone_bytes
     ),
-    "sdp-reduced": Method("(15), reduced cone", lambda c: lambda: baselines.clarabel_reduced(c.problem, 0, RHO)),
+    "sdp-reduced": Method("(15), reduced cone", lambda c: baselines.clarabel_reduced(c.problem, 0, RHO)),
     "sdp-wbf": Method(
         "(18)",
-        lambda c: lambda: _conic().beamformer_mismatch(c.factors[0], c.factors[1], RHO, c.problem.power),
+        lambda c: _conic().beamformer_mismatch(*c.factors, RHO, c.problem.power),
         bytes_needed=lambda size: _cone_bytes(_COLUMNS * size + 1.0),
     ),
     "sdp-wvm": Method(
-        "(19)",
-        lambda c: lambda: _conic().covariance_mismatch(c.extremes[0], c.extremes[1], RHO, c.problem.power),
-        bytes_needed=_cone_bytes,
+        "(19)", lambda c: _conic().covariance_mismatch(*c.extremes, RHO, c.problem.power), bytes_needed=_cone_bytes
     ),
-    "closed": Method("closed forms of (18), (19)", lambda c: lambda: _closed_forms(c)),
+    "closed": Method("closed forms of (18), (19)", _closed_forms),
     "cpa": Method("crbatch, CPA", lambda c: _cold(c, weighted.solve_cpa), _BATCH),
     "fdb": Method("crbatch, FDB", lambda c: _cold(c, weighted.solve_fdb), _BATCH),
     "fim-explicit": Method("FIM, every subcarrier", lambda c: _fim(c, "explicit")),
@@ -170,10 +165,10 @@ def failed(case: Case, result: Any) -> bool:
 
 def predicted(sizes: list[int], seconds: list[float], size: int) -> float:
     """Seconds at the next size from the last two, on a line in logarithms that does not fall."""
-    if len(sizes) < 2:
-        return seconds[-1] if seconds else 0.0
-    slope = np.log(seconds[-1] / seconds[-2]) / np.log(sizes[-1] / sizes[-2])
-    return float(seconds[-1] * (size / sizes[-1]) ** max(slope, 0.0))
+    if not sizes:
+        return 0.0
+    slope = fitted_slope(sizes, seconds, upper=2)  # NaN of a single size
+    return float(seconds[-1] * (size / sizes[-1]) ** np.fmax(slope, 0.0))
 
 
 def why_not(method: Method, done: dict[int, float], size: int, budget: float) -> str:
@@ -181,14 +176,10 @@ def why_not(method: Method, done: dict[int, float], size: int, budget: float) ->
     expected = predicted(list(done), list(done.values()), size)
     if expected > budget:
         return f"about {expected:.3g} s expected at {counted(size, 'antenna')}, the budget is {budget:g} s"
-    needed, free = method.bytes_needed(size), _free_bytes()
+    needed, free = method.bytes_needed(size), os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > _MEMORY_SHARE * free:
         return f"about {needed / 1e9:.3g} GB needed at {counted(size, 'antenna')}, {free / 1e9:.3g} GB are free"
     return ""
-
-
-def _free_bytes() -> float:
-    return float(os.sysconf("SC_AVPHYS_PAGES")) * float(os.sysconf("SC_PAGE_SIZE"))
 
 
 def measure(method: Method, case: Case, setting: Setting) -> dict[str, Any]:
@@ -197,10 +188,9 @@ def measure(method: Method, case: Case, setting: Setting) -> dict[str, Any]:
     Result: seconds: per call of each repeat that gave a design; failures: repeats that did not; call_seconds: of a
     call, failed or not; calls: how many make one repeat.
     """
-    call = method.call(case)
 
     def once(calls: int) -> tuple[float, bool]:
-        seconds, result = timed(lambda: [_attempt(call) for _ in range(calls)][-1])
+        seconds, result = timed(lambda: [_attempt(method, case) for _ in range(calls)][-1])
         return seconds / calls, not failed(case, result)
 
     first = once(1)  # fills caches; a long call cannot be given away
@@ -218,10 +208,10 @@ def measure(method: Method, case: Case, setting: Setting) -> dict[str, Any]:
     }
 
 
-def _attempt(call: Callable[[], Any]) -> Any:
+def _attempt(method: Method, case: Case) -> Any:
     """Return a call's result, or the refusal of a solver that has no point to give."""
     try:
-        return call()
+        return method.call(case)
     except DesignError as refusal:
         return refusal
 
@@ -240,23 +230,27 @@ def measure_all(folder: BenchFolder, setting: Setting, progress: Progress) -> di
     total = len(METHODS) * len(setting.sizes())
     measured = sum(size in sizes for sizes in found.values() for size in setting.sizes())
     with on_one_core(), progress.bar("antennas", total, measured) as advance:
-        for size in setting.sizes():
-            case = None
-            for name, method in METHODS.items():
-                if size not in found[name]:
-                    done = {s: f["call_seconds"] for s, f in found[name].items() if "call_seconds" in f}
-                    earlier = [f["missing"] for f in found[name].values() if "missing" in f]
-                    reason = earlier[0] if earlier else why_not(method, done, size, setting.budget)
-                    if reason:
-                        found[name][size] = {"missing": reason}
-                    else:
-                        case = case or make_case(size)
-                        first = _warm_up(name, warm)
-                        facts = {"method": name, "size": size, "load": load_average(), **measure(method, case, setting)}
-                        folder.journal.write("measured", **facts, **first)
-                        found[name][size] = facts
-                    advance(1)
+        case = None
+        for size, (name, method) in itertools.product(setting.sizes(), METHODS.items()):
+            if size in found[name]:
+                continue
+            done = {s: f["call_seconds"] for s, f in found[name].items() if "call_seconds" in f}
+            if reason := _missing(found[name]) or why_not(method, done, size, setting.budget):
+                found[name][size] = {"missing": reason}
+            else:
+                if case is None or case.scenario.tx_antennas != size:
+                    case = make_case(size)
+                first = _warm_up(name, warm)
+                facts = {"method": name, "size": size, "load": load_average(), **measure(method, case, setting)}
+                folder.journal.write("measured", **facts, **first)
+                found[name][size] = facts
+            advance(1)
     return found
+
+
+def _missing(found: dict[int, dict[str, Any]]) -> str:
+    """Why a method was not measured at larger sizes; empty if it was."""
+    return next((facts["missing"] for facts in found.values() if "missing" in facts), "")
 
 
 def _warm_up(name: str, warm: set[str]) -> dict[str, float]:
@@ -264,8 +258,8 @@ def _warm_up(name: str, warm: set[str]) -> dict[str, float]:
     if name in warm:
         return {}
     warm.add(name)
-    call = METHODS[name].call(make_case(_WARM_SIZE))
-    return {"first_call_seconds": timed(lambda: _attempt(call))[0]}
+    tiny = make_case(_WARM_SIZE)
+    return {"first_call_seconds": timed(lambda: _attempt(METHODS[name], tiny))[0]}
 
 
 def make_cube(setting: Setting, found: dict[str, dict[int, dict[str, Any]]], before: list[float]) -> xr.Dataset:
@@ -275,47 +269,33 @@ def make_cube(setting: Setting, found: dict[str, dict[int, dict[str, Any]]], bef
         np.array(found[name][size].get("seconds", [])) / METHODS[name].designs for name in methods for size in sizes
     ]
     seconds = padded(samples).reshape(len(methods), len(sizes), -1)
-    if seconds.shape[2] == 0:
-        seconds = np.full((*seconds.shape[:2], 1), np.nan)
-    middle = np.array([[quartiles(cell)[1] for cell in row] for row in seconds])
+    middle = [[quartiles(cell)[1] for cell in row] for row in seconds]
     failures = [[float(found[name][size].get("failures", np.nan)) for size in sizes] for name in methods]
     dims = ("algorithm", "tx_antennas")
-    cube = xr.Dataset(
+    return xr.Dataset(
         {
             "seconds": ((*dims, "repeat"), seconds, {"units": "s", "long_name": "time per design or FIM, one core"}),
-            "failures": (dims, np.array(failures), {"units": "1", "long_name": "calls without a certified design"}),
+            "failures": (dims, failures, {"units": "1", "long_name": "calls without a certified design"}),
             "slope": (
                 "algorithm",
-                np.array([fitted_slope(sizes, row) for row in middle]),
+                [fitted_slope(sizes, row) for row in middle],
                 {"units": "1", "long_name": "exponent of the growth over the upper four sizes measured"},
             ),
             "missing": (
                 "algorithm",
-                np.array([_reason(found[name]) for name in methods], dtype=object),
+                [_missing(found[name]) for name in methods],
                 {"long_name": "why larger sizes were not measured"},
             ),
-            "designs_per_call": ("algorithm", np.array([METHODS[name].designs for name in methods]), {"units": "1"}),
+            "designs_per_call": ("algorithm", [METHODS[name].designs for name in methods], {"units": "1"}),
+            "label": ("algorithm", [METHODS[name].label for name in methods]),
         },
-        {"algorithm": np.array(methods, dtype=object), "tx_antennas": np.array(sizes)},
+        {
+            "algorithm": methods,
+            "tx_antennas": ("tx_antennas", sizes, {"units": "1", "long_name": "transmit antennas M_T"}),
+        },
+        cube_attributes("Run time against transmit antennas", asdict(setting), before)
+        | {"paper_order": str(PAPER_ORDER)},
     )
-    cube["label"] = ("algorithm", np.array([METHODS[name].label for name in methods], dtype=object))
-    cube.attrs = cube_attributes("Run time against transmit antennas", asdict(setting), before)
-    cube.attrs["paper_order"] = str(PAPER_ORDER)
-    cube["tx_antennas"].attrs = {"units": "1", "long_name": "transmit antennas M_T"}
-    return cube
-
-
-def _reason(found: dict[int, dict[str, Any]]) -> str:
-    return next((facts["missing"] for facts in found.values() if "missing" in facts), "")
-
-
-def _spread(cube: xr.Dataset) -> dict[str, NDArray[np.float64]]:
-    """Lower quartile, median and upper quartile of each method at each size, (3, size)."""
-    seconds = cube["seconds"]
-    return {
-        name: np.array([quartiles(cell) for cell in seconds.sel(algorithm=name).values]).T
-        for name in cube["algorithm"].values.tolist()
-    }
 
 
 def report_of(cube: xr.Dataset) -> dict[str, Any]:
@@ -324,14 +304,15 @@ def report_of(cube: xr.Dataset) -> dict[str, Any]:
     Result: sizes, rows, settings, machine, load average before and after, the paper's statement on run times.
     """
     rows = []
-    for name, spread in _spread(cube).items():
+    for name in cube["algorithm"].values.tolist():
         one = cube.sel(algorithm=name)
+        low, middle, high = zip(*map(quartiles, one["seconds"].values), strict=True)
         rows.append(
             {
                 "method": name,
                 "label": one["label"].item(),
-                "seconds": spread[1].tolist(),
-                "seconds_quartiles": spread[[0, 2]].T.tolist(),
+                "seconds": list(middle),
+                "seconds_quartiles": [list(pair) for pair in zip(low, high, strict=True)],
                 "slope": one["slope"].item(),
                 "failures": int(np.nansum(one["failures"])),
                 "missing": one["missing"].item(),
@@ -349,15 +330,13 @@ def report_of(cube: xr.Dataset) -> dict[str, Any]:
 def run_antennas(folder: BenchFolder, setting: Setting, progress: Progress) -> dict[str, Any]:
     """Measure what is missing, write cube and figure, and return what the command prints.
 
-    `folder`: where to; measurements of the same settings, machine and code in it are used. `setting`: what to measure.
-    `progress`: told of every method and size. Result: sizes, rows, machine, load average before and after, the paper's
-    statement on run times, files. Raises UsageProblem, DamagedData if the folder cannot be written to, or holds
-    something else.
+    `folder`: where to; measurements of the same settings, machine and code in it are used. Result: that of `report_of`,
+    and files. Raises UsageProblem, DamagedData if the folder cannot be written to, or holds something else.
     """
     folder.prepare("antennas", asdict(setting), resume=True)
     before = load_average()
     cube = make_cube(setting, measure_all(folder, setting, progress), before)
     folder.write_cube(cube)
-    labels = {name: method.label for name, method in METHODS.items()}
-    figure = antennas_figure(setting.sizes(), _spread(cube), labels, PAPER_ORDER, "sdp-full")
-    return report_of(cube) | {"files": [str(folder.cube), *map(str, save(figure, folder.path, "antennas"))]}
+    found = report_of(cube)
+    figure = antennas_figure(found["sizes"], found["rows"], PAPER_ORDER, "sdp-full")
+    return found | {"files": [str(folder.cube), *map(str, save(figure, folder.path, "antennas"))]}

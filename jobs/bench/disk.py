@@ -1,31 +1,20 @@
-"""What the disk costs: appends to a journal, commits of shards, and their consolidation."""
+"""What shards cost: their commits, and their consolidation."""
 
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from crbatch.results.cube import write_cube
-from crbatch.results.shards import Shard, covering
+from crbatch.results.shards import covering
 
 from ..chunk.evaluate import evaluate
 from ..chunk.task import warm_up
 from ..driver.consolidation import cube_attrs
-from ..folder.journal import Journal
 from ..jobfile.schema import JobFile
 from .laps import Setting
-from .simulated import TEMPLATE, CommitItem, commit_draws, empty_chunk
+from .simulated import TEMPLATE, commit_draws, commit_items
 
 _REPEATS = 5
-
-
-def measure_journal(journal: Journal, appends: int) -> list[float]:
-    """Seconds of each append with its sync."""
-    seconds = []
-    for i in range(appends):
-        begun = time.perf_counter()
-        journal.write("chunk", **empty_chunk(i))
-        seconds.append(time.perf_counter() - begun)
-    return seconds
 
 
 @dataclass(frozen=True)
@@ -51,18 +40,12 @@ def measure_files(place: Path, job: JobFile, setting: Setting) -> Files:
     dataset.to_netcdf(place / TEMPLATE, engine="netcdf4", format="NETCDF4")
     commits, counts, cubes = [], [], []
     for size in setting.sizes():
-        home = place / f"shards-{size}"
-        home.mkdir()
         count = max(_REPEATS, setting.draws * _REPEATS // size)
-        made = [commit_draws(CommitItem(str(place / TEMPLATE), str(home), i * size, size)) for i in range(count)]
-        commits.append([seconds for _, seconds in made])
+        items = commit_items(place, f"shards-{size}", size, count)
+        shards, seconds = zip(*map(commit_draws, items), strict=True)
+        commits.append(list(seconds))
         counts.append(count)
-        cubes.append(_consolidated([shard for shard, _ in made], place / f"{size}.nc", job))
+        begun = time.perf_counter()
+        write_cube(covering(shards, count * size)[0], place / f"{size}.nc", count * size, cube_attrs(job))
+        cubes.append(time.perf_counter() - begun)
     return Files(design, designs, setting.sizes(), commits, counts, cubes)
-
-
-def _consolidated(shards: list[Shard], path: Path, job: JobFile) -> float:
-    count = shards[-1].stop
-    begun = time.perf_counter()
-    write_cube(covering(shards, count)[0], path, count, cube_attrs(job))
-    return time.perf_counter() - begun

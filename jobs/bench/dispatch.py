@@ -5,9 +5,9 @@ Nothing is designed here but one shard's worth of draws: chunks are simulated, t
 
 import itertools
 import shutil
+import timeit
 import tracemalloc
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,14 +25,15 @@ from ..chunk.task import Chunk
 from ..folder.journal import Journal
 from ..jobfile.schema import load_job
 from ..terminal.progress import Progress
-from .disk import Files, measure_files, measure_journal
+from .disk import Files, measure_files
 from .harness import BenchFolder, circumstances, cube_attributes, load_average, padded, quartiles
 from .laps import MARKS, Lap, Laps, Setting, growth, measure_dispatch, measure_simulation
-from .model import LONGEST, Costs, forecast, most_workers, rate, smallest_chunk
+from .model import CHUNK_SECONDS, LONGEST, Costs, forecast, most_workers, rate, smallest_chunk
+from .simulated import empty_chunk
 
 WORKERS = (10, 100, 1_000, 10_000)
 DESIGNS = (1e6, 1e9)
-CHUNK_SECONDS = 4.0
+_CURVE_WORKERS = np.geomspace(1, 1e5, 61).round().astype(int).tolist()
 _KEPT = 10_000  # chunks whose bookkeeping is weighed
 
 
@@ -67,9 +68,7 @@ def costs_of(laps: Laps, appends: list[float], files: Files) -> Costs:
     small, large = files.sizes
     shard, shard_draw = line(files.sizes, [quartiles(laps.committing[size].commits)[1] for size in files.sizes])
     # Per draw, consolidation costs its own part and a share of its shard's.
-    from_small, from_large = (
-        seconds / (count * size) for seconds, count, size in zip(files.cubes, files.shards, files.sizes, strict=True)
-    )
+    from_small, from_large = (np.array(files.cubes) / np.multiply(files.shards, files.sizes)).tolist()
     cube_shard = max((from_small - from_large) / (1.0 / small - 1.0 / large), 0.0)
     return Costs(
         dispatch=max(min(taken.cpu for taken in laps.committing.values()), min(taken.cpu for taken in full.values())),
@@ -87,71 +86,47 @@ def costs_of(laps: Laps, appends: list[float], files: Files) -> Costs:
 
 
 def make_cube(
-    setting: Setting,
-    laps: Laps,
-    sleeping: dict[float, Lap],
-    appends: list[float],
-    files: Files,
-    before: list[float],
+    setting: Setting, laps: Laps, sleeping: dict[float, Lap], appends: list[float], files: Files, before: list[float]
 ) -> xr.Dataset:
     """Every timing, labelled; the model's costs as attributes."""
-    workers, counts = setting.workers(), setting.counts()
+    workers, counts, progress = setting.workers(), setting.counts(), np.linspace(0.0, 1.0, MARKS)
 
-    def grid(name: str) -> NDArray[np.float64]:
-        return np.array([[getattr(laps.empty[n, count], name) for count in counts] for n in workers])
+    def grid(value: Callable[[Lap], ArrayLike]) -> NDArray[np.float64]:
+        return np.array([[value(laps.empty[n, count]) for count in counts] for n in workers])
 
-    memory = np.array([[_resampled(laps.empty[n, count].memory) for count in counts] for n in workers])
-    seconds = {"units": "s"}
+    def resampled(one: Lap) -> NDArray[np.float64]:  # as many marks for a run of few chunks as for others
+        return np.interp(progress, np.linspace(0.0, 1.0, len(one.memory)), one.memory)
+
+    def timed(dims: str, values: ArrayLike, text: str) -> Any:
+        return (dims.split(), np.asarray(values), {"units": "s", "long_name": text})
+
+    made = [laps.committing[size] for size in files.sizes]
+    slept = list(sleeping.values())
+    bytes_ = {"units": "byte"}
     cube = xr.Dataset(
         {
-            "wall": (("workers", "chunks"), grid("wall"), seconds | {"long_name": "time per empty chunk"}),
-            "cpu": (("workers", "chunks"), grid("cpu"), seconds | {"long_name": "driver and scheduler, per chunk"}),
-            "memory": (("workers", "chunks", "progress"), memory, {"units": "byte", "long_name": "resident, driver"}),
-            "journal": ("append", np.array(appends), seconds | {"long_name": "append to the journal, synced"}),
-            "commit": (("shard_draws", "repeat"), padded(files.commits), seconds | {"long_name": "commit, driver"}),
-            "worker_commit": (
-                ("shard_draws", "chunk"), padded([laps.committing[size].commits for size in files.sizes]),
-                seconds | {"long_name": "commit, in a worker"},
+            "wall": timed("workers chunks", grid(lambda one: one.wall), "time per empty chunk"),
+            "cpu": timed("workers chunks", grid(lambda one: one.cpu), "driver and scheduler, per chunk"),
+            "memory": (("workers", "chunks", "progress"), grid(resampled), bytes_ | {"long_name": "resident, driver"}),
+            "journal": timed("append", appends, "append to the journal, synced"),
+            "commit": timed("shard_draws repeat", padded(files.commits), "commit, driver"),
+            "worker_commit": timed("shard_draws chunk", padded([one.commits for one in made]), "commit, in a worker"),
+            "commit_cpu": timed(
+                "shard_draws", [one.cpu for one in made], "driver and scheduler, per chunk that commits"
             ),
-            "commit_cpu": (
-                "shard_draws", np.array([laps.committing[size].cpu for size in files.sizes]),
-                seconds | {"long_name": "driver and scheduler, per chunk that commits"},
-            ),
-            "consolidation": (
-                "shard_draws", np.array(files.cubes), seconds | {"long_name": "consolidation from shards of this size"}
-            ),
-            "memory_growth": ((), growth(laps.empty), {"units": "byte", "long_name": "driver's, for each chunk"}),
-            "shards": ("shard_draws", np.array(files.shards), {"units": "1"}),
-            "measured_rate": (
-                "chunk_seconds", np.array([1.0 / taken.steady for taken in sleeping.values()]), {"units": "s-1"}
-            ),
-            "simulated_cpu": (
-                "chunk_seconds", np.array([taken.cpu for taken in sleeping.values()]),
-                seconds | {"long_name": "driver and scheduler, per sleeping chunk"},
+            "consolidation": timed("shard_draws", files.cubes, "consolidation from shards of this size"),
+            "memory_growth": ((), growth(laps.empty), bytes_ | {"long_name": "driver's, for each chunk"}),
+            "shards": ("shard_draws", files.shards, {"units": "1"}),
+            "measured_rate": ("chunk_seconds", [1.0 / one.steady for one in slept], {"units": "s-1"}),
+            "simulated_cpu": timed(
+                "chunk_seconds", [one.cpu for one in slept], "driver and scheduler, per sleeping chunk"
             ),
         },
-        {
-            "workers": np.array(workers),
-            "chunks": np.array(counts),
-            "progress": np.linspace(0.0, 1.0, MARKS),
-            "shard_draws": np.array(files.sizes),
-            "chunk_seconds": np.array(list(sleeping)),
-        },
-    )  # fmt: skip
-    cube.attrs = cube_attributes("Cost of a chunk, and how a run scales", asdict(setting), before)
+        dict(workers=workers, chunks=counts, progress=progress, shard_draws=files.sizes, chunk_seconds=[*sleeping]),
+        cube_attributes("Cost of a chunk, and how a run scales", asdict(setting), before),
+    )
     cube.attrs |= {f"cost_{name}": value for name, value in asdict(costs_of(laps, appends, files)).items()}
     return cube
-
-
-def _resampled(values: list[float]) -> NDArray[np.float64]:
-    """As many marks for a run of few chunks as for others."""
-    return np.interp(np.linspace(0.0, 1.0, MARKS), np.linspace(0.0, 1.0, len(values)), values)
-
-
-def costs_in(cube: xr.Dataset) -> Costs:
-    """The model's costs, from a study's cube."""
-    found = {one.name: float(cube.attrs[f"cost_{one.name}"]) for one in fields(Costs)}
-    return Costs(**found | {"designs_per_draw": int(found["designs_per_draw"])})  # type: ignore[arg-type]
 
 
 def model_rows(costs: Costs) -> list[dict[str, Any]]:
@@ -195,8 +170,8 @@ def _dispatch_rows(cube: xr.Dataset) -> list[dict[str, float]]:
     rows = []
     for workers, chunks in itertools.product(cube["workers"].values.tolist(), cube["chunks"].values.tolist()):
         one = cube.sel(workers=workers, chunks=chunks)
+        first, *_, last = one["memory"].values.tolist()
         times = {"seconds": one["wall"].item(), "cpu_seconds": one["cpu"].item()}
-        first, last = (one["memory"].values[n].item() for n in (0, -1))
         rows.append({"workers": workers, "chunks": chunks, **times, "memory_first": first, "memory_last": last})
     return rows
 
@@ -219,7 +194,8 @@ def report_of(cube: xr.Dataset) -> dict[str, Any]:
     Result: costs, dispatch (a row for each number of workers and chunks), committing, simulation, model, most_workers,
     memory_growth (bytes a chunk), settings, machine, load average before and after.
     """
-    costs, around = costs_in(cube), circumstances(cube)
+    costs = Costs(**{one.name: np.asarray(cube.attrs[f"cost_{one.name}"]).item() for one in fields(Costs)})
+    around = circumstances(cube)
     return {
         "costs": asdict(costs),
         "dispatch": _dispatch_rows(cube),
@@ -232,40 +208,29 @@ def report_of(cube: xr.Dataset) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def _workspace(folder: BenchFolder) -> Iterator[Path]:
-    """A folder on the disk that is measured, for files that nobody keeps."""
-    with TemporaryDirectory(prefix=".files-", dir=folder.path) as name, at_stop(lambda: shutil.rmtree(name)):
-        yield Path(name)
-
-
 def run_dispatch(folder: BenchFolder, setting: Setting, progress: Progress) -> dict[str, Any]:
     """Measure, fit the model, hold it against a simulation, and write cube and figure.
 
-    `folder`: where to, and whose disk is measured; an earlier study in it is replaced. `setting`: what to measure.
-    `progress`: told of every lap. Result: costs, dispatch (a row for each number of workers and chunks), simulation,
-    model, most_workers, memory_growth (bytes a chunk), machine, load average before and after, files. Raises
-    UsageProblem, DamagedData if the folder cannot be written to, or holds something else.
+    `folder`: where to, and whose disk is measured; an earlier study in it is replaced. Result: that of `report_of`, and
+    files. Raises UsageProblem, DamagedData if the folder cannot be written to, or holds something else.
     """
     folder.prepare("dispatch", asdict(setting), resume=False)
     before = load_average()
-    with _workspace(folder) as place:
+    with TemporaryDirectory(prefix=".files-", dir=folder.path) as name, at_stop(lambda: shutil.rmtree(name)):
+        place = Path(name)
         progress.say("committing and consolidating shards")
         files = measure_files(place, load_job(setting.job), setting)
-        appends = measure_journal(Journal(place / "journal.jsonl"), setting.appends)
+        journal = Journal(place / "journal.jsonl")
+        appends = timeit.repeat(lambda: journal.write("chunk", **empty_chunk(0)), number=1, repeat=setting.appends)
         laps = measure_dispatch(setting, place, progress)
         sleeping = measure_simulation(setting, Journal(place / "simulation.jsonl"), progress)
     cube = make_cube(setting, laps, sleeping, appends, files, before)
     folder.write_cube(cube)
     found = report_of(cube)
-    costs = costs_in(cube)
+    costs = Costs(**found["costs"])
     curves = {
-        seconds: [(n, forecast(costs, n, 1e9 * n, seconds).utilisation) for n in _figure_workers()]
+        seconds: [(n, forecast(costs, n, 1e9 * n, seconds).utilisation) for n in _CURVE_WORKERS]
         for seconds in (1.0, CHUNK_SECONDS, 15.0, LONGEST)
     }
     figure = dispatch_figure(found["simulation"], costs.gap, curves, found["most_workers"])
     return found | {"files": [str(folder.cube), *map(str, save(figure, folder.path, "dispatch"))]}
-
-
-def _figure_workers() -> list[int]:
-    return [round(value) for value in np.geomspace(1, 1e5, 61)]

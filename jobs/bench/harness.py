@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,8 +24,9 @@ from ..identity import code_key, versions
 
 T = TypeVar("T")
 
+TOLERANCE = 1e-6  # what ours is held to
+FAILED = 1e-4  # a gap above this is no design
 _RECORD = "bench.json"
-_QUARTILES = (25.0, 50.0, 75.0)
 
 
 @contextmanager
@@ -57,11 +58,9 @@ def timed(function: Callable[[], T]) -> tuple[float, T]:
 def quartiles(values: ArrayLike) -> tuple[float, float, float]:
     """Lower quartile, median and upper quartile of finite values; NaN if there are none."""
     array = np.asarray(values, np.float64)
-    array = array[np.isfinite(array)]
-    if array.size == 0:
-        return (np.nan, np.nan, np.nan)
-    low, middle, high = np.percentile(array, _QUARTILES)
-    return float(low), float(middle), float(high)
+    finite = array[np.isfinite(array)]
+    low, middle, high = np.percentile(finite if finite.size else np.nan, (25.0, 50.0, 75.0)).tolist()
+    return low, middle, high
 
 
 def fitted_slope(sizes: ArrayLike, seconds: ArrayLike, upper: int = 4) -> float:
@@ -126,12 +125,10 @@ class BenchFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             empty = not any(self.path.iterdir())
-        except (FileExistsError, NotADirectoryError):
-            raise UsageProblem(f"{self.path}: not a folder; choose another with -o") from None
         except OSError as error:
-            raise UsageProblem(
-                f"{self.path}: cannot be written to ({error.strerror}); choose another with -o"
-            ) from None
+            no_folder = isinstance(error, FileExistsError | NotADirectoryError)
+            why = "not a folder" if no_folder else f"cannot be written to ({error.strerror})"
+            raise UsageProblem(f"{self.path}: {why}; choose another with -o") from None
         if not empty:
             found = self._record()
             if found.get("study") != study:
@@ -143,11 +140,11 @@ class BenchFolder:
         replace_text(self.path / _RECORD, json.dumps(record, indent=1, sort_keys=True) + "\n")
 
     def _record(self) -> dict[str, Any]:
-        try:
+        with suppress(OSError, ValueError):
             found = json.loads((self.path / _RECORD).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+            if isinstance(found, dict):
+                return found
+        return {}
 
     def write_cube(self, cube: xr.Dataset) -> None:
         """Write bench.nc whole or not at all."""
@@ -210,9 +207,9 @@ def circumstances(cube: xr.Dataset) -> dict[str, Any]:
 
 
 def padded(rows: Sequence[ArrayLike]) -> NDArray[np.float64]:
-    """Rows of unequal length as one array, NaN where a row has ended."""
+    """Rows of unequal length as one array, of a column at least; NaN where a row has ended."""
     arrays = [np.asarray(row, np.float64).ravel() for row in rows]
-    out = np.full((len(arrays), max((a.size for a in arrays), default=0)), np.nan)
+    out = np.full((len(arrays), max((1, *(array.size for array in arrays)))), np.nan)
     for place, array in zip(out, arrays, strict=True):
         place[: array.size] = array
     return out

@@ -1,6 +1,7 @@
 """Methods of `crbatch bench speed`, timed in turns on the same draws, and judged by one certificate."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,9 +17,8 @@ from numpy.typing import NDArray
 
 from ..jobfile.schema import load_job
 from ..terminal.progress import Progress
-from .harness import on_one_core, timed
+from .harness import TOLERANCE, on_one_core, timed
 
-TOLERANCE = 1e-6  # what ours is held to
 WEIGHTS = np.linspace(0.0, 1.0, 21)
 WIDE = 1024
 _WIDE_BATCH = 256
@@ -55,8 +55,8 @@ class Setting:
 class Lap:
     """One method, timed once on its draws: times per design, and the designs, to be judged afterwards."""
 
-    seconds: list[float]
-    parts: list[tuple[float, float, float]]  # build, compile, solve; for ours set-up, -, solve
+    seconds: NDArray[np.float64]  # (sample,)
+    parts: NDArray[np.float64]  # of them, (sample, 3): build, compile, solve; for ours set-up, -, solve
     covariance: NDArray[np.complex128]  # of the first draws, (draw, weight, M_T, M_T), W
     weights: NDArray[np.float64]
     problem: Problem  # those draws
@@ -78,8 +78,8 @@ class Tally:
         return np.array([lap.seconds for lap in self.laps])
 
     def part(self, index: int) -> NDArray[np.float64]:
-        """Seconds of building, compiling or solving, per design, over all samples."""
-        return np.array([part[index] for lap in self.laps for part in lap.parts])
+        """Seconds of building, compiling or solving, per design, (round, sample)."""
+        return np.array([lap.parts[:, index] for lap in self.laps])
 
 
 Run = Callable[[int], Lap]
@@ -94,8 +94,8 @@ def _ours(
     designs = len(draws) * rho.size
     some = problem if judged >= len(draws) else build_problem(scenario, draws[:judged])
     return Lap(
-        seconds=[(setup + seconds) / designs],
-        parts=[(setup / designs, 0.0, seconds / designs)],
+        seconds=np.array([setup + seconds]) / designs,
+        parts=np.array([[setup, 0.0, seconds]]) / designs,
         covariance=some.expand(np.ascontiguousarray(solution.covariance[:judged])),
         weights=rho,
         problem=some,
@@ -106,8 +106,8 @@ def _ours(
 def _alone(scenario: Scenario, draws: Draws, rho: NDArray[np.float64], problem: Problem) -> Lap:
     laps = [_ours(scenario, draws[i : i + 1], rho, weighted.solve_fdb, 1) for i in range(len(draws))]
     return Lap(
-        [lap.seconds[0] for lap in laps],
-        [lap.parts[0] for lap in laps],
+        np.concatenate([lap.seconds for lap in laps]),
+        np.concatenate([lap.parts for lap in laps]),
         np.concatenate([lap.covariance for lap in laps]),
         rho,
         problem,
@@ -117,8 +117,8 @@ def _alone(scenario: Scenario, draws: Draws, rho: NDArray[np.float64], problem: 
 def _conic(baseline: baselines.Baseline, problem: Problem, rho: float, count: int) -> Lap:
     runs = [timed(lambda i=i: baseline(problem, i, rho)) for i in range(count)]  # type: ignore[misc]
     return Lap(
-        [seconds for seconds, _ in runs],
-        [(answer.build, answer.compile, answer.solve) for _, answer in runs],
+        np.array([seconds for seconds, _ in runs]),
+        np.array([(answer.build, answer.compile, answer.solve) for _, answer in runs]),
         np.stack([answer.covariance for _, answer in runs])[:, None],
         np.array([rho]),
         problem,
@@ -150,8 +150,7 @@ def _runs(setting: Setting, model: DrawModel, wide: bool) -> dict[str, Run]:
 def measure(setting: Setting, progress: Progress) -> dict[str, dict[str, Tally]]:
     """Time every method in each round on the same draws, ours several times, then judge all designs by one certificate.
 
-    `setting`: what to measure. `progress`: told of every lap. Result: by set of draws, then by method; ``narrow`` and
-    ``wide`` (1,024 antennas) in the first set only.
+    Result: by set of draws, then by method; ``narrow`` and ``wide`` (1,024 antennas) in the first set only.
     """
     models: dict[str, DrawModel] = {"phases": DrawModel(), "drops": load_job("drops").draws}
     out: dict[str, dict[str, Tally]] = {}
@@ -192,12 +191,8 @@ def _mean(laps: list[Lap]) -> Lap:
 
     Means, not medians: of a machine that changes between two speeds they see as much on one side as on the other.
     """
-    parts = np.mean([lap.parts for lap in laps], axis=0)
-    return replace(
-        laps[0],
-        seconds=[float(value) for value in np.mean([lap.seconds for lap in laps], axis=0)],
-        parts=[(float(build), float(compiling), float(solving)) for build, compiling, solving in parts],
-    )
+    seconds = np.mean([lap.seconds for lap in laps], axis=0)
+    return replace(laps[0], seconds=seconds, parts=np.mean([lap.parts for lap in laps], axis=0))
 
 
 def _judge(setting: Setting, model: DrawModel, tallies: dict[str, Tally]) -> None:
@@ -216,14 +211,11 @@ def _judge(setting: Setting, model: DrawModel, tallies: dict[str, Tally]) -> Non
 
 def _value(setting: Setting, draws: Draws, tally: Tally, draw: int) -> float:
     """Objective of a method's design of one draw, m2; NaN without a design."""
-    if draw >= len(tally.laps[0].covariance):
-        return float("nan")
-    covariance = tally.laps[0].covariance[draw, 0]
-    try:
-        found = design(setting.scenario(), draws, (), setting.rho, custom=covariance)
-    except DesignError:
-        return float("nan")
-    return float(found.objective[0, 0, 0])
+    kept = tally.laps[0].covariance
+    with suppress(DesignError):
+        if draw < len(kept):
+            return float(design(setting.scenario(), draws, (), setting.rho, custom=kept[draw, 0]).objective[0, 0, 0])
+    return float("nan")
 
 
 def _gaps(lap: Lap) -> NDArray[np.float64]:
@@ -243,7 +235,6 @@ def _gaps(lap: Lap) -> NDArray[np.float64]:
 
 
 def _gap_of_one(problem: Problem, covariance: NDArray[np.complex128], rho: float) -> float:
-    try:
+    with suppress(DesignError):
         return float(certified_gap(problem, covariance, rho)[0])
-    except DesignError:
-        return float("inf")
+    return float("inf")

@@ -1,6 +1,5 @@
 """Simulated chunks through real clusters: what `crbatch bench dispatch` takes the driver's and workers' costs from."""
 
-import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from crbatch.cluster.machine import usable_cores
 
 from ..folder.journal import Journal
 from ..terminal.progress import Progress
-from .simulated import TEMPLATE, CommitItem, committing_chunk, empty_chunk, sleeping_chunk
+from .simulated import commit_items, committing_chunk, empty_chunk, sleeping_chunk
 
 SIMULATED = (0.05, 0.2, 0.5, 1.0)  # s that a simulated chunk sleeps
 MARKS = 11  # of memory, along a run
@@ -50,25 +49,13 @@ class Setting:
 
 @dataclass(frozen=True)
 class Lap:
-    """One run of simulated chunks.
+    """One run of simulated chunks."""
 
-    Attributes
-    ----------
-    wall, steady
-        Seconds per chunk: of the whole run, and of its middle half, without the first and the last round.
-    cpu
-        Of this process, driver and scheduler, per chunk.
-    memory
-        Of this process, on the way.
-    commits
-        Seconds of each commit, where chunks commit.
-    """
-
-    wall: float
-    steady: float
-    cpu: float
-    memory: list[float]
-    commits: list[float]
+    wall: float  # s per chunk, of the whole run,
+    steady: float  # and of its middle half, without the first and the last round
+    cpu: float  # s per chunk of this process, driver and scheduler
+    memory: list[float]  # of this process, on the way, bytes
+    commits: list[float]  # s of each commit, where chunks commit
 
 
 def lap(client: Any, function: Callable[[Any], Any], items: Sequence[Any], journal: Journal | None = None) -> Lap:
@@ -106,8 +93,8 @@ def measure_dispatch(setting: Setting, place: Path, progress: Progress) -> Laps:
     """Run empty chunks through local workers, then through as many as there are cores chunks that commit a shard."""
     empty, committing = {}, {}
     warming = range(max(20, setting.chunks // 10))  # connections, code and caches are there from then on
-    grid = list(itertools.product(setting.workers(), setting.counts()))
-    with progress.bar("chunks without designs", total=len(grid) + len(setting.sizes())) as advance:
+    total = len(setting.workers()) * len(setting.counts()) + len(setting.sizes())
+    with progress.bar("chunks without designs", total) as advance:
         for workers in setting.workers():
             with connect("local", workers) as client:
                 lap(client, empty_chunk, warming)
@@ -116,9 +103,7 @@ def measure_dispatch(setting: Setting, place: Path, progress: Progress) -> Laps:
                     advance(1)
         with connect("local", min(usable_cores(), setting.max_workers)) as client:
             for size in setting.sizes():
-                home = place / f"worker-shards-{size}"
-                home.mkdir()
-                items = [CommitItem(str(place / TEMPLATE), str(home), i * size, size) for i in range(setting.commits)]
+                items = commit_items(place, f"worker-shards-{size}", size, setting.commits)
                 lap(client, committing_chunk, items[:4])
                 committing[size] = lap(client, committing_chunk, items)
                 advance(1)

@@ -5,44 +5,25 @@ from math import ceil
 
 SHARE = 0.5  # of one core that driver and scheduler may need: the rest is for heartbeats, and for a bad day
 OVERHEAD = 0.05  # of a worker's time that commits and waiting may take
+CHUNK_SECONDS = 4.0  # what a plan aims at
 LONGEST = 60.0  # s; what a lost worker may cost, and a fraction of any time limit of a batch system
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What was measured; seconds and bytes.
+    """What was measured; seconds and bytes."""
 
-    Attributes
-    ----------
-    dispatch
-        Driver and scheduler, of one core, for each chunk.
-    journal
-        The driver's line in the journal, synced, for each chunk.
-    gap
-        What a worker waits at most from one chunk to the next.
-    shard, shard_draw
-        A worker's commit: for each shard, and for each draw in it.
-    cube_shard, cube_draw
-        Consolidation: for each shard, and for each draw.
-    design
-        Designing, of one core, for each design.
-    designs_per_draw
-        Schemes times weights times points of the sweep.
-    memory, memory_chunk
-        The driver's memory at the start, and what it keeps of each chunk.
-    """
-
-    dispatch: float
-    journal: float
-    gap: float
-    shard: float
-    shard_draw: float
-    cube_shard: float
-    cube_draw: float
-    design: float
-    designs_per_draw: int
-    memory: float
-    memory_chunk: float
+    dispatch: float  # driver and scheduler, of one core, for each chunk
+    journal: float  # the driver's line in the journal, synced, for each chunk
+    gap: float  # what a worker waits at most from one chunk to the next
+    shard: float  # a worker's commit: for each shard,
+    shard_draw: float  # and for each draw in it
+    cube_shard: float  # consolidation: for each shard,
+    cube_draw: float  # and for each draw
+    design: float  # designing, of one core, for each design
+    designs_per_draw: int  # schemes times weights times points of the sweep
+    memory: float  # the driver's at the start,
+    memory_chunk: float  # and what it keeps of each chunk
 
     @property
     def driver(self) -> float:
@@ -56,61 +37,27 @@ class Costs:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run of so many workers comes to.
+    """What a run of so many workers comes to."""
 
-    Attributes
-    ----------
-    chunks
-        Chunks in all; as many shards and inodes.
-    load
-        Of one core, by driver and scheduler; beyond 1 they cannot keep up.
-    utilisation
-        Share of the workers' time spent on designs.
-    seconds
-        Until the last chunk is committed.
-    saturates_at
-        Workers beyond which more do not help, with these chunks.
-    memory
-        Of the driver, bytes.
-    cube_seconds
-        Consolidation.
-    """
-
-    chunks: int
-    load: float
-    utilisation: float
-    seconds: float
-    saturates_at: float
-    memory: float
-    cube_seconds: float
+    chunks: int  # in all; as many shards and inodes
+    load: float  # of one core, by driver and scheduler; beyond 1 they cannot keep up
+    utilisation: float  # share of the workers' time spent on designs, the last, partly filled round counted in
+    seconds: float  # until the last chunk is committed
+    saturates_at: float  # workers beyond which more do not help, with these chunks
+    memory: float  # of the driver, bytes
+    cube_seconds: float  # consolidation, by the driver
 
 
 def rate(workers: int, period: float, driver: float) -> float:
-    """Chunks finished in a second: as many as workers do, or as the driver can take.
-
-    min(workers / period, 1 / driver), with a worker's seconds from chunk to chunk and the driver's for each.
-    """
+    """Chunks finished in a second, with a worker's seconds from chunk to chunk, and the driver's for each."""
     return min(workers / period, 1.0 / driver)
 
 
 def forecast(costs: Costs, workers: int, designs: float, chunk_seconds: float) -> Forecast:
-    """Say how a run scales.
+    """Say how a run scales, with chunks of so many seconds of design work.
 
-    With N workers, D designs of d seconds each, chunks of T seconds, and from `costs` the driver's seconds per chunk c,
-    a worker's commit s(T) and its gap g:
-
-    - chunks                     C = ceil(D d / T)
-    - a worker's period          P = T + s(T) + g
-    - load of the driver         N c / P, of one core; above 1 it is saturated
-    - chunks a second            r = min(N / P, 1 / c)
-    - seconds                    ceil(C / N) P if the driver keeps up, else C / r
-    - utilisation                D d / (N seconds), which counts the last, partly filled round
-    - saturation                 N* = P / c
-    - memory of the driver       m0 + m1 C
-    - consolidation              C u + (D / designs per draw) v
-
-    `costs`: as measured. `workers`, `designs`: N and D. `chunk_seconds`: T, of design work. Result: memory and
-    consolidation are the driver's; a shard is one inode.
+    A worker's period from chunk to chunk is the chunk, its commit and the gap. If workers load the driver beyond its
+    core, it sets the pace; else they do, in rounds of which the last may be partly filled.
     """
     work = designs * costs.design
     chunks = ceil(work / chunk_seconds)
@@ -129,10 +76,7 @@ def forecast(costs: Costs, workers: int, designs: float, chunk_seconds: float) -
 
 
 def smallest_chunk(costs: Costs, workers: int) -> float:
-    """Shortest chunk (s) that loads the driver by half a core at most, and a worker with little but designs.
-
-    The larger of N c / 0.5 and (s(0) + g) / 0.05, with the names of `forecast`.
-    """
+    """Shortest chunk (s) that loads the driver by half a core at most, and a worker with little but designs."""
     return max(workers * costs.driver / SHARE, (costs.shard + costs.gap) / OVERHEAD)
 
 

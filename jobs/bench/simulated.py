@@ -43,6 +43,12 @@ class CommitItem:
     draws: int
 
 
+def commit_items(place: Path, name: str, draws: int, count: int) -> list[CommitItem]:
+    """Shards to commit into a new folder of this name, all of as many draws of the template beside it."""
+    (place / name).mkdir()
+    return [CommitItem(str(place / TEMPLATE), str(place / name), i * draws, draws) for i in range(count)]
+
+
 @lru_cache(maxsize=2)
 def _template(path: str) -> xr.Dataset:
     return xr.load_dataset(path)

@@ -10,15 +10,13 @@ from crbatch.engine.beamforming import baselines
 from crbatch.engine.errors import DesignError
 from crbatch.results.figures.bench import speed_figure
 from crbatch.results.figures.panels import save
-from numpy.typing import NDArray
 
 from ..errors import UsageProblem
 from ..terminal.progress import Progress
 from . import interleaved
-from .harness import BenchFolder, circumstances, cube_attributes, load_average, padded, quartiles
-from .interleaved import TOLERANCE, WEIGHTS, Setting, Tally, measure
+from .harness import FAILED, TOLERANCE, BenchFolder, circumstances, cube_attributes, load_average, padded, quartiles
+from .interleaved import WEIGHTS, Setting, Tally, measure
 
-FAILED = 1e-4  # a gap above this is no design
 SETS = {"phases": "random phases at the paper's geometry", "drops": "random drops: geometry, orientation, RCS"}
 LABELS = {
     "batch": "crbatch, a batch of draws",
@@ -61,18 +59,8 @@ def _ratio(
     scale: float = 1.0, part: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Ratio of two methods' seconds round by round; a negative target is one to stay below."""
-
-    def medians(tally: Tally) -> NDArray[np.float64]:
-        if part is None:
-            return np.median(tally.seconds, axis=1)
-        return np.array([np.median([parts[part] for parts in lap.parts]) for lap in tally.laps])
-
-    low, middle, high = quartiles(scale * medians(one) / medians(other))
-    return {"set": name, "ratio": text, "quartiles": [low, middle, high], "must": must, "aim": aim}
-
-
-def _columns(headlines: list[dict[str, Any]]) -> dict[str, NDArray[Any]]:
-    return {key: np.array([line[key] for line in headlines]) for key in headlines[0]}
+    x, y = (np.median(tally.seconds if part is None else tally.part(part), axis=1) for tally in (one, other))
+    return {"set": name, "ratio": text, "quartiles": list(quartiles(scale * x / y)), "must": must, "aim": aim}
 
 
 def make_cube(setting: Setting, found: Mapping[str, Mapping[str, Tally]], before: list[float]) -> xr.Dataset:
@@ -81,28 +69,28 @@ def make_cube(setting: Setting, found: Mapping[str, Mapping[str, Tally]], before
     tallies = [found[name][method] for name in sets for method in methods]
     shape = (len(sets), len(methods))
 
-    def table(dim: str, rows: list[NDArray[np.float64]], units: str, text: str) -> Any:
-        return (("set", "algorithm", dim), padded(rows).reshape(*shape, -1), {"units": units, "long_name": text})
-
-    def flat(values: list[float], units: str, text: str) -> Any:
-        return (("set", "algorithm"), np.array(values).reshape(shape), {"units": units, "long_name": text})
+    def each(values: list[Any], units: str, text: str, *dims: str) -> Any:
+        array = padded(values).reshape(*shape, *(-1 for _ in dims))
+        return (("set", "algorithm", *dims), array, {"units": units, "long_name": text})
 
     data = {
-        "seconds": table("sample", [t.seconds for t in tallies], "s", "time per design, by round and draw"),
-        "gap": table("design", [t.gaps for t in tallies], "1", "certified relative gap, infinite for a failure"),
-        "objective_difference": table(
-            "draw", [t.difference for t in tallies], "1", "objective over that of crbatch alone, minus one"
+        "seconds": each([t.seconds for t in tallies], "s", "time per design, by round and draw", "sample"),
+        "gap": each([t.gaps for t in tallies], "1", "certified relative gap, infinite for a failure", "design"),
+        "objective_difference": each(
+            [t.difference for t in tallies], "1", "objective over that of crbatch alone, minus one", "draw"
         ),
-        "first_call": flat([t.first for t in tallies], "s", "first call on one draw: compiling and loading"),
-        "failures": flat([float((t.gaps > FAILED).sum()) for t in tallies], "1", "designs without a gap of 1e-4"),
-        "unidentifiable": flat([float(np.isnan(t.gaps).sum()) for t in tallies], "1", "draws without a design"),
+        "first_call": each([t.first for t in tallies], "s", "first call on one draw: compiling and loading"),
+        "failures": each([(t.gaps > FAILED).sum() for t in tallies], "1", "designs without a gap of 1e-4"),
+        "unidentifiable": each([np.isnan(t.gaps).sum() for t in tallies], "1", "draws without a design"),
     }
     for i, part in enumerate(_PARTS):
-        data[f"{part}_seconds"] = table("sample", [t.part(i) for t in tallies], "s", f"time per design: {part}")
+        data[f"{part}_seconds"] = each([t.part(i) for t in tallies], "s", f"time per design: {part}", "sample")
     attrs = cube_attributes("Time per certified beam design", asdict(setting), before)
     cube = xr.Dataset(data, {"set": sets, "algorithm": methods}, attrs)
-    cube["label"] = ("algorithm", [LABELS[method] for method in methods])
-    for key, values in _columns(headlines_of(found, setting.tx_antennas)).items():
+    cube["label"] = ("algorithm", list(LABELS.values()))
+    headlines = headlines_of(found, setting.tx_antennas)
+    for key in headlines[0]:
+        values = np.array([line[key] for line in headlines])
         cube[f"headline_{key}"] = (("headline", "quartile")[: values.ndim], values)
     return cube
 
@@ -147,14 +135,10 @@ def report_of(cube: xr.Dataset) -> dict[str, Any]:
     Result: rows, headlines, settings, machine, load average before and after.
     """
     headlines = []
-    for n in range(cube.sizes["headline"]):
-        line = {
-            str(key).removeprefix("headline_"): one.values[n] for key, one in cube.items() if "headline_" in str(key)
-        }
-        low, middle, high = map(float, line["quartiles"])
-        must, aim = float(line["must"]), float(line["aim"])
-        reached = None if must == 0.0 else bool(middle >= must if must > 0.0 else middle <= -must)
-        words = {"set": str(line["set"]), "ratio": str(line["ratio"]), "value": middle, "quartiles": [low, high]}
+    columns = (cube[f"headline_{key}"].values.tolist() for key in ("set", "ratio", "quartiles", "must", "aim"))
+    for name, ratio, (low, middle, high), must, aim in zip(*columns, strict=True):
+        reached = None if must == 0.0 else middle >= must if must > 0.0 else middle <= -must
+        words = {"set": name, "ratio": ratio, "value": middle, "quartiles": [low, high]}
         targets = {"at_most": must < 0.0, "must": abs(must), "aim": abs(aim), "reached": reached}
         headlines.append(words | targets)
     return {"rows": rows_of(cube), "headlines": headlines, **circumstances(cube)}
@@ -163,9 +147,8 @@ def report_of(cube: xr.Dataset) -> dict[str, Any]:
 def run_speed(folder: BenchFolder, setting: Setting, progress: Progress) -> dict[str, Any]:
     """Measure, write cube and figure, and return what the command prints.
 
-    `folder`: where to; an earlier study of speed in it is replaced. `setting`: what to measure. `progress`: told of
-    every lap. Result: rows, headlines, machine, load average before and after, files. Raises UsageProblem, DamagedData
-    if the folder cannot be written to, or holds something else.
+    `folder`: where to; an earlier study of speed in it is replaced. Result: that of `report_of`, and files. Raises
+    UsageProblem, DamagedData if the folder cannot be written to, or holds something else.
     """
     try:
         baselines.check_scs()

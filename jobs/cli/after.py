@@ -23,11 +23,7 @@ def report(folder: FolderArgument, as_json: JsonOption = False) -> None:
     directory.complete_cube()
     write_report(directory, directory.job())
     files = sorted(str(path) for path in directory.report.iterdir())
-    print_result(
-        {"files": files},
-        as_json,
-        "\n".join([*files, "", f"open {directory.page} in a browser"]),
-    )
+    print_result({"files": files}, as_json, "\n".join([*files, "", f"open {directory.page} in a browser"]))
 
 
 def compare(

@@ -4,7 +4,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -18,9 +18,6 @@ _EXITS = (
     "Exit codes: 0 done, 1 bug, 2 usage or job file, 3 incomplete and resumable, 4 done but some draws failed or "
     "are uncertified or none is identifiable, 5 environment, 6 damaged or foreign data, 130 interrupted."
 )
-
-# New objects between two collections: modules and figures are made of many, and hardly any of them is garbage.
-_GC_THRESHOLD = 20_000
 
 app = typer.Typer(
     name="crbatch",
@@ -63,28 +60,19 @@ def _options(
 
 def main() -> None:
     """Run the command line; every expected problem ends in one line on stderr and its exit code."""
-    gc.set_threshold(_GC_THRESHOLD)
+    # New objects between two collections: modules and figures are made of many, and hardly any of them is garbage.
+    gc.set_threshold(20_000)
     with listening():
-        _command()
+        try:
+            from crbatch.cluster.threads import THREAD_VARIABLES
 
-
-def _command() -> None:
-    try:
-        from crbatch.cluster.threads import THREAD_VARIABLES
-
-        # Before NumPy or Numba are loaded: one thread a process, as in the workers.
-        os.environ.update(THREAD_VARIABLES)
-        os.environ["HDF5_USE_FILE_LOCKING"] = "FALSE"  # as in the workers, whatever the user's says
-        app(prog_name="crbatch")
-    except CommandError as error:
-        _end(str(error), error.code)
-    except OSError as error:
-        _end(str(error), Exit.ENVIRONMENT)
-    finally:
-        gc.freeze()  # what is left at the end is not looked through again, which would take 0.5 s
-
-
-def _end(problem: str, code: Exit) -> NoReturn:
-    rest_if_stopping()
-    sys.stderr.write(f"crbatch: {one_line(problem)}\n")
-    sys.exit(int(code))
+            # Before NumPy or Numba are loaded: one thread a process, as in the workers.
+            os.environ.update(THREAD_VARIABLES)
+            os.environ["HDF5_USE_FILE_LOCKING"] = "FALSE"  # as in the workers, whatever the user's says
+            app(prog_name="crbatch")
+        except (CommandError, OSError) as error:
+            rest_if_stopping()
+            sys.stderr.write(f"crbatch: {one_line(error)}\n")
+            sys.exit(int(error.code if isinstance(error, CommandError) else Exit.ENVIRONMENT))
+        finally:
+            gc.freeze()  # what is left at the end is not looked through again, which would take 0.5 s

@@ -10,7 +10,7 @@ from ..errors import Exit, UsageProblem
 from ..terminal.output import print_result
 from ..terminal.printable import one_line
 from . import given
-from .options import ChunkOption, InsecureOption, JobArgument, JsonOption, WorkersOption
+from .options import ChunkOption, InsecureOption, JobArgument, JsonOption, WorkersOption, output_to
 
 
 def plan(
@@ -42,8 +42,7 @@ def jobs(as_json: JsonOption = False) -> None:
 def init(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="Job file to write; must not exist.")] = Path("job.toml"),
     template: Annotated[
-        str,
-        typer.Option("--from", metavar="NAME", help="Start from a packaged job instead of all the defaults."),
+        str, typer.Option("--from", metavar="NAME", help="Start from a packaged job instead of all the defaults.")
     ] = "template",
 ) -> None:
     """Write a commented job file to start from."""
@@ -64,9 +63,7 @@ def init(
 
 
 def doctor(
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder that a run would write to.")
-    ] = Path("."),
+    output: Annotated[Path, output_to("Folder that a run would write to.")] = Path("."),
     cluster: Annotated[
         str | None,
         typer.Option("--cluster", metavar="PROFILE", help="Check the workers of this profile too, as `run` has them."),

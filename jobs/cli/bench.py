@@ -8,7 +8,7 @@ import typer
 from ..errors import Exit, UsageProblem
 from ..terminal.interrupt import keeps
 from ..terminal.output import print_result
-from .options import JsonOption
+from .options import JsonOption, output_to
 
 app = typer.Typer(
     name="bench",
@@ -21,9 +21,7 @@ app = typer.Typer(
 
 @app.command()
 def speed(
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for bench.nc and the figure.")
-    ] = Path("bench-speed"),
+    output: Annotated[Path, output_to("Folder for bench.nc and the figure.")] = Path("bench-speed"),
     draws: Annotated[int, typer.Option(min=1, help="Draws that every method designs beams for, one by one.")] = 4,
     batch: Annotated[int, typer.Option(min=1, help="Draws that crbatch designs at once, the same first.")] = 1024,
     rounds: Annotated[int, typer.Option(min=1, help="How often every method is timed, in turn.")] = 5,
@@ -43,8 +41,8 @@ def speed(
     """
     from crbatch.engine.errors import ScenarioError
 
-    from ..bench.harness import BenchFolder
-    from ..bench.interleaved import TOLERANCE, Setting
+    from ..bench.harness import TOLERANCE, BenchFolder
+    from ..bench.interleaved import Setting
     from ..bench.speed import OURS, run_speed
     from ..bench.tables import speed_text
     from ..terminal.progress import Progress
@@ -62,9 +60,7 @@ def speed(
 
 @app.command()
 def antennas(
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for measurements, bench.nc and the figure.")
-    ] = Path("bench-antennas"),
+    output: Annotated[Path, output_to("Folder for measurements, bench.nc and the figure.")] = Path("bench-antennas"),
     budget: Annotated[
         float,
         typer.Option(
@@ -102,7 +98,7 @@ def antennas(
 def dispatch(
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", metavar="DIR", help="Folder for bench.nc and the figure; its disk is measured."),
+        output_to("Folder for bench.nc and the figure; its disk is measured."),
     ] = Path("bench-dispatch"),
     chunks: Annotated[int, typer.Option(min=4, help="Empty chunks of the longest run.")] = 1000,
     max_workers: Annotated[

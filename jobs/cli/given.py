@@ -1,6 +1,7 @@
 """What people give to commands: jobs, profiles, folders of runs. What these need is loaded only when they are given."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +19,17 @@ def job(name: str) -> Any:
     from ..jobfile.schema import JobError, load_job
 
     try:
-        checked = load_job(name)
+        checked: Any = load_job(name)
     except JobError as error:
-        checked = _of_its_folder(Path(name))
+        path, checked = Path(name), None
+        if path.name == JOB_FILE:
+            with suppress(CommandError):  # a run's own, damaged: the run's journal may have it
+                checked = folder(path.parent).job()
         if checked is None:
             raise UsageProblem(str(error)) from None
     for line in doubts(checked):
         sys.stderr.write(f"crbatch: warning: {one_line(line)}\n")
     return checked
-
-
-def _of_its_folder(path: Path) -> Any:
-    """The job of a run whose own job.toml was damaged, as the run's journal has it, if it does."""
-    from ..folder.rundir import RunDirectory
-
-    if path.name != JOB_FILE:
-        return None
-    try:
-        return RunDirectory(path.parent).job()
-    except CommandError:
-        return None
 
 
 def profile(name: str) -> Any:
@@ -62,3 +54,14 @@ def folder(path: Path) -> Any:
     from ..folder.rundir import RunDirectory
 
     return RunDirectory(path)
+
+
+def run(name: str, output: Path | None) -> tuple[Any, Any]:
+    """A checked job, and the folder of its run, after all that can be refused before its start."""
+    from ..driver.refusals import check_job, check_place
+
+    checked = job(name)
+    directory = folder(output or Path(checked.name))
+    check_place(checked, directory.path)
+    check_job(checked, name)
+    return checked, directory

@@ -1,13 +1,12 @@
 """Arguments and options that several commands have."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 JobArgument = Annotated[
-    str,
-    typer.Argument(metavar="JOB", help="A job file (TOML), or the name of a packaged job: see `crbatch jobs`."),
+    str, typer.Argument(metavar="JOB", help="A job file (TOML), or the name of a packaged job: see `crbatch jobs`.")
 ]
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and no progress.")]
@@ -29,9 +28,13 @@ InsecureOption = Annotated[
 ChunkOption = Annotated[
     int | None, typer.Option("--chunk", min=1, help="Draws in a chunk; some seconds' work by default.")
 ]
-OutputOption = Annotated[
-    Path | None,
-    typer.Option("-o", "--output", metavar="DIR", help="Folder of the run; ./NAME of the job by default."),
-]
+
+
+def output_to(what: str) -> Any:
+    """The option for the folder that a command writes to."""
+    return typer.Option("-o", "--output", metavar="DIR", help=what)
+
+
+OutputOption = Annotated[Path | None, output_to("Folder of the run; ./NAME of the job by default.")]
 
 GOES_ON = "finished draws are kept, run the same command again to continue"

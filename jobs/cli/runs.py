@@ -1,7 +1,6 @@
 """Commands that make a run, or look after one that is at work."""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,46 +8,31 @@ import typer
 from ..errors import UsageProblem
 from ..terminal.interrupt import keeps
 from ..terminal.output import print_result
-from . import given
-from .options import (
-    GOES_ON,
-    ChunkOption,
-    ClusterOption,
-    FolderArgument,
-    InsecureOption,
-    JobArgument,
-    JsonOption,
-    OutputOption,
-    WorkersOption,
-)
+from . import given, options
 
 
 def run(
-    job: JobArgument,
-    output: OutputOption = None,
-    cluster: ClusterOption = None,
-    workers: WorkersOption = None,
-    chunk: ChunkOption = None,
+    job: options.JobArgument,
+    output: options.OutputOption = None,
+    cluster: options.ClusterOption = None,
+    workers: options.WorkersOption = None,
+    chunk: options.ChunkOption = None,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Make figures at the end.")] = True,
-    insecure_tcp: InsecureOption = False,
-    as_json: JsonOption = False,
+    insecure_tcp: options.InsecureOption = False,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Compute a job: designs, certificates and bounds into DIR/cube.nc, figures into DIR/report.
 
     Run it again to continue after an interruption, or after raising `draws.count` or changing `draws.until`:
     finished draws are not redone.
     """
-    keeps(GOES_ON)
-    from ..driver.refusals import check_job, check_place
+    keeps(options.GOES_ON)
     from ..driver.session import run as run_job
     from ..driver.summary import run_text
     from ..terminal.progress import Progress
 
     profile = None if cluster is None else given.profile(cluster)
-    checked = given.job(job)
-    folder = given.folder(output or Path(checked.name))
-    check_place(checked, folder.path)
-    check_job(checked, job)
+    checked, folder = given.run(job, output)
     outcome = run_job(
         checked,
         folder,
@@ -64,18 +48,17 @@ def run(
 
 
 def submit(
-    job: JobArgument,
-    output: OutputOption = None,
+    job: options.JobArgument,
+    output: options.OutputOption = None,
     cluster: Annotated[
         str, typer.Option("--cluster", metavar="PROFILE", help="A profile of a batch system: TOML file or name.")
     ] = "slurm",
     array: Annotated[
-        bool,
-        typer.Option("--array", help="Without a driver: each of the profile's jobs takes its share of chunks."),
+        bool, typer.Option("--array", help="Without a driver: each of the profile's jobs takes its share of chunks.")
     ] = False,
-    chunk: ChunkOption = None,
+    chunk: options.ChunkOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the job scripts, and do nothing.")] = False,
-    as_json: JsonOption = False,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Hand a whole run to a batch system and return at once; follow it with `crbatch status DIR`.
 
@@ -85,17 +68,13 @@ def submit(
     keeps("jobs that were handed in go on, crbatch status DIR names them and crbatch stop DIR ends them")
     from crbatch.cluster.profiles import PbsProfile, SlurmProfile
 
-    from ..driver.refusals import check_job, check_place
     from ..driver.submit import scripts
     from ..driver.submit import submit as submit_run
 
     profile = given.profile(cluster)
     if not isinstance(profile, SlurmProfile | PbsProfile):
         raise UsageProblem(f'--cluster: a profile of kind "{profile.kind}" has no queue; use run instead of submit')
-    checked = given.job(job)
-    folder = given.folder(output or Path(checked.name))
-    check_place(checked, folder.path)
-    check_job(checked, job)
+    checked, folder = given.run(job, output)
     if dry_run:
         made = scripts(checked, folder.path.resolve(), profile, array=array, chunk=chunk)
         shown = {made.role: made.main, "finish": made.finish, "worker": made.worker}
@@ -111,7 +90,7 @@ def submit(
     )
 
 
-def status(folder: FolderArgument, as_json: JsonOption = False) -> None:
+def status(folder: options.FolderArgument, as_json: options.JsonOption = False) -> None:
     """Say how far a run is: state, chunks, designs a second, time left, and a preview that is not biased."""
     from ..driver.status import status as find_status
     from ..driver.status import text
@@ -120,7 +99,7 @@ def status(folder: FolderArgument, as_json: JsonOption = False) -> None:
     print_result(found, as_json, text(folder, found))
 
 
-def stop(folder: FolderArgument, as_json: JsonOption = False) -> None:
+def stop(folder: options.FolderArgument, as_json: options.JsonOption = False) -> None:
     """End a run's own batch jobs, or its driver on this machine; finished draws stay, `run` or `submit` continues."""
     from ..driver.status import stop as stop_run
 
@@ -133,13 +112,13 @@ def stop(folder: FolderArgument, as_json: JsonOption = False) -> None:
 
 
 def work(
-    folder: FolderArgument,
+    folder: options.FolderArgument,
     share: Annotated[int, typer.Option("--share", min=0, help="Which share, from 0.")],
     of: Annotated[int, typer.Option("--of", min=1, help="Of how many shares.")],
-    chunk: ChunkOption = None,
+    chunk: options.ChunkOption = None,
 ) -> None:
     """Compute one share of a submitted run's chunks: what each job of an array does."""
-    keeps(GOES_ON)
+    keeps(options.GOES_ON)
     from crbatch.results.words import counted
 
     from ..driver.submit import work as work_share

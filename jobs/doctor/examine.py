@@ -2,30 +2,30 @@
 
 import secrets
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from crbatch.cluster.connect import connect
-from crbatch.cluster.dispatch import dispatch
 from crbatch.cluster.doctor import Answer, network, probe_workers, round_trips, scheduler_versions
 from crbatch.cluster.errors import ClusterError
+from crbatch.cluster.leaving import at_stop
 from crbatch.cluster.profiles import Profile
 
+from ..bench.laps import lap
 from ..bench.simulated import empty_chunk
 from ..terminal.progress import Progress
 from . import judge_cluster as judge
 from .facts import facts
-from .folder import exchange, existing, folder_facts, held_token, scratch, wait_for
+from .folder import exchange, folder_facts, held_token, wait_for
 from .judge_folder import folder_lines, sharing_lines
 from .judge_machine import machine_lines, open_files_line
 from .lines import Line
 
 _TRIED = 32  # workers to which round trips are timed, one after another
 _RECEIPTS = 200
-_CHUNK_SECONDS = 4.0  # what a plan aims at
-_SHARE = 0.5  # of a core that the driver may need
 _PATIENCE = 5.0  # s
 _QUEUE_SECONDS = 300.0
 
@@ -35,23 +35,10 @@ def examine(
 ) -> list[Line]:
     """Check this machine and a folder; with a cluster, also that and what lies between.
 
-    Parameters
-    ----------
-    cluster
-        Profile, as `run` takes it; None or "none" for this machine alone.
-    workers
-        Worker processes to start; the profile's default by default.
-    folder
-        Where a run would write; need not be there yet. Nothing is left in it.
-    progress
-        Tells the user.
-    insecure_tcp
-        Whether a scheduler may be reached without encryption over a network.
-
-    Returns
-    -------
-    list of Line
-        In the order in which they are worth reading.
+    `cluster`: profile, as `run` takes it; None or "none" for this machine alone. `workers`: processes to start; the
+    profile's default by default. `folder`: where a run would write; need not be there yet, and nothing is left in it.
+    `insecure_tcp`: whether a scheduler may be reached without encryption over a network. Result: lines in the order in
+    which they are worth reading.
     """
     progress.say("looking at this machine")
     here = facts()
@@ -74,26 +61,29 @@ def examine(
 
 @contextmanager
 def _tried(folder: Path) -> Iterator[tuple[Path | None, list[Line]]]:
-    """Give a scratch folder (None if nothing can be written) and what is to be said of it."""
-    at = existing(folder)
-    name = str(at) if at == folder.absolute() else f"{at}, in which {folder} would be made,"
-    with ExitStack() as stack:
-        try:
-            place = stack.enter_context(scratch(at))
-        except OSError as error:
-            yield None, folder_lines(name, f"cannot be written to ({error.strerror})")
-            return
-        yield place, folder_lines(name, folder_facts(place))
+    """Give a scratch folder (None if nothing can be written) and what is to be said of it.
+
+    It lies in the folder, or the nearest one above it that is there: where its file system can be tried.
+    """
+    whole = folder.absolute()
+    at = next(path for path in (whole, *whole.parents) if path.is_dir())
+    name = str(at) if at == whole else f"{at}, in which {folder} would be made,"
+    try:
+        scratch = TemporaryDirectory(prefix=".crbatch-doctor-", dir=at, ignore_cleanup_errors=True)
+    except OSError as error:
+        yield None, folder_lines(name, f"cannot be written to ({error.strerror})")
+        return
+    with scratch, at_stop(scratch.cleanup):
+        yield Path(scratch.name), folder_lines(name, folder_facts(Path(scratch.name)))
 
 
 def cluster_lines(client: Any, here: dict[str, Any], place: Path | None) -> list[Line]:
     """Ask every worker of a cluster.
 
-    `client`: a connected client. `here`: `facts` of this process. `place`: a scratch folder that workers should see;
-    None if there is none. Result: what is to be said of the cluster.
+    `here`: `facts` of this process. `place`: a scratch folder that workers should see; None if there is none.
     """
     threads = client.nthreads()
-    answered, errors = _parted(probe_workers(client, facts).items())
+    answered, errors = _parted(probe_workers(client, facts))
     lines = judge.worker_lines(here, answered, errors, threads)
     lines += [judge.talking_line(here, scheduler_versions(client)), *judge.network_lines(network(client))]
     if place is not None:
@@ -102,15 +92,15 @@ def cluster_lines(client: Any, here: dict[str, Any], place: Path | None) -> list
         trips = round_trips(client, list(answered)[:: max(1, len(answered) // _TRIED)][:_TRIED])
         if trips:
             lines += [judge.clock_line(trips), judge.trip_line(trips, len(threads))]
-        lines.append(judge.receipts_line(receipt_seconds(client), len(threads), _CHUNK_SECONDS, _SHARE))
+        lap(client, empty_chunk, range(_RECEIPTS // 10))  # connections and code are there from now on
+        lines.append(judge.receipts_line(lap(client, empty_chunk, range(_RECEIPTS)).wall, len(threads)))
     return lines
 
 
 def _sharing(client: Any, place: Path) -> list[Line]:
     token = secrets.token_hex(16)
     with held_token(place, token):
-        answers = probe_workers(client, _exchange_at, str(place), token)
-        answered, errors = _parted(answers.items())
+        answered, errors = _parted(probe_workers(client, exchange, str(place), token))
         end = time.monotonic() + _PATIENCE  # for all together
         left = {
             name: wait_for(place / answer["name"], token, max(0.0, end - time.monotonic()))
@@ -119,22 +109,7 @@ def _sharing(client: Any, place: Path) -> list[Line]:
     return sharing_lines(answered, errors, left)
 
 
-def _exchange_at(place: str, token: str) -> dict[str, Any]:
-    name = f"from-{secrets.token_hex(8)}"
-    return {"name": name, **exchange(place, token, name)}
-
-
-def _parted(answers: Iterable[tuple[str, Answer]]) -> tuple[dict[str, Any], dict[str, str]]:
+def _parted(answers: Mapping[str, Answer]) -> tuple[dict[str, Any], dict[str, str]]:
     """Results, and errors, by worker."""
-    known = dict(answers)
-    good = {name: answer.result for name, answer in known.items() if not answer.error}
-    return good, {name: answer.error for name, answer in known.items() if answer.error}
-
-
-def receipt_seconds(client: Any) -> float:
-    """Seconds that a chunk without work costs, from being sent to its receipt being here."""
-    for _ in dispatch(client, empty_chunk, range(_RECEIPTS // 10)):
-        pass  # connections and code are there from now on
-    begun = time.perf_counter()
-    received = sum(1 for _ in dispatch(client, empty_chunk, range(_RECEIPTS)))
-    return (time.perf_counter() - begun) / received
+    good = {name: answer.result for name, answer in answers.items() if not answer.error}
+    return good, {name: answer.error for name, answer in answers.items() if answer.error}

@@ -88,9 +88,7 @@ def _cache() -> dict[str, Any]:
 
 def filesystem_of(path: Path) -> str:
     """Type of the file system that holds a path, as the mount table calls it; empty if it does not say."""
-    found, longest = "", -1
     real = path.resolve()
-    for part in psutil.disk_partitions(all=True):
-        if real.is_relative_to(part.mountpoint) and len(part.mountpoint) >= longest:
-            found, longest = part.fstype, len(part.mountpoint)
-    return found
+    mounts = [part for part in psutil.disk_partitions(all=True) if real.is_relative_to(part.mountpoint)]
+    mounts.sort(key=lambda part: len(part.mountpoint))  # of several at one place the last is seen
+    return mounts[-1].fstype if mounts else ""

@@ -1,20 +1,19 @@
 """What a folder can do: write, sync, rename, lock, and be the same one for every machine.
 
-Everything happens in a folder of its own that is removed at the end.
+Everything happens in a scratch folder.
 """
 
 import fcntl
 import os
-import shutil
+import secrets
 import statistics
 import time
+import timeit
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
-from crbatch.cluster.leaving import at_stop
 from crbatch.results.files import sync_file, sync_folder
 
 from .facts import filesystem_of
@@ -23,63 +22,29 @@ _REPEATS = 5
 _PATIENCE = 5.0  # s; as long may a network file system keep an old view of a folder
 
 
-def existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that is there: where its file system can be tried."""
-    at = folder.absolute()
-    while not at.is_dir() and at != at.parent:
-        at = at.parent
-    return at
-
-
-@contextmanager
-def scratch(folder: Path) -> Iterator[Path]:
-    """Make a folder for the probes, and remove it with what is in it.
-
-    Raises OSError if nothing can be written there.
-    """
-    path = Path(mkdtemp(prefix=".crbatch-doctor-", dir=folder))
-    with at_stop(lambda: shutil.rmtree(path, ignore_errors=True)):
-        try:
-            yield path
-        finally:
-            shutil.rmtree(path, ignore_errors=True)
-
-
 def folder_facts(place: Path) -> dict[str, Any]:
     """Try a scratch folder out.
 
-    `place`: as `scratch` gives it. Result: filesystem; sync_file, sync_folder (median seconds, or the error); rename
-    and lock (empty, or what went wrong); bytes_free, inodes_free (None where the file system has no limit of them).
+    Result: filesystem; sync_file, sync_folder (median seconds, or the error); rename and lock (empty, or what went
+    wrong); bytes_free, inodes_free (None where the file system has no limit of them).
     """
+    space = os.statvfs(place)  # what a user may take; it knows of no quotas
     return {
         "filesystem": filesystem_of(place),
-        "sync_file": _timed(lambda: _sync_file(place / "file")),
+        "sync_file": _timed(lambda: _write_synced(place / "file", "x" * 4096)),
         "sync_folder": _timed(lambda: sync_folder(place)),
         "rename": _said(lambda: _rename(place)),
         "lock": _said(lambda: _lock(place / "lock")),
-        **space(place),
-    }
-
-
-def space(folder: Path) -> dict[str, int | None]:
-    """Free bytes and inodes that a user may take; quotas are not known to it."""
-    info = os.statvfs(folder)
-    return {
-        "bytes_free": info.f_bavail * info.f_frsize,
-        "inodes_free": info.f_favail if info.f_files else None,
+        "bytes_free": space.f_bavail * space.f_frsize,
+        "inodes_free": space.f_favail if space.f_files else None,
     }
 
 
 def _timed(action: Callable[[], None]) -> float | str:
-    seconds = []
     try:
-        for _ in range(_REPEATS):
-            begun = time.perf_counter()
-            action()
-            seconds.append(time.perf_counter() - begun)
+        return statistics.median(timeit.repeat(action, number=1, repeat=_REPEATS))
     except OSError as error:
         return f"{error}"
-    return statistics.median(seconds)
 
 
 def _said(action: Callable[[], None]) -> str:
@@ -90,8 +55,8 @@ def _said(action: Callable[[], None]) -> str:
     return ""
 
 
-def _sync_file(path: Path) -> None:
-    path.write_bytes(b"x" * 4096)
+def _write_synced(path: Path, text: str) -> None:
+    path.write_text(text)
     sync_file(path)
 
 
@@ -127,53 +92,38 @@ def _can_lock(file: Any) -> bool:
 @contextmanager
 def held_token(place: Path, token: str) -> Iterator[None]:
     """Lay a token out for the workers, and hold a lock beside it, for as long as they are asked."""
-    (place / "token").write_text(token)
-    sync_file(place / "token")
+    _write_synced(place / "token", token)
     sync_folder(place)
     with (place / "held").open("w") as file:
-        try:
+        with suppress(OSError):  # `folder_facts` tells of it; the workers' half then says nothing
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            pass  # `folder_facts` tells of it; the workers' half then says nothing
         yield
 
 
-def exchange(place: str, token: str, name: str) -> dict[str, Any]:
+def exchange(place: str, token: str) -> dict[str, Any]:
     """Read the driver's token in a worker, and leave one of its own.
 
-    `place`: the scratch folder, as the driver calls it. `token`: what its file must hold. `name`: file to leave for the
-    driver. Result: seen: whether the driver's token was there; written: empty, or why ours could not be; lock_refused:
-    whether the lock that the driver holds was refused here; filesystem.
+    `place`: the scratch folder, as the driver calls it. `token`: what its file must hold. Result: name: of the file
+    that was left for the driver; seen: whether the driver's token was there; written: empty, or why ours could not be;
+    lock_refused: whether the lock that the driver holds was refused here.
     """
-    folder = Path(place)
+    folder, name = Path(place), f"from-{secrets.token_hex(8)}"
     seen = wait_for(folder / "token", token)
-    written = _said(lambda: _leave(folder / name, token))
-    return {
-        "seen": seen,
-        "written": written,
-        "lock_refused": seen and _is_held(folder / "held"),
-        "filesystem": filesystem_of(folder),
-    }
+    written = _said(lambda: _write_synced(folder / name, token))
+    return {"name": name, "seen": seen, "written": written, "lock_refused": seen and _is_held(folder / "held")}
 
 
 def wait_for(path: Path, text: str, patience: float = _PATIENCE) -> bool:
     """Whether a file of another machine appears with this text, before patience (s) is over."""
     end = time.monotonic() + patience
     while True:
-        try:
-            with os.scandir(path.parent):  # refreshes a network file system's view of the folder
-                if path.read_text() == text:
-                    return True
-        except (OSError, UnicodeDecodeError):
-            pass  # not there yet, or somebody else's: both are "no"
+        # An error says that it is not there yet, or somebody else's: both are "no".
+        with suppress(OSError, UnicodeDecodeError), os.scandir(path.parent):  # refreshes a network file system's view
+            if path.read_text() == text:
+                return True
         if time.monotonic() > end:
             return False
         time.sleep(0.1)
-
-
-def _leave(path: Path, text: str) -> None:
-    path.write_text(text)
-    sync_file(path)
 
 
 def _is_held(path: Path) -> bool:

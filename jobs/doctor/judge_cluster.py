@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from crbatch.cluster.doctor import Network, RoundTrip
 from crbatch.results.words import counted, noun
 
+from ..bench.model import CHUNK_SECONDS, SHARE
 from .judge_machine import cache_line, threads_line
 from .lines import GB, NAMED, Facts, Line, Part, State, named
 
@@ -43,9 +44,9 @@ def _answered(workers: Mapping[str, Facts], errors: Mapping[str, str], threads: 
     if several:
         found = f"{named(several)}: {threads[several[0]]} tasks at a time in a process"
         return _CLUSTER.problem("workers", found, "start workers with one thread each: NetCDF is not thread-safe")
-    hosts = len({facts["host"] for facts in workers.values()})
+    hosts = {facts["host"] for facts in workers.values()}
     verb = "answers" if len(workers) == 1 else "answer"
-    return _CLUSTER.ok("workers", f"{len(workers)} {verb}, on {counted(hosts, 'machine')}")
+    return _CLUSTER.ok("workers", f"{len(workers)} {verb}, on {counted(len(hosts), 'machine')}")
 
 
 def _same_versions(here: Facts, workers: Mapping[str, Facts]) -> Line:
@@ -128,16 +129,15 @@ def trip_line(trips: Mapping[str, RoundTrip], workers: int) -> Line:
     return _CLUSTER.ok("round trip", found)
 
 
-def receipts_line(seconds: float, workers: int, chunk_seconds: float, share: float) -> Line:
+def receipts_line(seconds: float, workers: int) -> Line:
     """Whether the driver keeps up: what a chunk costs it, against how many come in a second."""
-    rate = 1.0 / seconds
-    most = int(share * chunk_seconds * rate)
+    most = int(SHARE * CHUNK_SECONDS / seconds)
     found = (
-        f"{rate:.0f} receipts a second: chunks of {chunk_seconds:g} s keep up to {most:,} {noun(most, 'worker')} busy "
-        "with half of this core"
+        f"{1.0 / seconds:.0f} receipts a second: chunks of {CHUNK_SECONDS:g} s keep up to {most:,} "
+        f"{noun(most, 'worker')} busy with half of this core"
     )
     if workers > most:
-        advice = f"for {counted(workers, 'worker')} make chunks of {workers * seconds / share:.0f} s or more"
+        advice = f"for {counted(workers, 'worker')} make chunks of {workers * seconds / SHARE:.0f} s or more"
         return _CLUSTER.warning("receipts", found, advice)
     return _CLUSTER.ok("receipts", found)
 

@@ -13,25 +13,13 @@ NAMED = 3  # workers that a line names
 
 @dataclass(frozen=True)
 class Line:
-    """One thing that was checked.
+    """One thing that was checked."""
 
-    Attributes
-    ----------
-    part, check
-        What it belongs to ("this machine", "folder", "cluster"), and its name.
-    state
-        "ok", "warning" (a run works, but ...) or "problem" (a run fails, or is open to others).
-    found
-        What was seen.
-    advice
-        What to do about it; empty if nothing is to be done.
-    """
-
-    part: str
-    check: str
-    state: State
-    found: str
-    advice: str = ""
+    part: str  # "this machine", "folder" or "cluster"
+    check: str  # its name
+    state: State  # warning: a run works, but ...; problem: a run fails, or is open to others
+    found: str  # what was seen
+    advice: str = ""  # what to do about it; empty if nothing is to be done
 
 
 @dataclass(frozen=True)

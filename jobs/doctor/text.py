@@ -1,43 +1,36 @@
 """The doctor's findings for the terminal: coloured there, plain elsewhere."""
 
-import io
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from crbatch.results.words import counted
-from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ..terminal.output import rendered
 from .lines import Line
 
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "bold red"}
-_PLAIN_WIDTH = 150
 
 
 def doctor_text(lines: Sequence[Line]) -> str:
     """Everything that was checked, part by part, with advice below what needs it, and the verdict at the end."""
-    terminal = sys.stdout.isatty()
-    console = Console(
-        file=io.StringIO(), force_terminal=terminal, width=None if terminal else _PLAIN_WIDTH, highlight=False
-    )
+    shown: list[Any] = []
     for part in dict.fromkeys(line.part for line in lines):
-        console.print(Text(part, style="bold"))
         table = Table.grid(padding=(0, 2))
-        for _ in range(2):
-            table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
         for line in (line for line in lines if line.part == part):
             said = Text(line.found)
             if line.advice:
                 said.append(f"\n-> {line.advice}", style="italic")
             table.add_row(Text(line.state, style=_COLOURS[line.state]), line.check, said)
-        console.print(Padding(table, (0, 0, 0, 2)))
-    console.print(verdict(lines))
-    text = console.file.getvalue()  # type: ignore[attr-defined]
-    return "\n".join(row.rstrip() for row in text.splitlines())
+        shown += [Text(part, style="bold"), Padding(table, (0, 0, 0, 2))]
+    return rendered(*shown, verdict(lines), width=150, terminal=sys.stdout.isatty())
 
 
 def verdict(lines: Sequence[Line]) -> str:

@@ -1,5 +1,6 @@
 """Data on stdout: what every command answers with."""
 
+import io
 import json
 import math
 import sys
@@ -12,6 +13,17 @@ def print_result(data: dict[str, Any] | list[Any], as_json: bool, text: str) -> 
     """Write a command's answer on stdout, as JSON (null where there is no finite number) or as its text."""
     sys.stdout.write((json.dumps(_plain(data), sort_keys=True) if as_json else lines(text)).rstrip("\n") + "\n")
     sys.stdout.flush()
+
+
+def rendered(*parts: Any, width: int, terminal: bool = False) -> str:
+    """Words and tables of rich: coloured and as wide as it is for a terminal, else plain and up to `width` wide."""
+    from rich.console import Console
+
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=terminal, width=None if terminal else width, highlight=False)
+    for part in parts:
+        console.print(part)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,7 @@
-"""Progress on stderr: a bar with the time left on a terminal, now and then a line elsewhere, or nothing."""
+"""Progress on stderr: a bar with the time left on a terminal, now and then a line elsewhere, or nothing.
+
+Whatever stderr is, Python writes a line as soon as it ends.
+"""
 
 import sys
 import time
@@ -23,12 +26,10 @@ class Progress:
         """Tell what happens next."""
         if not self.quiet:
             sys.stderr.write(f"{one_line(text)} ...\n")
-            sys.stderr.flush()
 
     def note(self, text: str) -> None:
         """Tell what the user has to know, quiet or not."""
         sys.stderr.write(f"crbatch: {text}\n")
-        sys.stderr.flush()
 
     @contextmanager
     def bar(self, label: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
@@ -42,25 +43,14 @@ class Progress:
             yield from self._lines(label, total, done)
 
     def _animated(self, label: str, total: int, done: int) -> Iterator[Callable[[int], None]]:
+        from rich import progress as rich
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-        from rich.progress import Progress as Bars
 
         columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            *(rich.TextColumn("{task.description}"), rich.BarColumn(), rich.MofNCompleteColumn()),
+            *(rich.TimeElapsedColumn(), rich.TextColumn("left"), rich.TimeRemainingColumn()),
         )
-        with Bars(*columns, console=Console(stderr=True)) as bars:
+        with rich.Progress(*columns, console=Console(stderr=True)) as bars:
             task = bars.add_task(label, total=total, completed=done)
             yield lambda steps: bars.advance(task, steps)
 
@@ -78,6 +68,5 @@ class Progress:
             spent = now - begun
             left = spent * (total - done) / (done - before)
             sys.stderr.write(f"{label}: {done} of {total}, {duration_text(spent)}, {duration_text(left)} left\n")
-            sys.stderr.flush()
 
         yield advance

@@ -51,13 +51,11 @@ class _Tolerant(io.FileIO):
             try:
                 written = super().write(data)
             except OSError as error:
-                self._tell(error)
+                if self.fileno() == 1 and error.errno not in _GONE and not self._told:
+                    self._told = True
+                    why = one_line(error.strerror or str(error))
+                    sys.stderr.write(f"crbatch: the answer on stdout is lost ({why})\n")
                 return memoryview(data).nbytes
             if written is not None:
                 return written
             select.select((), (self,), ())  # of another program that left the terminal non-blocking
-
-    def _tell(self, error: OSError) -> None:
-        if self.fileno() == 1 and error.errno not in _GONE and not self._told:
-            self._told = True
-            sys.stderr.write(f"crbatch: the answer on stdout is lost ({one_line(error.strerror or str(error))})\n")

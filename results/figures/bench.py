@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..words import noun
 from .panels import AMBER, BLUE, DASHED, DOUBLE_COLUMN_IN, GREEN, PURPLE, SKY, VERMILION, styled
@@ -84,88 +84,67 @@ def _speed_row(axes: Axes, height: int, row: Mapping[str, Any], ours: bool) -> N
 
 
 @styled
-def antennas_figure(
-    sizes: ArrayLike, curves: Mapping[str, NDArray[np.float64]], labels: Mapping[str, str], order: int, anchor: str
-) -> Figure:
+def antennas_figure(sizes: Sequence[int], rows: Sequence[Mapping[str, Any]], order: int, anchor: str) -> Figure:
     """Draw run time against the number of transmit antennas, both logarithmic.
 
-    Parameters
-    ----------
-    sizes
-        Transmit antennas, rising, (size,).
-    curves
-        Lower quartile, median and upper quartile of each method, (3, size), s; NaN where it was not measured.
-    labels
-        Names of the methods.
-    order, anchor
-        The paper's line grows with this power, from the first measured point of this method.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        One and a half columns wide; every curve is named at its end.
+    `sizes`: transmit antennas, rising. `rows`: with ``method``, ``label``, and for each size ``seconds`` and
+    ``seconds_quartiles``, NaN where it was not measured. `order`, `anchor`: the paper's line grows with this power,
+    from the first measured point of this method. Result: one and a half columns wide; every curve is named at its end.
     """
     x = np.asarray(sizes, np.float64)
-    known = {method: curve for method, curve in curves.items() if np.isfinite(curve[1]).any()}
+    known = [row for row in rows if np.isfinite(row["seconds"]).any()]
     figure = Figure(figsize=(5.6, 3.9), layout="constrained")
     axes = figure.subplots()
     axes.set(xscale="log", yscale="log", xlabel="Transmit antennas $M_T$", ylabel="Time on one core")
-    for method, (low, middle, high) in known.items():
-        style = {"markersize": 3.8, "markeredgewidth": 0.8, **_STYLES.get(method, {"color": "0.5"})}
-        axes.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0.0)
-        axes.plot(x, middle, **style)
-    every = np.concatenate([curve.ravel() for curve in known.values()]) if known else np.array([1.0])
-    every = every[np.isfinite(every)]
-    low, high = every.min() / 2.0, every.max() * 6.0
-    if anchor in known:
-        first = int(np.flatnonzero(np.isfinite(known[anchor][1]))[0])
-        _paper_line(axes, x, known[anchor][1][first], first, order, high)
+    every = np.array([row["seconds_quartiles"] for row in known]) if known else np.ones(1)
+    low, high = np.nanmin(every) / 2.0, np.nanmax(every) * 6.0
+    for row in known:
+        style = _STYLES[row["method"]]
+        axes.fill_between(x, *np.transpose(row["seconds_quartiles"]), color=style["color"], alpha=0.18, linewidth=0.0)
+        axes.plot(x, row["seconds"], markersize=3.8, markeredgewidth=0.8, **style)
+        if row["method"] == anchor:
+            _paper_line(axes, x, row["seconds"], order, high)
     axes.set_xlim(x[0] / 1.15, x[-1] * (x[-1] / x[0]) ** 0.48 if x.size > 1 else x[0] * 4.0)
     axes.set_ylim(low, high)
     axes.xaxis.set_major_locator(FixedLocator(x.tolist()))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
     _time_axis(axes.yaxis)
-    _name_ends(axes, x, known, labels)
+    _name_ends(axes, x, known)
     return figure
 
 
-def _paper_line(axes: Axes, x: NDArray[np.float64], start: float, first: int, order: int, ceiling: float) -> None:
-    """The paper's complexity from a measured point up to the top of the panel, named along its slope."""
-    last = min(x[-1], x[first] * (ceiling / start) ** (1.0 / order))
-    ends = np.array([x[first], last])
-    axes.plot(ends, start * (ends / x[first]) ** order, color="0.45", linewidth=0.8, zorder=1.9)
-    place = (last, start * (last / x[first]) ** order)
-    axes.annotate(
-        rf"$O(M_T^{order})$, Section III-C", place, (5, -7), textcoords="offset points", color="0.35", fontsize=7
-    )
+def _paper_line(axes: Axes, x: NDArray[np.float64], seconds: Sequence[float], order: int, ceiling: float) -> None:
+    """The paper's complexity from the first measured point up to the top of the panel, named along its slope."""
+    first = np.flatnonzero(np.isfinite(seconds))[0]
+    ends = np.array([x[first], min(x[-1], x[first] * (ceiling / seconds[first]) ** (1.0 / order))])
+    line = seconds[first] * (ends / x[first]) ** order
+    axes.plot(ends, line, color="0.45", linewidth=0.8, zorder=1.9)
+    note: dict[str, Any] = {"textcoords": "offset points", "color": "0.35", "fontsize": 7}
+    axes.annotate(rf"$O(M_T^{order})$, Section III-C", (ends[1], line[1]), (5, -7), **note)
 
 
-def _name_ends(
-    axes: Axes, x: NDArray[np.float64], curves: Mapping[str, NDArray[np.float64]], labels: Mapping[str, str]
-) -> None:
+def _name_ends(axes: Axes, x: NDArray[np.float64], rows: Sequence[Mapping[str, Any]]) -> None:
     """Name each curve beside its last point; names of curves that end at one size are kept apart."""
     low, high = axes.get_ylim()
-    lines = 27.0  # as many names fit above each other
-    gap = np.log(high / low) / lines
-    groups: dict[int, list[tuple[float, str]]] = {}
-    for method, (_, middle, _) in curves.items():
-        last = int(np.flatnonzero(np.isfinite(middle))[-1])
-        groups.setdefault(last, []).append((float(np.log(middle[last])), method))
+    gap = np.log(high / low) / 27.0  # as many names fit above each other
+    groups: dict[int, list[tuple[float, str, str]]] = {}
+    for row in rows:
+        last = int(np.flatnonzero(np.isfinite(row["seconds"]))[-1])
+        groups.setdefault(last, []).append((float(np.log(row["seconds"][last])), row["method"], row["label"]))
     for last, names in groups.items():
-        places = _spread(sorted(names), gap)
-        for (true, method), place in zip(sorted(names), places, strict=True):
-            colour = _STYLES.get(method, {"color": "0.5"})["color"]
+        names.sort()
+        heights = _spread([height for height, _, _ in names], gap)
+        for (true, method, label), place in zip(names, heights, strict=True):
             axes.annotate(
-                labels[method], (x[last], np.exp(true)), (x[last] * 1.13, np.exp(place)), fontsize=7, color=colour,
-                va="center", zorder=4,
+                label, (x[last], np.exp(true)), (x[last] * 1.13, np.exp(place)), fontsize=7,
+                color=_STYLES[method]["color"], va="center", zorder=4,
                 bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.6},
             )  # fmt: skip
 
 
-def _spread(names: Sequence[tuple[float, str]], gap: float) -> list[float]:
-    """Heights as near to their own as they go, a gap or more apart, in the same order."""
-    heights = [height for height, _ in names]
+def _spread(heights: list[float], gap: float) -> list[float]:
+    """Rising heights as near to their own as they go, a gap or more apart."""
     for _ in range(200):
         for i in range(1, len(heights)):
             short = gap - (heights[i] - heights[i - 1])
@@ -184,21 +163,10 @@ def dispatch_figure(
 ) -> Figure:
     """Draw how far one driver carries: measured beside the model, and the model at any number of workers.
 
-    Parameters
-    ----------
-    simulation
-        With ``chunk_seconds``, ``slots``, ``driver`` (s for each chunk), and ``measured`` (chunks a second).
-    gap
-        What a worker waits from one chunk to the next, s.
-    curves
-        By seconds of a chunk: numbers of workers with the share of their time that goes into designs.
-    most_workers
-        From where on there is no driver that could feed them.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Two columns wide.
+    `simulation`: with ``chunk_seconds``, ``slots``, ``driver`` (s for each chunk), and ``measured`` (chunks a second).
+    `gap`: what a worker waits from one chunk to the next, s. `curves`: by seconds of a chunk, numbers of workers with
+    the share of their time that goes into designs. `most_workers`: from where on there is no driver that could feed
+    them. Result: two columns wide.
     """
     figure = Figure(figsize=(DOUBLE_COLUMN_IN, 2.5), layout="constrained")
     left, right = figure.subplots(1, 2)

@@ -324,7 +324,7 @@ def test_failing_calls_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found["seconds"], found["failures"]) == ([], 3)
     assert found["call_seconds"] > 0.0
     apa = case.problem.expand(case.problem.covariance_of_powers(case.problem.apa[:, None]))[0, 0]
-    poor = antennas.Method("poor", lambda c: lambda: baselines.Answer(apa, 0.0, 0.0, 0.0))
+    poor = antennas.Method("poor", lambda c: baselines.Answer(apa, 0.0, 0.0, 0.0))
     found = antennas.measure(poor, case, setting)
     assert (found["seconds"], found["failures"]) == ([], 3)
 
