@@ -5,25 +5,17 @@ import shlex
 # By long and short name; what sbatch takes for one of them by its beginning is refused as well.
 _SLURM = {
     "array": "a",
-    "batch": "",
     "clusters": "M",
     "error": "e",
     "help": "h",
-    "ignore-pbs": "",
     "input": "i",
     "job-name": "J",
-    "no-requeue": "",
-    "open-mode": "",
     "output": "o",
-    "parsable": "",
     "quiet": "Q",
-    "requeue": "",
-    "signal": "",
-    "test-only": "",
-    "usage": "",
     "version": "V",
     "wait": "W",
-    "wrap": "",
+    **dict.fromkeys(("batch", "ignore-pbs", "no-requeue", "open-mode", "parsable"), ""),
+    **dict.fromkeys(("requeue", "signal", "test-only", "usage", "wrap"), ""),
 }
 _PBS = "oeNJrICzXh"
 _LEAST = 3  # letters of a long option that say which is meant

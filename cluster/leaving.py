@@ -1,7 +1,11 @@
 """What a process has to undo that is ended by a signal and unwinds nothing: what would outlive it."""
 
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
 
 _undoings: list[Callable[[], object]] = []
 
@@ -14,6 +18,18 @@ def at_stop(undo: Callable[[], object]) -> Iterator[None]:
         yield
     finally:
         _undoings.remove(undo)
+
+
+@contextmanager
+def passing_folder(prefix: str, parent: Path) -> Iterator[Path]:
+    """Make a folder that its owner alone can enter, and remove it however the block or the process ends."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    remove = partial(shutil.rmtree, folder, ignore_errors=True)  # a vanished folder is as good
+    with at_stop(remove):
+        try:
+            yield folder
+        finally:
+            remove()
 
 
 def undo_at_stop(undo: Callable[[], object]) -> None:

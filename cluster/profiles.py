@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Callable
 from difflib import get_close_matches
 from importlib.resources import files
 from ipaddress import ip_address
 from pathlib import Path
 from reprlib import Repr
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -33,7 +34,7 @@ from .needs import job_bytes, parse_size, size
 
 # What may reach a job script, where the shell or the batch system reads it: nothing with a meaning of its own.
 _PLAIN = re.compile(r"[A-Za-z0-9_.,:=+@/-]*")
-_PLACE = re.compile(r"\$?[A-Za-z0-9_.+@/-]+")
+_PLACE = re.compile(r"(?!-)\$?[A-Za-z0-9_.+@/-]+")
 _PROTOCOLS = ("tcp", "tls", "ws", "wss", "ucx")
 _WALLTIME = re.compile(r"(?:(\d{1,4})-)?(\d{1,5}):(\d\d):(\d\d)")
 _MEMORY = re.compile(r"\d{1,7}(\.\d{1,3})? ?[KMGT]i?B", re.IGNORECASE)
@@ -43,24 +44,26 @@ _MOST_CORES = 1_024
 _LARGEST_MEMORY = 10**15
 
 
-def _plain(text: str) -> str:
-    if text.startswith("-"):
-        raise ValueError("it should not begin with -, or it is read as an option")
-    if not _PLAIN.fullmatch(text):
-        raise ValueError("it should have letters, digits and _.,:=+@/- only")
-    return text
+def _checked(right: Callable[[str], object], wanted: str) -> AfterValidator:
+    """Refuse a text that is not right, saying what is wanted."""
+
+    def check(text: str) -> str:
+        if not right(text):
+            raise ValueError(wanted)
+        return text
+
+    return AfterValidator(check)
 
 
-def _place(text: str) -> str:
-    if text.startswith("-") or not _PLACE.fullmatch(text):
-        raise ValueError('it should be a folder, or a variable with one, as in "$TMPDIR" or "/scratch/me"')
-    return text
+def _each(check: Callable[[str], None]) -> AfterValidator:
+    """Check every line; what is wrong with one is told of them all."""
 
+    def check_lines(lines: list[str]) -> list[str]:
+        for line in lines:
+            check(line)
+        return lines
 
-def _one_line(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("it should be one line")
-    return text
+    return AfterValidator(check_lines)
 
 
 def _address(text: str) -> str:
@@ -77,12 +80,6 @@ def _address(text: str) -> str:
     return text
 
 
-def _memory(text: str) -> str:
-    if not _MEMORY.fullmatch(text) or parse_size(text) > _LARGEST_MEMORY:
-        raise ValueError('it should be a number with a unit, as in "2GB"')
-    return text
-
-
 def _walltime(text: str) -> str:
     match = _WALLTIME.fullmatch(text)
     if not match or int(match[3]) > 59 or int(match[4]) > 59:
@@ -92,10 +89,23 @@ def _walltime(text: str) -> str:
     return text
 
 
-Plain = Annotated[str, AfterValidator(_plain)]
-Place = Annotated[str, AfterValidator(_place)]
-Line = Annotated[str, AfterValidator(_one_line)]
+Plain = Annotated[
+    str,
+    _checked(lambda text: not text.startswith("-"), "it should not begin with -, or it is read as an option"),
+    _checked(_PLAIN.fullmatch, "it should have letters, digits and _.,:=+@/- only"),
+]
+Place = Annotated[
+    str, _checked(_PLACE.fullmatch, 'it should be a folder, or a variable with one, as in "$TMPDIR" or "/scratch/me"')
+]
+Line = Annotated[str, _checked(str.isprintable, "it should be one line")]
 Address = Annotated[str, AfterValidator(_address)]
+Memory = Annotated[
+    str,
+    _checked(
+        lambda text: _MEMORY.fullmatch(text) and parse_size(text) <= _LARGEST_MEMORY,
+        'it should be a number with a unit, as in "2GB"',
+    ),
+]
 Workers = Annotated[int, Field(ge=1, le=MOST_WORKERS)]
 
 
@@ -148,7 +158,7 @@ class SshProfile(_Base):
 class _QueueProfile(_Base):
     workers: Workers
     cores: Annotated[int, Field(ge=1, le=_MOST_CORES)] = 1
-    memory: Annotated[str, AfterValidator(_memory)]
+    memory: Memory
     walltime: Annotated[str, AfterValidator(_walltime)]
     queue: Plain = ""
     account: Plain = ""
@@ -179,38 +189,19 @@ class SlurmProfile(_QueueProfile):
     """Workers as SLURM jobs."""
 
     kind: Literal["slurm"]
-
-    @field_validator("directives")
-    @classmethod
-    def _harmless(cls, directives: list[str]) -> list[str]:
-        for line in directives:
-            check_slurm(line)
-        return directives
+    directives: Annotated[list[Line], _each(check_slurm)] = []
 
 
 class PbsProfile(_QueueProfile):
     """Workers as PBS jobs: scripts are printed, not submitted."""
 
     kind: Literal["pbs"]
-
-    @field_validator("directives")
-    @classmethod
-    def _harmless(cls, directives: list[str]) -> list[str]:
-        for line in directives:
-            check_pbs(line)
-        return directives
+    directives: Annotated[list[Line], _each(check_pbs)] = []
 
 
 QueueProfile = SlurmProfile | PbsProfile
 Profile = NoCluster | LocalProfile | AddressProfile | SshProfile | SlurmProfile | PbsProfile
-_KINDS: dict[str, type[BaseModel]] = {
-    "none": NoCluster,
-    "local": LocalProfile,
-    "address": AddressProfile,
-    "ssh": SshProfile,
-    "slurm": SlurmProfile,
-    "pbs": PbsProfile,
-}
+_KINDS: dict[str, type[_Base]] = {get_args(one.model_fields["kind"].annotation)[0]: one for one in get_args(Profile)}
 _COMPLETE = ("none", "local")  # the other packaged ones are starts, of which users make their own
 _SHORT = Repr()  # of what may be endless
 _SHORT.maxstring = _SHORT.maxother = 80

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .leaving import at_stop
+from .leaving import passing_folder
 
 _LOCK = "in-use"
 _YOUNG_SECONDS = 60.0  # between a folder's making and its lock
@@ -25,19 +25,13 @@ def scratch_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
     """
     parent = parent or Path(tempfile.gettempdir())
     remove_left(prefix, parent)
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-
-    def remove() -> None:
-        shutil.rmtree(folder, ignore_errors=True)  # a vanished folder is as good
-
-    with at_stop(remove):
+    with passing_folder(prefix, parent) as folder:
+        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with suppress(OSError):  # a file system without locks, where nobody removes what others left
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield folder
         finally:
-            remove()
             os.close(lock)
 
 

@@ -10,7 +10,6 @@ import ipaddress
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,22 +18,20 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from .errors import ClusterError
-from .leaving import at_stop
+from .leaving import passing_folder
 
 if TYPE_CHECKING:
     from distributed.security import Security
 
 _PREFIX = ".keys-"
+ROLES = ("client", "scheduler", "worker")
 
 
 @dataclass(frozen=True)
 class Keys:
-    """A run's own authority and the one key that its processes share, as PEM files.
+    """A run's authority and the one key that its processes share, as PEM files readable by their owner alone.
 
-    Attributes
-    ----------
-    certificate, key
-        The files, readable by their owner alone. The certificate is its own authority.
+    The certificate is its own authority.
     """
 
     certificate: Path
@@ -48,12 +45,8 @@ class Keys:
         return Security(
             require_encryption=True,
             tls_ca_file=certificate,
-            tls_client_cert=certificate,
-            tls_client_key=key,
-            tls_scheduler_cert=certificate,
-            tls_scheduler_key=key,
-            tls_worker_cert=certificate,
-            tls_worker_key=key,
+            **{f"tls_{role}_cert": certificate for role in ROLES},
+            **{f"tls_{role}_key": key for role in ROLES},
         )
 
 
@@ -72,19 +65,11 @@ def run_keys(parent: Path) -> Iterator[Keys]:
     for left in parent.glob(f"{_PREFIX}*"):
         shutil.rmtree(left)
     made = Security.temporary()
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))  # mode 0700
-
-    def remove() -> None:
-        shutil.rmtree(folder, ignore_errors=True)  # the run is over; a vanished folder is as good
-
-    with at_stop(remove):
-        try:
-            keys = Keys(folder / "certificate.pem", folder / "key.pem")
-            _write_private(keys.certificate, made.tls_ca_file)
-            _write_private(keys.key, made.tls_scheduler_key)
-            yield keys
-        finally:
-            remove()
+    with passing_folder(_PREFIX, parent) as folder:
+        keys = Keys(folder / "certificate.pem", folder / "key.pem")
+        _write_private(keys.certificate, made.tls_ca_file)
+        _write_private(keys.key, made.tls_scheduler_key)
+        yield keys
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ClusterError
 from .leaving import at_stop
 from .profiles import SshProfile
-from .security import run_keys
+from .security import ROLES, run_keys
 from .settings import QUIET
 from .threads import WORKER_ENVIRONMENT
 
@@ -42,7 +42,7 @@ def ssh_client(profile: SshProfile, workers: int | None, folder: Path) -> Iterat
             "distributed.comm.tls.ca-file": str(keys.certificate),
             "distributed.scheduler.allowed-failures": 0,
         }
-        for role in ("client", "scheduler", "worker"):
+        for role in ROLES:
             settings[f"distributed.comm.tls.{role}.cert"] = str(keys.certificate)
             settings[f"distributed.comm.tls.{role}.key"] = str(keys.key)
         stack.enter_context(dask.config.set(settings))

@@ -10,12 +10,8 @@ from types import MappingProxyType
 #: One thread per process: parallelism comes from processes, and sums keep one order.
 THREAD_VARIABLES: Mapping[str, str] = MappingProxyType(
     {
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "NUMEXPR_NUM_THREADS": "1",
+        **{f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "NUMBA")},
         "VECLIB_MAXIMUM_THREADS": "1",
-        "NUMBA_NUM_THREADS": "1",
     }
 )
 
@@ -29,16 +25,14 @@ WORKER_ENVIRONMENT: Mapping[str, str] = MappingProxyType(
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Set variables for the processes that are started within this block."""
-    before = {name: os.environ.get(name) for name in variables}
+    before = {name: os.environ[name] for name in variables if name in os.environ}
     os.environ.update(variables)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        for name in variables:
+            os.environ.pop(name, None)
+        os.environ.update(before)
 
 
 def start_tracker() -> None:
