@@ -27,32 +27,21 @@ _FAILURES_IN_A_ROW = 20  # of items that were tried alone, with nothing finished
 
 @dataclass(frozen=True)
 class Failure:
-    """What stands in for the receipt of an item that cannot be done.
+    """What stands in for the receipt of an item that cannot be done."""
 
-    Attributes
-    ----------
-    reason
-        One line: the exception, or that the worker died.
-    """
-
-    reason: str
+    reason: str  # in one line: the exception, or that the worker died
 
 
 @dataclass(frozen=True)
 class Poison(Generic[Item]):
     """How to go on when an item fails wherever it is tried.
 
-    Attributes
-    ----------
-    halves
-        Splits an item in parts that are tried on their own; gives none if it cannot be split, and the item is
-        reported as a `Failure` then.
-    fatal
-        Exceptions that are not the item's doing; they end the dispatch.
+    `halves` splits an item in parts that are tried on their own; it gives none if the item cannot be split, which is
+    reported as a `Failure` then.
     """
 
     halves: Callable[[Item], Sequence[Item]]
-    fatal: tuple[type[Exception], ...] = ()
+    fatal: tuple[type[Exception], ...] = ()  # not the item's doing; they end the dispatch
 
 
 def dispatch(

@@ -23,15 +23,7 @@ TALKING = ("dask", "distributed", "cloudpickle", "msgpack", "tornado")
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back from one worker.
-
-    Attributes
-    ----------
-    result
-        What the function returned there; None if it did not.
-    error
-        Why not; empty if it did.
-    """
+    """What a function returned at one worker, or the error for which it did not."""
 
     result: Any = None
     error: str = ""
@@ -39,43 +31,21 @@ class Answer:
 
 @dataclass(frozen=True)
 class RoundTrip:
-    """The quickest of some trips to a worker and back.
-
-    Attributes
-    ----------
-    seconds
-        There and back, with the scheduler on the way.
-    clock_offset
-        The worker's clock minus ours, s; right within half of `seconds`.
-    """
+    """The quickest of some trips to a worker and back, with the scheduler on the way."""
 
     seconds: float
-    clock_offset: float
+    clock_offset: float  # the worker's clock minus ours, s; right within half of `seconds`
 
 
 @dataclass(frozen=True)
 class Network:
-    """Who talks to whom, and who listens.
+    """Who talks to whom, and who listens."""
 
-    Attributes
-    ----------
-    scheduler
-        Its address, with the protocol.
-    encrypted
-        Whether that protocol is TLS.
-    local
-        Whether scheduler and workers are reached over this machine's loopback alone.
-    pages
-        Addresses ("ip:port") beyond loopback at which a dashboard or other HTTP page listens.
-    unknown
-        Processes that could not be asked for theirs, with the reason.
-    """
-
-    scheduler: str
-    encrypted: bool
-    local: bool
-    pages: tuple[str, ...]
-    unknown: tuple[str, ...]
+    scheduler: str  # its address, with the protocol
+    encrypted: bool  # by TLS
+    local: bool  # scheduler and workers are reached over this machine's loopback alone
+    pages: tuple[str, ...]  # "ip:port" beyond loopback at which a dashboard or other HTTP page listens
+    unknown: tuple[str, ...]  # processes that could not be asked for theirs, with the reason
 
 
 def machine_limits() -> dict[str, int]:

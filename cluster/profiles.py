@@ -55,17 +55,6 @@ def _checked(right: Callable[[str], object], wanted: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _each(check: Callable[[str], None]) -> AfterValidator:
-    """Check every line; what is wrong with one is told of them all."""
-
-    def check_lines(lines: list[str]) -> list[str]:
-        for line in lines:
-            check(line)
-        return lines
-
-    return AfterValidator(check_lines)
-
-
 def _address(text: str) -> str:
     """Of a scheduler, as Dask takes it: [tcp|tls|ws|wss://]HOST:PORT, where an IPv6 address stands in brackets."""
     wanted = 'it should be as in "tls://node7:8786" or "tls://[2001:db8::7]:8786"'
@@ -189,14 +178,14 @@ class SlurmProfile(_QueueProfile):
     """Workers as SLURM jobs."""
 
     kind: Literal["slurm"]
-    directives: Annotated[list[Line], _each(check_slurm)] = []
+    directives: Annotated[list[Line], AfterValidator(check_slurm)] = []
 
 
 class PbsProfile(_QueueProfile):
     """Workers as PBS jobs: scripts are printed, not submitted."""
 
     kind: Literal["pbs"]
-    directives: Annotated[list[Line], _each(check_pbs)] = []
+    directives: Annotated[list[Line], AfterValidator(check_pbs)] = []
 
 
 QueueProfile = SlurmProfile | PbsProfile
