@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -177,16 +178,24 @@ def _on_cluster(
 def prepare_workers(client: Client, function: Callable[[], object]) -> None:
     """Call a function once in every worker there is now, so that its cost is not the first item's.
 
-    A worker that is lost meanwhile is not waited for.
+    A worker that is lost meanwhile is not waited for: the first items will be slower, or find the worker gone.
     """
+    client.cancel(list(at_each_worker(client, function, seconds=_PREPARE_SECONDS).values()))
+
+
+def at_each_worker(
+    client: Client, function: Callable[..., object], *arguments: object, seconds: float
+) -> dict[str, Future[Any]]:
+    """Call a function in all workers at the same time, and wait until all are done, but no longer than told."""
     from distributed import wait
 
-    futures = [client.submit(function, pure=False, workers=[address]) for address in client.nthreads()]
-    try:
-        wait(futures, timeout=_PREPARE_SECONDS)
-    except TimeoutError:
-        pass  # the first items will be slower, or find the worker gone
-    client.cancel(futures)
+    futures = {
+        address: client.submit(function, *arguments, workers=[address], allow_other_workers=False, pure=False)
+        for address in sorted(client.nthreads())
+    }
+    with suppress(TimeoutError):
+        wait(list(futures.values()), timeout=seconds)
+    return futures
 
 
 def describe_workers(client: Client | None) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from .dispatch import at_each_worker
 from .machine import usable_cores, usable_memory
 from .security import is_loopback
 
@@ -67,16 +68,7 @@ def probe_workers(
     stumble over, this does. `seconds`: how long to wait for the last answer. Result: by the worker's address, sorted. A
     worker that raised, died or kept silent has an error.
     """
-    from distributed import wait
-
-    futures = {
-        address: client.submit(function, *arguments, workers=[address], allow_other_workers=False, pure=False)
-        for address in sorted(client.nthreads())
-    }
-    try:
-        wait(list(futures.values()), timeout=seconds)
-    except TimeoutError:
-        pass  # whoever kept silent is named by its answer
+    futures = at_each_worker(client, function, *arguments, seconds=seconds)
     answers = {address: _answer(future, seconds) for address, future in futures.items()}
     client.cancel([future for future in futures.values() if not future.done()])
     return answers

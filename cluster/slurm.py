@@ -36,28 +36,8 @@ def slurm_client(
 ) -> Iterator[Client]:
     """Open a scheduler in this process and worker jobs in the queue; jobs that are lost are replaced.
 
-    Parameters
-    ----------
-    profile
-        What a job is like.
-    workers
-        Number of jobs in place of the profile's.
-    folder
-        Folder of the run, on the shared file system.
-    name
-        What the jobs are named after.
-    on_jobs
-        Told the numbers of jobs as they are submitted, from another thread.
-
-    Yields
-    ------
-    Client
-        It has no workers until the queue has started one.
-
-    Raises
-    ------
-    ClusterError
-        If jobs cannot be submitted, or too many were lost.
+    Parameters are those of `connect.connect`. The client has no workers until the queue has started one. Raises
+    ClusterError if jobs cannot be submitted, or too many were lost.
     """
     from distributed import Client
 
@@ -199,14 +179,11 @@ class _Keeper:
             await self._cluster._correct_state()
         except RuntimeError as error:
             raise ClusterError(f"sbatch refuses worker jobs: {' '.join(str(error).split())}") from error
-        self._tell()
-
-    def jobs(self) -> list[str]:
-        """Numbers of the jobs that there are."""
-        return [worker.job_id for worker in tuple(self._cluster.workers.values()) if worker.job_id]
-
-    def _tell(self) -> None:
         fresh = set(self.jobs()) - self._known
         self._known |= fresh
         if fresh and self._on_jobs is not None:
             self._on_jobs(sorted(fresh))
+
+    def jobs(self) -> list[str]:
+        """Numbers of the jobs that there are."""
+        return [worker.job_id for worker in tuple(self._cluster.workers.values()) if worker.job_id]
