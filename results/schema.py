@@ -28,104 +28,78 @@ _DESIGN = ("draw", "scheme", "rho")
 
 @dataclass(frozen=True)
 class Variable:
-    """One variable of the cube.
+    """One variable of the cube; units and long_name are CF attributes."""
 
-    Attributes
-    ----------
-    dims
-        Dimensions after the swept ones.
-    dtype
-        Type on disk.
-    units, long_name
-        CF attributes.
-    equation
-        Where the quantity is defined (equation of the reference paper), or how it is to be read.
-    flags
-        Meaning of each value of a flag.
-    keep
-        The word of ``[output] keep`` that asks for it; None if always there.
-    """
-
-    dims: tuple[str, ...]
-    dtype: str
+    dims: tuple[str, ...]  # after the swept ones
     units: str
     long_name: str
-    equation: str = ""
-    flags: Mapping[int, str] | None = None
-    keep: str | None = None
+    equation: str = ""  # of the reference paper, where the quantity is defined; or how it is to be read
+    dtype: str = "f8"  # on disk
+    flags: Mapping[int, str] | None = None  # meaning of each value of a flag
+    keep: str | None = None  # the word of ``[output] keep`` that asks for it; None if always there
 
 
 VARIABLES: dict[str, Variable] = {
-    "crb_bp": Variable(_DESIGN, "f8", "m2", "Cramer-Rao bound of the UE position", "(8)"),
-    "crb_ms": Variable(_DESIGN, "f8", "m2", "Cramer-Rao bound of all sensed positions, summed", "(10)"),
-    "objective": Variable(
-        _DESIGN, "f8", "m2", "weighted bound rho crb_bp + (1 - rho) crb_ms", "(12), zero weights left out"
-    ),
-    "crb_orientation": Variable(_DESIGN, "f8", "rad2", "Cramer-Rao bound of the UE orientation", "inverse of (7)"),
-    "crb_clock": Variable(_DESIGN, "f8", "s2", "Cramer-Rao bound of the UE clock bias", "inverse of (7)"),
+    "crb_bp": Variable(_DESIGN, "m2", "Cramer-Rao bound of the UE position", "(8)"),
+    "crb_ms": Variable(_DESIGN, "m2", "Cramer-Rao bound of all sensed positions, summed", "(10)"),
+    "objective": Variable(_DESIGN, "m2", "weighted bound rho crb_bp + (1 - rho) crb_ms", "(12), zero weights left out"),
+    "crb_orientation": Variable(_DESIGN, "rad2", "Cramer-Rao bound of the UE orientation", "inverse of (7)"),
+    "crb_clock": Variable(_DESIGN, "s2", "Cramer-Rao bound of the UE clock bias", "inverse of (7)"),
     "crb_ms_target": Variable(
-        (*_DESIGN, "path"), "f8", "m2", "monostatic bound of each position; path 0 is the UE", "blocks of (10)"
+        (*_DESIGN, "path"), "m2", "monostatic bound of each position; path 0 is the UE", "blocks of (10)"
     ),
     "crb_map": Variable(
-        (*_DESIGN, "target"), "f8", "m2", "bistatic bound of each target position, seen by the UE", "inverse of (7)"
+        (*_DESIGN, "target"), "m2", "bistatic bound of each target position, seen by the UE", "inverse of (7)"
     ),
     "gap": Variable(
         _DESIGN,
-        "f8",
         "1",
         "certified relative gap of the objective to the optimum",
         "P lambda_max(-grad f(V)) / f(V) - 1; NaN where nothing is optimised",
     ),
-    "status": Variable(_DESIGN, "i1", "1", "status of the design", flags=STATUS_FLAGS),
-    "rank": Variable(_DESIGN, "i4", "1", "rank of the covariance V", "-1 where there is none"),
+    "status": Variable(_DESIGN, "1", "status of the design", dtype="i1", flags=STATUS_FLAGS),
+    "rank": Variable(_DESIGN, "1", "rank of the covariance V", "-1 where there is none", "i4"),
     "iterations": Variable(
-        _DESIGN, "i4", "1", "evaluations and steps of the solvers", "-1 where nothing was optimised"
+        _DESIGN, "1", "evaluations and steps of the solvers", "-1 where nothing was optimised", "i4"
     ),
-    "solver": Variable(_DESIGN, "i1", "1", "solver that the design comes from", flags=SOLVER_FLAGS),
-    "recovery_loss": Variable(_DESIGN, "f8", "1", "relative loss of the recovered beamformer W", "f(W W^H) / f(V) - 1"),
+    "solver": Variable(_DESIGN, "1", "solver that the design comes from", dtype="i1", flags=SOLVER_FLAGS),
+    "recovery_loss": Variable(_DESIGN, "1", "relative loss of the recovered beamformer W", "f(W W^H) / f(V) - 1"),
     "mix_error": Variable(
         _DESIGN,
-        "f8",
         "1",
         "upper bound on the relative error that the extremes leave in a mix's objective",
         "of (16), (19); at rho = 0 and 1 the gap of the extreme itself; NaN for what is no mix",
     ),
-    "phase_bistatic": Variable(("draw", "path"), "f8", "rad", "phase of the bistatic path gain", "(3)"),
-    "phase_monostatic": Variable(("draw", "path"), "f8", "rad", "phase of the monostatic path gain", "(5)"),
-    "ue_position": Variable(("draw", "xy"), "f8", "m", "position of the UE"),
-    "target_position": Variable(("draw", "target", "xy"), "f8", "m", "position of the targets"),
-    "ue_orientation": Variable(("draw",), "f8", "rad", "orientation phi of the UE, whose broadside is -phi"),
-    "target_rcs": Variable(("draw", "target"), "f8", "m2", "radar cross section of the targets"),
-    "ue_rcs": Variable(("draw",), "f8", "m2", "radar cross section of the UE"),
-    "conditioning_bistatic": Variable(
-        ("draw",), "f8", "1", "smallest eigenvalue of the unit-diagonal bistatic position FIM under APA"
-    ),
-    "conditioning_monostatic": Variable(
-        ("draw",), "f8", "1", "smallest eigenvalue of the unit-diagonal monostatic position FIM under APA"
-    ),
-    "rounding_bistatic": Variable(
-        ("draw",),
-        "f8",
-        "1",
-        "relative rounding error to expect in bistatic bounds and gaps",
-        "above the tolerance, a design is uncertified",
-    ),
-    "rounding_monostatic": Variable(
-        ("draw",),
-        "f8",
-        "1",
-        "relative rounding error to expect in monostatic bounds and gaps",
-        "above the tolerance, a design is uncertified",
-    ),
+    "phase_bistatic": Variable(("draw", "path"), "rad", "phase of the bistatic path gain", "(3)"),
+    "phase_monostatic": Variable(("draw", "path"), "rad", "phase of the monostatic path gain", "(5)"),
+    "ue_position": Variable(("draw", "xy"), "m", "position of the UE"),
+    "target_position": Variable(("draw", "target", "xy"), "m", "position of the targets"),
+    "ue_orientation": Variable(("draw",), "rad", "orientation phi of the UE, whose broadside is -phi"),
+    "target_rcs": Variable(("draw", "target"), "m2", "radar cross section of the targets"),
+    "ue_rcs": Variable(("draw",), "m2", "radar cross section of the UE"),
+    **{
+        f"conditioning_{link}": Variable(
+            ("draw",), "1", f"smallest eigenvalue of the unit-diagonal {link} position FIM under APA"
+        )
+        for link in ("bistatic", "monostatic")
+    },
+    **{
+        f"rounding_{link}": Variable(
+            ("draw",),
+            "1",
+            f"relative rounding error to expect in {link} bounds and gaps",
+            "above the tolerance, a design is uncertified",
+        )
+        for link in ("bistatic", "monostatic")
+    },
     "covariance": Variable(
-        (*_DESIGN, "tx", "tx_conj", "ri"), "f8", "W", "covariance V per subcarrier", "(11)", keep="covariance"
+        (*_DESIGN, "tx", "tx_conj", "ri"), "W", "covariance V per subcarrier", "(11)", keep="covariance"
     ),
     "beamformers": Variable(
-        (*_DESIGN, "tx", "slot", "ri"), "f8", "W^0.5", "beamformers W per subcarrier", "(1)", keep="beamformers"
+        (*_DESIGN, "tx", "slot", "ri"), "W^0.5", "beamformers W per subcarrier", "(1)", keep="beamformers"
     ),
     "power": Variable(
         (*_DESIGN, "codeword"),
-        "f8",
         "W",
         "power of each codeword per subcarrier: steering beams of the paths, then their derivatives",
         "V = U diag(p) U^H",
@@ -133,7 +107,6 @@ VARIABLES: dict[str, Variable] = {
     ),
     "beam_gain": Variable(
         (*_DESIGN, "path"),
-        "f8",
         "1",
         "power sent towards each path over that of uniform radiation; path 0 is the UE",
         "a^H V a / P_m",
@@ -144,14 +117,13 @@ VARIABLES: dict[str, Variable] = {
 for _link, _words in (("bp", "the UE position"), ("ms", "all sensed positions, summed")):
     VARIABLES[f"error_{_link}"] = Variable(
         _DESIGN,
-        "f8",
         "m2",
         f"squared error of a maximum-likelihood estimate of {_words}",
         "simulated (2), (4); started at the truth; NaN where it did not converge",
         keep="errors",
     )
     VARIABLES[f"nees_{_link}"] = Variable(
-        _DESIGN, "f8", "1", f"normalised estimation error squared of {_words}", "e^T C^-1 e / d", keep="errors"
+        _DESIGN, "1", f"normalised estimation error squared of {_words}", "e^T C^-1 e / d", keep="errors"
     )
 
 # What a draw is.
@@ -165,14 +137,13 @@ DRAW_VARIABLES = (
     "ue_rcs",
 )
 
-_COORDINATES: Mapping[str, Mapping[str, str]] = {
-    "scheme": {"long_name": "beamforming scheme"},
-    "rho": {"long_name": "weight of positioning against sensing", "units": "1"},
-    "draw": {"long_name": "index of the random draw", "units": "1"},
+#: Coordinates of every cube, then keys of the scenario that a sweep may vary: units as UDUNITS has them (none for
+#: words), and what they are.
+_COORDINATES: Mapping[str, tuple[str, str]] = {
+    "scheme": ("", "beamforming scheme"),
+    "rho": ("1", "weight of positioning against sensing"),
+    "draw": ("1", "index of the random draw"),
 }
-
-
-#: Keys of the scenario that a sweep may vary: units as UDUNITS has them (none for words), and what they are.
 SWEPT: Mapping[str, tuple[str, str]] = {
     "carrier_hz": ("Hz", "carrier frequency"),
     "bandwidth_hz": ("Hz", "bandwidth"),
@@ -232,10 +203,10 @@ def make_dataset(
     unknown = sorted(set(arrays) - set(VARIABLES))
     if unknown:
         raise ResultsError(f"{unknown[0]}: no variable of the cube")
-    coords = {key: _variable((key,), _swept(values)) for key, values in sweep.items()}
-    coords["draw"] = _variable(("draw",), np.asarray(draw, np.int64))
-    coords["scheme"] = _variable(("scheme",), np.asarray(scheme, dtype=object))
-    coords["rho"] = _variable(("rho",), np.asarray(rho, np.float64))
+    coords = {key: _coordinate(key, _swept(values)) for key, values in sweep.items()}
+    coords["draw"] = _coordinate("draw", np.asarray(draw, np.int64))
+    coords["scheme"] = _coordinate("scheme", np.asarray(scheme, dtype=object))
+    coords["rho"] = _coordinate("rho", np.asarray(rho, np.float64))
     sizes = {name: values.size for name, values in coords.items()}
     data = {}
     for name, variable in VARIABLES.items():
@@ -244,16 +215,9 @@ def make_dataset(
             _check_shape(name, dims, arrays[name], sizes)
             if sizes["draw"] > 0 and arrays[name].size == 0:
                 continue  # without targets: NetCDF would make the empty dimension an unlimited one
-            data[name] = _variable(dims, np.ascontiguousarray(arrays[name], dtype=variable.dtype))
+            array = np.ascontiguousarray(arrays[name], dtype=variable.dtype)
+            data[name] = _variable(dims, array, attributes(variable))
     dataset = xr.Dataset(data, coords=coords, attrs=dict(attrs))
-    for name, variable in VARIABLES.items():
-        if name in dataset:
-            dataset[name].attrs = attributes(variable)
-    for name, values in _COORDINATES.items():
-        dataset[name].attrs = dict(values)
-    for name in sweep:
-        units, words = SWEPT[name]
-        dataset[name].attrs = {"long_name": words} | ({"units": units} if units else {})
     validate(dataset)
     return dataset
 
@@ -268,9 +232,14 @@ def is_words(values: NDArray[Any]) -> bool:
     return values.dtype.kind in "OUT"
 
 
-def _variable(dims: tuple[str, ...], array: NDArray[Any]) -> xr.Variable:
+def _coordinate(name: str, values: NDArray[Any]) -> xr.Variable:
+    units, words = {**_COORDINATES, **SWEPT}[name]
+    return _variable((name,), values, {"long_name": words} | ({"units": units} if units else {}))
+
+
+def _variable(dims: tuple[str, ...], array: NDArray[Any], attrs: dict[str, Any]) -> xr.Variable:
     """Label an array as it is; to look at what it might be else, xarray would first load Dask's arrays: 0.3 s."""
-    return xr.Variable(dims, array, fastpath=True)
+    return xr.Variable(dims, array, attrs, fastpath=True)
 
 
 def _check_shape(name: str, dims: tuple[str, ...], array: NDArray[Any], sizes: dict[str, int]) -> None:
