@@ -4,7 +4,6 @@ The cube is written in blocks of draws whose size follows from the shapes only, 
 each block goes to disk in whole HDF5 chunks, variable by variable. Memory is one block, however many shards.
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from .errors import DamagedData
-from .files import file_hash, sync_file, sync_folder, temporary_file
+from .files import file_hash, placed_file
 from .schema import VARIABLES, is_words
 from .shards import Shard, check_labels, not_written, opened, reading, verify_shard
 
@@ -60,7 +59,7 @@ def write_cube(
         If it cannot be written; a cube that was there stays.
     """
     template = _template(cover[0][0])
-    with temporary_file(path.parent, ".cube.tmp") as temporary:
+    with placed_file(path, ".cube.tmp") as temporary:
         try:
             with netCDF4.Dataset(temporary, "w", format="NETCDF4") as file:
                 block = _define(file, template, count, attrs)
@@ -71,10 +70,7 @@ def write_cube(
                         on_block(stop, count)
         except (PermissionError, RuntimeError) as error:  # what HDF5 makes of a full disk
             raise not_written(path, error) from error
-        sync_file(temporary)
         digest = file_hash(temporary)
-        os.replace(temporary, path)
-    sync_folder(path.parent)
     return digest
 
 

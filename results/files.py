@@ -12,7 +12,7 @@ import platform
 import re
 import shutil
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
@@ -79,6 +79,16 @@ def temporary_folder(folder: Path) -> Iterator[Path]:
         _remove(path)
 
 
+@contextmanager
+def placed_file(path: Path, suffix: str = ".tmp", place: Callable[[Path, Path], None] = os.replace) -> Iterator[Path]:
+    """Give a temporary name; what the block writes there is brought to the disk and then to its place, to last."""
+    with temporary_file(path.parent, suffix) as temporary:
+        yield temporary
+        sync_file(temporary)
+        place(temporary, path)
+    sync_folder(path.parent)
+
+
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
@@ -92,11 +102,8 @@ def replace_file(path: Path, content: bytes) -> None:
     Raises OSError with the path, if the disk is full or the folder cannot be written to; what was there stays.
     """
     try:
-        with temporary_file(path.parent) as temporary:
+        with placed_file(path) as temporary:
             temporary.write_bytes(content)
-            sync_file(temporary)
-            os.replace(temporary, path)
-        sync_folder(path.parent)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
@@ -111,11 +118,8 @@ def create_text(path: Path, text: str) -> None:
 
     Raises FileExistsError if it is there; OSError if it cannot be written.
     """
-    with temporary_file(path.parent) as temporary:
+    with placed_file(path, place=os.link) as temporary:  # which fails where a rename would replace
         temporary.write_text(text, encoding="utf-8")
-        sync_file(temporary)
-        os.link(temporary, path)  # which fails where a rename would replace
-    sync_folder(path.parent)
 
 
 def remove_temporaries(folder: Path, processes: Collection[int]) -> None:

@@ -19,7 +19,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from .errors import DamagedData
-from .files import file_hash, sync_file, sync_folder, temporary_file
+from .files import file_hash, placed_file, sync_file, sync_folder, temporary_file
 from .schema import STATUS_FLAGS
 
 UNCERTIFIED = next(value for value, name in STATUS_FLAGS.items() if name == "uncertified")
@@ -31,21 +31,11 @@ _NAME = re.compile(r"draws-(\d{8,})-(\d{8,})-([0-9a-f]{64})\.nc")
 
 @dataclass(frozen=True, order=True)
 class Shard:
-    """A committed file of draws start to stop - 1.
-
-    Attributes
-    ----------
-    start, stop
-        Range of draws.
-    sha256
-        Hash of the file's bytes, as its name says.
-    path
-        Where it is.
-    """
+    """A committed file of draws start to stop - 1."""
 
     start: int
     stop: int
-    sha256: str
+    sha256: str  # of the file's bytes, as its name says
     path: Path
 
 
@@ -105,11 +95,8 @@ def commit_bytes(content: bytes, folder: Path, start: int, stop: int, sha256: st
     final = folder / f"draws-{start:08d}-{stop:08d}-{sha256}.nc"
     if hashlib.sha256(content).hexdigest() != sha256:
         raise DamagedData(f"{final}: came with other bytes than its worker wrote")
-    with temporary_file(folder, ".nc.tmp") as temporary:
+    with placed_file(final, ".nc.tmp") as temporary:
         temporary.write_bytes(content)
-        sync_file(temporary)
-        os.replace(temporary, final)
-    sync_folder(folder)
     return Shard(start, stop, sha256, final)
 
 
@@ -235,16 +222,13 @@ def covering(shards: Sequence[Shard], count: int) -> tuple[list[tuple[Shard, int
     missing: list[tuple[int, int]] = []
     at = 0
     for shard in sorted(shards):
-        if at >= count:
-            break
-        if shard.stop <= at:
-            continue
-        if shard.start > at:
-            missing.append((at, min(shard.start, count)))
-            at = shard.start
-        if at < count:
-            cover.append((shard, at, min(shard.stop, count)))
-            at = shard.stop
+        start, stop = min(shard.start, count), min(shard.stop, count)
+        if stop > at:
+            if start > at:
+                missing.append((at, start))
+            if stop > start:
+                cover.append((shard, max(at, start), stop))
+            at = stop
     if at < count:
         missing.append((at, count))
     return cover, missing
