@@ -59,11 +59,12 @@ def compare(a: xr.Dataset, b: xr.Dataset, metric: str = "crb_bp", *, confidence:
         ratio = (top.values / bottom.values) ** (0.5 if has_root(metric) else 1.0)
     status = b["status"].where(a["status"].isin(COUNTED), a["status"]).transpose(*top.dims).values
     sample = sample_of(np.where(np.isfinite(ratio), ratio, np.nan), status, root=False)
-    found_ratio = quantile_of_sorted(sample.values, sample.used, 0.5, confidence)
+    used = sample.counts["used"]
+    found_ratio = quantile_of_sorted(sample.values, used, 0.5, confidence)
     dims = top.dims[:-1]
     for name, values in zip(("ratio", "ratio_lower", "ratio_upper"), found_ratio, strict=True):
         out[name] = (dims, values)
     distance = np.where(np.isnan(sample.values), 0.0, np.abs(sample.values - 1.0))
     out["largest"] = (dims, distance.max(axis=-1))
-    out["used"] = (dims, sample.used)
+    out["used"] = (dims, used)
     return out

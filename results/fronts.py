@@ -7,9 +7,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from .errors import ResultsError
 from .estimates import Array
-from .points import good
+from .points import good, scheme_place
 from .statistics import quantile
 
 _LINKS = {"bp": "crb_bp", "ms": "crb_ms"}
@@ -39,7 +38,7 @@ def front(cube: xr.Dataset, scheme: str, *, q: float = 0.5, confidence: float = 
     ResultsError
         If there is no such scheme.
     """
-    one = cube[[*_LINKS.values(), "status"]].isel(scheme=[_place(cube, scheme)])
+    one = cube[[*_LINKS.values(), "status"]].isel(scheme=[scheme_place(cube, scheme)])
     parts: dict[str, xr.DataArray] = {}
     for link, metric in _LINKS.items():
         found = quantile(one, metric, q, confidence=confidence).squeeze(("scheme", "quantile"), drop=True)
@@ -51,13 +50,6 @@ def front(cube: xr.Dataset, scheme: str, *, q: float = 0.5, confidence: float = 
     out["dominated"] = (out["bp"].transpose(..., "rho").dims, dominated(points))
     out["dominated"].attrs = {"long_name": "whether another point of the curve is smaller in both bounds"}
     return out
-
-
-def _place(cube: xr.Dataset, scheme: str) -> int:
-    schemes = [str(name) for name in cube["scheme"].values]
-    if scheme not in schemes:
-        raise ResultsError(f"no scheme {scheme!r}; there are {', '.join(schemes)}")
-    return schemes.index(scheme)
 
 
 def dominated(points: Array, tolerance: float = 1e-6) -> NDArray[np.bool_]:
@@ -109,7 +101,7 @@ def hypervolumes(cube: xr.Dataset, reference: str = "apa") -> xr.DataArray:
         If there is no such scheme.
     """
     points = _points(cube)
-    corner = points.isel(scheme=_place(cube, reference), rho=0).values[..., None, :]
+    corner = points.isel(scheme=scheme_place(cube, reference), rho=0).values[..., None, :]
     values = hypervolume(points.values, corner)
     values = np.where(np.isfinite(corner).all(axis=-1), values, np.nan)
     out = points.isel(rho=0, link=0, drop=True).copy(data=values)
@@ -141,7 +133,7 @@ def power_loss(cube: xr.Dataset) -> xr.DataArray:
         If the cube has no fdb-wcrb.
     """
     points = _points(cube, root=False)
-    best = cube.isel(scheme=_place(cube, _OPTIMAL), drop=True)
+    best = cube.isel(scheme=scheme_place(cube, _OPTIMAL), drop=True)
     known = (best["objective"] / (1.0 + best["gap"])).where(good(best) & np.isfinite(best["objective"]))
     floor = known.transpose(*points.isel(scheme=0, link=0).dims).values[..., None, :]  # for every scheme
     bp, ms = points.values[..., 0], points.values[..., 1]

@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from .errors import ResultsError
 from .schema import STATUS_FLAGS
 from .words import said
 
@@ -20,6 +21,17 @@ def nearest_weights(rho: ArrayLike) -> list[int]:
 def swept_keys(cube: xr.Dataset) -> list[str]:
     """Swept keys of a cube, in order."""
     return [str(dim) for dim in cube["status"].dims if dim not in ("draw", "scheme", "rho")]
+
+
+def scheme_place(cube: xr.Dataset, scheme: str) -> int:
+    """Place of a scheme in a cube.
+
+    Raises ResultsError if there is no such scheme.
+    """
+    schemes = [str(name) for name in cube["scheme"].values]
+    if scheme not in schemes:
+        raise ResultsError(f"no scheme {scheme!r}; there are {', '.join(schemes)}")
+    return schemes.index(scheme)
 
 
 def at_first_point(cube: xr.Dataset) -> tuple[xr.Dataset, str]:

@@ -4,8 +4,7 @@ A draw counts where its design is certified, of closed form, or where the bound 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -21,27 +20,15 @@ COUNTED = [_STATUS[word] for word in ("certified", "closed_form", "unidentifiabl
 _ROOTS = {"m2": "m", "rad2": "rad", "s2": "s"}
 
 
-@dataclass(frozen=True)
-class Sample:
-    """The values of one scheme at one point of the sweep.
+class Sample(NamedTuple):
+    """The values of one scheme at one point of the sweep, and how many of its draws count.
 
-    Attributes
-    ----------
-    values
-        Ascending along the last axis, the draws: finite ones, then infinite, then NaN for those left out;
-        (rho, ..., draw).
-    used, infinite
-        How many count, and how many of those are infinite, (rho, ...).
-    uncertified, failed, undefined
-        How many are left out, and why, (rho, ...).
+    `values`, (rho, ..., draw), ascend along the draws: finite ones, then infinite, then NaN for those left out.
+    `counts`, (rho, ...) each, are by the names below.
     """
 
     values: Array
-    used: NDArray[np.int64]
-    infinite: NDArray[np.int64]
-    uncertified: NDArray[np.int64]
-    failed: NDArray[np.int64]
-    undefined: NDArray[np.int64]
+    counts: dict[str, NDArray[np.int64]]
 
 
 _COUNT_NAMES = {
@@ -82,18 +69,21 @@ def has_root(metric: str) -> bool:
 
 
 def sample_of(values: Array, status: NDArray[Any], root: bool) -> Sample:
-    """Sort values (..., draw) of one scheme by whether and how they count; `status` is like them."""
+    """Sort values (rho, ..., draw) of one scheme by whether and how they count, by their status (rho, [...,] draw)."""
+    lacking = (1,) * (values.ndim - status.ndim)
+    status = np.broadcast_to(status.reshape(*status.shape[:-1], *lacking, status.shape[-1]), values.shape)
     good = np.isin(status, COUNTED)
     kept = np.where(good, values, np.nan)
     known = ~np.isnan(kept)
-    return Sample(
-        values=np.sort(np.sqrt(kept) if root else kept, axis=-1),
-        used=known.sum(axis=-1),
-        infinite=np.isposinf(kept).sum(axis=-1),
-        uncertified=(status == _STATUS["uncertified"]).sum(axis=-1),
-        failed=np.isin(status, [_STATUS["failed"], _STATUS["not_computed"]]).sum(axis=-1),
-        undefined=(good & ~known).sum(axis=-1),
-    )
+    found = {
+        "used": known,
+        "infinite": np.isposinf(kept),
+        "uncertified": status == _STATUS["uncertified"],
+        "failed": np.isin(status, [_STATUS["failed"], _STATUS["not_computed"]]),
+        "undefined": good & ~known,
+    }
+    counts = {name: where.sum(axis=-1) for name, where in found.items()}
+    return Sample(np.sort(np.sqrt(kept) if root else kept, axis=-1), counts)
 
 
 def slabs(cube: xr.Dataset) -> Iterator[tuple[dict[str, int], xr.Dataset]]:
@@ -127,12 +117,5 @@ def gather(
 
 def slab_sample(slab: xr.Dataset, metric: str, root: bool) -> Sample:
     """Sort the values of a slab."""
-    array = slab[metric].transpose("rho", ..., "draw")
-    status = slab["status"].transpose("rho", "draw").values
-    status = status.reshape(status.shape[0], *(1,) * (array.ndim - 2), status.shape[1])
-    return sample_of(array.values, np.broadcast_to(status, array.shape), root and has_root(metric))
-
-
-def counts_of(sample: Sample) -> dict[str, NDArray[Any]]:
-    """How many draws count, and how many do not, by name."""
-    return {name: getattr(sample, name) for name in _COUNT_NAMES}
+    values, status = slab[metric].transpose("rho", ..., "draw").values, slab["status"].transpose("rho", "draw").values
+    return sample_of(values, status, root and has_root(metric))

@@ -12,7 +12,7 @@ keys, ``scheme`` and ``rho`` left. Two rules hold throughout.
 One scheme at one point of the sweep is in memory at a time, so that a cube opened from its file may be larger.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,11 @@ from scipy.special import ndtri
 
 from .errors import ResultsError
 from .estimates import Array, quantile_of_sorted, share_with_limits, tail_index
-from .samples import COUNTED, Sample, check, counts_of, gather, has_root, sample_of, slab_sample, unit_of
+from .points import scheme_place
+from .samples import COUNTED, Sample, check, gather, has_root, sample_of, slab_sample, unit_of
 from .schema import VARIABLES
+
+_LIMITS = ("value", "lower", "upper")
 
 
 def _levels(q: ArrayLike) -> Array:
@@ -35,11 +38,21 @@ def _levels(q: ArrayLike) -> Array:
 
 def _quantiles(sample: Sample, levels: Array, confidence: float) -> dict[str, NDArray[Any]]:
     """Value, lower and upper limit at every level, on a last axis."""
-    parts = [quantile_of_sorted(sample.values, sample.used, float(level), confidence) for level in levels]
-    return {
-        name: np.stack(part, axis=-1)
-        for name, part in zip(("value", "lower", "upper"), zip(*parts, strict=True), strict=True)
-    }
+    used = sample.counts["used"]
+    parts = [quantile_of_sorted(sample.values, used, float(level), confidence) for level in levels]
+    return {name: np.stack(part, axis=-1) for name, part in zip(_LIMITS, zip(*parts, strict=True), strict=True)}
+
+
+def _of_samples(
+    cube: xr.Dataset, metric: str, root: bool, function: Callable[[Sample], dict[str, NDArray[Any]]], **axis: Array
+) -> xr.Dataset:
+    """Apply a function to the sample of every slab, and add the counts; `axis` labels what it adds as its last."""
+
+    def of_slab(slab: xr.Dataset) -> dict[str, NDArray[Any]]:
+        sample = slab_sample(slab, metric, root)
+        return function(sample) | sample.counts
+
+    return gather(cube[[metric, "status"]], metric, of_slab, list(axis)).assign_coords(axis)
 
 
 def quantile(
@@ -81,27 +94,22 @@ def quantile(
     """
     check(cube, metric, confidence)
     levels = _levels(q)
-
-    def of_slab(slab: xr.Dataset) -> dict[str, NDArray[Any]]:
-        sample = slab_sample(slab, metric, root)
-        return {**_quantiles(sample, levels, confidence), **counts_of(sample)}
-
-    out = gather(cube[[metric, "status"]], metric, of_slab, ["quantile"]).assign_coords(quantile=levels)
-    return _described(out, ("value", "lower", "upper"), metric, root, confidence)
+    out = _of_samples(cube, metric, root, lambda sample: _quantiles(sample, levels, confidence), quantile=levels)
+    return _described(out, _words(metric, root), unit_of(metric, root), confidence=confidence, metric=metric)
 
 
 def _mean_of(sample: Sample, width: float) -> dict[str, NDArray[Any]]:
     """Mean, standard error, limits so many errors away, and what the tail says of them."""
-    values, used = sample.values, sample.used
+    values, used, infinite = sample.values, sample.counts["used"], sample.counts["infinite"]
     known = ~np.isnan(values)
     with np.errstate(invalid="ignore", divide="ignore"):
         average = np.where(known, values, 0.0).sum(axis=-1) / used
         spread = np.where(known, values - average[..., None], 0.0)
         error = np.sqrt((spread**2).sum(axis=-1) / (used - 1) / used)
     average = np.where(used > 0, average, np.nan)
-    error = np.where((sample.infinite > 0) & (used > 0), np.inf, np.where(used > 1, error, np.nan))
+    error = np.where((infinite > 0) & (used > 0), np.inf, np.where(used > 1, error, np.nan))
     index, surely = tail_index(values, used)
-    trust = np.select([(sample.infinite > 0) | (surely <= 1.0), surely <= 2.0], [2, 1], 0)
+    trust = np.select([(infinite > 0) | (surely <= 1.0), surely <= 2.0], [2, 1], 0)
     with np.errstate(invalid="ignore"):
         limits = {"lower": average - width * error, "upper": average + width * error}
     return {
@@ -110,7 +118,6 @@ def _mean_of(sample: Sample, width: float) -> dict[str, NDArray[Any]]:
         **limits,
         "tail_index": index,
         "trust": np.where(used > 0, trust, 2).astype(np.int8),
-        **counts_of(sample),
     }
 
 
@@ -142,19 +149,14 @@ def mean(cube: xr.Dataset, metric: str, *, confidence: float = 0.95, root: bool 
     """
     check(cube, metric, confidence)
     width = float(ndtri(0.5 + 0.5 * confidence))
-
-    def of_slab(slab: xr.Dataset) -> dict[str, NDArray[Any]]:
-        return _mean_of(slab_sample(slab, metric, root), width)
-
-    out = gather(cube[[metric, "status"]], metric, of_slab, [])
-    out = _described(out, ("value", "standard_error", "lower", "upper"), metric, root, confidence)
+    out = _of_samples(cube, metric, root, lambda sample: _mean_of(sample, width))
     out["tail_index"].attrs = {"long_name": "Hill's tail index of the largest values", "units": "1"}
     out["trust"].attrs = {
         "long_name": "whether the mean can be quoted",
         "flag_values": np.array([0, 1, 2], np.int8),
         "flag_meanings": "sound no_variance no_mean",
     }
-    return out
+    return _described(out, _words(metric, root), unit_of(metric, root), confidence=confidence, metric=metric)
 
 
 def outage(
@@ -182,18 +184,14 @@ def outage(
     check(cube, metric, confidence)
     limits = np.atleast_1d(np.asarray(threshold, np.float64))
 
-    def of_slab(slab: xr.Dataset) -> dict[str, NDArray[Any]]:
-        sample = slab_sample(slab, metric, root)
+    def shares(sample: Sample) -> dict[str, NDArray[Any]]:
         above = np.stack([(sample.values > limit).sum(axis=-1) for limit in limits], axis=-1)
-        value, lower, upper = share_with_limits(above, sample.used[..., None], confidence)
-        return {"value": value, "lower": lower, "upper": upper, **counts_of(sample)}
+        found = share_with_limits(above, sample.counts["used"][..., None], confidence)
+        return dict(zip(_LIMITS, found, strict=True))
 
-    out = gather(cube[[metric, "status"]], metric, of_slab, ["threshold"]).assign_coords(threshold=limits)
+    out = _of_samples(cube, metric, root, shares, threshold=limits)
     out["threshold"].attrs = {"units": unit_of(metric, root)}
-    for name in ("value", "lower", "upper"):
-        out[name].attrs = {"long_name": f"probability that {metric} is above the threshold", "units": "1"}
-    out.attrs = {"confidence": confidence}
-    return out
+    return _described(out, f"probability that {metric} is above the threshold", "1", confidence=confidence)
 
 
 def cdf(cube: xr.Dataset, metric: str, points: ArrayLike, *, confidence: float = 0.95, root: bool = True) -> xr.Dataset:
@@ -226,21 +224,17 @@ def cdf(cube: xr.Dataset, metric: str, points: ArrayLike, *, confidence: float =
     check(cube, metric, confidence)
     places = np.atleast_1d(np.asarray(points, np.float64))
 
-    def of_slab(slab: xr.Dataset) -> dict[str, NDArray[Any]]:
-        sample = slab_sample(slab, metric, root)
+    def band(sample: Sample) -> dict[str, NDArray[Any]]:
         below = np.stack([(sample.values <= place).sum(axis=-1) for place in places], axis=-1)
+        used = sample.counts["used"][..., None]
         with np.errstate(invalid="ignore", divide="ignore"):
-            value = below / sample.used[..., None]
-            reach = np.sqrt(np.log(2.0 / (1.0 - confidence)) / (2.0 * sample.used))[..., None]
-            band = {"lower": np.maximum(value - reach, 0.0), "upper": np.minimum(value + reach, 1.0)}
-        return {"value": value, **band, **counts_of(sample)}
+            value = below / used
+            reach = np.sqrt(np.log(2.0 / (1.0 - confidence)) / (2.0 * used))
+            return {"value": value, "lower": np.maximum(value - reach, 0.0), "upper": np.minimum(value + reach, 1.0)}
 
-    out = gather(cube[[metric, "status"]], metric, of_slab, ["point"]).assign_coords(point=places)
+    out = _of_samples(cube, metric, root, band, point=places)
     out["point"].attrs = {"units": unit_of(metric, root)}
-    for name in ("value", "lower", "upper"):
-        out[name].attrs = {"long_name": f"share of draws with {metric} at most this", "units": "1"}
-    out.attrs = {"confidence": confidence}
-    return out
+    return _described(out, f"share of draws with {metric} at most this", "1", confidence=confidence)
 
 
 def paired(
@@ -270,12 +264,9 @@ def paired(
         As for `quantile`, or if there is no such scheme.
     """
     check(cube, metric, confidence)
-    schemes = [str(scheme) for scheme in cube["scheme"].values]
-    if reference not in schemes:
-        raise ResultsError(f"no scheme {reference!r}; there are {', '.join(schemes)}")
     levels = _levels(q)
     both = cube[[metric, "status"]]
-    base = both.sel(scheme=reference, drop=True)
+    base = both.isel(scheme=scheme_place(cube, reference), drop=True)
 
     def of_slab(slab: xr.Dataset) -> dict[str, NDArray[Any]]:
         point = {dim: slab[dim].values for dim in base["status"].dims if dim not in ("draw", "rho")}
@@ -286,23 +277,22 @@ def paired(
             ratio = (top.values / bottom.values) ** power
         good = other["status"].isin(COUNTED)
         status = slab["status"].where(good, other["status"]).transpose("rho", "draw").values
-        status = status.reshape(status.shape[0], *(1,) * (ratio.ndim - 2), status.shape[1])
-        sample = sample_of(ratio, np.broadcast_to(status, ratio.shape), root=False)
-        won = share_with_limits((sample.values < 1.0).sum(axis=-1), sample.used, confidence)
+        sample = sample_of(ratio, status, root=False)
+        won = share_with_limits((sample.values < 1.0).sum(axis=-1), sample.counts["used"], confidence)
         shares = dict(zip(("better", "better_lower", "better_upper"), won, strict=True))
-        return {**_quantiles(sample, levels, confidence), **shares, **counts_of(sample)}
+        return _quantiles(sample, levels, confidence) | shares | sample.counts
 
     out = gather(both, metric, of_slab, ["quantile"]).assign_coords(quantile=levels)
-    for name in ("value", "lower", "upper"):
-        out[name].attrs = {"long_name": f"{metric} over that of {reference}, draw by draw", "units": "1"}
-    out.attrs = {"confidence": confidence, "reference": reference}
-    return out
+    words = f"{metric} over that of {reference}, draw by draw"
+    return _described(out, words, "1", confidence=confidence, reference=reference)
 
 
-def _described(out: xr.Dataset, names: Sequence[str], metric: str, root: bool, confidence: float) -> xr.Dataset:
+def _words(metric: str, root: bool) -> str:
     words = VARIABLES[metric].long_name if metric in VARIABLES else metric
-    words = f"root of the {words}" if root and has_root(metric) else words
-    for name in names:
-        out[name].attrs = {"long_name": words, "units": unit_of(metric, root)}
-    out.attrs = {"confidence": confidence, "metric": metric}
-    return out
+    return f"root of the {words}" if root and has_root(metric) else words
+
+
+def _described(out: xr.Dataset, words: str, units: str, **attrs: Any) -> xr.Dataset:
+    for name in {*_LIMITS, "standard_error"} & set(out.data_vars):
+        out[name].attrs = {"long_name": words, "units": units}
+    return out.assign_attrs(attrs)
