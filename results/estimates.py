@@ -28,6 +28,12 @@ def quantile_of_sorted(
     return tuple(np.where(empty, np.nan, array) for array in (value, lower, upper))  # type: ignore[return-value]
 
 
+def median_with_limits(values: Array) -> tuple[Array, Array, Array]:
+    """Median over the last axis and its exact 95 % interval; NaN is left out."""
+    used = (~np.isnan(values)).sum(axis=-1)
+    return quantile_of_sorted(np.sort(values, axis=-1), used, 0.5, 0.95)
+
+
 def order_limits(n: ArrayLike, level: float, confidence: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Ranks (from 1) of the order statistics between which a quantile lies with at least this confidence.
 

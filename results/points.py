@@ -5,11 +5,8 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from .errors import ResultsError
-from .schema import STATUS_FLAGS
+from .schema import STATUS
 from .words import said
-
-# Statuses of a design that may be published.
-_GOOD_STATUS = [value for value, word in STATUS_FLAGS.items() if word in ("certified", "closed_form")]
 
 
 def nearest_weights(rho: ArrayLike) -> list[int]:
@@ -43,4 +40,4 @@ def at_first_point(cube: xr.Dataset) -> tuple[xr.Dataset, str]:
 
 def good(cube: xr.Dataset) -> xr.DataArray:
     """Where a design may be published, by its status."""
-    return cube["status"].isin(_GOOD_STATUS)
+    return cube["status"].isin([STATUS["certified"], STATUS["closed_form"]])

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from .errors import ResultsError
 from .estimates import Array
-from .schema import STATUS_FLAGS, VARIABLES
+from .schema import STATUS, VARIABLES
 
-_STATUS = {word: value for value, word in STATUS_FLAGS.items()}
 # Statuses whose values enter.
-COUNTED = [_STATUS[word] for word in ("certified", "closed_form", "unidentifiable")]
+COUNTED = [STATUS[word] for word in ("certified", "closed_form", "unidentifiable")]
 _ROOTS = {"m2": "m", "rad2": "rad", "s2": "s"}
 
 
@@ -78,8 +77,8 @@ def sample_of(values: Array, status: NDArray[Any], root: bool) -> Sample:
     found = {
         "used": known,
         "infinite": np.isposinf(kept),
-        "uncertified": status == _STATUS["uncertified"],
-        "failed": np.isin(status, [_STATUS["failed"], _STATUS["not_computed"]]),
+        "uncertified": status == STATUS["uncertified"],
+        "failed": np.isin(status, [STATUS["failed"], STATUS["not_computed"]]),
         "undefined": good & ~known,
     }
     counts = {name: where.sum(axis=-1) for name, where in found.items()}

@@ -21,6 +21,7 @@ STATUS_FLAGS = {
     3: "failed",
     4: "closed_form",
 }
+STATUS = {word: value for value, word in STATUS_FLAGS.items()}
 SOLVER_FLAGS = {0: "none", 1: "lbfgs", 2: "barrier", 3: "clarabel", 4: "interior"}
 
 _DESIGN = ("draw", "scheme", "rho")

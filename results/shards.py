@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 
 from .errors import DamagedData
 from .files import file_hash, placed_file, sync_file, sync_folder, temporary_file
-from .schema import STATUS_FLAGS
+from .schema import STATUS
 
-UNCERTIFIED = next(value for value, name in STATUS_FLAGS.items() if name == "uncertified")
 _LOCKING = "HDF5_USE_FILE_LOCKING"
 _CONTENT = "content_sha256"
 _LOCK = threading.Lock()  # HDF5 is not safe for threads
@@ -105,7 +104,8 @@ def list_shards(folder: Path) -> list[Shard]:
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
-        return sorted(shard for entry in entries if entry.is_file(follow_symlinks=False) for shard in _named(entry))
+        named = [(entry, _NAME.fullmatch(entry.name)) for entry in entries if entry.is_file(follow_symlinks=False)]
+        return sorted(Shard(int(name[1]), int(name[2]), name[3], Path(entry)) for entry, name in named if name)
 
 
 def strangers(folder: Path) -> list[Path]:
@@ -113,12 +113,6 @@ def strangers(folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
         named = [entry for entry in entries if _NAME.fullmatch(entry.name)]
         return sorted(Path(entry) for entry in named if not entry.is_file(follow_symlinks=False))
-
-
-def _named(entry: "os.DirEntry[str]") -> Iterator[Shard]:
-    match = _NAME.fullmatch(entry.name)
-    if match:
-        yield Shard(int(match[1]), int(match[2]), match[3], Path(entry))
 
 
 def verify_shard(shard: Shard) -> None:
@@ -139,11 +133,9 @@ def opened(shard: Shard) -> Iterator[netCDF4.Dataset]:
     verify_shard(shard)
     with reading(shard):
         file = netCDF4.Dataset(shard.path)
-    try:
+    with file:
         file.set_auto_maskandscale(False)
         yield file
-    finally:
-        file.close()
 
 
 @contextmanager
@@ -209,7 +201,7 @@ def check_content(shard: Shard, labels: Mapping[str, Sequence[Any]]) -> None:
 def count_uncertified(path: Path) -> int:
     """How many designs of a shard have a certificate that does not hold."""
     with netCDF4.Dataset(path) as file:
-        return int((file["status"][:] == UNCERTIFIED).sum())
+        return int((file["status"][:] == STATUS["uncertified"]).sum())
 
 
 def covering(shards: Sequence[Shard], count: int) -> tuple[list[tuple[Shard, int, int]], list[tuple[int, int]]]:

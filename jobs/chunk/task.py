@@ -11,7 +11,8 @@ from typing import Any
 
 import xarray as xr
 from crbatch.cluster.leaving import undo_at_stop
-from crbatch.results.shards import UNCERTIFIED, Shard, commit_shard
+from crbatch.results.schema import STATUS
+from crbatch.results.shards import Shard, commit_shard
 
 from ..errors import EnvironmentProblem
 from ..identity import code_key, versions
@@ -89,7 +90,7 @@ def compute(chunk: Chunk) -> dict[str, Any]:
         "start": chunk.start,
         "stop": chunk.stop,
         "sha256": shard.sha256,
-        "uncertified": int((dataset["status"].values == UNCERTIFIED).sum()),
+        "uncertified": int((dataset["status"].values == STATUS["uncertified"]).sum()),
         "evaluate_seconds": round(evaluated - begun, 4),
         "commit_seconds": round(time.perf_counter() - evaluated, 4),
     }

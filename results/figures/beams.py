@@ -28,9 +28,7 @@ def paper_beampatterns(beams: xr.Dataset) -> Figure:
     """
     names = [(link, family) for link, _ in _PAPER_LINKS for family in PAPER_SCHEMES]
     figure, grid = panels(len(names), 1.5, 0.3, share=True)
-    aod_deg = {
-        str(path): float(angle) for path, angle in zip(beams["path"].values, beams["aod_deg"].values, strict=True)
-    }
+    aod_deg = dict(zip(beams["path"].values.tolist(), beams["aod_deg"].values.tolist(), strict=True))
     rho = dict(_PAPER_LINKS)
     for i, (axes, (link, family)) in enumerate(zip(grid.flat, names, strict=True)):
         one = beams.sel(scheme=PAPER_SCHEMES[family], rho=rho[link])

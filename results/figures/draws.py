@@ -8,12 +8,13 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from .. import statistics
 from ..points import at_first_point, good, nearest_weights
 from ..samples import slabs
 from ..schemes import label_of
-from .panels import panels, style_of, styled
+from .panels import panels, root_label, style_of, styled
 
 _LINKS = (("crb_bp", "BP"), ("crb_ms", "MS"))
 _POINTS = 300
@@ -39,8 +40,8 @@ def distributions(cube: xr.Dataset) -> Figure:
     weights = nearest_weights(first["rho"].values)
     first = first.isel(rho=[weights[len(weights) // 2]])
     schemes = [str(name) for name in first["scheme"].values]
-    figure, axes = panels(2, 2.6, 0.7)
-    for panel, (metric, link) in zip(axes.flat, _LINKS, strict=True):
+    figure, axes = _two_panels(", ".join(filter(None, [rf"$\rho$ = {first['rho'].values[0]:g}", where])), schemes)
+    for panel, (metric, link) in zip(axes, _LINKS, strict=True):
         values = np.sqrt(first[metric].values)
         finite = values[np.isfinite(values) & (values > 0.0)]
         low, high = np.quantile(finite, [0.0, 0.998]) if finite.size else (0.1, 1.0)
@@ -51,11 +52,8 @@ def distributions(cube: xr.Dataset) -> Figure:
             panel.fill_between(points, one["lower"], one["upper"], color=style["color"], alpha=0.10, linewidth=0)
             panel.plot(points, one["value"], **style)
         _logarithmic(panel, "x", points)
-        panel.set(ylim=(0.0, 1.0), xlabel=rf"$\sqrt{{\mathrm{{CRB}}_\mathrm{{{link}}}}}$ (m)")
-    axes.flat[0].set_ylabel("Share of draws")
-    at = ", ".join(filter(None, [rf"$\rho$ = {first['rho'].values[0]:g}", where]))
-    figure.suptitle(at, fontsize=8)
-    _legend(figure, schemes)
+        panel.set(ylim=(0.0, 1.0), xlabel=root_label(link))
+    axes[0].set_ylabel("Share of draws")
     return figure
 
 
@@ -69,8 +67,8 @@ def spread(cube: xr.Dataset) -> Figure:
     first = first.sortby("rho")
     rho = first["rho"].values
     schemes = [str(name) for name in first["scheme"].values]
-    figure, axes = panels(2, 2.6, 0.7)
-    for panel, (metric, link) in zip(axes.flat, _LINKS, strict=True):
+    figure, axes = _two_panels(where, schemes)
+    for panel, (metric, link) in zip(axes, _LINKS, strict=True):
         found = statistics.quantile(first, metric, [0.05, 0.5, 0.95])["value"]
         for scheme in schemes:
             low, median, high = np.where(np.isfinite(found), found, np.nan)[schemes.index(scheme)].T
@@ -79,10 +77,7 @@ def spread(cube: xr.Dataset) -> Figure:
             panel.plot(rho, median, **style)
         shown = found.values[np.isfinite(found.values)]
         _logarithmic(panel, "y", shown if shown.size else np.array([0.1, 1.0]))
-        panel.set(xlabel=r"$\rho$", ylabel=rf"$\sqrt{{\mathrm{{CRB}}_\mathrm{{{link}}}}}$ (m)")
-    if where:
-        figure.suptitle(where, fontsize=8)
-    _legend(figure, schemes)
+        panel.set(xlabel=r"$\rho$", ylabel=root_label(link))
     return figure
 
 
@@ -131,6 +126,11 @@ def _line_of(scheme: str) -> dict[str, Any]:
     return {"color": style["color"], "linestyle": line}
 
 
-def _legend(figure: Figure, schemes: Sequence[str]) -> None:
+def _two_panels(title: str, schemes: Sequence[str]) -> tuple[Figure, NDArray[Any]]:
+    """A panel for each link, below a title and above all schemes."""
+    figure, axes = panels(2, 2.6, 0.7)
+    if title:
+        figure.suptitle(title, fontsize=8)
     handles = [Line2D([], [], label=label_of(scheme), **_line_of(scheme)) for scheme in schemes]
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    return figure, axes.ravel()

@@ -31,7 +31,8 @@ def estimator_table(cube: xr.Dataset, scheme: str, link: str) -> xr.Dataset:
     count = used.sum("draw")
     square, spread = error.mean("draw"), error.std("draw", ddof=1)
     reach = ndtri(0.5 + 0.5 * _CONFIDENCE) * spread / np.sqrt(count)
-    size = 2 if link == "bp" else 2 * (1 + _targets(one))
+    targets = one["targets"] if "targets" in one["status"].dims else one.sizes.get("target", 0)
+    size = 2 if link == "bp" else 2 * (1 + targets)
     freedom = np.maximum(count * size, 1)
     half = 0.5 * (1.0 - _CONFIDENCE)
     return xr.Dataset(
@@ -47,11 +48,6 @@ def estimator_table(cube: xr.Dataset, scheme: str, link: str) -> xr.Dataset:
             "left_out": (~used).sum("draw"),
         }
     )
-
-
-def _targets(cube: xr.Dataset) -> xr.DataArray | int:
-    """Number of targets, at each of its values where it is swept."""
-    return cube["targets"] if "targets" in cube["status"].dims else cube.sizes.get("target", 0)
 
 
 @styled

@@ -113,6 +113,11 @@ def panels(count: int, row_in: float, rest_in: float, share: bool = False) -> tu
     return figure, figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False)
 
 
+def root_label(link: str, unit: str = "m") -> str:
+    """Label of an axis with root bounds of BP or MS."""
+    return rf"$\sqrt{{\mathrm{{CRB}}_\mathrm{{{link}}}}}$ ({unit})"
+
+
 def label_edges(grid: NDArray[Any], used: int, x_label: str, y_label: str) -> None:
     """Label the lowest panel of each column and the first of each row; hide panels that are not used."""
     for i, axes in enumerate(grid.flat):

@@ -10,14 +10,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
+from ..estimates import median_with_limits
 from ..points import at_first_point
-from ..schema import STATUS_FLAGS
+from ..samples import COUNTED
 from ..schemes import label_of
 from ..words import counted
-from .panels import BY_FAMILY, BY_METHOD, label_edges, ordered, panels, style_of, styled
-
-# Publishable designs, and draws whose bound is infinite whatever one sends.
-_SHOWN_STATUS = [v for v, word in STATUS_FLAGS.items() if word in ("certified", "closed_form", "unidentifiable")]
+from .panels import BY_FAMILY, BY_METHOD, label_edges, ordered, panels, root_label, style_of, styled
 
 
 @styled
@@ -35,7 +33,9 @@ def tradeoff(cube: xr.Dataset) -> Figure:
     swept = "targets" in first["status"].dims
     parts = [first.isel(targets=i) for i in range(first.sizes["targets"])] if swept else [first]
     medians = [_median_roots(panel) for panel in parts]
-    scale, unit = _length_unit(np.stack(medians))
+    lengths = np.stack(medians)
+    finite = lengths[np.isfinite(lengths)]
+    scale, unit = (100.0, "cm") if finite.size == 0 or np.median(finite) < 1.0 else (1.0, "m")
     figure, grid = panels(len(parts), 2.4, 0.75, share=True)
     drawn = np.stack([np.where(np.isfinite(median).all(axis=0), median, np.nan) for median in medians])
     _log_axis(grid[0, 0], "x", scale * drawn[:, 0])
@@ -45,8 +45,7 @@ def tradeoff(cube: xr.Dataset) -> Figure:
         _say_not_shown(axes, panel, median)
         if swept:
             axes.set_title(f"({chr(ord('a') + i)}) $K = {panel['targets'].item():g}$")
-    names = [rf"$\sqrt{{\mathrm{{CRB}}_\mathrm{{{link}}}}}$ ({unit})" for link in ("MS", "BP")]
-    label_edges(grid, len(parts), *names)
+    label_edges(grid, len(parts), root_label("MS", unit), root_label("BP", unit))
     if where:
         figure.suptitle(where, fontsize=8)
     order, columns = (BY_METHOD, 4) if len(parts) > 1 else (BY_FAMILY, 3)
@@ -58,26 +57,14 @@ def tradeoff(cube: xr.Dataset) -> Figure:
 
 def _shown(panel: xr.Dataset) -> xr.DataArray:
     """Designs that enter the medians."""
-    return panel["status"].isin(_SHOWN_STATUS) & panel["crb_bp"].notnull() & panel["crb_ms"].notnull()
+    return panel["status"].isin(COUNTED) & panel["crb_bp"].notnull() & panel["crb_ms"].notnull()
 
 
 def _median_roots(panel: xr.Dataset) -> NDArray[np.float64]:
     """Median root bounds in m, (MS and BP, scheme, rho); infinite where most are, NaN where there is none."""
     order = ("scheme", "rho", "draw")
-    bounds = np.stack([panel[name].transpose(*order).values for name in ("crb_ms", "crb_bp")])
-    shown = _shown(panel).transpose(*order).values
-    out = np.full(bounds.shape[:3], np.nan)
-    for s, r in np.ndindex(*shown.shape[:2]):
-        if shown[s, r].any():
-            ordered = np.sort(np.sqrt(bounds[:, s, r, shown[s, r]]), axis=-1)
-            n = ordered.shape[-1]
-            out[:, s, r] = (ordered[:, (n - 1) // 2] + ordered[:, n // 2]) / 2.0  # without inf - inf
-    return out
-
-
-def _length_unit(lengths_m: NDArray[np.float64]) -> tuple[float, str]:
-    finite = lengths_m[np.isfinite(lengths_m)]
-    return (100.0, "cm") if finite.size == 0 or np.median(finite) < 1.0 else (1.0, "m")
+    shown = [panel[name].where(_shown(panel)).transpose(*order).values for name in ("crb_ms", "crb_bp")]
+    return median_with_limits(np.sqrt(shown))[0]
 
 
 def _draw_curves(axes: Axes, median: NDArray[np.float64], panel: xr.Dataset) -> None:

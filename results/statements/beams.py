@@ -5,10 +5,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import xarray as xr
 
-from ..estimates import Array
+from ..estimates import Array, median_with_limits
 from ..points import good
 from ..schemes import FAMILIES, label_of
-from .curves import median_with_limits
 from .verdicts import FAILS, HOLDS, SAME, UNKNOWN, Row, Statement, counts, limits, summed_up
 
 

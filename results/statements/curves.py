@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..estimates import Array, quantile_of_sorted
+from ..estimates import Array, median_with_limits
 from ..points import good
 from ..schemes import scheme_of
 
@@ -101,30 +101,34 @@ class Curves:
 
     def _logs(self, scheme: str, link: str) -> tuple[Array, Array]:
         """Logarithms of both root bounds of a scheme, (draw, rho): of the link, and of the other one."""
-        place = self._schemes.index(scheme)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            own, other = (0.5 * np.log(self._bounds[name][:, place]) for name in _LINKS[link])
+        own, other = map(_log_root, self._pair(scheme, link))
+        return own, other
+
+    def _pair(self, scheme: str, link: str) -> tuple[Array, Array]:
+        """Both bounds of a scheme, (draw, rho): of the link, and of the other one."""
+        own, other = (self._bounds[name][:, self._schemes.index(scheme)] for name in _LINKS[link])
         return own, other
 
     def _chords_at(self, scheme: str, link: str, levels: Array) -> Array:
         """The lines between points in the bounds themselves at each level, as a log root bound: mixes reach them."""
-        own, other = (self._bounds[name][:, self._schemes.index(scheme)] for name in _LINKS[link])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            chords: Array = 0.5 * np.log(_best_at(own, other, np.exp(2.0 * levels)))
-        return chords
+        return _log_root(_best_at(*self._pair(scheme, link), np.exp(2.0 * levels)))
 
     def _tangents_at(self, scheme: str, link: str, levels: Array) -> Array:
         """The highest of the lines rho crb_bp + (1 - rho) crb_ms = f*(rho) at each level, as a log root bound."""
-        own, other = (self._bounds[name][:, self._schemes.index(scheme)] for name in _LINKS[link])
+        own, other = self._pair(scheme, link)
         weight = self._rho if link == "BP" else 1.0 - self._rho
         highest = np.full(levels.shape, np.nan)
         for i in np.flatnonzero(weight < 1.0):
             least = (weight[i] * own[:, i] if weight[i] > 0.0 else 0.0) + (1.0 - weight[i]) * other[:, i]
             line = (least[:, None] - weight[i] * np.exp(2.0 * levels)) / (1.0 - weight[i])
             highest = np.fmax(highest, np.where(np.isfinite(line), line, np.nan))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            logs: Array = 0.5 * np.log(highest)
-        return logs
+        return _log_root(highest)
+
+
+def _log_root(bounds: Array) -> Array:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs: Array = 0.5 * np.log(bounds)
+    return logs
 
 
 def _finite(x: Array, y: Array) -> Array:
@@ -156,9 +160,3 @@ def _best_at(x: Array, y: Array, levels: Array) -> Array:
 def _every_second(points: int) -> NDArray[np.int64]:
     """Every second point of a curve, and its last."""
     return np.union1d(np.arange(0, points, 2), [points - 1])
-
-
-def median_with_limits(values: Array) -> tuple[Array, Array, Array]:
-    """Median over the last axis and its exact 95 % interval; NaN is left out."""
-    used = (~np.isnan(values)).sum(axis=-1)
-    return quantile_of_sorted(np.sort(values, axis=-1), used, 0.5, 0.95)

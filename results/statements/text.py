@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
+from ..estimates import median_with_limits
 from ..points import good, swept_keys
 from ..words import said
-from .curves import median_with_limits
 from .judge import judged_at_points
 from .verdicts import FAILS, HOLDS, IN_PART, Statement
 

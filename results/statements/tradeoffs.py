@@ -6,9 +6,10 @@ from itertools import pairwise
 import numpy as np
 import xarray as xr
 
+from ..estimates import median_with_limits
 from ..points import good
 from ..schemes import FAMILIES, label_of, scheme_of, wbf_schemes
-from .curves import LEAST_WEIGHTS, PLACES, Curves, Gap, median_with_limits
+from .curves import LEAST_WEIGHTS, PLACES, Curves, Gap
 from .verdicts import FAILS, HOLDS, IN_PART, UNKNOWN, Row, Statement, counts, single, summed_up
 
 _CLOSE = 1.05  # ratio of root bounds, in the mean along a curve, that is still called close

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..estimates import Array
-from .curves import median_with_limits
+from ..estimates import Array, median_with_limits
 
 HOLDS, IN_PART, FAILS, UNKNOWN = "holds", "holds in part", "does not hold", "cannot tell"
 SAME = 1.0 + 1e-12  # a ratio up to this is 1
@@ -23,29 +22,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement of the paper beside what a cube says of it.
-
-    Attributes
-    ----------
-    numeral, name, statement
-        Its number here, a short name, and what the paper says.
-    quantity
-        What the numbers are of, in words.
-    rows
-        Comparisons by label.
-    verdict
-        holds; holds in part, where some rows do; does not hold; or cannot tell.
-    note
-        How to read it, or why the cube cannot tell.
-    """
+    """One statement of the paper beside what a cube says of it."""
 
     numeral: str
     name: str
-    statement: str
-    quantity: str
-    rows: Mapping[str, Row]
-    verdict: str
-    note: str = ""
+    statement: str  # what the paper says
+    quantity: str  # what the numbers are of, in words
+    rows: Mapping[str, Row]  # comparisons by label
+    verdict: str  # holds; holds in part, where some rows do; does not hold; or cannot tell
+    note: str = ""  # how to read it, or why the cube cannot tell
 
 
 def summed_up(
