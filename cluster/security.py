@@ -83,9 +83,7 @@ def refuse_plain_tcp(address: str) -> None:
     Raises ClusterError unless the address is of TLS or of this machine's loopback.
     """
     parts = urlsplit(address if "://" in address else f"tcp://{address}")
-    if parts.scheme in ("tls", "wss"):
-        return
-    if not is_loopback(parts.hostname or ""):
+    if parts.scheme not in ("tls", "wss") and not is_loopback(parts.hostname or ""):
         raise ClusterError(
             f"{address}: without encryption, whoever sees this traffic can run code as you; "
             "use tls:// with tls_ca, tls_cert and tls_key, or say --insecure-tcp"

@@ -99,7 +99,7 @@ class CubeAccessor:
         sizes = self._cube.sizes
         schemes, rho = self._cube["scheme"].values.tolist(), self._cube["rho"].values
         swept = swept_keys(self._cube)
-        lines = [
+        return [
             ("job", str(self.job.get("name", "unknown"))),
             ("draws", str(sizes["draw"])),
             ("schemes", ", ".join(schemes)),
@@ -107,7 +107,6 @@ class CubeAccessor:
             *((name, ", ".join(map(said, self._cube[name].values.tolist()))) for name in swept),
             ("designs", ", ".join(f"{count} {word}" for word, count in self.status().items() if count)),
         ]
-        return lines
 
     def __repr__(self) -> str:
         lines = self._lines()

@@ -31,32 +31,12 @@ def write_cube(
     attrs: Mapping[str, str],
     on_block: Callable[[int, int], None] | None = None,
 ) -> str:
-    """Write the cube of draws 0 to count - 1.
+    """Write the cube of draws 0 to count - 1, which is replaced in one step when complete.
 
-    Parameters
-    ----------
-    cover
-        Which shard gives which draws, complete and in draw order, as `shards.covering` has it.
-    path
-        The cube, replaced in one step when complete.
-    count
-        Number of draws.
-    attrs
-        Global attributes; nothing that differs between two runs of one job.
-    on_block
-        Called with (draws written, count).
-
-    Returns
-    -------
-    str
-        SHA-256 of the cube's bytes (hex).
-
-    Raises
-    ------
-    DamagedData
-        If a shard is not what its name says.
-    OSError
-        If it cannot be written; a cube that was there stays.
+    `cover`: which shard gives which draws, complete and in draw order, as `shards.covering` has it. `attrs`: global
+    attributes; nothing that differs between two runs of one job. `on_block`: called with (draws written, count).
+    Result: SHA-256 of the cube's bytes (hex). Raises DamagedData if a shard is not what its name says; OSError if the
+    cube cannot be written: one that was there stays.
     """
     template = _template(cover[0][0])
     with placed_file(path, ".cube.tmp") as temporary:

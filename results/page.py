@@ -56,27 +56,11 @@ def render(
     verdicts: Table | None,
     tables: Mapping[str, Sequence[tuple[str, str]]],
 ) -> str:
-    """Write the page of a cube.
+    """Write the page of a cube, in HTML.
 
-    Parameters
-    ----------
-    cube
-        As `results.schema` has it.
-    what
-        What was run and what varied: label and words.
-    pictures
-        The figures, in order.
-    statements
-        The paper's statements, judged.
-    verdicts
-        Which of them hold at which point of the sweep: `results.statements.text.verdict_table`.
-    tables
-        Title -> rows of label and value: timings, provenance, citation.
-
-    Returns
-    -------
-    str
-        HTML.
+    `what`: what was run and what varied, label and words. `statements`: the paper's, judged. `verdicts`: which of them
+    hold at which point of the sweep, as `results.statements.text.verdict_table` has it. `tables`: by title, rows of
+    label and value: timings, provenance, citation.
     """
     whole, cube = cube, _that_fits(cube)
     bounds = {metric: quantile(cube, metric, _LEVELS) for metric in METRICS}

@@ -23,27 +23,10 @@ def relative_error(
 ) -> xr.DataArray:
     """Half width of a statistic's confidence interval over its value; the larger half where they differ.
 
-    Parameters
-    ----------
-    cube
-        As `results.schema` has it.
-    metric
-        Variable with a value for each draw, scheme and rho; bounds in m2 are taken as root bounds.
-    statistic
-        "median", "mean", or the level of a quantile in (0, 1).
-    confidence
-        Of each interval by itself.
-
-    Returns
-    -------
-    xarray.DataArray
-        By swept keys, scheme, rho: 0 where all is certain (such as an infinite median between infinite limits); inf
-        where a limit is missing, or a mean is not to be trusted for its tail; NaN where no draw counts.
-
-    Raises
-    ------
-    ResultsError
-        As for `results.statistics.quantile`, or for an unknown statistic.
+    `cube`, `metric`, `confidence`: as for `results.statistics.quantile`. `statistic`: "median", "mean", or the level of
+    a quantile in (0, 1). Result: by swept keys, scheme, rho: 0 where all is certain (such as an infinite median between
+    infinite limits); inf where a limit is missing, or a mean is not to be trusted for its tail; NaN where no draw
+    counts. Raises ResultsError as `quantile`, or for an unknown statistic.
     """
     from .statistics import mean, quantile  # SciPy: most runs compute without
 
@@ -67,21 +50,11 @@ def relative_error(
 
 @dataclass(frozen=True)
 class Precision:
-    """What the first draws tell of a statistic.
+    """What the first draws tell of a statistic."""
 
-    Attributes
-    ----------
-    draws
-        How many.
-    relative_error
-        The largest of all schemes, weights and points of the sweep; 0 if no draw counts anywhere.
-    at
-        Where that is: scheme, rho and swept keys.
-    """
-
-    draws: int
-    relative_error: float
-    at: dict[str, str | float]
+    draws: int  # how many
+    relative_error: float  # the largest of all schemes, weights and points of the sweep; 0 if no draw counts anywhere
+    at: dict[str, str | float]  # where that is: scheme, rho and swept keys
 
 
 def each_look(confidence: float, looks: int) -> float:
@@ -92,25 +65,11 @@ def each_look(confidence: float, looks: int) -> float:
 def worst_error(
     cover: Cover, draws: int, metric: str, statistic: str | float, confidence: float, among: Sequence[int]
 ) -> Precision:
-    """Look at the first draws of a run that is still going on.
+    """Look at the first draws of a run that is still going on, and find the worst place.
 
-    Parameters
-    ----------
-    cover
-        Which shard gives which draws, in draw order and complete for the first `draws`.
-    draws
-        How many to look at.
-    metric, statistic
-        As for `relative_error`.
-    confidence
-        Of the interval that ends the run, over all looks.
-    among
-        All numbers of draws at which one will look.
-
-    Returns
-    -------
-    Precision
-        The worst place.
+    `cover`: which shard gives which draws, in draw order and complete for the first `draws`. `metric`, `statistic`: as
+    for `relative_error`. `confidence`: of the interval that ends the run, over all looks. `among`: all numbers of draws
+    at which one will look.
     """
     own = each_look(confidence, len(among))
     with xr.open_dataset(cover[0][0].path, engine="netcdf4") as first:

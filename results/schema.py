@@ -180,31 +180,16 @@ def make_dataset(
 ) -> xr.Dataset:
     """Label, annotate and check arrays.
 
-    Parameters
-    ----------
-    arrays
-        By name; the axes of the sweep first, then those of the registry.
-    scheme, rho, draw
-        Coordinates.
-    sweep
-        Swept keys and their values, in order.
-    attrs
-        Global attributes.
-
-    Returns
-    -------
-    xarray.Dataset
-        Variables in the registry's order, without those that are empty because there are no targets.
-
-    Raises
-    ------
-    ResultsError
-        Naming the variable that does not fit.
+    `arrays`: by name; the axes of the sweep first, then those of the registry. `sweep`: swept keys and their values, in
+    order. `attrs`: global attributes. Result: variables in the registry's order, without those that are empty because
+    there are no targets. Raises ResultsError, naming the variable that does not fit.
     """
     unknown = sorted(set(arrays) - set(VARIABLES))
     if unknown:
         raise ResultsError(f"{unknown[0]}: no variable of the cube")
-    coords = {key: _coordinate(key, _swept(values)) for key, values in sweep.items()}
+    coords = {}
+    for key, values in sweep.items():
+        coords[key] = _coordinate(key, np.asarray(values, dtype=object if isinstance(values[0], str) else None))
     coords["draw"] = _coordinate("draw", np.asarray(draw, np.int64))
     coords["scheme"] = _coordinate("scheme", np.asarray(scheme, dtype=object))
     coords["rho"] = _coordinate("rho", np.asarray(rho, np.float64))
@@ -221,11 +206,6 @@ def make_dataset(
     dataset = xr.Dataset(data, coords=coords, attrs=dict(attrs))
     validate(dataset)
     return dataset
-
-
-def _swept(values: Sequence[float | str]) -> NDArray[Any]:
-    array = np.asarray(values)
-    return array.astype(object) if array.dtype.kind == "U" else array
 
 
 def is_words(values: NDArray[Any]) -> bool:

@@ -26,22 +26,14 @@ _LINKS = {"BP": ("crb_bp", "crb_ms"), "MS": ("crb_ms", "crb_bp")}
 class Gap:
     """How far one scheme's curves lie above another's, at an equal bound.
 
-    Attributes
-    ----------
-    logs
-        Logarithm of the ratio of the other root bounds, (draw, place); NaN where the two have no level in common.
-    rough
-        The same from every second weight.
-    blur
-        What the interpolation leaves open of it, (place,): the median over the draws of how far both curves move when
-        every second weight is left out; and of how far the line of a WCRB curve is from the tangents at its points,
-        below which no beams of the family get, and from the chords in the bounds themselves, above which none need be.
-        inf where it cannot be told.
+    What the interpolation leaves open of it is the median over the draws of how far both curves move when every second
+    weight is left out; and of how far the line of a WCRB curve is from the tangents at its points, below which no beams
+    of the family get, and from the chords in the bounds themselves, above which none need be.
     """
 
-    logs: Array
-    rough: Array
-    blur: Array
+    logs: Array  # of the ratio of the other root bounds, (draw, place); NaN where the two have no level in common
+    rough: Array  # the same from every second weight
+    blur: Array  # what the interpolation leaves open, (place,); inf where it cannot be told
 
     @property
     def mean(self) -> Array:
@@ -60,11 +52,8 @@ class Gap:
 class Curves:
     """The curves of all schemes in every draw.
 
-    Parameters
-    ----------
-    cube
-        One point of the sweep in memory, with crb_bp, crb_ms, status and, for what certified gaps leave open, gap;
-        designs without a certificate are no points.
+    `cube`: one point of the sweep in memory, with crb_bp, crb_ms, status and, for what certified gaps leave open, gap;
+    designs without a certificate are no points.
     """
 
     def __init__(self, cube: xr.Dataset) -> None:

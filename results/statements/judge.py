@@ -29,9 +29,8 @@ def judged(cube: xr.Dataset) -> list[Statement]:
     `cube`: as `results.schema` has it. Of a swept key other than ``targets`` the first value is taken, of the draws the
     first `MOST_DRAWS`. Result: always the same ones in the same order; one that the cube cannot answer says so.
     """
-    kept = [name for name in _VARIABLES if name in cube]
-    first, where = at_first_point(cube[kept].isel(draw=slice(MOST_DRAWS)))
-    found = _judged_at(first.load())
+    _, found, _ = next(judged_at_points(cube))
+    _, where = at_first_point(cube)
     if not where:
         return found
     note = f"At {where}, the first point of the sweep."
