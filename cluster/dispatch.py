@@ -96,7 +96,7 @@ def dispatch(
     queue = _Queue(items, attempts, poison)
     if client is None:
         return _in_process(function, queue)
-    return _on_cluster(client, function, queue, window, on_pause)
+    return _on_cluster(client, function, queue, window, on_pause or (lambda: None))
 
 
 def _in_process(
@@ -120,7 +120,7 @@ def _on_cluster(
     function: Callable[[Item], Receipt],
     queue: _Queue[Item],
     window: int | None,
-    on_pause: Callable[[], None] | None,
+    on_pause: Callable[[], None],
 ) -> Generator[tuple[Item, Receipt | Failure], None, None]:
     from dask.utils import key_split
     from distributed import KilledWorker
@@ -216,16 +216,15 @@ def _room(client: Client) -> int:
     return TASKS_PER_THREAD * max(1, sum(threads.values()))
 
 
-def _next(arrived: SimpleQueue[Future[Any]], on_pause: Callable[[], None] | None) -> Future[Any]:
+def _next(arrived: SimpleQueue[Future[Any]], on_pause: Callable[[], None]) -> Future[Any]:
     while True:
         try:
             return arrived.get(timeout=_PAUSE_SECONDS)
         except Empty:
-            if on_pause is not None:
-                on_pause()
+            on_pause()
 
 
-def _receipt(future: Future[Any], on_pause: Callable[[], None] | None) -> Any:
+def _receipt(future: Future[Any], on_pause: Callable[[], None]) -> Any:
     """What a task that is done returned; its worker may be stopped or gone before it has sent it."""
     seconds = _RECEIPT_SECONDS
     while True:
@@ -235,8 +234,7 @@ def _receipt(future: Future[Any], on_pause: Callable[[], None] | None) -> Any:
             if future.status == "error":  # the task's own
                 raise
             seconds *= 2.0  # what is large is asked for from its beginning
-            if on_pause is not None:
-                on_pause()
+            on_pause()
 
 
 @dataclass

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 import psutil
 
 from .dispatch import at_each_worker
-from .machine import usable_cores, usable_memory
 from .security import is_loopback
 
 if TYPE_CHECKING:
@@ -47,11 +46,6 @@ class Network:
     local: bool  # scheduler and workers are reached over this machine's loopback alone
     pages: tuple[str, ...]  # "ip:port" beyond loopback at which a dashboard or other HTTP page listens
     unknown: tuple[str, ...]  # processes that could not be asked for theirs, with the reason
-
-
-def machine_limits() -> dict[str, int]:
-    """Cores and bytes of memory that this process may use: affinity and the limits of its cgroup counted in."""
-    return {"cores": usable_cores(), "memory": usable_memory()}
 
 
 def talking_versions() -> dict[str, str]:

@@ -90,7 +90,7 @@ class CubeAccessor:
     def status(self) -> dict[str, int]:
         """How many designs there are of each status."""
         found = dict.fromkeys(STATUS_FLAGS.values(), 0)
-        for _, slab in slabs(self._cube[["status"]]):
+        for slab in slabs(self._cube[["status"]]):
             for value, word in STATUS_FLAGS.items():
                 found[word] += int(np.count_nonzero(slab["status"].values == value))
         return found

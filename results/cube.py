@@ -43,8 +43,7 @@ def write_cube(
         try:
             with netCDF4.Dataset(temporary, "w", format="NETCDF4") as file:
                 block = _define(file, template, count, attrs)
-                for start, arrays in _blocks(cover, template, block, count):
-                    stop = min(start + block, count)
+                for start, stop, arrays in _blocks(cover, template, block, count):
                     _write_block(file, arrays, start, stop)
                     if on_block is not None:
                         on_block(stop, count)
@@ -70,8 +69,7 @@ def check_cube(cover: Cover, path: Path, count: int) -> None:
             if file[name][:].tolist() != values:
                 raise DamagedData(f"{path}: its {name} is not that of its shards")
         block = _block_draws(template, names, count)
-        for start, arrays in _blocks(cover, template, block, count):
-            stop = min(start + block, count)
+        for start, stop, arrays in _blocks(cover, template, block, count):
             for name, array in {**arrays, "draw": np.arange(start, stop)}.items():
                 axis = file[name].dimensions.index("draw")
                 if file[name][(*[slice(None)] * axis, slice(start, stop))].tobytes() != array.tobytes():
@@ -150,7 +148,7 @@ def _labels(template: xr.Dataset) -> dict[str, list[Any]]:
 
 def _blocks(
     cover: Cover, template: xr.Dataset, block: int, count: int
-) -> Iterator[tuple[int, dict[str, NDArray[Any]]]]:
+) -> Iterator[tuple[int, int, dict[str, NDArray[Any]]]]:
     """Gather draws block by block from the shards that hold them, each read once and held against its name first."""
     axes = {name: template[name].dims.index("draw") for name in VARIABLES if name in template}
     labels = _labels(template)
@@ -166,6 +164,6 @@ def _blocks(
                         parts[name].append(file[name][inside])
                 if stop % block == 0 or stop == count:
                     start = (stop - 1) // block * block
-                    yield start, {name: np.concatenate(pieces, axis=axes[name]) for name, pieces in parts.items()}
+                    yield start, stop, {name: np.concatenate(pieces, axis=axes[name]) for name, pieces in parts.items()}
                     parts = {name: [] for name in axes}
                 low = stop

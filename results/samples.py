@@ -85,12 +85,11 @@ def sample_of(values: Array, status: NDArray[Any], root: bool) -> Sample:
     return Sample(np.sort(np.sqrt(kept) if root else kept, axis=-1), counts)
 
 
-def slabs(cube: xr.Dataset) -> Iterator[tuple[dict[str, int], xr.Dataset]]:
+def slabs(cube: xr.Dataset) -> Iterator[xr.Dataset]:
     """Every scheme at every point of the sweep, read into memory one after the other."""
     outer = [dim for dim in cube["status"].dims if dim not in ("draw", "rho")]
     for index in np.ndindex(*(cube.sizes[dim] for dim in outer)):
-        place = dict(zip(map(str, outer), index, strict=True))
-        yield place, cube.isel(place).load()
+        yield cube.isel(dict(zip(outer, index, strict=True))).load()
 
 
 def gather(
@@ -99,13 +98,11 @@ def gather(
     """Apply a function to every slab; its arrays have axes (rho, the variable's own, then new_dims or none of them)."""
     outer = [str(dim) for dim in cube["status"].dims if dim not in ("draw", "rho")]
     inner = ["rho", *(str(dim) for dim in cube[metric].dims if dim not in (*outer, "draw", "rho"))]
-    tables: dict[str, NDArray[Any]] = {}
-    for place, slab in slabs(cube):
-        for name, values in function(slab).items():
-            if name not in tables:
-                tables[name] = np.zeros((*(cube.sizes[dim] for dim in outer), *values.shape), values.dtype)
-            tables[name][tuple(place[dim] for dim in outer)] = values
-    data = {name: ((*outer, *inner, *new_dims)[: values.ndim], values) for name, values in tables.items()}
+    found = [function(slab) for slab in slabs(cube)]
+    data = {}
+    for name, first in found[0].items():
+        values = np.stack([one[name] for one in found]).reshape(*(cube.sizes[dim] for dim in outer), *first.shape)
+        data[name] = ((*outer, *inner, *new_dims)[: values.ndim], values)
     coords = {dim: cube[dim] for dim in (*outer, *inner) if dim in cube.coords}
     out = xr.Dataset(data, coords=coords)
     for name, words in _COUNT_NAMES.items():

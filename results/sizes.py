@@ -43,8 +43,7 @@ def sizes_in(path: Path, names: Collection[str]) -> dict[str, int]:
     found: dict[str, Any] = json.loads(said)
     if "error" in found:
         raise DamagedData(found["error"])
-    sizes: dict[str, int] = found["sizes"]
-    return sizes
+    return dict(found["sizes"])
 
 
 def _answer(path: Path, names: Collection[str], pipe: int) -> NoReturn:

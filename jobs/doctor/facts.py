@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from crbatch.cluster.doctor import machine_limits, talking_versions
-from crbatch.cluster.machine import cpu_model
+from crbatch.cluster.doctor import talking_versions
+from crbatch.cluster.machine import cpu_model, usable_cores, usable_memory
 from crbatch.cluster.threads import THREAD_VARIABLES
 
 from ..identity import code_key, versions
@@ -37,7 +37,8 @@ def facts() -> dict[str, Any]:
         "environment": {name: os.environ.get(name, "unset") for name in (*THREAD_VARIABLES, "HDF5_USE_FILE_LOCKING")},
         "cpu": cpu_model(),
         "target": _target(),
-        **machine_limits(),
+        "cores": usable_cores(),
+        "memory": usable_memory(),
         "free_memory": psutil.virtual_memory().available,
         "rss": psutil.Process().memory_info().rss,
         "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],

@@ -91,7 +91,7 @@ def certificates(cube: xr.Dataset, tolerance: float) -> Figure:
     edges = np.arange(-17.0, 1.01, 0.25)
     counts = np.zeros(edges.size - 1)
     optimised = proven = 0
-    for _, slab in slabs(cube[["gap", "status"]]):
+    for slab in slabs(cube[["gap", "status"]]):
         gaps = slab["gap"].values
         known = ~np.isnan(gaps)
         optimised += int(known.sum())

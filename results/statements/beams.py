@@ -60,11 +60,9 @@ def _gain_rows(
 
 def _one_of_each_family(part: xr.Dataset) -> list[str]:
     """The scheme that gives each family's extreme designs."""
-    known = part["scheme"].values.tolist()
-    found = [
-        [f"{family}-{method}" for method in ("wcrb", "wvm") if f"{family}-{method}" in known] for family in FAMILIES
-    ]
-    return [names[0] for names in found if names]
+    known = set(part["scheme"].values.tolist())
+    pairs = ((f"{family}-wcrb", f"{family}-wvm") for family in FAMILIES)
+    return [next(name for name in pair if name in known) for pair in pairs if not known.isdisjoint(pair)]
 
 
 def _strongest(targets: Array) -> str:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from ..estimates import Array, median_with_limits
 from ..points import good
@@ -75,16 +74,15 @@ class Curves:
         (x, y), (u, v) = (self._logs(scheme, link) for scheme in (top, bottom))
         levels = _levels(_finite(x, y), _finite(u, v))
         above, below = _best_at(x, y, levels), _best_at(u, v, levels)
-        kept = _every_second(self.weights)
+        kept = np.union1d(np.arange(0, self.weights, 2), [self.weights - 1])  # every second point, and the last
         thin_above, thin_below = _best_at(x[:, kept], y[:, kept], levels), _best_at(u[:, kept], v[:, kept], levels)
         change = np.abs(thin_above - above) + np.abs(thin_below - below)  # the two may cancel by luck
         change[np.isnan(change) & ~np.isnan(above - below)] = np.inf  # the fewer points do not reach as far
         blur = median_with_limits(change.T)[0]
         for scheme, line in ((top, above), (bottom, below)):
             if scheme_of(scheme)[1:] == ("wcrb", None, None):
-                reach = np.maximum(
-                    line - self._tangents_at(scheme, link, levels), self._chords_at(scheme, link, levels) - line
-                )
+                chords = _log_root(_best_at(*self._pair(scheme, link), np.exp(2.0 * levels)))  # mixes reach them
+                reach = np.maximum(line - self._tangents_at(scheme, link, levels), chords - line)
                 blur = np.maximum(blur, median_with_limits(reach.T)[0])
         return Gap(above - below, thin_above - thin_below, self._certified + blur)
 
@@ -97,10 +95,6 @@ class Curves:
         """Both bounds of a scheme, (draw, rho): of the link, and of the other one."""
         own, other = (self._bounds[name][:, self._schemes.index(scheme)] for name in _LINKS[link])
         return own, other
-
-    def _chords_at(self, scheme: str, link: str, levels: Array) -> Array:
-        """The lines between points in the bounds themselves at each level, as a log root bound: mixes reach them."""
-        return _log_root(_best_at(*self._pair(scheme, link), np.exp(2.0 * levels)))
 
     def _tangents_at(self, scheme: str, link: str, levels: Array) -> Array:
         """The highest of the lines rho crb_bp + (1 - rho) crb_ms = f*(rho) at each level, as a log root bound."""
@@ -144,8 +138,3 @@ def _best_at(x: Array, y: Array, levels: Array) -> Array:
             here = np.where(a == b, np.minimum(c, d), c + share * (d - c))
         best = np.where(inside, np.minimum(best, here), best)
     return np.where(np.isinf(best), np.nan, best)
-
-
-def _every_second(points: int) -> NDArray[np.int64]:
-    """Every second point of a curve, and its last."""
-    return np.union1d(np.arange(0, points, 2), [points - 1])
