@@ -58,9 +58,8 @@ def probe_workers(
 ) -> dict[str, Answer]:
     """Call a function once on every worker, on all at the same time.
 
-    `client`: a Dask client. `function`, `arguments`: what to call; sent like a task of a run, so what a run would
-    stumble over, this does. `seconds`: how long to wait for the last answer. Result: by the worker's address, sorted. A
-    worker that raised, died or kept silent has an error.
+    It is sent like a task of a run, so what a run would stumble over, this does. `seconds`: how long to wait for the
+    last answer. Result: by the worker's address, sorted. A worker that raised, died or kept silent has an error.
     """
     futures = at_each_worker(client, function, *arguments, seconds=seconds)
     answers = {address: _answer(future, seconds) for address, future in futures.items()}
@@ -80,8 +79,7 @@ def _answer(future: Any, seconds: float) -> Answer:
 def round_trips(client: Client, workers: Iterable[str], repeats: int = 5) -> dict[str, RoundTrip]:
     """Send an empty task to one worker after another and take the time.
 
-    `client`: a Dask client. `workers`: addresses. `repeats`: trips to each, of which the quickest counts. Result: by
-    address; a worker that is gone is left out.
+    `repeats`: trips to each, of which the quickest counts. Result: by address; a worker that is gone is left out.
     """
     from distributed import KilledWorker
 

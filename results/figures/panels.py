@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from signal import SIGKILL
-from typing import Any, NoReturn, ParamSpec
+from typing import Any, ParamSpec
 from warnings import catch_warnings, simplefilter
 
 import matplotlib as mpl
@@ -172,11 +172,20 @@ def saving(made: Mapping[str, Figure], folder: str | os.PathLike[str]) -> Iterat
 
     Raises OSError if a file cannot be written, as `save` does.
     """
+
+    def save_others() -> None:
+        for stem, figure in made.items():
+            save(figure, folder, stem, _MEANWHILE)
+
     with catch_warnings():
         simplefilter("ignore", DeprecationWarning)  # of other threads, whose locks the child does not need
         child = os.fork()
     if child == 0:
-        _save_and_end(made, folder)
+        try:
+            save_others()
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
     try:
         for stem, figure in made.items():
             save(figure, folder, stem, ["svg"])
@@ -188,14 +197,4 @@ def saving(made: Mapping[str, Figure], folder: str | os.PathLike[str]) -> Iterat
             os.kill(child, SIGKILL)
             os.waitpid(child, 0)
     if not done:  # what went wrong there goes wrong here, and is told, or not at all
-        for stem, figure in made.items():
-            save(figure, folder, stem, _MEANWHILE)
-
-
-def _save_and_end(made: Mapping[str, Figure], folder: str | os.PathLike[str]) -> NoReturn:
-    try:
-        for stem, figure in made.items():
-            save(figure, folder, stem, _MEANWHILE)
-    except BaseException:
-        os._exit(1)
-    os._exit(0)
+        save_others()
