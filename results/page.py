@@ -26,7 +26,6 @@ from .words import counted, said
 
 METRICS = {"crb_bp": "the UE's position (BP)", "crb_ms": "all sensed positions (MS)"}
 _LEVELS = np.linspace(0.0, 1.0, 41)  # with 5, 25, 50, 75 and 95 %
-_SHOWN_LEVELS = (0.05, 0.5, 0.95)
 _MOST_CELLS = 20_000  # scheme x rho x points of the sweep that a page holds
 _SMALL_SPREAD = 1.05  # 95 % over 5 % quantile, below which the draws hardly matter
 _TRUST = ("", "its variance may not exist", "it may not exist")
@@ -219,19 +218,17 @@ def _rows(cube: xr.Dataset, bounds: Mapping[str, xr.Dataset]) -> Any:
     """One row of the table for each point of the sweep, scheme and weight."""
     names = swept_keys(cube)
     key = set(nearest_weights(cube["rho"].values))
+    shown = [int(np.argmin(np.abs(_LEVELS - level))) for level in (0.05, 0.5, 0.95)]
     for point in np.ndindex(*(cube.sizes[name] for name in names)):
         at = dict(zip(names, point, strict=True))
-        tables = {metric: table.isel(at).load() for metric, table in bounds.items()}
+        tables = [table.isel(at).isel(quantile=shown).load() for table in bounds.values()]
         for s, scheme in enumerate(cube["scheme"].values.tolist()):
             for r, rho in enumerate(cube["rho"].values.tolist()):
                 cells = []
-                for table in tables.values():
+                for table in tables:
                     one = table.isel(scheme=s, rho=r)
-                    for level in _SHOWN_LEVELS:
-                        value, lower, upper = (
-                            float(one[n].values[np.argmin(np.abs(_LEVELS - level))])
-                            for n in ("value", "lower", "upper")
-                        )
+                    columns = (one[name].values.tolist() for name in ("value", "lower", "upper"))
+                    for value, lower, upper in zip(*columns, strict=True):
                         cells.append((length(value), f"{length(lower)} to {length(upper)}", value))
                 yield {
                     "point": "-".join(map(str, point)),
