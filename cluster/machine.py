@@ -47,10 +47,7 @@ def address_space() -> float:
 
 def cpu_model() -> str:
     """The CPU's name as it calls itself."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
+    lines = _read(_ROOT / "proc" / "cpuinfo").splitlines()
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
 

@@ -5,6 +5,7 @@ import xarray as xr
 
 from .errors import ResultsError
 from .estimates import quantile_of_sorted
+from .points import swept_keys
 from .samples import COUNTED, has_root, sample_of, unit_of
 from .schema import DRAW_VARIABLES
 from .statistics import quantile
@@ -15,7 +16,7 @@ def common_part(a: xr.Dataset, b: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
 
     Raises ResultsError if they sweep different keys, or have nothing in common.
     """
-    sweeps = [{str(d) for d in cube["status"].dims} - {"draw", "scheme", "rho"} for cube in (a, b)]
+    sweeps = [set(swept_keys(cube)) for cube in (a, b)]
     if sweeps[0] != sweeps[1]:
         words = [", ".join(sorted(sweep)) or "nothing" for sweep in sweeps]
         raise ResultsError(f"one cube sweeps {words[0]}, the other {words[1]}; take one point with sel() first")

@@ -42,9 +42,9 @@ def front(cube: xr.Dataset, scheme: str, *, q: float = 0.5, confidence: float = 
     parts: dict[str, xr.DataArray] = {}
     for link, metric in _LINKS.items():
         found = quantile(one, metric, q, confidence=confidence).squeeze(("scheme", "quantile"), drop=True)
-        names = {"value": link, "lower": f"{link}_lower", "upper": f"{link}_upper"}
-        parts |= {name: found[old] for old, name in names.items()}
-        parts |= {f"{link}_{name}": found[name] for name in ("used", "infinite", "uncertified", "failed")}
+        parts[link] = found["value"]
+        told = ("lower", "upper", "used", "infinite", "uncertified", "failed")
+        parts |= {f"{link}_{name}": found[name] for name in told}
     out = xr.Dataset(parts, attrs={"scheme": scheme, "quantile": q, "confidence": confidence})
     points = np.stack([out[link].transpose(..., "rho").values for link in _LINKS], axis=-1)
     out["dominated"] = (out["bp"].transpose(..., "rho").dims, dominated(points))
