@@ -39,7 +39,6 @@ _DESIGN_ARRAYS = (
 _BATCH = 128
 # Draws that are observed together: their samples on every subcarrier and antenna stay in memory.
 _OBSERVED = 16
-_SMALL_INTEGERS = {"status": np.int8, "solver": np.int8, "rank": np.int32, "iterations": np.int32}
 
 
 def evaluate(job: JobFile, start: int, stop: int) -> xr.Dataset:
@@ -116,8 +115,7 @@ def design_draws(
 def _point_arrays(job: JobFile, slots: int, draws: Draws, designs: Designs, start: int) -> dict[str, NDArray[Any]]:
     """Everything the cube holds of one point of the sweep."""
     arrays = {name: getattr(draws, name) for name in DRAW_VARIABLES}
-    for name in _DESIGN_ARRAYS:
-        arrays[name] = getattr(designs, name).astype(_SMALL_INTEGERS.get(name, np.float64))
+    arrays |= {name: getattr(designs, name) for name in _DESIGN_ARRAYS}
     arrays["conditioning_bistatic"] = designs.problem.bistatic.smallest_eigenvalue
     arrays["rounding_bistatic"] = designs.problem.bistatic.rounding
     arrays["rounding_monostatic"] = designs.problem.monostatic.rounding
@@ -129,10 +127,9 @@ def _point_arrays(job: JobFile, slots: int, draws: Draws, designs: Designs, star
     else:
         arrays["recovery_loss"] = recovery_losses(designs, slots, recovery, seed, start)
     if "covariance" in job.output.keep:
-        shape = designs.covariance.shape
-        flat = designs.covariance.reshape(shape[0], -1, *shape[3:])
-        v = designs.problem.expand(flat)
-        arrays["covariance"] = _parts(v.reshape(*shape[:3], *v.shape[2:]))
+        b, s, r, *inner = designs.covariance.shape
+        v = designs.problem.expand(designs.covariance.reshape(b, s * r, *inner))
+        arrays["covariance"] = _parts(v.reshape(b, s, r, *v.shape[2:]))
     if "errors" in job.output.keep:
         arrays |= _errors(job, draws, designs, start)
     if "beam_gain" in job.output.keep:

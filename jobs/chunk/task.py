@@ -25,26 +25,14 @@ _PILOT_SHARE = 1 / 16  # of the draws at most
 
 @dataclass(frozen=True)
 class Chunk:
-    """Draws start to stop - 1 of the job in a run's folder.
-
-    Attributes
-    ----------
-    folder
-        The run's folder.
-    start, stop
-        Range of draws.
-    job_key, code_key
-        What a worker's own job and code have to be.
-    job
-        The job file's text where workers do not see the folder; they then send their shard back.
-    """
+    """Draws start to stop - 1 of the job in a run's folder."""
 
     folder: str
     start: int
     stop: int
-    job_key: str
+    job_key: str  # what a worker's own job and code have to be
     code_key: str
-    job: str | None = None
+    job: str | None = None  # the job file's text where workers do not see the folder; they then send their shard back
 
     def __repr__(self) -> str:
         return f"draws {self.start} to {self.stop - 1}"
@@ -87,9 +75,7 @@ def compute(chunk: Chunk) -> dict[str, Any]:
             shard = _commit(dataset, chunk, Path(scratch))
             receipt = {"content": shard.path.read_bytes()}
     return receipt | {
-        "start": chunk.start,
-        "stop": chunk.stop,
-        "sha256": shard.sha256,
+        **_named(shard),
         "uncertified": int((dataset["status"].values == STATUS["uncertified"]).sum()),
         "evaluate_seconds": round(evaluated - begun, 4),
         "commit_seconds": round(time.perf_counter() - evaluated, 4),
@@ -99,15 +85,11 @@ def compute(chunk: Chunk) -> dict[str, Any]:
 def flag_as_failed(job: JobFile, chunk: Chunk, reason: str) -> dict[str, Any]:
     """Commit draws that no worker could compute, flagged as failed; the receipt tells the reason."""
     shard = _commit(failed(job, chunk.start, chunk.stop), chunk, Path(chunk.folder) / "shards")
-    size = shard.path.stat().st_size
-    return {
-        "start": chunk.start,
-        "stop": chunk.stop,
-        "sha256": shard.sha256,
-        "bytes": size,
-        "uncertified": 0,
-        "failed": reason,
-    }
+    return {**_named(shard), "bytes": shard.path.stat().st_size, "uncertified": 0, "failed": reason}
+
+
+def _named(shard: Shard) -> dict[str, Any]:
+    return {"start": shard.start, "stop": shard.stop, "sha256": shard.sha256}
 
 
 def _commit(dataset: xr.Dataset, chunk: Chunk, folder: Path) -> Shard:

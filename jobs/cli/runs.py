@@ -76,9 +76,7 @@ def submit(
         raise UsageProblem(f'--cluster: a profile of kind "{profile.kind}" has no queue; use run instead of submit')
     checked, folder = given.run(job, output)
     if dry_run:
-        made = scripts(checked, folder.path.resolve(), profile, array=array, chunk=chunk)
-        shown = {made.role: made.main, "finish": made.finish, "worker": made.worker}
-        shown = {role: text for role, text in shown.items() if text is not None}
+        shown = scripts(checked, folder.path.resolve(), profile, array=array, chunk=chunk)
         print_result(shown, as_json, "\n".join(f"#### {role}\n{text}" for role, text in shown.items()))
         return
     ids = submit_run(checked, folder, profile, array=array, chunk=chunk)
@@ -103,12 +101,11 @@ def stop(folder: options.FolderArgument, as_json: options.JsonOption = False) ->
     """End a run's own batch jobs, or its driver on this machine; finished draws stay, `run` or `submit` continues."""
     from ..driver.status import stop as stop_run
 
-    ended = stop_run(given.folder(folder))
-    pid = ended.driver.pid if ended.driver else None
-    told = f"jobs {', '.join(ended.jobs)} are cancelled" if ended.jobs else "nothing was at work"
+    jobs, pid = stop_run(given.folder(folder))
+    told = f"jobs {', '.join(jobs)} are cancelled" if jobs else "nothing was at work"
     if pid is not None:
         told = f"process {pid} was told to end"
-    print_result({"jobs": ended.jobs, "pid": pid}, as_json, f"{folder}: {told}")
+    print_result({"jobs": jobs, "pid": pid}, as_json, f"{folder}: {told}")
 
 
 def work(

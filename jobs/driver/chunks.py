@@ -1,7 +1,7 @@
 """Chunks of a plan on their way: sent to workers, committed, written down; until all are, or there is no time left."""
 
-from collections.abc import Iterator
 from contextlib import closing, suppress
+from itertools import takewhile
 from typing import Any
 
 from crbatch.cluster.dispatch import Failure, Poison, describe_workers, dispatch
@@ -10,7 +10,7 @@ from crbatch.results.shards import Shard, commit_bytes
 
 from ..chunk.task import Chunk, compute, flag_as_failed, halves
 from ..errors import CommandError, UsageProblem
-from ..folder.rundir import RunDirectory, write_plan
+from ..folder.rundir import RunDirectory
 from ..identity import code_key, versions
 from ..jobfile.schema import JobFile
 from ..terminal.interrupt import draining, rest_if_stopping
@@ -34,7 +34,7 @@ def note_plan(job: JobFile, folder: RunDirectory, plan: Plan, place: Place) -> N
     if job.files and not place.sees_folder:
         key = next(iter(job.files))
         raise UsageProblem(f"{key}: its file has to be seen by the workers, which share no file system")
-    write_plan(folder.path / "plan.json", {**plan.summary(), "job_key": job.key(), "code_key": code_key()})
+    folder.write_plan(job, plan.summary())
     folder.journal.write(
         "start",
         cluster=place.profile.kind,
@@ -61,11 +61,13 @@ def compute_chunks(
         poison = Poison(halves, fatal=(CommandError, OSError, MemoryError))
         watch = Watch(_chunk_seconds(plan), progress.say, lambda: describe_workers(client))
 
-        def look_up() -> None:
-            _look_up()
+        def look_up() -> None:  # while nothing arrives
+            if _out_of_time():
+                raise _NoTimeLeft
             watch.look()
 
-        finished = dispatch(client, compute, _until_draining(items), poison=poison, on_pause=look_up)
+        until_draining = takewhile(lambda _: not draining(), items)
+        finished = dispatch(client, compute, until_draining, poison=poison, on_pause=look_up)
         with closing(finished), suppress(_NoTimeLeft):  # on an error, what is out is cancelled at once
             for chunk, result in finished:
                 rest_if_stopping()
@@ -84,22 +86,9 @@ def _chunk_seconds(plan: Plan) -> float:
     return plan.chunk * plan.draw_seconds + plan.training_seconds
 
 
-def _until_draining(items: list[Chunk]) -> Iterator[Chunk]:
-    for item in items:
-        if draining():
-            return
-        yield item
-
-
 def _out_of_time() -> bool:
     """Whether what is still out could no longer be waited for."""
     return draining() and seconds_left() < _LAST_SECONDS
-
-
-def _look_up() -> None:
-    """While nothing arrives: look at the clock."""
-    if _out_of_time():
-        raise _NoTimeLeft
 
 
 def _committed(job: JobFile, folder: RunDirectory, chunk: Chunk, result: dict[str, Any] | Failure) -> dict[str, Any]:

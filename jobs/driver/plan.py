@@ -25,35 +25,17 @@ _LEAST_SECONDS_PER_WORKER = 0.012
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do.
-
-    Attributes
-    ----------
-    draws, points, designs
-        Draws, points of the sweep, and designs in all.
-    chunk
-        Draws in a chunk, at most.
-    chunks
-        Ranges of draws still to compute.
-    draw_seconds
-        Seconds of one core for a draw, estimated or measured.
-    training_seconds
-        Estimate of what each process takes before its first draw, with beams for the average.
-    processes
-        How many there are: the driver, which tries the first draws out, and worker processes beside it if any.
-    bytes
-        Estimated size of the cube.
-    """
+    """What a run will do."""
 
     draws: int
-    points: int
-    designs: int
-    chunk: int
-    chunks: tuple[tuple[int, int], ...]
-    draw_seconds: float
-    training_seconds: float
-    processes: int
-    bytes: int
+    points: int  # of the sweep
+    designs: int  # in all
+    chunk: int  # draws in one, at most
+    chunks: tuple[tuple[int, int], ...]  # ranges of draws still to compute
+    draw_seconds: float  # of one core, estimated or measured
+    training_seconds: float  # estimate of what each process takes before its first draw, with beams for the average
+    processes: int  # the driver, which tries the first draws out, and worker processes beside it if any
+    bytes: int  # of the cube, estimated
 
     @property
     def core_hours(self) -> float:
@@ -83,33 +65,17 @@ def make_plan(
     draw_seconds: float | None = None,
     even: bool = False,
 ) -> Plan:
-    """Plan a job.
+    """Plan a job, its chunks in draw order.
 
-    Parameters
-    ----------
-    job
-        A checked job.
-    missing
-        Ranges of draws still to compute; all by default.
-    chunk
-        Draws in a chunk; by default some seconds' work, and less towards the end, so that all workers end together.
-    workers
-        Worker processes.
-    draw_seconds
-        Seconds of one core for a draw, as a pilot measured them; a rough guess by default.
-    even
-        Whether chunks are given out beforehand, and so have to be of one size.
-
-    Returns
-    -------
-    Plan
-        With its chunks in draw order.
+    `missing`: ranges of draws still to compute; all by default. `chunk`: draws in a chunk; by default some seconds'
+    work, and less towards the end, so that all workers end together. `workers`: worker processes. `draw_seconds`: of
+    one core, as a pilot measured them; a rough guess by default. `even`: whether chunks are given out beforehand, and
+    so have to be of one size.
     """
     count = job.draws.count
     points = job.sweep_points()
     largest = max(1, _CHUNK_BYTES // _draw_bytes(job))
     seconds = draw_seconds or cost.draw_seconds(job)
-    ranges = [(0, count)] if missing is None else missing
     least = min(chunk or _least(count, workers, seconds), largest)
     if chunk is not None:
         chunk = min(chunk, largest)
@@ -117,13 +83,12 @@ def make_plan(
         chunk = max(1, min(int(_CHUNK_SECONDS / seconds), _LARGEST_CHUNK, largest, count))
         if even:
             chunk = least = min(chunk, max(1, count // (4 * workers)))
-    chunks = tuple(_cut(ranges, chunk, least, 2 * workers))
     return Plan(
         draws=count,
         points=len(points),
         designs=count * len(points) * len(job.labels) * len(job.design.rho),
         chunk=chunk,
-        chunks=chunks,
+        chunks=tuple(_cut([(0, count)] if missing is None else missing, chunk, least, 2 * workers)),
         draw_seconds=seconds,
         training_seconds=cost.training_seconds(job),
         processes=workers + (workers > 1),

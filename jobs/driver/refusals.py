@@ -38,7 +38,14 @@ def check_place(job: JobFile, folder: Path) -> None:
     `job`: a checked job. `folder`: where its results are to be; it need not be there yet. Raises UsageProblem, naming
     the folder or the key, and what would be right.
     """
-    _check_name(folder)
+    name = str(folder.resolve())
+    other = "choose another with -o"
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UsageProblem(f"{folder}: {name} is no UTF-8 name, which NetCDF files need; {other}") from None
+    if "\\" in name:  # which NetCDF's library takes for a slash
+        raise UsageProblem(f"{folder}: {name} has a backslash, which NetCDF files cannot; {other}")
     needed = 2 * check_size(job)  # shards, and the cube that is made of them
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     disk = shutil.disk_usage(there).total
@@ -47,16 +54,3 @@ def check_place(job: JobFile, folder: Path) -> None:
             f"{sizes_text(job)} and as much again until they are put together, and the disk of {folder} has "
             f"{size_text(disk)}; lower draws.count, keep less, or choose another disk with -o"
         )
-
-
-def _check_name(folder: Path) -> None:
-    """Refuse what NetCDF's library cannot open: it takes UTF-8 only, and a backslash for a slash."""
-    name = str(folder.resolve())
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise UsageProblem(
-            f"{folder}: {name} is no UTF-8 name, which NetCDF files need; choose another with -o"
-        ) from None
-    if "\\" in name:
-        raise UsageProblem(f"{folder}: {name} has a backslash, which NetCDF files cannot; choose another with -o")

@@ -29,21 +29,11 @@ from .workers import Place, by_default, cores_of, fitting, opened, refuse_compil
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended.
+    """How a run ended."""
 
-    Attributes
-    ----------
-    exit
-        DONE; SOME_UNCERTIFIED also where some draws failed, or none is identifiable.
-    nothing_left
-        Whether all was there already.
-    summary
-        Figures for the user, fit for JSON.
-    """
-
-    exit: Exit
-    nothing_left: bool
-    summary: dict[str, Any]
+    exit: Exit  # DONE; SOME_UNCERTIFIED also where some draws failed, or none is identifiable
+    nothing_left: bool  # all was there already
+    summary: dict[str, Any]  # figures for the user, fit for JSON
 
 
 @dataclass(frozen=True)
@@ -69,30 +59,9 @@ def run(
 ) -> Outcome:
     """Do what is left of a job.
 
-    Parameters
-    ----------
-    job, folder
-        What to compute and where to.
-    cluster
-        A profile or the name of one; None to choose between "none" and "local" by the plan.
-    workers, chunk
-        Worker processes or jobs, and draws in a chunk; the profile's and chosen by default.
-    report
-        Whether to make figures.
-    progress
-        Tells the user.
-    insecure_tcp
-        Whether a scheduler may be reached without encryption over a network.
-
-    Returns
-    -------
-    Outcome
-        With the exit code.
-
-    Raises
-    ------
-    CommandError
-        As the exit codes say.
+    `cluster`: a profile or the name of one; None to choose between "none" and "local" by the plan. `workers`: worker
+    processes or jobs in place of the profile's. `chunk`: draws in a chunk; chosen by default. `report`: whether to make
+    figures. `insecure_tcp`: as in `Place`. Raises CommandError as the exit codes say.
     """
     if workers is not None and workers > MOST_WORKERS:
         raise UsageProblem(f"--workers: {workers} is refused; there are {MOST_WORKERS} at most")

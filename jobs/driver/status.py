@@ -5,18 +5,19 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from crbatch.cluster import batch
+from crbatch.results.cube import Cover
 from crbatch.results.shards import Shard, count_uncertified, covering, list_shards
 from crbatch.results.words import counted, duration_text, said
 
 from ..errors import EnvironmentProblem, of_the_environment
-from ..folder.lock import Driver, driver_of
+from ..folder.journal import last
+from ..folder.lock import driver_of
 from ..folder.rundir import RunDirectory
 from ..folder.until import last_look, precision_text
 from ..jobfile.schema import JobFile
@@ -25,8 +26,6 @@ from .watch import silence
 
 #: Draws that the preview rests on at most; it is to be cheap.
 PREVIEW_DRAWS = 4096
-Cover = list[tuple[Shard, int, int]]
-Ranges = list[tuple[int, int]]
 
 
 def status(folder: RunDirectory) -> dict[str, Any]:
@@ -54,7 +53,7 @@ def status(folder: RunDirectory) -> dict[str, Any]:
     driver = driver_of(folder.path)
     jobs = jobs_alive(events)
     left = sum(stop - start for start, stop in missing)
-    rate = _draws_per_second(events)
+    rate, designs = _draws_per_second(events), len(job.sweep_points()) * len(job.labels) * len(job.design.rho)
     state, message = _state(folder, job, events, running=driver is not None or bool(jobs))
     if state == "running" and left:
         message = silence(events)
@@ -71,7 +70,7 @@ def status(folder: RunDirectory) -> dict[str, Any]:
         "failed_draws": sorted({event["start"] for event in receipts.values() if "failed" in event}),
         "workers": _workers(events, jobs) if state == "running" else 0,
         "jobs": sorted(jobs),
-        "designs_per_second": None if rate is None else round(rate * _designs_per_draw(job), 1),
+        "designs_per_second": None if rate is None else round(rate * designs, 1),
         "seconds_left": round(left / rate, 1) if rate and left and state == "running" else None,
         "preview": seen,
         "message": message,
@@ -80,7 +79,7 @@ def status(folder: RunDirectory) -> dict[str, Any]:
 
 
 def _chunks_left(
-    folder: RunDirectory, job: JobFile, events: list[dict[str, Any]], cover: Cover, missing: Ranges
+    folder: RunDirectory, job: JobFile, events: list[dict[str, Any]], cover: Cover, missing: list[tuple[int, int]]
 ) -> int:
     """Chunks of the last plan, a driver's or an array's, that are not finished; of a new one if there was none.
 
@@ -117,11 +116,11 @@ def _state(folder: RunDirectory, job: JobFile, events: list[dict[str, Any]], run
         return "running", None
     if folder.cube_is_current(job):
         return "done", None
-    last = next((event for event in reversed(events) if event["event"] in ("start", "error", "interrupted")), None)
-    if last is not None and last["event"] == "error":
-        return "failed", last["message"]
-    if last is not None and last["event"] == "interrupted":
-        return "incomplete", "interrupted; run the same command again to continue"
+    match last(events, "start", "error", "interrupted"):
+        case {"event": "error", "message": message}:
+            return "failed", message
+        case {"event": "interrupted"}:
+            return "incomplete", "interrupted; run the same command again to continue"
     return "incomplete", None
 
 
@@ -139,7 +138,8 @@ def _workers(events: list[dict[str, Any]], jobs: set[str]) -> int:
     if jobs:
         roles = [event for event in events if event["event"] == "jobs" and event["role"] in ("workers", "array")]
         return len(jobs & {number for event in roles for number in event["ids"]})
-    return int(next((event["workers"] for event in reversed(events) if event["event"] == "connected"), 0))
+    connected = last(events, "connected")
+    return int(connected["workers"]) if connected else 0
 
 
 def _draws_per_second(events: list[dict[str, Any]]) -> float | None:
@@ -150,10 +150,6 @@ def _draws_per_second(events: list[dict[str, Any]]) -> float | None:
         return None
     draws = sum(event["stop"] - event["start"] for event in chunks[1:])
     return float(draws / (chunks[-1]["time"] - chunks[0]["time"]))
-
-
-def _designs_per_draw(job: JobFile) -> int:
-    return len(job.sweep_points()) * len(job.labels) * len(job.design.rho)
 
 
 def _uncertified(shard: Shard, receipts: dict[tuple[int, int, str], dict[str, Any]]) -> int:
@@ -184,8 +180,7 @@ def preview(cover: Cover, job: JobFile) -> dict[str, Any]:
 
     What has finished first is not a fair sample: hard draws take longer. A prefix in draw order is one.
 
-    `cover`: which shard gives which draws, as `results.shards.covering` finds it. `job`: the job. Result: draws (how
-    many it rests on), rho, and rows: scheme, at (swept keys), sqrt_crb_bp_m, sqrt_crb_ms_m.
+    Result: draws (how many it rests on), rho, and rows: scheme, at (swept keys), sqrt_crb_bp_m, sqrt_crb_ms_m.
     """
     rho = min(job.design.rho, key=lambda weight: abs(weight - 0.5))
     parts = []
@@ -209,47 +204,28 @@ def preview(cover: Cover, job: JobFile) -> dict[str, Any]:
     return {"draws": min(at, PREVIEW_DRAWS), "rho": rho, "rows": rows}
 
 
-@dataclass(frozen=True)
-class Stopped:
-    """What was told to end.
+def stop(folder: RunDirectory) -> tuple[list[str], int | None]:
+    """End a run's own jobs, or its driver if it is on this machine; finished draws stay.
 
-    Attributes
-    ----------
-    jobs
-        Numbers of batch jobs.
-    driver
-        The driver on this machine.
-    """
-
-    jobs: list[str]
-    driver: Driver | None
-
-
-def stop(folder: RunDirectory) -> Stopped:
-    """End a run's own jobs, and its driver if it is on this machine; finished draws stay.
-
-    `folder`: a run. Result: nothing, if nothing was at work. Raises EnvironmentProblem if the driver is on another
-    machine, or the batch system does not answer.
+    Result: numbers of the batch jobs and of the driver's process that were told to end, if any. Raises
+    EnvironmentProblem if the driver is on another machine, or the batch system does not answer.
     """
     folder.job()
-    events = folder.journal.all()
-    jobs = jobs_alive(events)
+    jobs = jobs_alive(folder.journal.all())
     if jobs:
         with of_the_environment():
             batch.cancel(jobs)
-        return Stopped(sorted(jobs), None)
+        return sorted(jobs), None
     driver = driver_of(folder.path)
     if driver is None:
-        return Stopped([], None)
+        return [], None
     if not driver.is_here:
-        raise EnvironmentProblem(
-            f"{folder.path}: its driver is process {driver.pid} on {driver.host}; stop it from there"
-        )
+        raise EnvironmentProblem(f"{folder.path}: its driver is {driver}; stop it from there")
     try:
         os.kill(driver.pid, signal.SIGTERM)
     except PermissionError:
         raise EnvironmentProblem(f"{folder.path}: its driver is process {driver.pid} of another user") from None
-    return Stopped([], driver)
+    return [], driver.pid
 
 
 def text(folder: Path, found: dict[str, Any]) -> str:

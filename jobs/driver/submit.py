@@ -1,7 +1,6 @@
 """Hand a whole run to a batch system: as a driver job with worker jobs, or as an array of jobs without a driver."""
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from crbatch.cluster import batch
@@ -14,7 +13,7 @@ from crbatch.results.words import counted
 from ..chunk.task import Chunk, compute, warm_up
 from ..errors import EnvironmentProblem, IncompleteRun, UsageProblem
 from ..folder.lock import hold, refuse_driver
-from ..folder.rundir import RunDirectory, write_plan
+from ..folder.rundir import RunDirectory
 from ..identity import code_key
 from ..jobfile.kinds import JOB_FILE
 from ..jobfile.schema import JobFile
@@ -26,53 +25,14 @@ from .status import jobs_alive
 PROFILE_FILE = "cluster.toml"
 
 
-@dataclass(frozen=True)
-class Scripts:
-    """What is handed to the batch system.
+def scripts(
+    job: JobFile, folder: Path, profile: QueueProfile, *, array: bool, chunk: int | None = None
+) -> dict[str, str]:
+    """Write the job scripts of a run, fit for ``sbatch`` or ``qsub``; nothing else happens.
 
-    Attributes
-    ----------
-    main
-        The driver's script, or that of the array.
-    role
-        "driver" or "array".
-    finish
-        Script of the job that makes the cube when the array has ended.
-    worker
-        What the driver will submit, for the user to see.
-    """
-
-    main: str
-    role: str
-    finish: str | None = None
-    worker: str | None = None
-
-
-def scripts(job: JobFile, folder: Path, profile: QueueProfile, *, array: bool, chunk: int | None = None) -> Scripts:
-    """Write the job scripts of a run as strings; nothing else happens.
-
-    Parameters
-    ----------
-    job
-        A checked job.
-    folder
-        The run's folder, absolute.
-    profile
-        What a job of the batch system is like.
-    array
-        Whether to do without a driver.
-    chunk
-        Draws in a chunk; chosen by default.
-
-    Returns
-    -------
-    Scripts
-        Fit for ``sbatch`` or ``qsub``.
-
-    Raises
-    ------
-    UsageProblem
-        If the folder's path cannot stand in a script.
+    `folder`: the run's, absolute. `array`: whether to do without a driver. `chunk`: draws in a chunk; chosen by
+    default. Result: by role: "driver", and "worker" for the user to see what it will submit; or "array", and "finish",
+    which makes the cube when the array has ended. Raises UsageProblem if the path cannot stand in a script.
     """
     if not profile.shared_filesystem:
         raise UsageProblem("a driver in the queue has to see the run's folder; where none is shared, use run instead")
@@ -86,16 +46,14 @@ def scripts(job: JobFile, folder: Path, profile: QueueProfile, *, array: bool, c
         options = [] if chunk is None else ["--chunk", str(chunk)]
         if array:
             work = [*python, "work", str(folder), *options, "--of", str(profile.workers), "--share"]
-            return Scripts(
-                batch.array_script(profile, job.name, logs, work, profile.workers),
-                "array",
-                finish=batch.driver_script(profile, job.name, logs, [*run, "none", *options]),
-            )
-        return Scripts(
-            batch.driver_script(profile, job.name, logs, [*run, str(folder / PROFILE_FILE), *options]),
-            "driver",
-            worker=batch.worker_script(profile, job.name, logs, "tls://SCHEDULER"),
-        )
+            return {
+                "array": batch.array_script(profile, job.name, logs, work, profile.workers),
+                "finish": batch.driver_script(profile, job.name, logs, [*run, "none", *options]),
+            }
+        return {
+            "driver": batch.driver_script(profile, job.name, logs, [*run, str(folder / PROFILE_FILE), *options]),
+            "worker": batch.worker_script(profile, job.name, logs, "tls://SCHEDULER"),
+        }
     except ClusterError as error:
         raise UsageProblem(str(error)) from None
 
@@ -103,28 +61,10 @@ def scripts(job: JobFile, folder: Path, profile: QueueProfile, *, array: bool, c
 def submit(
     job: JobFile, folder: RunDirectory, profile: QueueProfile, *, array: bool, chunk: int | None = None
 ) -> list[str]:
-    """Prepare the run's folder and hand its jobs in.
+    """Prepare the run's folder, where `profile` is kept, and hand its jobs in; arguments as of `scripts`.
 
-    Parameters
-    ----------
-    job, folder
-        What to compute and where to.
-    profile
-        What a job is like; kept beside the run.
-    array
-        Whether to do without a driver.
-    chunk
-        Draws in a chunk; chosen by default.
-
-    Returns
-    -------
-    list of str
-        Numbers of the jobs, the one to wait for last.
-
-    Raises
-    ------
-    CommandError
-        If the folder is another's, jobs of this run are still there, or the batch system refuses.
+    Result: numbers of the jobs, the one to wait for last. Raises CommandError if the folder is another's, jobs of this
+    run are still there, or the batch system refuses.
     """
     if isinstance(profile, PbsProfile):
         raise UsageProblem("PBS jobs are not submitted from here; print the scripts with --dry-run, and qsub them")
@@ -136,13 +76,14 @@ def submit(
     (folder.path / "logs").mkdir(exist_ok=True)
     replace_text(folder.path / PROFILE_FILE, profile_toml(profile))
     if array:
-        plan = make_plan(job, chunk=chunk, workers=profile.workers, even=True)
-        write_plan(folder.path / "plan.json", {**plan.summary(), "job_key": job.key(), "code_key": code_key()})
+        folder.write_plan(job, make_plan(job, chunk=chunk, workers=profile.workers, even=True).summary())
     ids = []
     try:
-        ids.append(_hand_in(folder, made.role, made.main))
-        if made.finish is not None:
-            ids.append(_hand_in(folder, "finish", made.finish, f"--dependency=afterany:{ids[0]}"))
+        if array:
+            ids.append(_hand_in(folder, "array", made["array"]))
+            ids.append(_hand_in(folder, "finish", made["finish"], f"--dependency=afterany:{ids[0]}"))
+        else:
+            ids.append(_hand_in(folder, "driver", made["driver"]))
     except ClusterError as error:
         batch.cancel(ids)
         raise EnvironmentProblem(str(error)) from error
@@ -176,26 +117,8 @@ def work(folder: RunDirectory, share: int, of: int, progress: Progress, chunk: i
 
     The plan's chunks are counted from draw 0 whatever is finished, so that shares never overlap.
 
-    Parameters
-    ----------
-    folder
-        A run that was submitted.
-    share, of
-        Which share, from 0, of how many.
-    progress
-        Tells the user.
-    chunk
-        Draws in a chunk; chosen by default, the same for every share.
-
-    Returns
-    -------
-    int
-        How many chunks were computed.
-
-    Raises
-    ------
-    IncompleteRun
-        If a signal ended the work before its share was done.
+    `folder`: a run that was submitted. `share`: from 0. `chunk`: draws in a chunk, the same for every share; chosen by
+    default. Result: how many chunks were computed. Raises IncompleteRun if a signal ended the work before that.
     """
     job = folder.job()
     warm_up()
@@ -207,14 +130,11 @@ def work(folder: RunDirectory, share: int, of: int, progress: Progress, chunk: i
         if not any(low <= start and stop <= high for low, high in cover)
     ]
     draws = sum(stop - start for start, stop in mine)
-    done = 0
     with progress.bar("draws", draws, draws - sum(one.stop - one.start for one in todo)) as advance:
-        for one in todo:
+        for done, one in enumerate(todo, 1):
             compute(one)
             advance(one.stop - one.start)
-            done += 1
             if draining() and done < len(todo):
-                raise IncompleteRun(
-                    f"{folder.path}: told to end, {counted(len(todo) - done, 'chunk')} of this share to go"
-                )
-    return done
+                left = counted(len(todo) - done, "chunk")
+                raise IncompleteRun(f"{folder.path}: told to end, {left} of this share to go")
+    return len(todo)

@@ -1,7 +1,6 @@
 """What a run says at its end, for people."""
 
 from pathlib import Path
-from typing import Any
 
 from crbatch.results.words import counted, duration_text
 
@@ -15,8 +14,10 @@ def run_text(outcome: Outcome) -> str:
     s = outcome.summary
     head = "nothing was left to do" if outcome.nothing_left else f"done in {duration_text(s['seconds'])}"
     certified = s["certified"] + s["closed_form"]
-    lines = [
-        *_unidentifiable(s),
+    lines = []
+    if s["unidentifiable"] >= s["designs"]:  # what comes first where no number is of use
+        lines.append(f"{s['folder']}: NO DRAW IS IDENTIFIABLE, every bound that has a weight is infinite")
+    lines += [
         f"{s['folder']}: {head}",
         f"  {counted(s['designs'], 'design')}: {s['certified']} certified (largest gap {s['largest_gap']:.2e}), "
         f"{s['closed_form']} closed form, {s['uncertified']} uncertified, {s['unidentifiable']} unidentifiable, "
@@ -41,10 +42,3 @@ def run_text(outcome: Outcome) -> str:
         lines.append(f"  {timings_text(s['timings'])}")
     lines.append(f"  cube: {Path(s['folder']) / 'cube.nc'}")
     return "\n".join(lines)
-
-
-def _unidentifiable(summary: dict[str, Any]) -> list[str]:
-    """What comes first where no number is of use."""
-    if summary["unidentifiable"] < summary["designs"]:
-        return []
-    return [f"{summary['folder']}: NO DRAW IS IDENTIFIABLE, every bound that has a weight is infinite"]

@@ -6,10 +6,10 @@ from typing import Any
 
 from crbatch.results.words import duration_text
 
+from ..folder.journal import last
+
 _TIMES = 10
 _LEAST_SECONDS = 20.0  # workers load kernels before their first chunk, and machines are busy
-
-_STEPS = ("start", "connected", "chunk")
 _ENDS = ("interrupted", "error", "end")
 
 
@@ -47,10 +47,9 @@ def silence_text(silent: float, chunk_seconds: float) -> str:
 
 def silence(events: list[dict[str, Any]]) -> str | None:
     """What a journal says about a driver that is at work: for how long nothing was finished, if that is too long."""
-    start = next((event for event in reversed(events) if event["event"] == "start"), None)
-    last = next((event for event in reversed(events) if event["event"] in (*_STEPS, *_ENDS)), None)
-    chunk_seconds = start and start.get("chunk_seconds")
-    if chunk_seconds is None or last is None or last["event"] in _ENDS:
+    start, step = last(events, "start"), last(events, "start", "connected", "chunk", *_ENDS)
+    chunk_seconds = (start or {}).get("chunk_seconds")
+    if chunk_seconds is None or step is None or step["event"] in _ENDS:
         return None  # that driver is gone, and the next one waits in a queue
-    silent = time.time() - last["time"]
+    silent = time.time() - step["time"]
     return silence_text(silent, chunk_seconds) if silent >= patience(chunk_seconds) else None

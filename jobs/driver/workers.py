@@ -25,21 +25,11 @@ _IN_PROCESS_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Place:
-    """Where chunks are computed.
-
-    Attributes
-    ----------
-    profile
-        The cluster.
-    workers
-        Worker processes or jobs in place of the profile's.
-    insecure_tcp
-        Whether a scheduler may be reached without encryption over a network.
-    """
+    """Where chunks are computed."""
 
     profile: Profile
-    workers: int | None
-    insecure_tcp: bool
+    workers: int | None  # worker processes or jobs in place of the profile's
+    insecure_tcp: bool  # whether a scheduler may be reached without encryption over a network
 
     @property
     def sees_folder(self) -> bool:
@@ -79,27 +69,16 @@ def fitting(place: Place, cores: int, wanted: bool, say: Callable[[str], None]) 
     """
     if place.profile.kind != "local":
         return place, cores
-    fit = local_workers(cores, not wanted, say)
-    if fit == 0:
-        return replace(place, profile=NoCluster()), 1
-    return replace(place, workers=place.workers and fit), fit
-
-
-def local_workers(wanted: int, by_default: bool, say: Callable[[str], None]) -> int:
-    """Return how many local workers start; none, for work in this process, where nobody asked for one and none fits.
-
-    Raises EnvironmentProblem if none fits that was asked for.
-    """
     try:
-        fit = fitting_workers(wanted)
+        fit = fitting_workers(cores)
     except ClusterError as error:
-        if not by_default:
+        if wanted:
             raise EnvironmentProblem(str(error)) from None
         say(f"working in this process: {error}")
-        return 0
-    if fit < wanted:
-        say(f"starting {fit} of {wanted} local workers, as more do not fit into memory")
-    return fit
+        return replace(place, profile=NoCluster()), 1
+    if fit < cores:
+        say(f"starting {fit} of {cores} local workers, as more do not fit into memory")
+    return replace(place, workers=place.workers and fit), fit
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -17,22 +16,13 @@ from crbatch.results.words import in_short
 from numpy.typing import NDArray
 
 from .classic import classic_sizes, from_classic, is_classic
-from .found import Array, Drops
+from .found import Array, Drops, Raw
 
 _OURS = ", ".join(DRAW_VARIABLES)
 _NAMED = 8  # foreign variables in a message
 _DEGREES = ("deg", "degree", "degrees")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _HEADER = 512  # bytes that MATLAB puts before HDF5
-
-
-@dataclass(frozen=True)
-class _Raw:
-    """A variable as a file has it; dimensions and unit where the file says them."""
-
-    values: NDArray[Any]
-    dims: tuple[str, ...] | None = None
-    units: str | None = None
 
 
 def read_netcdf(path: Path, ignored: Collection[str]) -> Drops:
@@ -45,13 +35,9 @@ def read_netcdf(path: Path, ignored: Collection[str]) -> Drops:
     classic = is_classic(path)
     with _reading("NetCDF"):
         sizes = classic_sizes(path) if classic else _hdf5_sizes(path)
-    wanted = _wanted(sizes, ignored)
-    check_sizes(path, {name: sizes[name] for name in wanted})
+    wanted = _wanted(path, sizes, ignored)
     with _reading("NetCDF"):
-        if classic:
-            raw = {name: _Raw(*one) for name, one in from_classic(path, wanted).items()}
-        else:
-            raw = _from_hdf5(path, wanted)
+        raw = from_classic(path, wanted) if classic else _from_hdf5(path, wanted)
     return _drops(raw)
 
 
@@ -71,15 +57,14 @@ def read_matlab(path: Path, ignored: Collection[str]) -> Drops:
             sizes = _hdf5_sizes(path)
         else:
             sizes = {name: 8 * prod(shape) for name, shape, _ in whosmat(path) if not name.startswith("__")}
-    wanted = _wanted(sizes, ignored)
-    check_sizes(path, {name: sizes[name] for name in wanted})
+    wanted = _wanted(path, sizes, ignored)
     with _reading("MATLAB", "; write it with save -v7"):
         if is_hdf5:  # which has the dimensions in reverse order
             arrays = {name: one.values.T for name, one in _from_hdf5(path, wanted).items()}
         else:
             found = loadmat(path, variable_names=wanted)
             arrays = {name: np.asarray(found[name]) for name in wanted}
-    return _drops({name: _Raw(_as_vector(name, values)) for name, values in arrays.items()})
+    return _drops({name: Raw(_as_vector(name, values)) for name, values in arrays.items()})
 
 
 @contextmanager
@@ -100,10 +85,10 @@ def _hdf5_sizes(path: Path) -> dict[str, int]:
         return {name: size for name, size in sizes.items() if name not in file.dimensions}
 
 
-def _from_hdf5(path: Path, names: Collection[str]) -> dict[str, _Raw]:
+def _from_hdf5(path: Path, names: Collection[str]) -> dict[str, Raw]:
     # Not by xarray, which makes dates of what is in "days since ...", and loses the unit on the way.
     with netCDF4.Dataset(path) as file:
-        return {name: _Raw(_values(file[name]), file[name].dimensions, _units(file[name])) for name in names}
+        return {name: Raw(_values(file[name]), file[name].dimensions, _units(file[name])) for name in names}
 
 
 def _values(variable: "netCDF4.Variable[Any]") -> NDArray[Any]:
@@ -118,19 +103,20 @@ def _units(variable: "netCDF4.Variable[Any]") -> str | None:
     return str(variable.getncattr("units")) if "units" in variable.ncattrs() else None
 
 
-def _wanted(names: Collection[str], ignored: Collection[str]) -> list[str]:
-    """Names of draws among a file's variables; those that are no part of a cube are refused."""
-    lost = set(ignored) - set(names)
+def _wanted(path: Path, sizes: Mapping[str, int], ignored: Collection[str]) -> list[str]:
+    """Names of draws among a file's variables; those that are no part of a cube, or never written, are refused."""
+    lost = set(ignored) - set(sizes)
     if lost:
         raise ValueError(f"no variable {min(lost)!r}, which draws.ignore_columns names; correct that")
-    others = [name for name in names if name not in VARIABLES and name not in ignored]
+    others = [name for name in sizes if name not in VARIABLES and name not in ignored]
     if others:
         said = ", ".join(map(repr, others[:_NAMED]))
         advice = "leave the others out, or name them in draws.ignore_columns"
         raise ValueError(f"unknown variables {said}; there are {_OURS}; {advice}")
-    wanted = [name for name in DRAW_VARIABLES if name in names and name not in ignored]
+    wanted = [name for name in DRAW_VARIABLES if name in sizes and name not in ignored]
     if not wanted:
         raise ValueError(f"has none of {_OURS}")
+    check_sizes(path, {name: sizes[name] for name in wanted})
     return wanted
 
 
@@ -140,7 +126,7 @@ def _as_vector(name: str, values: NDArray[Any]) -> NDArray[Any]:
     return values.ravel() if single else values
 
 
-def _drops(raw: Mapping[str, _Raw]) -> Drops:
+def _drops(raw: Mapping[str, Raw]) -> Drops:
     arrays = {name: _checked(name, one) for name, one in raw.items()}
     sizes = {name: len(values) for name, values in arrays.items()}
     if len(set(sizes.values())) > 1:
@@ -149,7 +135,7 @@ def _drops(raw: Mapping[str, _Raw]) -> Drops:
     return Drops(arrays)
 
 
-def _checked(name: str, raw: _Raw) -> Array:
+def _checked(name: str, raw: Raw) -> Array:
     """A variable in SI units, with the cube's dimensions."""
     known, values = VARIABLES[name], raw.values
     if values.size == 0:

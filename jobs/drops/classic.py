@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from netCDF4 import default_fillvals
-from numpy.typing import NDArray
+
+from .found import Raw
 
 _CLASSIC = b"CDF"
 
@@ -25,8 +26,8 @@ def classic_sizes(path: Path) -> dict[str, int]:
         return {name: 8 * prod(one.shape) for name, one in variables if one.shape and name not in file.dimensions}
 
 
-def from_classic(path: Path, names: Collection[str]) -> dict[str, tuple[NDArray[Any], tuple[str, ...], str | None]]:
-    """Numbers (NaN where they are missing), dimensions and unit of some variables."""
+def from_classic(path: Path, names: Collection[str]) -> dict[str, Raw]:
+    """Some variables, NaN where numbers are missing."""
     found = {}
     with _opened(path) as file:
         for name in names:
@@ -36,7 +37,7 @@ def from_classic(path: Path, names: Collection[str]) -> dict[str, tuple[NDArray[
                 values = np.ma.masked_equal(values, default_fillvals["f8"])
             units = getattr(variable, "units", None)
             numbers = np.ma.filled(values.astype(np.float64), np.nan) if values.dtype.kind in "fiu" else values.data
-            found[name] = numbers, variable.dimensions, None if units is None else bytes(units).decode()
+            found[name] = Raw(numbers, variable.dimensions, None if units is None else bytes(units).decode())
     return found
 
 

@@ -40,12 +40,10 @@ def find_columns(headings: Sequence[tuple[int, str]], ignored: Collection[str]) 
     lost = set(ignored) - {name for _, name in headings}
     if lost:
         raise ValueError(f"no column {short(min(lost))}, which draws.ignore_columns names; correct that")
-    named = [(number, name) for number, name in headings if name not in ignored]
-    found = [(number, name, _column(number, name)) for number, name in named]
-    unknown = [(number, name) for number, name, column in found if column is None]
-    if unknown or not found:
-        raise ValueError(_unknown(unknown))
-    columns = tuple(column for _, _, column in found if column is not None)
+    found = {(number, name): _column(number, name) for number, name in headings if name not in ignored}
+    columns = tuple(column for column in found.values() if column is not None)
+    if len(columns) < max(len(found), 1):
+        raise ValueError(_unknown([heading for heading, column in found.items() if column is None]))
     _check_whole(columns)
     return columns
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,24 +11,23 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Raw:
+    """A variable as a file has it; dimensions and unit where the file says them."""
+
+    values: NDArray[Any]
+    dims: tuple[str, ...] | None = None
+    units: str | None = None
+
+
+@dataclass(frozen=True)
 class Column:
-    """A column of a table that is one of ours.
+    """A column of a table that is one of ours."""
 
-    Attributes
-    ----------
-    number, heading
-        Where it stands, from 1, and what it is called there.
-    variable, place
-        Which of `engine.Draws`, and where in it behind the draw.
-    factor
-        To SI.
-    """
-
-    number: int
+    number: int  # where it stands, from 1
     heading: str
-    variable: str
-    place: tuple[int, ...]
-    factor: float
+    variable: str  # which of `engine.Draws`
+    place: tuple[int, ...]  # where in it behind the draw
+    factor: float  # to SI
 
     def __str__(self) -> str:
         return f"{self.number} ({self.heading})"
@@ -35,19 +35,11 @@ class Column:
 
 @dataclass(frozen=True, eq=False)
 class Drops:
-    """What a file says of its draws.
+    """What a file says of its draws."""
 
-    Attributes
-    ----------
-    arrays
-        By names of `engine.Draws`, which may be some of them, in SI units; the first axis is the draw.
-    columns, lines
-        Of a table: its columns, and the line of each draw.
-    """
-
-    arrays: Mapping[str, Array]
-    columns: tuple[Column, ...] = ()
-    lines: tuple[int, ...] = ()
+    arrays: Mapping[str, Array]  # by names of `engine.Draws`, which may be some of them, in SI; the first axis: draws
+    columns: tuple[Column, ...] = ()  # of a table
+    lines: tuple[int, ...] = ()  # of a table, for each draw
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))

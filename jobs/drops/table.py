@@ -75,13 +75,13 @@ def _parts(text: str) -> tuple[int, list[str], Iterator[Row]]:
             break
         head, comment = (1, ""), head
     mark = said[1] if said else _separator(head[1])
-    headings = _headings(head, mark)
+    headings = _trimmed(_cells(head, mark))
     if headings and all(map(_NUMBER.fullmatch, headings)):  # NumPy makes a comment of the headings
         if comment is None:
             raise ValueError(f"line {head[0]} has numbers in place of headings; there are {OURS}")
         lines = chain([head], lines)
         head = (comment[0], comment[1].strip().lstrip("# "))
-        headings = _headings(head, said[1] if said else _separator(head[1]))
+        headings = _trimmed(_cells(head, said[1] if said else _separator(head[1])))
     if not any(headings):
         raise ValueError(f"no headings; the first line should have some of {OURS}")
     cut = ((line[0], _cells(line, mark)) for line in lines if not _is_comment(line))
@@ -94,10 +94,6 @@ def _is_comment(line: Line) -> bool:
 
 def _separator(text: str) -> str:
     return next((mark for mark in _SEPARATORS if mark in text.strip(" ")), ",")
-
-
-def _headings(line: Line, separator: str) -> list[str]:
-    return _trimmed(_cells(line, separator))
 
 
 def _cells(line: Line, separator: str) -> list[str]:

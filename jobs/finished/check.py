@@ -94,9 +94,9 @@ def verify(folder: RunDirectory, *, every: bool = False, progress: Progress | No
     The sample's designs are certified from scratch: FIMs by the explicit sum over subcarriers, bounds by
     inverting them, the gap on the full M_T x M_T cone.
 
-    `folder`: a run. `every`: whether to replay every draw, which takes as long as the run did on one core. `progress`:
-    tells the user; nothing by default. Result: Figures of what was checked. Raises IncompleteRun if draws are missing;
-    DamagedData, naming the file or draw that is not what it should be.
+    `every`: whether to replay every draw, which takes as long as the run did on one core. Result: figures of what was
+    checked. Raises IncompleteRun if draws are missing; DamagedData, naming the file or draw that is not what it should
+    be.
     """
     job = folder.written_job()
     folder.complete_cube()
@@ -104,27 +104,22 @@ def verify(folder: RunDirectory, *, every: bool = False, progress: Progress | No
     _check_bytes(folder, job, shards)
     _check_cube(folder, job, shards)
     step = max(1, job.draws.count // _SAMPLE)
-    checked = 0
-    largest = 0.0
-    for _, scenario in job.sweep_points():
-        for knowledge in set(job.design.knowledge) - {"per-draw"}:
-            largest = max(largest, _certify_shared(folder, job, scenario, knowledge))
+    shared_by = set(job.design.knowledge) - {"per-draw"}
+    points = [(scenario, knowledge) for _, scenario in job.sweep_points() for knowledge in shared_by]
+    shared = [gap for scenario, knowledge in points for gap in _gaps_of_shared(folder, job, scenario, knowledge)]
     sample = _could_be_computed(folder.cube, range(0, job.draws.count, step))
     replayed = _could_be_computed(folder.cube, range(job.draws.count)) if every else sample
     with (progress or Progress(quiet=True)).bar("replaying", len(replayed)) as advance:
         for start, stop in _ranges(replayed):
             _replay_for_certain(folder, job, start, stop)
             advance(stop - start)
-    for draw in sample:
-        count, gap = _certify(folder, draw)
-        checked += count
-        largest = max(largest, gap)
+    own = [gap for draw in sample for gap in _gaps_of_draw(folder, job, draw)]
     return {
         "shards": len(shards),
         "draws": job.draws.count,
         "draws_replayed": len(replayed),
-        "designs_recomputed": checked,
-        "largest_gap": largest,
+        "designs_recomputed": len(own),
+        "largest_gap": max((*shared, *own), default=0.0),
     }
 
 
@@ -188,10 +183,8 @@ def _check_cube(folder: RunDirectory, job: JobFile, shards: list[Shard]) -> None
         raise DamagedData(f"{error}; delete it, then run the job again") from None
 
 
-def _certify(folder: RunDirectory, draw: int) -> tuple[int, float]:
-    """Certify a draw's optimised designs again by the slow path: how many, and their largest gap."""
-    job = folder.job()
-    checked, largest = 0, 0.0
+def _gaps_of_draw(folder: RunDirectory, job: JobFile, draw: int) -> Iterator[float]:
+    """Certify a draw's optimised designs again by the slow path: their gaps, 0 where it is not this draw's own."""
     for _, scenario in job.sweep_points():
         draws, designs = design_draws(job, scenario, draw, draw + 1, load_beams(job))
         links = (bistatic_link(scenario, draws), monostatic_link(scenario, draws))
@@ -209,11 +202,10 @@ def _certify(folder: RunDirectory, draw: int) -> tuple[int, float]:
                         f"{folder.cube}: draw {draw}, {scheme}, rho = {rho:g}: the explicit sum gives "
                         f"{found:.9e} m2, not {designs.objective[0, s, r]:.9e}"
                     )
+                gap = 0.0
                 if _covariance_of_draw(job, scheme):
                     gap = float(certified_gap(problem, v, rho, "full")[0])
-                    largest = max(largest, _holding(folder, job, f"draw {draw}, {scheme}, rho = {rho:g}", gap))
-                checked += 1
-    return checked, largest
+                yield _holding(folder, job, f"draw {draw}, {scheme}, rho = {rho:g}", gap)
 
 
 def _covariance_of_draw(job: JobFile, label: str) -> bool:
@@ -222,22 +214,19 @@ def _covariance_of_draw(job: JobFile, label: str) -> bool:
     return scheme.family == "fdb" and scheme.knowledge is None and "per-draw" in job.design.knowledge
 
 
-def _certify_shared(folder: RunDirectory, job: JobFile, scenario: Scenario, knowledge: str) -> float:
-    """Certify again the beams of one point of the sweep that serve all draws, by the slow path: their largest gap."""
+def _gaps_of_shared(folder: RunDirectory, job: JobFile, scenario: Scenario, knowledge: str) -> Iterator[float]:
+    """Certify again the beams of one point of the sweep that serve all draws, by the slow path: their gaps."""
     shared = shared_designs(job, scenario, knowledge)
     draws = fixed_draw(scenario) if knowledge == "nominal" else training_draws(job, scenario)
     problem = build_problem(scenario, draws)
-    largest = 0.0
     for rho in _some_weights(shared.rho):
+        r = shared.rho.tolist().index(rho)
         for s, scheme in enumerate(shared.schemes):
-            r = shared.rho.tolist().index(rho)
             if Scheme.parse(scheme).family == "fdb" and shared.status[s, r] == Status.CERTIFIED:
                 v = shared.covariance[s, r]
                 average = knowledge == "average"
                 gap = certified_mean_gap(problem, v, rho) if average else certified_gap(problem, v, rho, "full")[0]
-                place = f"{scheme} of {knowledge} knowledge, rho = {rho:g}"
-                largest = max(largest, _holding(folder, job, place, float(gap)))
-    return largest
+                yield _holding(folder, job, f"{scheme} of {knowledge} knowledge, rho = {rho:g}", float(gap))
 
 
 def _some_weights(rho: NDArray[np.float64]) -> list[float]:

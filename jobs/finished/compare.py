@@ -19,11 +19,13 @@ from crbatch.results.words import counted, in_short, said
 
 from ..drops.classic import is_classic
 from ..errors import CommandError, DamagedData, UsageProblem
-from ..folder.rundir import RunDirectory, flat
+from ..folder.rundir import RunDirectory, differences, flat
 from ..jobfile.kinds import Kind, instead_of_cube, kind_of
 from ..terminal.printable import one_line
 
 _METRICS = ("crb_bp", "crb_ms", "objective")
+# Of a row, beside the swept keys: its labels, and what its numbers begin with.
+_LABELS, _NUMBERS = ("metric", "scheme", "rho"), ("a", "b", "ratio", "largest", "used")
 
 
 def compare_cubes(first: Path, second: Path) -> dict[str, Any]:
@@ -52,14 +54,11 @@ def compare_cubes(first: Path, second: Path) -> dict[str, Any]:
 
 def job_differences(a: xr.Dataset, b: xr.Dataset) -> dict[str, tuple[Any, Any]]:
     """Keys in which the jobs of two cubes differ, with both values; None where a job lacks the key."""
-    left, right = (_job_of(cube) for cube in (a, b))
-    keys = sorted(left.keys() | right.keys())
-    return {key: (left.get(key), right.get(key)) for key in keys if left.get(key) != right.get(key)}
+    return differences(_job_of(a), _job_of(b))
 
 
 def _job_of(cube: xr.Dataset) -> dict[str, Any]:
-    job: dict[str, Any] = json.loads(cube.attrs.get("job", "{}"))
-    return flat(job)
+    return flat(json.loads(cube.attrs.get("job", "{}")))
 
 
 def _opened(path: Path) -> xr.Dataset:
@@ -94,8 +93,8 @@ def _check_recorded(folder: RunDirectory) -> None:
     """Refuse a run's cube that is not there, or not as the run made it."""
     if not folder.cube.is_file():
         raise UsageProblem(f"{folder.path}: {instead_of_cube(folder.path)}")
-    records = folder.journal.events("cube")
-    if records and records[-1]["sha256"] != file_hash(folder.cube):
+    record = folder.journal.last("cube")
+    if record and record["sha256"] != file_hash(folder.cube):
         raise DamagedData(f"{folder.cube}: its bytes are not those that the journal records; run the job again")
 
 
@@ -130,20 +129,14 @@ def _plain(value: float) -> float | None:
 
 def text(found: dict[str, Any]) -> str:
     """The comparison as lines."""
-    lines = [one_line(f"{key}: {a} in A, {b} in B") for key, (a, b) in found["job"].items()] or [
-        "the jobs are the same"
-    ]
+    lines = [one_line(f"{key}: {a} in A, {b} in B") for key, (a, b) in found["job"].items()]
+    lines = lines or ["the jobs are the same"]
     together = "the same, compared one by one" if found["common_draws"] else "others: medians side by side"
     indices = "1 draw index" if found["draws"] == 1 else f"{found['draws']} draw indices"
     lines.append(f"{indices} in common, the draws are {together}")
     for row in found["rows"]:
-        known = (
-            "metric",
-            "scheme",
-            "rho",
-            *(key for key in row if key.startswith(("a", "b", "ratio", "largest", "used"))),
-        )
-        where = ", ".join(f"{key} = {said(row[key])}" for key in row if key not in known)
+        swept = [key for key in row if key not in _LABELS and not key.startswith(_NUMBERS)]
+        where = ", ".join(f"{key} = {said(row[key])}" for key in swept)
         head = f"{row['metric']:<9}  {one_line(row['scheme']):<18} rho = {row['rho']:<5g} {where}"
         numbers = f"A {_number(row['a'])}  B {_number(row['b'])}"
         if "ratio" in row:

@@ -43,7 +43,6 @@ from .reasons import reasons
 
 _ANGLES_DEG = np.linspace(-90.0, 90.0, 721)
 _PATTERN_DRAW = 0
-# Drawn only where a job has nothing else.
 _KNOWLEDGE = {
     "per-draw": "every draw (the genie)",
     "nominal": "only the scenario's own geometry, with zero phases (@nominal)",
@@ -105,7 +104,7 @@ def _write_words(folder: RunDirectory, job: JobFile, cube: xr.Dataset, place: Pa
         write_csv(statistics.quantile(cube, metric, _TABLE_LEVELS), place / f"quantiles-{metric}.csv")
     return render(
         cube,
-        what=[*_what(job), *_unidentifiable(folder, job), *_precision(folder, job)],
+        what=_what(folder, job),
         pictures=[Picture(place / f"{stem}.svg", *_WORDS[stem]) for stem in stems],
         statements=judged,
         verdicts=table,
@@ -131,10 +130,11 @@ def _figures(cube: xr.Dataset, job: JobFile, beams: xr.Dataset) -> dict[str, Fig
         made["wbf-factors"] = tradeoff(cube.sel(scheme=[*bounds, *factors]))
     main = [name for name in job.labels if (scheme := Scheme.parse(name)).family != "apa" and scheme.factor is None]
     schemes = main or list(job.labels)
+    angles = dict(zip(beams["path"].values.tolist(), beams["aod_deg"].values.tolist(), strict=True))
     made |= {
         "distributions": drawfigures.distributions(cube),
         "spread": drawfigures.spread(cube),
-        "beampatterns": beamfigures.beampatterns(beams["total"].sel(scheme=schemes), _angles(beams)),
+        "beampatterns": beamfigures.beampatterns(beams["total"].sel(scheme=schemes), angles),
         "certificates": drawfigures.certificates(cube, job.design.gap_tolerance),
     }
     return made
@@ -194,8 +194,8 @@ _WORDS = {
 }
 
 
-def _what(job: JobFile) -> list[tuple[str, str]]:
-    """What was run and what varied, in words."""
+def _what(folder: RunDirectory, job: JobFile) -> list[tuple[str, str]]:
+    """What was run and what varied, in words; what cannot be told apart in it; why there are as many draws."""
     draws = job.draws
     varied = {
         "phases": draws.phases == "uniform",
@@ -209,8 +209,8 @@ def _what(job: JobFile) -> list[tuple[str, str]]:
     yes, no = (
         [name for name, drawn in varied.items() if drawn is wanted and name not in filed] for wanted in (True, False)
     )
-    s = job.scenario
-    rows = [
+    s, lost = job.scenario, reasons(job, folder.cube)
+    return [
         ("Draws", f"{draws.count} from seed {draws.seed}"),
         *([(f"From {draws.file}", ", ".join(dict.fromkeys(filed)))] if filed else []),
         ("Random", ", ".join("RCS (Swerling 1)" if name == "RCS" else name for name in yes) or "nothing"),
@@ -224,19 +224,9 @@ def _what(job: JobFile) -> list[tuple[str, str]]:
         ("Beams know", ", ".join(_KNOWLEDGE[word] for word in job.design.knowledge)),
         *([("FDB-WBF mixes", FACTOR_WORDS[job.design.wbf_factor])] if "fdb-wbf" in job.design.schemes else []),
         ("Designs", f"{counted(len(job.labels), 'scheme')} at {counted(len(job.design.rho), 'weight')} rho"),
+        *([("Unidentifiable", "; ".join(lost))] if lost else []),
+        *(("Precision", precision_text(look)) for look in last_look(folder, job).values()),
     ]
-    return rows
-
-
-def _unidentifiable(folder: RunDirectory, job: JobFile) -> list[tuple[str, str]]:
-    """What cannot be told apart in draws that are not identifiable."""
-    found = reasons(job, folder.cube)
-    return [("Unidentifiable", "; ".join(found))] if found else []
-
-
-def _precision(folder: RunDirectory, job: JobFile) -> list[tuple[str, str]]:
-    """Why there are as many draws as there are, with `[draws] until`."""
-    return [("Precision", precision_text(found)) for found in last_look(folder, job).values()]
 
 
 def _timings(folder: RunDirectory) -> list[tuple[str, str]]:
@@ -259,12 +249,12 @@ def _timings(folder: RunDirectory) -> list[tuple[str, str]]:
 
 
 def _provenance(folder: RunDirectory, cube: xr.Dataset) -> list[tuple[str, str]]:
-    digest = [("SHA-256 of the cube", event["sha256"]) for event in folder.journal.events("cube")[-1:]]
+    record = folder.journal.last("cube")
     made_by = json.loads(cube.attrs["versions"])
     return [
         ("Source", cube.attrs["source"]),
         ("Job's SHA-256", cube.attrs["job_sha256"]),
-        *digest,
+        *([("SHA-256 of the cube", record["sha256"])] if record else []),
         ("Computed with", ", ".join(f"{name} {version}" for name, version in made_by.items())),
         ("Page made with", f"crbatch {versions()['crbatch']}"),
         ("Job", cube.attrs["job"]),
@@ -332,8 +322,3 @@ def _slot_gains(job: JobFile, scenario: Scenario, designs: Designs) -> xr.DataAr
     gains = np.moveaxis(np.abs(towards @ w) ** 2, -1, -2)
     coords = {"scheme": schemes, "rho": rho, "angle_deg": _ANGLES_DEG}
     return xr.DataArray(gains, dims=("scheme", "rho", "beam", "angle_deg"), coords=coords)
-
-
-def _angles(beams: xr.Dataset) -> dict[str, float]:
-    """Degrees from broadside by path: UE, T1, T2, ..."""
-    return {str(path): float(angle) for path, angle in zip(beams["path"].values, beams["aod_deg"].values, strict=True)}

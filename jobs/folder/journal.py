@@ -47,6 +47,10 @@ class Journal:
         """All intact events of some kinds, oldest first."""
         return [event for event in self.all() if event["event"] in kinds]
 
+    def last(self, *kinds: str) -> dict[str, Any] | None:
+        """The newest intact event of some kinds, if any."""
+        return last(self.all(), *kinds)
+
     def damaged(self) -> list[int]:
         """Numbers, from 1, of the lines that are not what was written."""
         return [number for number, event in enumerate(self._read(), 1) if event is None]
@@ -66,6 +70,11 @@ class Journal:
             return []
         data = self.path.read_bytes()
         return [_event(line) for line in data.split(b"\n") if line]
+
+
+def last(events: list[dict[str, Any]], *kinds: str) -> dict[str, Any] | None:
+    """The newest event of some kinds, if any."""
+    return next((event for event in reversed(events) if event["event"] in kinds), None)
 
 
 def _line(facts: dict[str, Any]) -> bytes:

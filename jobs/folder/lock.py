@@ -24,31 +24,24 @@ LEASE_SECONDS = 30.0
 _MARGIN_SECONDS = 10.0
 _WRITING_SECONDS = 2.0  # between the making of a lock and its content
 _LOOK_SECONDS = 0.2
+_UNKNOWN = "whose host is not known"
 
 
 @dataclass(frozen=True)
 class Driver:
-    """The process that holds a run's folder.
-
-    Attributes
-    ----------
-    host, pid
-        Where it runs.
-    """
+    """The process that holds a run's folder."""
 
     host: str
     pid: int
 
     @property
     def is_here(self) -> bool:
-        """Whether it runs on this machine."""
-        return _is_here(self.host)
+        """Whether it runs on this machine, among the processes that we see."""
+        name, _, namespace = self.host.partition("?pidns-")  # which a container's lock carries
+        return name == socket.gethostname() and namespace in ("", f"{Path('/proc/self/ns/pid').stat().st_ino:x}")
 
-
-def _is_here(host: str) -> bool:
-    """Whether a lock's host is this one, and its processes are among those that we see."""
-    name, _, namespace = host.partition("?pidns-")  # which a container's lock carries
-    return name == socket.gethostname() and namespace in ("", f"{Path('/proc/self/ns/pid').stat().st_ino:x}")
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
 
 
 @contextmanager
@@ -88,7 +81,7 @@ def _acquire(lease: SoftFileLease, folder: Path, progress: Progress) -> None:
         if (other is not None and other.is_here) or time.monotonic() > end:
             raise EnvironmentProblem(_refusal(folder, other))
         if not waiting:
-            progress.say(f"waiting up to {LEASE_SECONDS:.0f} s for a sign of life of the driver {_name(other)}")
+            progress.say(f"waiting up to {LEASE_SECONDS:.0f} s for a sign of life of the driver {other or _UNKNOWN}")
         waiting = True
         time.sleep(_LOOK_SECONDS)
 
@@ -116,14 +109,12 @@ def _retire(folder: Path, progress: Progress) -> None:
         os.replace(path, path.with_name(f"{FILE}.damaged"))
         return
     silent = _now(folder) - status.st_mtime
-    owner = _lease(folder).owner
-    if owner is None or owner.pid is None or owner.hostname is None:
+    driver = _named(folder)
+    if driver is None:
         if silent > _WRITING_SECONDS:
             path.unlink(missing_ok=True)
-    elif not _is_here(owner.hostname) and silent > LEASE_SECONDS + _MARGIN_SECONDS:
-        progress.say(
-            f"the driver {_name(Driver(owner.hostname, owner.pid))} has been silent for {silent:.0f} s; going on"
-        )
+    elif not driver.is_here and silent > LEASE_SECONDS + _MARGIN_SECONDS:
+        progress.say(f"the driver {driver} has been silent for {silent:.0f} s; going on")
         path.unlink(missing_ok=True)
 
 
@@ -150,13 +141,18 @@ def driver_of(folder: Path) -> Driver | None:
         age = time.time() - path.lstat().st_mtime
     except FileNotFoundError:
         return None
+    driver = _named(folder)
+    if driver is None:
+        return None
+    return driver if (_holds(driver.pid, path) if driver.is_here else age < LEASE_SECONDS + _MARGIN_SECONDS) else None
+
+
+def _named(folder: Path) -> Driver | None:
+    """The driver that the lock names, living or not; None if there is no whole lock."""
     owner = _lease(folder).owner
     if owner is None or owner.pid is None or owner.hostname is None:
         return None
-    driver = Driver(owner.hostname, owner.pid)
-    if driver.is_here:
-        return driver if _holds(driver.pid, path) else None
-    return driver if age < LEASE_SECONDS + _MARGIN_SECONDS else None
+    return Driver(owner.hostname, owner.pid)
 
 
 def _lease(folder: Path) -> SoftFileLease:
@@ -165,13 +161,9 @@ def _lease(folder: Path) -> SoftFileLease:
 
 def _refusal(folder: Path, other: Driver | None) -> str:
     return (
-        f"{folder}: another driver is at work there, {_name(other)}; "
+        f"{folder}: another driver is at work there, {other or _UNKNOWN}; "
         f"crbatch status {folder} follows it, crbatch stop {folder} ends it"
     )
-
-
-def _name(driver: Driver | None) -> str:
-    return "whose host is not known" if driver is None else f"process {driver.pid} on {driver.host}"
 
 
 def _holds(pid: int, path: Path) -> bool:

@@ -4,7 +4,6 @@ import json
 import os
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,36 +32,16 @@ _FIRST = re.compile(r"job\.toml|driver\.lock.*|\..*\.tmp")
 _SIGNS = {"shards", "journal.jsonl"}
 
 
-@dataclass(frozen=True)
 class RunDirectory:
     """Paths and state of one run."""
 
-    path: Path
-
-    @property
-    def shards(self) -> Path:
-        """Folder of the shards."""
-        return self.path / "shards"
-
-    @property
-    def cube(self) -> Path:
-        """The consolidated cube."""
-        return self.path / "cube.nc"
-
-    @property
-    def report(self) -> Path:
-        """Folder of figures and tables."""
-        return self.path / "report"
-
-    @property
-    def page(self) -> Path:
-        """The page of the report, which is written last."""
-        return self.report / "report.html"
-
-    @property
-    def journal(self) -> Journal:
-        """The run's journal."""
-        return Journal(self.path / "journal.jsonl")
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.journal = Journal(path / "journal.jsonl")
+        self.shards = path / "shards"
+        self.cube = path / "cube.nc"
+        self.report = path / "report"
+        self.page = self.report / "report.html"  # which is written last
 
     def job(self) -> JobFile:
         """The job this folder belongs to; from the journal, where job.toml was damaged.
@@ -152,7 +131,8 @@ class RunDirectory:
         for shard in list_shards(self.shards):
             with suppress(DamagedShard):
                 keys.add(str(shard_attrs(shard).get("job_key")))
-        return keys or {str(event["job_key"]) for event in self.journal.events("start")[-1:] if "job_key" in event}
+        begun = self.journal.last("start") or {}
+        return keys or ({str(begun["job_key"])} if "job_key" in begun else set())
 
     def write_job(self, job: JobFile) -> None:
         """Write the resolved job, with the files that it names beside it."""
@@ -163,6 +143,11 @@ class RunDirectory:
             copy = self.path / own.resolved()[table][word]
             if path.resolve() != copy.resolve():
                 replace_file(copy, job.bytes_of(key))
+
+    def write_plan(self, job: JobFile, summary: dict[str, Any]) -> None:
+        """Write plan.json: a plan's figures, and of which job and code it is."""
+        facts = {**summary, "job_key": job.key(), "code_key": code_key()}
+        replace_text(self.path / "plan.json", json.dumps(facts, indent=1, sort_keys=True) + "\n")
 
     def finished(self, job: JobFile, progress: Progress) -> list[Shard]:
         """Shards that count: bytes and draws as named, of this job and this code, and as the journal has them.
@@ -199,17 +184,17 @@ class RunDirectory:
 
     def cube_is_current(self, job: JobFile) -> bool:
         """Whether the cube is that of this job and its bytes are those of the journal."""
-        records = self.journal.events("cube")
-        if not records or not self.cube.is_file() or records[-1]["job"] != job.canonical():
+        record = self.journal.last("cube")
+        if record is None or not self.cube.is_file() or record["job"] != job.canonical():
             return False
-        return bool(records[-1]["sha256"] == file_hash(self.cube))
+        return bool(record["sha256"] == file_hash(self.cube))
 
     def report_is_current(self) -> bool:
         """Whether the report is whole, and of the cube that is there."""
-        records, cubes = self.journal.events("report"), self.journal.events("cube")
-        if not records or not cubes or "files" not in records[-1] or records[-1]["cube"] != cubes[-1]["sha256"]:
+        record, cube = self.journal.last("report"), self.journal.last("cube")
+        if record is None or cube is None or "files" not in record or record["cube"] != cube["sha256"]:
             return False
-        places = {self.report / name: digest for name, digest in records[-1]["files"].items()}
+        places = {self.report / name: digest for name, digest in record["files"].items()}
         return all(path.is_file() and file_hash(path) == digest for path, digest in places.items())
 
     def complete_cube(self) -> Path:
@@ -227,14 +212,10 @@ class RunDirectory:
             raise IncompleteRun(
                 f"{self.path}: not finished, {counted(left, 'draw')} to go; run the job again to continue"
             )
-        if self.journal.events("cube")[-1:] and self.journal.events("cube")[-1]["job"] != job.canonical():
+        record = self.journal.last("cube")
+        if record and record["job"] != job.canonical():
             raise IncompleteRun(f"{self.path}: the cube is of another number of draws; run the job again to continue")
         raise DamagedData(f"{self.cube}: its bytes are not those that the journal records; run the job again")
-
-
-def write_plan(path: Path, summary: dict[str, Any]) -> None:
-    """Write plan.json."""
-    replace_text(path, json.dumps(summary, indent=1, sort_keys=True) + "\n")
 
 
 def _make_folder(path: Path) -> None:
@@ -278,13 +259,18 @@ def _difference(mine: JobFile | None, other: JobFile) -> str:
     """The keys in which two jobs differ, with both values."""
     if mine is None:
         return f"its shards are not of this one, and its {JOB_FILE} cannot be read"
-    left, right = flat(mine.resolved()), flat(other.resolved())
     rows = [
-        f"{key}: {left.get(key, 'unset')} there, {right.get(key, 'unset')} here"
-        for key in sorted(left.keys() | right.keys())
-        if left.get(key) != right.get(key) and key not in ("name", "draws.count") and not key.startswith("draws.until.")
+        f"{key}: {'unset' if there is None else there} there, {'unset' if here is None else here} here"
+        for key, (there, here) in differences(flat(mine.resolved()), flat(other.resolved())).items()
+        if key not in ("name", "draws.count") and not key.startswith("draws.until.")
     ]
     return "; ".join(rows) or "other bytes of a file that the job names"
+
+
+def differences(left: dict[str, Any], right: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Keys in which two jobs, as `flat` has them, differ, with both values; None where a job lacks the key."""
+    keys = sorted(left.keys() | right.keys())
+    return {key: (left.get(key), right.get(key)) for key in keys if left.get(key) != right.get(key)}
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

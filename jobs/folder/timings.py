@@ -1,12 +1,12 @@
 """Where the time of a run went, from its journal."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 from crbatch.results.words import duration_text
 
 _STEADY = ("none", "local")  # clusters whose workers are there from beginning to end
-
 _TELLING_SECONDS = 1.0
 
 
@@ -19,7 +19,7 @@ def timings(events: Sequence[dict[str, Any]], since: float = 0.0) -> dict[str, f
     core, without writing, sending and waiting), overhead (computing x cores over evaluation; not where workers come and
     go), consolidation, report.
     """
-    found: dict[str, float] = {}
+    found: defaultdict[str, float] = defaultdict(float)
     ended = spent = 0.0
     cores, steady = 0, True
     for event in events:
@@ -30,10 +30,10 @@ def timings(events: Sequence[dict[str, Any]], since: float = 0.0) -> dict[str, f
             steady = steady and event["cluster"] in _STEADY
         elif kind == "connected":
             ended, cores = event["time"], event["workers"]
-            _add(found, "start_up", event["time"] - since if since else event["seconds"])
+            found["start_up"] += event["time"] - since if since else event["seconds"]
         elif kind == "chunk" and cores:
-            _add(found, "computing", event["time"] - ended)
-            _add(found, "evaluation", event.get("evaluate_seconds", 0.0))
+            found["computing"] += event["time"] - ended
+            found["evaluation"] += event.get("evaluate_seconds", 0.0)
             spent += cores * (event["time"] - ended)
             ended = event["time"]
         elif kind in ("cube", "report"):
@@ -41,10 +41,6 @@ def timings(events: Sequence[dict[str, Any]], since: float = 0.0) -> dict[str, f
     if steady and spent and found.get("evaluation"):
         found["overhead"] = spent / found["evaluation"]
     return {part: round(seconds, 3) for part, seconds in found.items()}
-
-
-def _add(found: dict[str, float], part: str, seconds: float) -> None:
-    found[part] = found.get(part, 0.0) + seconds
 
 
 def timings_text(found: dict[str, float]) -> str:

@@ -40,11 +40,11 @@ def last_look(folder: RunDirectory, job: JobFile) -> dict[str, Any]:
     """What the look said that ended a run, under "precision"; nothing where none was asked for."""
     if job.draws.until is None:
         return {}
-    looks = [event for event in folder.journal.events("precision") if event["draws"] == job.draws.count]
-    if not looks:
-        return {}
     goal = {"statistic": job.draws.until.wanted, "confidence": job.draws.until.confidence}
-    return {"precision": goal | {word: looks[-1][word] for word in ("draws", "relative_error", "at", "reached")}}
+    for look in reversed(folder.journal.events("precision")):
+        if look["draws"] == job.draws.count:
+            return {"precision": goal | {word: look[word] for word in ("draws", "relative_error", "at", "reached")}}
+    return {}
 
 
 def precision_text(found: dict[str, Any]) -> str:

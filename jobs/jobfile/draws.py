@@ -1,5 +1,6 @@
 """The section [draws] of a job file: how many draws, from where, and what varies in them."""
 
+from itertools import count, takewhile
 from typing import Annotated, Any, Literal, Self
 
 from crbatch.engine.draws import DrawModel
@@ -40,12 +41,8 @@ class Until(Section):
 
     def looks(self) -> tuple[int, ...]:
         """Numbers of draws at which to look, ascending."""
-        found = []
-        draws = self.first
-        while draws < self.max:
-            found.append(draws)
-            draws *= 2
-        return (*found, self.max)
+        doubled = (self.first * 2**n for n in count())
+        return (*takewhile(lambda draws: draws < self.max, doubled), self.max)
 
     @property
     def wanted(self) -> str:
@@ -76,13 +73,9 @@ class DrawsSection(DrawModel):
         return data
 
     @model_validator(mode="after")
-    def _ignored_are_of_a_file(self) -> Self:
+    def _check_together(self) -> Self:
         if self.ignore_columns is not None and self.file is None:
             raise at("ignore_columns", "there is no file whose columns they could be; add file, or leave them out")
-        return self
-
-    @model_validator(mode="after")
-    def _count_is_a_look(self) -> Self:
         if self.until is None:
             return self
         if self.until.max < self.until.first:

@@ -45,21 +45,9 @@ def in_one_line(mistakes: Sequence[Mistake]) -> str:
 def mistakes_of(error: ValidationError, document: object, tables: Tables, table: str = "") -> list[Mistake]:
     """Put every error of a validation into words.
 
-    Parameters
-    ----------
-    error
-        What pydantic found.
-    document
-        What it was given: locations are spelled by its keys.
-    tables
-        Keys that there are.
-    table
-        Name of the document, if it is a table itself; not repeated in the mistakes.
-
-    Returns
-    -------
-    list of Mistake
-        One for each place, of the first ones; unknown keys come before what follows from them.
+    `document`: what pydantic was given: locations are spelled by its keys. `tables`: keys that there are. `table`: name
+    of the document, if it is a table itself; not repeated in the mistakes. Result: one for each place, of the first
+    ones; unknown keys come before what follows from them.
     """
     found: dict[str, str] = {}
     errors = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")

@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from .mistakes import LOOKED_AT, Mistake, Tables, at, at_each, mistakes_of, unknown_key
 
-# What may vary: the scenario's keys that are one number or one of some words, and how many targets take part.
 # What [sweep] may vary: the scenario's keys that are one number or one of some words, and how many targets take part.
 _WORDS = {n: get_args(f.annotation) for n, f in Scenario.model_fields.items() if isinstance(f.default, str)}
 _NUMBERS = tuple(n for n, f in Scenario.model_fields.items() if isinstance(f.default, (int, float)))

@@ -18,7 +18,7 @@ from crbatch.jobs.driver.plan import make_plan
 from crbatch.jobs.driver.status import PREVIEW_DRAWS, jobs_alive, preview, status, stop
 from crbatch.jobs.driver.submit import work
 from crbatch.jobs.errors import EnvironmentProblem, Exit
-from crbatch.jobs.folder.rundir import RunDirectory, write_plan
+from crbatch.jobs.folder.rundir import RunDirectory
 from crbatch.jobs.terminal.progress import Progress
 from crbatch.results.shards import covering, list_shards
 from job_cases import QUIET, crbatch, digests, run_tiny, tiny_job, write_job
@@ -125,12 +125,10 @@ def test_run_at_work_seen_from_outside(running: tuple[RunDirectory, "subprocess.
 @pytest.mark.slow("stops processes")
 def test_stopped_run_is_incomplete_and_goes_on(running: tuple[RunDirectory, "subprocess.Popen[str]"]) -> None:
     folder, process = running
-    ended = stop(folder)
-    assert ended.driver is not None
-    assert ended.driver.pid == process.pid
+    assert stop(folder) == ([], process.pid)
     assert process.wait(60) == Exit.INTERRUPTED
     assert status(folder)["state"] == "incomplete"
-    assert stop(folder).driver is None
+    assert stop(folder) == ([], None)
     run_tiny(folder.path, tiny_job(draws={"count": COUNT}))
     assert status(folder)["state"] == "done"
 
@@ -215,7 +213,7 @@ def test_jobs_in_the_queue_are_a_run_at_work(tmp_path: Path, monkeypatch: pytest
 def test_stop_cancels_own_jobs_that_are_alive_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = RunDirectory(tmp_path / "run")
     cancelled = with_jobs(folder, monkeypatch, {"40", "42", "99"})
-    assert stop(folder).jobs == ["40", "42"]
+    assert stop(folder) == (["40", "42"], None)
     assert cancelled == [{"40", "42"}]
 
 
@@ -255,7 +253,7 @@ def test_chunks_of_an_array_are_those_of_its_plan(tmp_path: Path, monkeypatch: p
     with_jobs(folder, monkeypatch, {"50"})
     folder.journal.write("start", cluster="slurm", chunks=1)
     folder.journal.write("jobs", role="array", ids=["50"])
-    write_plan(folder.path / "plan.json", make_plan(tiny_job(), chunk=2, workers=2, even=True).summary())
+    folder.write_plan(tiny_job(), make_plan(tiny_job(), chunk=2, workers=2, even=True).summary())
     counts = [(found := status(folder))["chunks_done"], found["chunks_total"]]
     for share in range(2):
         work(folder, share, 2, Progress(quiet=True), 2)

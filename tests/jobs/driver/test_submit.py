@@ -51,7 +51,7 @@ def test_submit_returns_with_the_driver_in_the_queue(queue: Path, profile: Slurm
     folder = RunDirectory(tmp_path / "run")
     assert submit(tiny_job(), folder, profile, array=False) == ["41"]
     script = (folder.path / "logs" / "driver.sh").read_text()
-    assert script == scripts(tiny_job(), folder.path, profile, array=False).main
+    assert script == scripts(tiny_job(), folder.path, profile, array=False)["driver"]
     assert f"-P -m crbatch run {folder.path}/job.toml -o {folder.path} --cluster {folder.path}/cluster.toml &" in script
     assert load_profile(str(folder.path / "cluster.toml")) == profile
     assert [event["ids"] for event in folder.journal.events("jobs")] == [["41"]]
@@ -68,8 +68,8 @@ def test_array_and_the_job_that_waits_for_it(queue: Path, profile: SlurmProfile,
 def test_every_job_of_an_array_keeps_to_the_chunk_size(profile: SlurmProfile, tmp_path: Path) -> None:
     """That of the cube as well, which computes what a lost task left, cut where the others cut it."""
     made = scripts(tiny_job(), tmp_path / "run", profile, array=True, chunk=50)
-    assert made.finish is not None
-    assert all("--chunk 50" in script for script in (made.main, made.finish))
+    assert list(made) == ["array", "finish"]
+    assert all("--chunk 50" in script for script in made.values())
 
 
 def test_second_submission_is_refused_while_the_first_is_queued(
