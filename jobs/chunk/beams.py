@@ -32,8 +32,8 @@ def load_beams(job: JobFile) -> NDArray[Any] | None:
 def _covariances(job: JobFile, path: Path) -> NDArray[Any]:
     try:
         with _array_file(path) as (file, size, name):
-            refusal = _refusal_of_shape(job, name, *_claimed(file, size))
-            array = None if refusal else np.lib.format.read_array(file, allow_pickle=False)
+            _refuse(path, _wrong_shape(job, name, *_claimed(file, size)))
+            array = np.lib.format.read_array(file, allow_pickle=False)
     except UsageProblem:
         raise
     except Exception as error:  # bytes that are not theirs end in any exception of NumPy, zipfile and what they call
@@ -41,14 +41,16 @@ def _covariances(job: JobFile, path: Path) -> NDArray[Any]:
             f"{path}: design.custom: not a NumPy file of numbers ({in_short(error)}); "
             "save W with numpy.save, or V = W W^H with numpy.savez"
         ) from None
-    if array is not None:
-        refusal = _refusal(name, array)
-    if array is None or refusal:
-        raise UsageProblem(f"{path}: design.custom: {refusal}")
+    _refuse(path, _wrong_numbers(name, array))
     if name == "V":
         return array  # in its own precision, which says how far it may be from a covariance
     w = of_unit_size(array.astype(np.complex128))  # or its square might leave the range of numbers
     return covariance_of(w)
+
+
+def _refuse(path: Path, reason: str | None) -> None:
+    if reason:
+        raise UsageProblem(f"{path}: design.custom: {reason}")
 
 
 @contextmanager
@@ -64,7 +66,7 @@ def _array_file(path: Path) -> Iterator[tuple[IO[bytes], int, str]]:
             names = [name for name in ("W", "V") if name in there]
             if len(names) != 1:
                 held = ", ".join(list(there)[:_NAMED]) + (" and others" if len(there) > _NAMED else "")
-                raise UsageProblem(f"{path}: design.custom: holds {held or 'nothing'}; save one array named W or V")
+                _refuse(path, f"holds {held or 'nothing'}; save one array named W or V")
             with archive.open(there[names[0]]) as member:
                 yield member, there[names[0]].file_size, names[0]
 
@@ -84,7 +86,7 @@ def _claimed(file: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype[Any]
     return shape, dtype
 
 
-def _refusal_of_shape(job: JobFile, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> str | None:
+def _wrong_shape(job: JobFile, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> str | None:
     """What keeps an array of this shape from being the job's W or V, if anything."""
     antennas, slots, weights = job.scenario.tx_antennas, job.scenario.slots, len(job.design.rho)
     each = f"{antennas}, {antennas}" if name == "V" else f"{antennas}, slots"
@@ -103,7 +105,7 @@ def _refusal_of_shape(job: JobFile, name: str, shape: tuple[int, ...], dtype: np
     return None
 
 
-def _refusal(name: str, array: NDArray[np.generic]) -> str | None:
+def _wrong_numbers(name: str, array: NDArray[np.generic]) -> str | None:
     """What keeps numbers from being W or V, if anything."""
     with np.errstate(over="ignore"):  # of numbers that have more than 64 bits
         finite = np.isfinite(array.astype(np.complex128)).all()

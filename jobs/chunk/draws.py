@@ -29,11 +29,7 @@ _SWEPT = {"ue_orientation_deg": "ue_orientation", "ue_rcs_m2": "ue_rcs"}
 
 
 def draws_of(job: JobFile, scenario: Scenario, start: int, stop: int) -> Draws:
-    """Draws start to stop - 1 of one point of the sweep.
-
-    `job`: a checked job. `scenario`: the point. `start`, `stop`: range of draws. Result: what a file of draws does not
-    hold is sampled.
-    """
+    """Draws start to stop - 1 of one point of the sweep; what a file of draws does not hold is sampled."""
     return _with_file(job, sample(scenario, job.draws, job.draws.seed, start, stop), start)
 
 

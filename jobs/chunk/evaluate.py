@@ -44,9 +44,8 @@ _OBSERVED = 16
 def evaluate(job: JobFile, start: int, stop: int) -> xr.Dataset:
     """Compute draws start to stop - 1 of a job at every point of its sweep.
 
-    `job`: a checked job. `start`, `stop`: range of draws. Result: as `results.schema` has it; a draw's values do not
-    depend on the range. Raises engine.DesignError if a scheme needs more slots than there are, or the custom beams do
-    not fit.
+    Result: as `results.schema` has it; a draw's values do not depend on the range. Raises engine.DesignError if a
+    scheme needs more slots than there are, or the custom beams do not fit.
     """
     custom = load_beams(job)
     shape = tuple(len(values) for values in job.sweep.values())

@@ -102,11 +102,7 @@ def _commit(dataset: xr.Dataset, chunk: Chunk, folder: Path) -> Shard:
 
 
 def pilot(job: JobFile, missing: list[tuple[int, int]]) -> float:
-    """Seconds that a draw takes on one core, measured on the first ones that are missing.
-
-    `job`: a checked job. `missing`: ranges of draws still to compute, not empty. Result: seconds; nothing is kept of
-    the draws.
-    """
+    """Seconds that a draw takes on one core, measured on the first ones that are missing; nothing is kept of them."""
     start, stop = missing[0]
 
     def seconds_of(draws: int) -> float:

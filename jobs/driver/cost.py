@@ -80,11 +80,6 @@ def _solving(family: str, weights: set[float], scenario: Scenario) -> float:
     return seconds + _scaled((base, power if scenario.targets <= _MOST_FINISHED else 4.0), paths)
 
 
-def _edge(family: str, weights: set[float], scenario: Scenario) -> float:
-    at_edge = family == "fdb" and 1.0 in weights
-    return _scaled(_EDGE, min(scenario.targets + 1, scenario.tx_antennas)) if at_edge else 0.0
-
-
 def _training(job: JobFile, scenario: Scenario) -> float:
     """Seconds for one training draw; both extremes are always solved."""
     paths, antennas = scenario.targets + 1, scenario.tx_antennas / 16
@@ -95,7 +90,8 @@ def _training(job: JobFile, scenario: Scenario) -> float:
     for family, (one, power) in _MOVING.items():
         if solved_weights(job, family):
             more = _scaled((one, 2.5), paths) * antennas**power if moving else 0.0
-            seconds += (_scaled(_TRAINED, paths) + more) * _weights(weights) + _edge(family, weights, scenario)
+            edge = _scaled(_EDGE, min(paths, scenario.tx_antennas)) if family == "fdb" else 0.0
+            seconds += (_scaled(_TRAINED, paths) + more) * _weights(weights) + edge
     more = _scaled(_JUDGED_MOVING, paths) * antennas**2 if moving else 0.0
     return seconds + (_scaled(_JUDGED_IN_MEAN, paths) + more) * _randomized(job)
 

@@ -18,8 +18,7 @@ _LOOKED_AT = 64  # draws, at most: each is drawn again
 def reasons(job: JobFile, cube: Path) -> list[str]:
     """Name what cannot be told apart in the unidentifiable draws of a finished run.
 
-    `job`, `cube`: the run's. Result: one for each kind of ambiguity, the most frequent first; empty where every design
-    is identifiable.
+    Result: one for each kind of ambiguity, the most frequent first; empty where every design is identifiable.
     """
     places = _lost(job, cube)
     found: dict[str, list[str]] = {}
