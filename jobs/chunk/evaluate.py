@@ -1,6 +1,6 @@
 """The work of one chunk: draws, designs, bounds, and the labelled dataset of them."""
 
-from dataclasses import astuple
+from dataclasses import astuple, fields
 from typing import Any
 
 import numpy as np
@@ -19,22 +19,8 @@ from .beams import load_beams
 from .draws import draws_of
 from .knowledge import designs_of
 
-# Results of a design, by the names they have in the cube; all (draw, scheme, rho, ...).
-_DESIGN_ARRAYS = (
-    "crb_bp",
-    "crb_ms",
-    "objective",
-    "crb_orientation",
-    "crb_clock",
-    "crb_ms_target",
-    "crb_map",
-    "gap",
-    "status",
-    "rank",
-    "iterations",
-    "solver",
-    "mix_error",
-)
+# Results of a design that the cube always has, by their names in both; all (draw, scheme, rho, ...).
+_DESIGN_ARRAYS = [one.name for one in fields(Designs) if one.name in VARIABLES and VARIABLES[one.name].keep is None]
 # Draws that are designed together: their whitened problems stay in memory, about 0.2 MB a draw for three targets.
 _BATCH = 128
 # Draws that are observed together: their samples on every subcarrier and antenna stay in memory.

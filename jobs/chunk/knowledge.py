@@ -18,8 +18,6 @@ from numpy.typing import ArrayLike, NDArray
 from ..jobfile.schema import JobFile
 from .draws import training_draws
 
-_SHARED_FIELDS = ("problem", "schemes", "rho")
-
 
 def designs_of(job: JobFile, scenario: Scenario, draws: Draws, start: int, custom: ArrayLike | None) -> Designs:
     """Design draws from index `start` on of one point of the sweep with every knowledge that the job asks for.
@@ -93,6 +91,6 @@ def _joined(parts: list[Designs], labels: tuple[str, ...]) -> Designs:
     arrays: dict[str, Any] = {
         one.name: np.concatenate([getattr(part, one.name) for part in parts], axis=1)
         for one in fields(Designs)
-        if one.name not in _SHARED_FIELDS
+        if one.name not in ("problem", "schemes", "rho")
     }
     return replace(parts[0], schemes=labels, **arrays)

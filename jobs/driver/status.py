@@ -53,7 +53,8 @@ def status(folder: RunDirectory) -> dict[str, Any]:
     driver = driver_of(folder.path)
     jobs = jobs_alive(events)
     left = sum(stop - start for start, stop in missing)
-    rate, designs = _draws_per_second(events), len(job.sweep_points()) * len(job.labels) * len(job.design.rho)
+    rate = _draws_per_second(events)
+    designs = len(job.sweep_points()) * len(job.labels) * len(job.design.rho)  # of a draw
     state, message = _state(folder, job, events, running=driver is not None or bool(jobs))
     if state == "running" and left:
         message = silence(events)

@@ -11,7 +11,10 @@ import numpy as np
 import xarray as xr
 from crbatch.cluster.machine import cpu_model
 from crbatch.engine.beamforming.designs import Designs
+from crbatch.engine.beamforming.recovery import recover_all
 from crbatch.engine.beamforming.scheme import Scheme
+from crbatch.engine.channel import channel_of
+from crbatch.engine.covariances import beampattern
 from crbatch.engine.scenario import Scenario
 from crbatch.results import statistics
 from crbatch.results.accessor import write_csv
@@ -209,7 +212,8 @@ def _what(folder: RunDirectory, job: JobFile) -> list[tuple[str, str]]:
     yes, no = (
         [name for name, drawn in varied.items() if drawn is wanted and name not in filed] for wanted in (True, False)
     )
-    s, lost = job.scenario, reasons(job, folder.cube)
+    lost = reasons(job, folder.cube)
+    s = job.scenario
     return [
         ("Draws", f"{draws.count} from seed {draws.seed}"),
         *([(f"From {draws.file}", ", ".join(dict.fromkeys(filed)))] if filed else []),
@@ -277,9 +281,6 @@ def beams_of(job: JobFile, draw: int) -> xr.Dataset:
     """
     _, scenario = job.sweep_points()[-1]
     draws, designs = design_draws(job, scenario, draw, draw + 1, load_beams(job))
-    from crbatch.engine.channel import channel_of
-    from crbatch.engine.covariances import beampattern
-
     aod = channel_of(scenario, draws).aod[0]
     theta, power = np.radians(_ANGLES_DEG), scenario.power_per_subcarrier_w
     both = np.concatenate((theta, aod))
@@ -309,8 +310,6 @@ def beams_of(job: JobFile, draw: int) -> xr.Dataset:
 
 def _slot_gains(job: JobFile, scenario: Scenario, designs: Designs) -> xr.DataArray:
     """Gain of every single slot, a column of W as the cube keeps it, for the paper's Fig. 2; of the first draw."""
-    from crbatch.engine.beamforming.recovery import recover_all
-
     schemes, rho = list(beamfigures.PAPER_SCHEMES.values()), [0.0, 1.0]
     factors, _ = recover_all(designs, scenario.slots, job.design.recovery, job.draws.seed, _PATTERN_DRAW)
     places = np.array([[designs.index(scheme, weight) for weight in rho] for scheme in schemes])

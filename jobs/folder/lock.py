@@ -144,7 +144,8 @@ def driver_of(folder: Path) -> Driver | None:
     driver = _named(folder)
     if driver is None:
         return None
-    return driver if (_holds(driver.pid, path) if driver.is_here else age < LEASE_SECONDS + _MARGIN_SECONDS) else None
+    lives = _holds(driver.pid, path) if driver.is_here else age < LEASE_SECONDS + _MARGIN_SECONDS
+    return driver if lives else None
 
 
 def _named(folder: Path) -> Driver | None:
