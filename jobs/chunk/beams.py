@@ -26,7 +26,9 @@ def load_beams(job: JobFile) -> NDArray[Any] | None:
     (M_T, M_T) or (rho, M_T, M_T), as ``.npz``. Result: V = W W^H, (M_T, M_T) or (rho, M_T, M_T), in any unit: only its
     shape counts. Raises UsageProblem if the file is not such an array.
     """
-    return None if job.custom_path is None else job.content("design.custom", lambda path: _covariances(job, path))
+    if job.custom_path is None:
+        return None
+    return job.inputs.content("design.custom", job.custom_path, lambda path: _covariances(job, path))
 
 
 def _covariances(job: JobFile, path: Path) -> NDArray[Any]:

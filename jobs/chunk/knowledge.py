@@ -64,7 +64,7 @@ class _Source:
     @classmethod
     def of(cls, job: JobFile) -> "_Source":
         """Name the job by its text and the hashes of its files."""
-        files = tuple((key, job.digest(key)) for key in job.files)
+        files = tuple((key, job.inputs.digest(key, path)) for key, path in job.files.items())
         return cls(job.canonical(counted=False), files, job)
 
 

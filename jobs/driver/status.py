@@ -196,12 +196,10 @@ def preview(cover: Cover, job: JobFile) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     if parts:
         middle = xr.concat(parts, "draw").map(np.sqrt).median("draw", skipna=True)
-        stacked = middle.stack(row=middle["crb_bp"].dims)
-        for n in range(stacked.sizes["row"]):
-            one = stacked.isel(row=n)
-            row = {f"sqrt_{name}_m": float(one[name]) for name in ("crb_bp", "crb_ms")}
-            at_point = {key: one.coords[key].item() for key in job.sweep}
-            rows.append({"scheme": str(one.coords["scheme"].item()), "at": at_point, **row})
+        frame = middle.to_dataframe(dim_order=list(middle["crb_bp"].dims)).reset_index()
+        for one in frame.to_dict("records"):
+            row = {f"sqrt_{name}_m": one[name] for name in ("crb_bp", "crb_ms")}
+            rows.append({"scheme": one["scheme"], "at": {key: one[key] for key in job.sweep}, **row})
     return {"draws": min(at, PREVIEW_DRAWS), "rho": rho, "rows": rows}
 
 

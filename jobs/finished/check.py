@@ -76,15 +76,10 @@ def _reasons(job: JobFile, draw: int) -> list[str]:
 
 def _rows(data: xr.Dataset) -> list[dict[str, Any]]:
     """One row for each design of a dataset of one draw."""
-    frame = data[["crb_bp", "crb_ms", "objective", "gap", "status", "rank"]].isel(draw=0)
-    flat = frame.stack(design=frame["crb_bp"].dims)
-    rows = []
-    for n in range(flat.sizes["design"]):
-        one = flat.isel(design=n)
-        row: dict[str, Any] = {str(dim): one.coords[dim].item() for dim in frame["crb_bp"].dims}
-        row |= {str(name): one[name].item() for name in one.data_vars}
-        row["status"] = Status(row["status"]).name.lower()
-        rows.append(row)
+    designs = data[["crb_bp", "crb_ms", "objective", "gap", "status", "rank"]].isel(draw=0, drop=True)
+    frame = designs.to_dataframe(dim_order=list(designs["crb_bp"].dims)).reset_index()
+    frame["status"] = [Status(value).name.lower() for value in frame["status"]]
+    rows: list[dict[str, Any]] = frame.to_dict("records")
     return rows
 
 

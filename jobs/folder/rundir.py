@@ -142,7 +142,7 @@ class RunDirectory:
             table, _, word = key.partition(".")
             copy = self.path / own.resolved()[table][word]
             if path.resolve() != copy.resolve():
-                replace_file(copy, job.bytes_of(key))
+                replace_file(copy, job.inputs.bytes_of(key, path))
 
     def write_plan(self, job: JobFile, summary: dict[str, Any]) -> None:
         """Write plan.json: a plan's figures, and of which job and code it is."""

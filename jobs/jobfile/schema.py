@@ -7,7 +7,6 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from reprlib import repr as short
@@ -33,7 +32,7 @@ from pydantic import (
 from ..drops import Drops, read_drops
 from .design import DesignSection, OutputSection, RhoRange
 from .draws import DrawsSection, Section, Until
-from .inputs import Content, Inputs
+from .inputs import Inputs
 from .kinds import instead_of_job, is_file
 from .mistakes import at, in_one_line, mistakes_of
 from .packaged import packaged_jobs, packaged_text
@@ -164,20 +163,13 @@ class JobFile(Section):
         """
         if self.drops_path is None:
             return None
-        drops: Drops = self.content("draws.file", lambda path: read_drops(path, self.draws.ignore_columns or ()))
-        return drops
+        ignored = self.draws.ignore_columns or ()
+        return self._inputs.content("draws.file", self.drops_path, lambda path: read_drops(path, ignored))
 
-    def digest(self, key: str) -> str:
-        """SHA-256 of a file that the job names (hex)."""
-        return self._inputs.digest(key, self.files[key])
-
-    def bytes_of(self, key: str) -> bytes:
-        """Bytes of a file that the job names: `inputs.Inputs.bytes_of`."""
-        return self._inputs.bytes_of(key, self.files[key])
-
-    def content(self, key: str, read: Callable[[Path], Content]) -> Content:
-        """What `read` makes of a file that the job names: `inputs.Inputs.content`."""
-        return self._inputs.content(key, self.files[key], read)
+    @property
+    def inputs(self) -> Inputs:
+        """What was read of the files that the job names."""
+        return self._inputs
 
     @property
     def files(self) -> dict[str, Path]:
@@ -228,9 +220,9 @@ class JobFile(Section):
         of each file's bytes in place of its path.
         """
         job = self._uncounted()
-        for key in self.files:
+        for key, path in self.files.items():
             table, _, word = key.partition(".")
-            job[table][word] = self.digest(key)
+            job[table][word] = self._inputs.digest(key, path)
         return hashlib.sha256(_canonical(job).encode()).hexdigest()
 
     def sweep_points(self) -> list[tuple[tuple[int, ...], Scenario]]:
