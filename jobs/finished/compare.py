@@ -113,18 +113,13 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _rows(table: xr.Dataset, metric: str) -> list[dict[str, Any]]:
-    rows = []
-    for place in np.ndindex(table["a"].shape):
-        one = table.isel(dict(zip(table["a"].dims, place, strict=True)))
-        labels = {str(name): value.item() for name, value in one.coords.items()}
-        numbers = {str(name): _plain(value.item()) for name, value in one.data_vars.items()}
-        rows.append({"metric": metric, **labels, **numbers})
-    return rows
+    frame = table.to_dataframe(dim_order=list(table["a"].dims)).reset_index()
+    return [{"metric": metric, **{key: _plain(one) for key, one in row.items()}} for row in frame.to_dict("records")]
 
 
-def _plain(value: float) -> float | None:
-    """A number that JSON has; None for the others."""
-    return value if np.isfinite(value) else None
+def _plain(value: Any) -> Any:
+    """What JSON has; None for the other numbers."""
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def text(found: dict[str, Any]) -> str:
