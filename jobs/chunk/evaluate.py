@@ -12,10 +12,9 @@ from crbatch.engine.estimation import estimate
 from crbatch.engine.scenario import Scenario
 from crbatch.engine.status import Status
 from crbatch.results.schema import DRAW_VARIABLES, VARIABLES, make_dataset
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..jobfile.schema import JobFile
-from .beams import load_beams
 from .draws import draws_of
 from .knowledge import designs_of
 
@@ -33,13 +32,12 @@ def evaluate(job: JobFile, start: int, stop: int) -> xr.Dataset:
     Result: as `results.schema` has it; a draw's values do not depend on the range. Raises engine.DesignError if a
     scheme needs more slots than there are, or the custom beams do not fit.
     """
-    custom = load_beams(job)
     shape = tuple(len(values) for values in job.sweep.values())
     tables = []
     for index, scenario in job.sweep_points():
         parts = []
         for low in range(start, stop, _BATCH):
-            draws, designs = design_draws(job, scenario, low, min(low + _BATCH, stop), custom)
+            draws, designs = design_draws(job, scenario, low, min(low + _BATCH, stop))
             parts.append(_point_arrays(job, scenario.slots, draws, designs, low))
         tables.append((index, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}))
     arrays = {name: _assembled(shape, [(index, table[name]) for index, table in tables]) for name in tables[0][1]}
@@ -89,12 +87,10 @@ def _labelled(job: JobFile, arrays: dict[str, NDArray[Any]], start: int, stop: i
     )
 
 
-def design_draws(
-    job: JobFile, scenario: Scenario, start: int, stop: int, custom: ArrayLike | None
-) -> tuple[Draws, Designs]:
+def design_draws(job: JobFile, scenario: Scenario, start: int, stop: int) -> tuple[Draws, Designs]:
     """Draw and design draws start to stop - 1 of one point of the sweep."""
     draws = draws_of(job, scenario, start, stop)
-    return draws, designs_of(job, scenario, draws, start, custom)
+    return draws, designs_of(job, scenario, draws, start)
 
 
 def _point_arrays(job: JobFile, slots: int, draws: Draws, designs: Designs, start: int) -> dict[str, NDArray[Any]]:

@@ -13,13 +13,14 @@ from crbatch.engine.beamforming.schemes import design
 from crbatch.engine.beamforming.shared import SharedDesigns, evaluate_shared
 from crbatch.engine.draws import Draws
 from crbatch.engine.scenario import Scenario
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..jobfile.schema import JobFile
+from .beams import load_beams
 from .draws import training_draws
 
 
-def designs_of(job: JobFile, scenario: Scenario, draws: Draws, start: int, custom: ArrayLike | None) -> Designs:
+def designs_of(job: JobFile, scenario: Scenario, draws: Draws, start: int) -> Designs:
     """Design draws from index `start` on of one point of the sweep with every knowledge that the job asks for.
 
     Result: schemes as `JobFile.labels` has them.
@@ -29,7 +30,7 @@ def designs_of(job: JobFile, scenario: Scenario, draws: Draws, start: int, custo
     for knowledge in job.design.knowledge:
         if knowledge == "per-draw":
             asked = job.design.schemes, job.design.rho
-            parts.append(design(scenario, draws, *asked, custom=custom, first_draw=start, **settings))
+            parts.append(design(scenario, draws, *asked, custom=load_beams(job), first_draw=start, **settings))
         else:
             shared = shared_designs(job, scenario, knowledge)
             parts.append(evaluate_shared(scenario, draws, shared, gap_tolerance=job.design.gap_tolerance))

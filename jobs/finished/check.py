@@ -19,7 +19,6 @@ from crbatch.results.errors import DamagedData as DamagedShard
 from crbatch.results.shards import Shard, check_content, covering, list_shards, shard_attrs
 from numpy.typing import NDArray
 
-from ..chunk.beams import load_beams
 from ..chunk.draws import training_draws
 from ..chunk.evaluate import design_draws, evaluate
 from ..chunk.knowledge import shared_designs
@@ -181,7 +180,7 @@ def _check_cube(folder: RunDirectory, job: JobFile, shards: list[Shard]) -> None
 def _gaps_of_draw(folder: RunDirectory, job: JobFile, draw: int) -> Iterator[float]:
     """Certify a draw's optimised designs again by the slow path: their gaps, 0 where it is not this draw's own."""
     for _, scenario in job.sweep_points():
-        draws, designs = design_draws(job, scenario, draw, draw + 1, load_beams(job))
+        draws, designs = design_draws(job, scenario, draw, draw + 1)
         links = (bistatic_link(scenario, draws), monostatic_link(scenario, draws))
         problem = build_problem(scenario, draws)
         for rho in _some_weights(designs.rho):

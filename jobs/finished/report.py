@@ -33,7 +33,6 @@ from crbatch.results.statements import verdicts
 from crbatch.results.words import counted, said
 from matplotlib.figure import Figure
 
-from ..chunk.beams import load_beams
 from ..chunk.evaluate import design_draws
 from ..chunk.knowledge import covariance_of
 from ..folder.rundir import RunDirectory
@@ -280,7 +279,7 @@ def beams_of(job: JobFile, draw: int) -> xr.Dataset:
     paper's experiment.
     """
     _, scenario = job.sweep_points()[-1]
-    draws, designs = design_draws(job, scenario, draw, draw + 1, load_beams(job))
+    draws, designs = design_draws(job, scenario, draw, draw + 1)
     aod = channel_of(scenario, draws).aod[0]
     theta, power = np.radians(_ANGLES_DEG), scenario.power_per_subcarrier_w
     both = np.concatenate((theta, aod))
