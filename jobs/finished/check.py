@@ -47,12 +47,14 @@ def replay(folder: RunDirectory, draw: int) -> dict[str, Any]:
     again = evaluate(job, draw, draw + 1)
     with xr.open_dataset(folder.complete_cube()) as cube:
         different = _different(again, cube.isel(draw=slice(draw, draw + 1)).load())
+    lost = (again["status"] == Status.UNIDENTIFIABLE).any()
+    points = range(len(job.sweep_points())) if lost else ()
     return {
         "draw": draw,
         "identical": not different,
         "different": different,
         "designs": _rows(again),
-        "reasons": _reasons(job, draw) if (again["status"] == Status.UNIDENTIFIABLE).any() else [],
+        "reasons": list(dict.fromkeys(reason for point in points for reason in draw_reasons(job, point, draw))),
     }
 
 
@@ -65,12 +67,6 @@ def _different(again: xr.Dataset, stored: xr.Dataset) -> list[str]:
         and np.ascontiguousarray(again[name].values).tobytes() != np.ascontiguousarray(stored[name].values).tobytes()
     ]
     return different + sorted(str(name) for name in set(stored.data_vars) ^ set(again.data_vars))
-
-
-def _reasons(job: JobFile, draw: int) -> list[str]:
-    """What cannot be told apart in a draw, at any point of the sweep."""
-    found = [reason for point in range(len(job.sweep_points())) for reason in draw_reasons(job, point, draw)]
-    return list(dict.fromkeys(found))
 
 
 def _rows(data: xr.Dataset) -> list[dict[str, Any]]:

@@ -108,7 +108,8 @@ def _retire(folder: Path, progress: Progress) -> None:
     if not stat.S_ISREG(status.st_mode):
         os.replace(path, path.with_name(f"{FILE}.damaged"))
         return
-    silent = _now(folder) - status.st_mtime
+    with temporary_file(folder) as stamp:  # by the clock that stamps the folder's files, which may be a server's
+        silent = stamp.stat().st_mtime - status.st_mtime
     driver = _named(folder)
     if driver is None:
         if silent > _WRITING_SECONDS:
@@ -116,12 +117,6 @@ def _retire(folder: Path, progress: Progress) -> None:
     elif not driver.is_here and silent > LEASE_SECONDS + _MARGIN_SECONDS:
         progress.say(f"the driver {driver} has been silent for {silent:.0f} s; going on")
         path.unlink(missing_ok=True)
-
-
-def _now(folder: Path) -> float:
-    """The time by the clock that stamps the folder's files, which may be a server's."""
-    with temporary_file(folder) as stamp:
-        return stamp.stat().st_mtime
 
 
 def refuse_driver(folder: Path) -> None:
