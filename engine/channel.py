@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .arrays import Complexes, Reals
 from .draws import Draws, check_fit
 from .kernels.model import geometry
 from .scenario import SPEED_OF_LIGHT, Scenario
@@ -33,12 +33,12 @@ class Channel:
         Complex alpha_k and beta_k of (3) and (5), (batch, K+1).
     """
 
-    aod: NDArray[np.float64]
-    aoa: NDArray[np.float64]
-    delay_bistatic: NDArray[np.float64]
-    delay_monostatic: NDArray[np.float64]
-    gain_bistatic: NDArray[np.complex128]
-    gain_monostatic: NDArray[np.complex128]
+    aod: Reals
+    aoa: Reals
+    delay_bistatic: Reals
+    delay_monostatic: Reals
+    gain_bistatic: Complexes
+    gain_monostatic: Complexes
 
 
 def channel_of(scenario: Scenario, draws: Draws) -> Channel:
@@ -88,7 +88,7 @@ def orientation_sense(scenario: Scenario) -> float:
     return sense
 
 
-def _turn(scenario: Scenario, phi: NDArray[np.float64]) -> NDArray[np.float64]:
+def _turn(scenario: Scenario, phi: Reals) -> Reals:
     """What to add to a direction to have the angle at the UE, rad: the negative direction of the broadside."""
     sense, quarters = _READINGS[scenario.ue_angle]
     return sense * phi - quarters * (0.5 * np.pi)

@@ -8,9 +8,10 @@ nobody can tell from the line of sight has none, whatever its size.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .arguments import reals, within
+from .arrays import Reals, summed
 from .errors import EngineError
 from .fisher import FimPath, channel_fim
 from .kernels.bound import designbounds
@@ -38,10 +39,10 @@ class BistaticBounds:
         Mapping: bound on each target's position, (batch, K), m2.
     """
 
-    position: NDArray[np.float64]
-    orientation: NDArray[np.float64]
-    clock: NDArray[np.float64]
-    targets: NDArray[np.float64]
+    position: Reals
+    orientation: Reals
+    clock: Reals
+    targets: Reals
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,15 @@ class MonostaticBounds:
         Each position's own bound, (batch, K+1), m2; 0 is the UE.
     """
 
-    position: NDArray[np.float64]
-    targets: NDArray[np.float64]
+    position: Reals
+    targets: Reals
 
 
-def _pairs(diagonal: NDArray[np.float64]) -> NDArray[np.float64]:
+def _pairs(diagonal: Reals) -> Reals:
     return diagonal[..., ::2] + diagonal[..., 1::2]
 
 
-def bistatic_from_diagonal(diagonal: NDArray[np.float64]) -> BistaticBounds:
+def bistatic_from_diagonal(diagonal: Reals) -> BistaticBounds:
     """Bounds from the leading 2K+4 diagonal entries of the inverse FIM, (..., 2K+4)."""
     return BistaticBounds(
         position=_pairs(diagonal[..., :2])[..., 0],
@@ -74,16 +75,13 @@ def bistatic_from_diagonal(diagonal: NDArray[np.float64]) -> BistaticBounds:
     )
 
 
-def monostatic_from_diagonal(diagonal: NDArray[np.float64]) -> MonostaticBounds:
+def monostatic_from_diagonal(diagonal: Reals) -> MonostaticBounds:
     """Bounds from the leading 2K+2 diagonal entries of the inverse FIM, (..., 2K+2)."""
     targets = _pairs(diagonal)
-    total = np.zeros(targets.shape[:-1])
-    for k in range(targets.shape[-1]):  # in this order, whatever the memory layout
-        total = total + targets[..., k]
-    return MonostaticBounds(position=total, targets=targets)
+    return MonostaticBounds(position=summed(targets), targets=targets)
 
 
-def _checked_fims(fim: ArrayLike, paths_from: int, per_path: int) -> tuple[NDArray[np.float64], int]:
+def _checked_fims(fim: ArrayLike, paths_from: int, per_path: int) -> tuple[Reals, int]:
     j = np.ascontiguousarray(reals("a FIM", fim))
     if j.ndim == 2:
         j = j[None]
@@ -94,7 +92,7 @@ def _checked_fims(fim: ArrayLike, paths_from: int, per_path: int) -> tuple[NDArr
     return j, targets
 
 
-def _check_symmetry(j: NDArray[np.float64]) -> None:
+def _check_symmetry(j: Reals) -> None:
     """Refuse what no FIM can be; one that is singular or not finite belongs to a draw that is not identifiable."""
     turned = np.swapaxes(j, 1, 2)
     diagonal = np.abs(np.einsum("bii->bi", j))
@@ -189,7 +187,7 @@ def link_bounds(link: Link, covariance: ArrayLike, path: FimPath = "separable") 
     return monostatic_from_diagonal(diagonal[:, : 2 * paths])
 
 
-def equivalent_fim(fim: ArrayLike, keep: int) -> NDArray[np.float64]:
+def equivalent_fim(fim: ArrayLike, keep: int) -> Reals:
     """Equivalent FIM (14) of the leading parameters: the Schur complement of the nuisance block.
 
     Parameters

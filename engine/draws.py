@@ -11,17 +11,15 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Literal, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from pydantic import BeforeValidator, Field, model_validator
 
 from .addresses import DrawWords, Purpose
 from .arguments import reals, whole
+from .arrays import Reals
 from .checked import Checked
 from .errors import ScenarioError
 from .scenario import LARGEST_DEG, LARGEST_M, LARGEST_POSITIVE, ONE_POINT_M, Finite, Metres, Point, Scenario, two
-
-Array = NDArray[np.float64]
-
 
 _Range = Annotated[tuple[Metres, Metres], BeforeValidator(two("[low, high]"))]
 
@@ -126,13 +124,13 @@ class Draws:
         entities of a draw are at one point; naming the array and the draw, counted from 0.
     """
 
-    phase_bistatic: Array
-    phase_monostatic: Array
-    ue_position: Array
-    target_position: Array
-    ue_orientation: Array
-    target_rcs: Array
-    ue_rcs: Array
+    phase_bistatic: Reals
+    phase_monostatic: Reals
+    ue_position: Reals
+    target_position: Reals
+    ue_orientation: Reals
+    target_rcs: Reals
+    ue_rcs: Reals
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -169,7 +167,7 @@ class Draws:
             raise TypeError("draws are taken by slice, so that the batch axis stays: draws[i:i + 1]")
         return self.changed(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
 
-    def changed(self, **arrays: Array) -> "Draws":
+    def changed(self, **arrays: Reals) -> "Draws":
         """A copy with other arrays that fit each other, unchecked: for parts of draws, and for estimates of them."""
         other = copy(self)
         for name, values in arrays.items():
@@ -240,7 +238,7 @@ _LIMITS |= {
 }
 
 
-def _check_values(name: str, values: Array) -> None:
+def _check_values(name: str, values: Reals) -> None:
     """Refuse values that are not finite, or beyond the limits of a scenario."""
     low, high, wanted = _LIMITS[name]
     good = np.isfinite(values) & (values >= low) & (values <= high)
@@ -252,7 +250,7 @@ def _check_values(name: str, values: Array) -> None:
         )
 
 
-def _check_apart(places: Array, names: tuple[str, ...]) -> None:
+def _check_apart(places: Reals, names: tuple[str, ...]) -> None:
     """Refuse draws in which two entities stand at one point; places (batch, entity, 2)."""
     first, second = np.triu_indices(len(names), 1)
     # An axis at a time: K = 20 makes 210 pairs.
@@ -347,16 +345,16 @@ def fixed_draw(
     return sample(scenario, model, seed=0, start=0, stop=1)
 
 
-def _each(function: Callable[[float], float], values: Array) -> Array:
+def _each(function: Callable[[float], float], values: Reals) -> Reals:
     """Apply a function of the math module: NumPy's own change bits with the CPU's vector units."""
     return np.array([function(value) for value in values.ravel().tolist()], np.float64).reshape(values.shape)
 
 
-def _angle(unit: Array) -> Array:
+def _angle(unit: Reals) -> Reals:
     return 2.0 * math.pi * unit - math.pi
 
 
-def _phases(source: DrawWords, purpose: Purpose, fixed: Phases | None, paths: int) -> Array:
+def _phases(source: DrawWords, purpose: Purpose, fixed: Phases | None, paths: int) -> Reals:
     if fixed is None:
         return _angle(source.uniform(purpose, paths)[:, :, 0])
     if len(fixed) < paths:
@@ -364,14 +362,14 @@ def _phases(source: DrawWords, purpose: Purpose, fixed: Phases | None, paths: in
     return np.tile(np.array(fixed[:paths], np.float64), (source.batch, 1))
 
 
-def _positions(source: DrawWords, purpose: Purpose, model: Position, nominal: Sequence[Point]) -> Array:
+def _positions(source: DrawWords, purpose: Purpose, model: Position, nominal: Sequence[Point]) -> Reals:
     """Positions of one kind of entity, (batch, entities, 2), m."""
     if isinstance(model, FixedPosition):
         return np.tile(np.array(nominal, np.float64).reshape(-1, 2), (source.batch, 1, 1))
     unit = source.uniform(purpose, len(nominal))
     if isinstance(model, BoxPosition):
         low, high = np.array((model.x_m, model.y_m), np.float64).T
-        place: Array = low + (high - low) * unit
+        place: Reals = low + (high - low) * unit
         return place
     turn = 2.0 * math.pi * unit[:, :, 1]
     radius = model.radius_m * np.sqrt(unit[:, :, 0])[:, :, None]  # uniform by area
@@ -379,7 +377,7 @@ def _positions(source: DrawWords, purpose: Purpose, model: Position, nominal: Se
     return place
 
 
-def _rcs(source: DrawWords, purpose: Purpose, model: str, mean: Sequence[float]) -> Array:
+def _rcs(source: DrawWords, purpose: Purpose, model: str, mean: Sequence[float]) -> Reals:
     """RCS of one kind of entity, (batch, entities), m2."""
     values = np.tile(np.array(mean, np.float64), (source.batch, 1))
     if model == "swerling1":

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .arrays import Complexes
 from .beamforming.problem import Problem, build_problem
 from .draws import Draws
 from .fisher import channel_fim
@@ -72,9 +72,9 @@ def ambiguities(scenario: Scenario, draws: Draws) -> list[Ambiguity]:
     return found
 
 
-def _equal_powers(problem: Problem, draw: int) -> NDArray[np.complex128]:
+def _equal_powers(problem: Problem, draw: int) -> Complexes:
     one = problem.draw(draw)
-    v: NDArray[np.complex128] = one.expand(one.covariance_of_powers(one.apa[:, None]))[0, 0]
+    v: Complexes = one.expand(one.covariance_of_powers(one.apa[:, None]))[0, 0]
     return v
 
 
@@ -94,7 +94,7 @@ def _monostatic_names(targets: int) -> list[str]:
     return ["UE position"] * 2 + places + _gains("the UE", targets) * 2
 
 
-def _null_parameters(link: Link, covariance: NDArray[np.complex128], names: Sequence[str]) -> tuple[str, ...]:
+def _null_parameters(link: Link, covariance: Complexes, names: Sequence[str]) -> tuple[str, ...]:
     """Names of parameters with a notable part in the null directions of the position FIM, in order, each once."""
     information = channel_fim(link, covariance)[0]
     size = np.sqrt(np.diagonal(information))

@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .arrays import Complexes, Reals, Wholes
 from .channel import Channel, channel_of, orientation_sense
 from .draws import Draws, check_fit
 from .errors import ScenarioError
@@ -22,11 +22,11 @@ from .scenario import SPEED_OF_LIGHT, Scenario
 class Pattern(NamedTuple):
     """Which path, power of frequency and steering columns each parameter's derivative has."""
 
-    path: NDArray[np.int64]
-    order: NDArray[np.int64]
-    terms: NDArray[np.int64]
-    rx: NDArray[np.int64]
-    tx: NDArray[np.int64]
+    path: Wholes
+    order: Wholes
+    terms: Wholes
+    rx: Wholes
+    tx: Wholes
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,14 @@ class Link:
 
     parameters: tuple[str, ...]
     pattern: Pattern
-    coef: NDArray[np.complex128]
-    gain: NDArray[np.complex128]
-    delay: NDArray[np.float64]
-    rx_columns: NDArray[np.complex128]
-    tx_columns: NDArray[np.complex128]
-    rx_gram: NDArray[np.float64]
-    sums: NDArray[np.complex128]
-    jacobian: NDArray[np.float64]
+    coef: Complexes
+    gain: Complexes
+    delay: Reals
+    rx_columns: Complexes
+    tx_columns: Complexes
+    rx_gram: Reals
+    sums: Complexes
+    jacobian: Reals
     scale: float
     spacing_hz: float
     subcarriers: int
@@ -114,19 +114,17 @@ def _monostatic_pattern(paths: int) -> Pattern:
 
 
 # Gains, then norms of transmit steering and derivative columns, then of receive columns, (batch, K+1) each.
-_Norms = tuple[
-    NDArray[np.complex128], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]
-]
+_Norms = tuple[Complexes, Reals, Reals, Reals, Reals]
 
 
-def _bistatic_terms(norms: _Norms) -> NDArray[np.complex128]:
+def _bistatic_terms(norms: _Norms) -> Complexes:
     alpha, at, dt, ar, dr = norms
     unit = (ar * at).astype(complex)
     one_term = np.concatenate((alpha * (ar * dt), alpha * (dr * at), alpha * (ar * at), unit, 1j * unit), axis=1)
     return np.stack((one_term, np.zeros_like(one_term)), axis=2)
 
 
-def _monostatic_terms(norms: _Norms) -> NDArray[np.complex128]:
+def _monostatic_terms(norms: _Norms) -> Complexes:
     beta, at, dt, ar, dr = norms
     unit = (ar * at).astype(complex)
     first = np.concatenate((beta * (dr * at), beta * (ar * at), unit, 1j * unit), axis=1)
@@ -140,7 +138,7 @@ class _Model(NamedTuple):
 
     parameters: Callable[[int], tuple[str, ...]]
     pattern: Callable[[int], Pattern]
-    terms: Callable[[_Norms], NDArray[np.complex128]]
+    terms: Callable[[_Norms], Complexes]
 
 
 _BISTATIC = _Model(bistatic_parameters, _bistatic_pattern, _bistatic_terms)
@@ -150,11 +148,11 @@ _MONOSTATIC = _Model(monostatic_parameters, _monostatic_pattern, _monostatic_ter
 def _link(
     scenario: Scenario,
     model: _Model,
-    aod: NDArray[np.float64],
-    receiver: tuple[NDArray[np.float64], int],
-    delay: NDArray[np.float64],
-    gain: NDArray[np.complex128],
-    jacobian: NDArray[np.float64],
+    aod: Reals,
+    receiver: tuple[Reals, int],
+    delay: Reals,
+    gain: Complexes,
+    jacobian: Reals,
 ) -> Link:
     """A link of a model; its receiver by angles of arrival and antennas."""
     paths = aod.shape[1]

@@ -15,8 +15,8 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Complexes, Reals
 from ..errors import DesignError
 from .certificate import Cone
 from .problem import DenseMaps, Problem
@@ -48,7 +48,7 @@ class Answer:
         Seconds spent in writing the program, in turning it into the solver's matrices, and in the solver.
     """
 
-    covariance: NDArray[np.complex128]
+    covariance: Complexes
     build: float
     compile: float
     solve: float
@@ -113,9 +113,7 @@ def _through_cvxpy(
     return Answer(_of_full_power(problem, draw, value, cone), built - begun, ended - built - solve, solve)
 
 
-def _of_full_power(
-    problem: Problem, draw: int, point: NDArray[np.complex128] | None, cone: Cone
-) -> NDArray[np.complex128]:
+def _of_full_power(problem: Problem, draw: int, point: Complexes | None, cone: Cone) -> Complexes:
     """V of a solver's point: its Hermitian and positive part, scaled to P_m; NaN without a point."""
     antennas = problem.basis.shape[1]
     nothing = np.full((antennas, antennas), np.nan, np.complex128)
@@ -125,7 +123,7 @@ def _of_full_power(
     values = np.maximum(values, 0.0)
     if not values.sum() > 0.0:
         return nothing
-    v: NDArray[np.complex128] = (vectors * (problem.power * values / values.sum())) @ vectors.conj().T
+    v: Complexes = (vectors * (problem.power * values / values.sum())) @ vectors.conj().T
     if cone == "reduced":
         basis = problem.basis[draw, :, : problem.rank[draw]]
         v = basis @ v @ basis.conj().T
@@ -163,14 +161,14 @@ class _Program:
     """Minimise objective v subject to offset - matrix v in the product of the cones."""
 
     cost: Any
-    objective: NDArray[np.float64]
+    objective: Reals
     matrix: Any
-    offset: NDArray[np.float64]
+    offset: Reals
     cones: list[Any]
 
 
 @lru_cache
-def _hermitian_basis(n: int) -> NDArray[np.complex128]:
+def _hermitian_basis(n: int) -> Complexes:
     """Matrices that span the Hermitian n x n ones, (n^2, n, n)."""
     basis = np.zeros((n * n, n, n), np.complex128)
     place = 0
@@ -185,7 +183,7 @@ def _hermitian_basis(n: int) -> NDArray[np.complex128]:
 
 
 @lru_cache
-def _symmetric_basis(n: int) -> NDArray[np.float64]:
+def _symmetric_basis(n: int) -> Reals:
     """Matrices that span the symmetric n x n ones, (n (n + 1) / 2, n, n)."""
     rows, columns = np.tril_indices(n)
     basis = np.zeros((rows.size, n, n))
@@ -193,7 +191,7 @@ def _symmetric_basis(n: int) -> NDArray[np.float64]:
     return basis
 
 
-def _coordinates(transmit: NDArray[np.complex128]) -> NDArray[np.float64]:
+def _coordinates(transmit: Complexes) -> Reals:
     """Real coordinates of Hermitian matrices S as `kernels.reduced` counts them: (..., n, n) -> (..., n^2)."""
     n = transmit.shape[-1]
     out = np.zeros((*transmit.shape[:-2], n * n))
@@ -207,7 +205,7 @@ def _coordinates(transmit: NDArray[np.complex128]) -> NDArray[np.float64]:
     return out
 
 
-def _svec(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
+def _svec(matrices: Reals) -> Reals:
     """Upper triangles by columns, off-diagonals times sqrt 2, as Clarabel stacks them: (..., p, p) -> (rows, ...)."""
     columns, rows = np.tril_indices(matrices.shape[-1])
     scale = np.where(rows == columns, 1.0, _ROOT2)
@@ -215,7 +213,7 @@ def _svec(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @lru_cache
-def _embedded_cone(n: int) -> NDArray[np.float64]:
+def _embedded_cone(n: int) -> Reals:
     """The Hermitian basis as real symmetric matrices [[Re, -Im], [Im, Re]], stacked, (n (2n + 1), n^2)."""
     basis = _hermitian_basis(n)
     return _svec(np.block([[basis.real, -basis.imag], [basis.imag, basis.real]]))
@@ -259,7 +257,7 @@ def _reduced_program(one: Problem, rho: float) -> _Program:
     return _assembled(blocks, objective, offsets, cones)
 
 
-def _rotated(link: DenseMaps, coordinates: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _rotated(link: DenseMaps, coordinates: Reals) -> tuple[Reals, Reals]:
     """The whitened FIM of each coordinate in axes of which only the first `bound_rows` matter, and R^T, of bound 1.
 
     With factor rows E = [R^T 0] Q^T, the bound tr(E J^-1 E^T) sees J in the axes of Q through its leading block.

@@ -10,9 +10,9 @@ from typing import Any
 
 import cvxpy as cp
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arguments import one_of, weight
+from ..arrays import Complexes, Reals
 from ..errors import DesignError
 from ..kernels.dense.reduced import coordinate_index
 from .certificate import Cone
@@ -37,7 +37,7 @@ def _solve(program: cp.Problem, **settings: Any) -> bool:
     return all(v.value is not None and np.isfinite(v.value).all() for v in program.variables())
 
 
-def _transmit_map(columns: NDArray[np.complex128]) -> NDArray[np.float64]:
+def _transmit_map(columns: Complexes) -> Reals:
     """Coordinates of S = C^H X C as a real-linear map of (vec Re X, vec Im X), row by row: (n^2, 2 m^2)."""
     size, count = columns.shape
     out = np.zeros((count * count, 2 * size * size))
@@ -51,7 +51,7 @@ def _transmit_map(columns: NDArray[np.complex128]) -> NDArray[np.float64]:
     return out
 
 
-def _unpacked(packed: NDArray[np.float64], p: int) -> NDArray[np.float64]:
+def _unpacked(packed: Reals, p: int) -> Reals:
     """Columns of a packed lower triangle as full symmetric matrices: (rows, packed) -> (p^2, rows)."""
     lower = np.tril_indices(p)
     full = np.zeros((packed.shape[0], p, p))
@@ -60,7 +60,7 @@ def _unpacked(packed: NDArray[np.float64], p: int) -> NDArray[np.float64]:
     return full.reshape(packed.shape[0], p * p).T
 
 
-def _bound(link: DenseMaps, linear: NDArray[np.float64], unknown: Any) -> tuple[Any, list[Any], float]:
+def _bound(link: DenseMaps, linear: Reals, unknown: Any) -> tuple[Any, list[Any], float]:
     """Scaled bound of one link as tr(T), its Schur-complement constraint, and the scale in m2."""
     p = link.factor.shape[0]
     rows = link.factor[: link.bound_rows]
@@ -124,7 +124,7 @@ def weighted_crb_program(
     return _weighted_program(links, rho, maps, unknown, constraints), x
 
 
-def solve_weighted_crb(problem: Problem, draw: int, rho: float, cone: Cone = "reduced") -> NDArray[np.complex128]:
+def solve_weighted_crb(problem: Problem, draw: int, rho: float, cone: Cone = "reduced") -> Complexes:
     """Solve (15) and return V.
 
     Parameters
@@ -145,16 +145,16 @@ def solve_weighted_crb(problem: Problem, draw: int, rho: float, cone: Cone = "re
     program, x = weighted_crb_program(problem, draw, rho, cone)
     if not _solve(program):
         raise DesignError(f"Clarabel returned no point for (15) of draw {draw} at rho = {rho:g}")
-    value: NDArray[np.complex128] = np.asarray(x.value, np.complex128) / np.trace(x.value).real
+    value: Complexes = np.asarray(x.value, np.complex128) / np.trace(x.value).real
     if cone == "full":
         value *= problem.power
         return value
     basis = problem.basis[draw, :, : problem.rank[draw]]
-    v: NDArray[np.complex128] = problem.power * basis @ value @ basis.conj().T
+    v: Complexes = problem.power * basis @ value @ basis.conj().T
     return v
 
 
-def reduced_weighted_crb(problem: Problem, draw: int, rho: float) -> NDArray[np.complex128] | None:
+def reduced_weighted_crb(problem: Problem, draw: int, rho: float) -> Complexes | None:
     """Reduced covariance (n, n) of unit trace from (15) by Clarabel, or None if it returns no point."""
     program, x = weighted_crb_program(problem, draw, rho, "reduced")
     if not _solve(program):
@@ -166,7 +166,7 @@ def reduced_weighted_crb(problem: Problem, draw: int, rho: float) -> NDArray[np.
     return out
 
 
-def power_weighted_crb(problem: Problem, draw: int, rho: float) -> NDArray[np.float64] | None:
+def power_weighted_crb(problem: Problem, draw: int, rho: float) -> Reals | None:
     """Codeword powers (n,) of unit sum from (15) restricted to the codebook, or None without a point."""
     p = cp.Variable(problem.apa.shape[1], nonneg=True)
     links = problem.dense(draw)
@@ -179,9 +179,7 @@ def power_weighted_crb(problem: Problem, draw: int, rho: float) -> NDArray[np.fl
     return powers / powers.sum()  # type: ignore[no-any-return]
 
 
-def beamformer_mismatch(
-    w_bp: NDArray[np.complex128], w_ms: NDArray[np.complex128], rho: float, power: float
-) -> tuple[NDArray[np.complex128], float]:
+def beamformer_mismatch(w_bp: Complexes, w_ms: Complexes, rho: float, power: float) -> tuple[Complexes, float]:
     """(18): the semidefinite relaxation of the weighted beamformer mismatch (16).
 
     Minimises rho |W - W_bp|^2 + (1 - rho) |W - W_ms|^2 over |W|^2 = power, lifted to the outer product of
@@ -230,9 +228,7 @@ def beamformer_mismatch(
     return scale * w, float(power * program.value)
 
 
-def covariance_mismatch(
-    v_bp: NDArray[np.complex128], v_ms: NDArray[np.complex128], rho: float, power: float
-) -> tuple[NDArray[np.complex128], float]:
+def covariance_mismatch(v_bp: Complexes, v_ms: Complexes, rho: float, power: float) -> tuple[Complexes, float]:
     """(19) without its rank constraint: the weighted covariance mismatch.
 
     Minimises rho |V - V_bp|^2 + (1 - rho) |V - V_ms|^2 over positive semidefinite V of trace `power`.

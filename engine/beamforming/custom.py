@@ -1,15 +1,16 @@
 """One's own beams, evaluated beside the schemes."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from ..arrays import Complexes
 from ..covariances import checked_covariances, of_unit_size
 from ..errors import DesignError
 from ..kernels.model import bases
 from .problem import Problem
 
 
-def custom_covariances(problem: Problem, covariance: ArrayLike, weights: int) -> NDArray[np.complex128]:
+def custom_covariances(problem: Problem, covariance: ArrayLike, weights: int) -> Complexes:
     """Reduced covariances Q^H V Q / P_m of given V, scaled to full power.
 
     Full power is always best (every bound has degree -1 in V), so that only the shape of V is compared.

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Complexes, Flags, Reals, Wholes
 from ..crb import bistatic_from_diagonal, monostatic_from_diagonal
 from ..kernels.bound import designbounds
 from ..status import Solver, Status
@@ -19,24 +20,18 @@ from .scheme import CUSTOM
 class Part:
     """What one scheme gives before bounds are computed, over (draw, rho)."""
 
-    covariance: NDArray[np.complex128]
-    gap: NDArray[np.float64]
-    inherited: NDArray[np.bool_]  # every optimum that this design rests on is as exact as it has to be
+    covariance: Complexes
+    gap: Reals
+    inherited: Flags  # every optimum that this design rests on is as exact as it has to be
     closed_form: bool
-    factor: NDArray[np.complex128] | None = None
-    powers: NDArray[np.float64] | None = None
-    iterations: NDArray[np.int64] | None = None
-    solver: NDArray[np.int64] | None = None
-    mix_error: NDArray[np.float64] | None = None
+    factor: Complexes | None = None
+    powers: Reals | None = None
+    iterations: Wholes | None = None
+    solver: Wholes | None = None
+    mix_error: Reals | None = None
 
 
-def with_bounds(
-    problem: Problem,
-    names: tuple[str, ...],
-    rho: NDArray[np.float64],
-    parts: list[Part],
-    tolerance: float,
-) -> Designs:
+def with_bounds(problem: Problem, names: tuple[str, ...], rho: Reals, parts: list[Part], tolerance: float) -> Designs:
     """Bounds, ranks and statuses of every scheme's designs."""
     x = np.stack([part.covariance for part in parts], axis=1)
     batch, schemes, weights, n, _ = x.shape
@@ -80,9 +75,7 @@ def with_bounds(
     )
 
 
-def _statuses(
-    problem: Problem, rho: NDArray[np.float64], parts: list[Part], objective: NDArray[np.float64], tolerance: float
-) -> NDArray[np.int64]:
+def _statuses(problem: Problem, rho: Reals, parts: list[Part], objective: Reals, tolerance: float) -> Wholes:
     good = [Status.CLOSED_FORM if part.closed_form else Status.CERTIFIED for part in parts]
     status = np.stack([np.where(p.inherited, g, Status.UNCERTIFIED) for p, g in zip(parts, good, strict=True)], axis=1)
     # A gap below the tolerance says nothing where rounding is above it.
@@ -94,14 +87,14 @@ def _statuses(
     return np.where(problem.exists(rho)[:, None], status, Status.UNIDENTIFIABLE).astype(np.int64)
 
 
-def _stacked_factors(parts: list[Part], like: NDArray[np.complex128]) -> NDArray[np.complex128]:
+def _stacked_factors(parts: list[Part], like: Complexes) -> Complexes:
     """Factors (draw, scheme, rho, n, C) of all schemes, with columns of zeros up to the widest; NaN for none."""
     width = max(like.shape[-1], *(part.factor.shape[-1] for part in parts if part.factor is not None), 0)
     none = np.full((*like.shape[:-1], width), np.nan, np.complex128)
     return np.stack([none if part.factor is None else widened(part.factor, width) for part in parts], axis=1)
 
 
-def widened(factor: NDArray[np.complex128], width: int) -> NDArray[np.complex128]:
+def widened(factor: Complexes, width: int) -> Complexes:
     """The same factor with columns of zeros up to a width."""
     out = np.zeros((*factor.shape[:-1], width), np.complex128)
     out[..., : factor.shape[-1]] = factor
@@ -113,7 +106,7 @@ def _or_nan(values: NDArray[Any] | None, like: NDArray[Any]) -> NDArray[Any]:
     return np.full_like(like, np.nan) if values is None else values
 
 
-def weighted_sum(weight: NDArray[np.float64], bound: NDArray[np.float64]) -> NDArray[np.float64]:
+def weighted_sum(weight: Reals, bound: Reals) -> Reals:
     """Weight * bound, and 0 (not infinity times 0) where the weight is zero."""
     shape = np.broadcast_shapes(weight.shape, bound.shape)
     return np.multiply(weight, bound, out=np.zeros(shape), where=weight > 0.0)

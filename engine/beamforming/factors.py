@@ -14,10 +14,10 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..addresses import Purpose, pairs_of_words
 from ..arguments import within
+from ..arrays import Complexes, Reals, Wholes
 from ..errors import DesignError
 from ..kernels.designs import mismatch, randomization
 from ..kernels.model.likelihood import normals
@@ -27,7 +27,7 @@ EIGENVECTORS = ("eigen", "svd")
 TRIALS = 100
 _TIE = 1e-6  # relative
 _LARGEST = 2**63 - 1  # as of the seeds and indices of draws
-Judge = Callable[[int, float, NDArray[np.complex128]], int]
+Judge = Callable[[int, float, Complexes], int]
 _EXTREMES = [1.0, 0.0]  # weights: BP, MS
 
 
@@ -39,9 +39,7 @@ def checked_address(seed: int, first_draw: int = 0) -> tuple[int, int]:
     return within("seed", seed, 0, _LARGEST, DesignError), within("first_draw", first_draw, 0, _LARGEST, DesignError)
 
 
-def roots_of(
-    x: NDArray[np.complex128], basis: NDArray[np.complex128], rank: NDArray[np.int64], factor: str
-) -> NDArray[np.complex128]:
+def roots_of(x: Complexes, basis: Complexes, rank: Wholes, factor: str) -> Complexes:
     """Roots of reduced covariances (batch, ..., n, n), of which the factor is made by what `right_of` gives."""
     kind = mismatch.EIGEN if factor in EIGENVECTORS else mismatch.SQRT
     flat = np.ascontiguousarray(x).reshape(len(x), -1, *x.shape[-2:])
@@ -56,30 +54,30 @@ def gaussians(
     draw: int,
     place: int = 0,
     purpose: Purpose = Purpose.FACTOR_CANDIDATE,
-) -> NDArray[np.complex128]:
+) -> Complexes:
     """Matrices G of Gaussian randomisation, (count, rows, L): the mean of G G^H is 1, and that of R G G^H R^H is V.
 
     `rows`, `columns`: columns of the root R of V, and L. `count`: how many, the first ones the same for every count.
     `seed`, `draw`, `place`, `purpose`: what they are a function of: see `addresses.pairs_of_words`.
     """
     words = pairs_of_words(seed, purpose, draw, count * rows * columns, place)
-    scaled: NDArray[np.complex128] = normals(words).reshape(count, rows, columns) / math.sqrt(columns)
+    scaled: Complexes = normals(words).reshape(count, rows, columns) / math.sqrt(columns)
     return scaled
 
 
-def best_of(problem: Problem, draw: int, factors: NDArray[np.complex128], rho: float) -> tuple[int, float]:
+def best_of(problem: Problem, draw: int, factors: Complexes, rho: float) -> tuple[int, float]:
     """Which of the factors (count, n, L), at full power, has the smallest weighted CRB, and that, m2."""
     values = objective_at(problem, draw, randomization.unit_covariances(factors), rho)
     best = first_smallest(values)
     return best, float(values[best])
 
 
-def first_smallest(values: NDArray[np.float64]) -> int:
+def first_smallest(values: Reals) -> int:
     """The first of those that tie for the smallest: all candidates of a covariance of rank 1 make the same V."""
     return int(np.argmax(values <= values.min() * (1.0 + _TIE)))
 
 
-def objective_at(problem: Problem, draw: int, x: NDArray[np.complex128], rho: float) -> NDArray[np.float64]:
+def objective_at(problem: Problem, draw: int, x: Complexes, rho: float) -> Reals:
     """Weighted CRB of reduced covariances (design, n, n) of one draw, (design,), m2."""
     total = np.zeros(x.shape[0])
     for weight, link, rows in zip(
@@ -91,9 +89,7 @@ def objective_at(problem: Problem, draw: int, x: NDArray[np.complex128], rho: fl
     return total
 
 
-def right_of(
-    roots: NDArray[np.complex128], factor: str, columns: int, judge: Judge, address: tuple[int, int]
-) -> NDArray[np.complex128] | None:
+def right_of(roots: Complexes, factor: str, columns: int, judge: Judge, address: tuple[int, int]) -> Complexes | None:
     """What stands right of both extremes' roots, (batch, 2, n, C); None for nothing.
 
     Parameters
@@ -112,7 +108,7 @@ def right_of(
     return _best_gaussians(roots, columns, judge, *address) if factor == "randomization" else None
 
 
-def _random_phases(roots: NDArray[np.complex128], seed: int, first_draw: int) -> NDArray[np.complex128]:
+def _random_phases(roots: Complexes, seed: int, first_draw: int) -> Complexes:
     batch, both, n, _ = roots.shape
     out = np.zeros((batch, both, n, n), np.complex128)
     for b, side in np.ndindex(batch, both):
@@ -121,9 +117,7 @@ def _random_phases(roots: NDArray[np.complex128], seed: int, first_draw: int) ->
     return out
 
 
-def _best_gaussians(
-    roots: NDArray[np.complex128], columns: int, judge: Judge, seed: int, first_draw: int
-) -> NDArray[np.complex128]:
+def _best_gaussians(roots: Complexes, columns: int, judge: Judge, seed: int, first_draw: int) -> Complexes:
     batch, both, n, _ = roots.shape
     out = np.zeros((batch, both, n, columns), np.complex128)
     for (b, side), rho in zip(np.ndindex(batch, both), _EXTREMES * batch, strict=True):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Complexes, Reals, Wholes, summed
 from ..crb import bistatic_from_diagonal, monostatic_from_diagonal
 from ..draws import Draws, fixed_draw
 from ..errors import DesignError
@@ -37,10 +38,10 @@ _RANK_CUTS = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8, CLEANING)
 class Optima:
     """Minima of the mean over the whole grid; powers (rho, m) for codewords."""
 
-    y: NDArray[np.complex128]
-    powers: NDArray[np.float64]
-    gap: NDArray[np.float64]
-    evaluations: NDArray[np.int64]
+    y: Complexes
+    powers: Reals
+    gap: Reals
+    evaluations: Wholes
 
 
 @dataclass(frozen=True)
@@ -52,16 +53,16 @@ class MeanProblem:
     """
 
     problem: Problem
-    grid: NDArray[np.float64]
-    basis: NDArray[np.complex128]
-    views: NDArray[np.complex128]
-    codewords: NDArray[np.complex128]
-    weights: NDArray[np.float64]
-    start: NDArray[np.complex128]
-    equal: NDArray[np.float64]
+    grid: Reals
+    basis: Complexes
+    views: Complexes
+    codewords: Complexes
+    weights: Reals
+    start: Complexes
+    equal: Reals
 
     @classmethod
-    def of(cls, scenario: Scenario, training: Draws, grid: NDArray[np.float64]) -> "MeanProblem":
+    def of(cls, scenario: Scenario, training: Draws, grid: Reals) -> "MeanProblem":
         """Set up the problem of the training draws."""
         problem = build_problem(scenario, training)
         nominal = build_problem(scenario, fixed_draw(scenario))
@@ -96,7 +97,7 @@ class MeanProblem:
             nominal.apa[0],
         )
 
-    def solve(self, codewords: NDArray[np.complex128], tolerance: float) -> Optima:
+    def solve(self, codewords: Complexes, tolerance: float) -> Optima:
         """Minimise at every weight, each from the one solved next to it, from the middle outwards."""
         count, size = self.grid.size, self.start.shape[0]
         y = np.zeros((count, size, size), complex)
@@ -116,9 +117,7 @@ class MeanProblem:
                 y[w], gap[w], spent[w] = self._covariance(w, y[nearest] if ready else self.start, tolerance)
         return Optima(y, powers, gap, spent)
 
-    def _powers(
-        self, codewords: NDArray[np.complex128], w: int, before: NDArray[np.float64], tolerance: float
-    ) -> tuple[NDArray[np.float64], float, int]:
+    def _powers(self, codewords: Complexes, w: int, before: Reals, tolerance: float) -> tuple[Reals, float, int]:
         y = np.zeros_like(self.start)
         best, spent = (before, np.inf), 0
         for _ in range(_ATTEMPTS):
@@ -126,7 +125,7 @@ class MeanProblem:
             point, used = self._descend(w, codewords, start, tolerance)
             spent += used
             before = np.where(point**2 < CLEANING, 0.0, point**2)
-            before /= total(before)
+            before /= summed(before)
             average.covariance_at(np.sqrt(before), codewords, y)
             gap = self._certified_gap(w, y, codewords)
             best = min(best, (before, gap), key=_by_gap)
@@ -134,9 +133,7 @@ class MeanProblem:
                 break
         return *best, spent
 
-    def _covariance(
-        self, w: int, before: NDArray[np.complex128], tolerance: float
-    ) -> tuple[NDArray[np.complex128], float, int]:
+    def _covariance(self, w: int, before: Complexes, tolerance: float) -> tuple[Complexes, float, int]:
         free = np.zeros((self.start.shape[0], 0), complex)
         best, spent = (before, np.inf), 0
         for _ in range(_ATTEMPTS):
@@ -156,9 +153,7 @@ class MeanProblem:
                     return before, gap, spent
         return *best, spent
 
-    def _descend(
-        self, w: int, codewords: NDArray[np.complex128], start: NDArray[np.float64], tolerance: float
-    ) -> tuple[NDArray[np.float64], int]:
+    def _descend(self, w: int, codewords: Complexes, start: Reals, tolerance: float) -> tuple[Reals, int]:
         return average.descend_mean(  # type: ignore[no-any-return]
             self.problem.arrays,
             self.views,
@@ -170,10 +165,10 @@ class MeanProblem:
             _EVALUATIONS,
         )
 
-    def _certified_gap(self, w: int, y: NDArray[np.complex128], codewords: NDArray[np.complex128]) -> float:
+    def _certified_gap(self, w: int, y: Complexes, codewords: Complexes) -> float:
         return float(average.mean_gap(self.problem.arrays, self.views, self.weights[w], self.grid[w], y, codewords)[1])
 
-    def best_of(self, _: int, rho: float, factors: NDArray[np.complex128]) -> int:
+    def best_of(self, _: int, rho: float, factors: Complexes) -> int:
         """Which of the factors (count, N, L) has the smallest mean."""
         w = int(np.searchsorted(self.grid, rho))
         free = np.zeros((self.start.shape[0], 0), complex)
@@ -184,7 +179,7 @@ class MeanProblem:
         return first_smallest(np.array(means))
 
 
-def _scales(problem: Problem, rho: NDArray[np.float64], apa: NDArray[np.complex128]) -> NDArray[np.float64]:
+def _scales(problem: Problem, rho: Reals, apa: Complexes) -> Reals:
     """w_s = 1 / f_s(APA_s) over how many draws count, (rho, draw); 0 for those that are unidentifiable."""
     # At unit power and noise, on which designs must not depend.
     bp, ms = problem.unit_bounds(apa)
@@ -197,8 +192,3 @@ def _scales(problem: Problem, rho: NDArray[np.float64], apa: NDArray[np.complex1
 
 def _by_gap(found: tuple[NDArray[Any], float]) -> float:
     return found[1]
-
-
-def total(values: NDArray[np.float64]) -> float:
-    """Sum in order: NumPy's own may depend on the machine."""
-    return float(sum(values.tolist()))

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Complexes, Flags, Reals, Wholes, summed
 from ..errors import DesignError
 from ..kernels.descent import average
 from ..kernels.designs import mismatch
 from ..status import Solver, Status
 from .factors import right_of, roots_of
-from .mean import MeanProblem, Optima, total
+from .mean import MeanProblem, Optima
 from .mixes import extreme_gap
 from .problem import of_weighted
 from .scheme import ALIGNED, Scheme
@@ -21,11 +21,11 @@ from .scheme import ALIGNED, Scheme
 class MeanPart:
     """One scheme: covariances on the basis (rho, N, N) of unit trace, and what goes with them."""
 
-    y: NDArray[np.complex128]
-    gap: NDArray[np.float64]
-    status: NDArray[np.int64]
-    iterations: NDArray[np.int64]
-    solver: NDArray[np.int64]
+    y: Complexes
+    gap: Reals
+    status: Wholes
+    iterations: Wholes
+    solver: Wholes
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class MeanRequest:
     """What schemes are asked for: weights rho, all on the grid of the mean problem, whose minima are found once."""
 
     mean: MeanProblem
-    rho: NDArray[np.float64]
+    rho: Reals
     tolerance: float
     seed: int
 
@@ -69,7 +69,7 @@ def roots(request: MeanRequest, scheme: Scheme) -> MeanPart:
     p_bp, p_ms = (request.optima(scheme).powers[w] for w in (-1, 0))
     rho = request.rho[:, None]
     amplitude = rho * np.sqrt(p_bp) + (1.0 - rho) * np.sqrt(p_ms)
-    return _mixed(request, scheme, _on_codebook(request, [one / np.sqrt(total(one**2)) for one in amplitude]))
+    return _mixed(request, scheme, _on_codebook(request, [one / np.sqrt(summed(one**2)) for one in amplitude]))
 
 
 def factors(request: MeanRequest, scheme: Scheme) -> MeanPart:
@@ -99,14 +99,14 @@ def equal_powers(request: MeanRequest, _: Scheme) -> MeanPart:
     return _closed_form(y, np.full(request.rho.size, np.nan), np.ones(request.rho.size, np.bool_))
 
 
-def _on_codebook(request: MeanRequest, amplitudes: list[NDArray[np.float64]]) -> NDArray[np.complex128]:
+def _on_codebook(request: MeanRequest, amplitudes: list[Reals]) -> Complexes:
     out = np.zeros((len(amplitudes), *request.mean.start.shape), complex)
     for one, amplitude in zip(out, amplitudes, strict=True):
         average.covariance_at(amplitude, request.mean.codewords, one)
     return out
 
 
-def _mixed(request: MeanRequest, scheme: Scheme, y: NDArray[np.complex128]) -> MeanPart:
+def _mixed(request: MeanRequest, scheme: Scheme, y: Complexes) -> MeanPart:
     """A mix of the extremes, as good as they are."""
     extremes = request.optima(scheme).gap[[-1, 0]][None]
     gap = extreme_gap(extremes, request.rho)[0]
@@ -115,6 +115,6 @@ def _mixed(request: MeanRequest, scheme: Scheme, y: NDArray[np.complex128]) -> M
     return _closed_form(y, gap, of_weighted(extremes <= request.tolerance, request.rho)[0])
 
 
-def _closed_form(y: NDArray[np.complex128], gap: NDArray[np.float64], fine: NDArray[np.bool_]) -> MeanPart:
+def _closed_form(y: Complexes, gap: Reals, fine: Flags) -> MeanPart:
     status = np.where(fine, Status.CLOSED_FORM, Status.UNCERTIFIED)
     return MeanPart(y, gap, status, np.full(len(y), -1), np.full(len(y), int(Solver.NONE)))

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Complexes, Flags, Reals, summed
 from ..kernels.designs import extremes as slopes
 from ..kernels.designs import mismatch
-from .extremes import Extremes, cpa_extremes, fdb_extremes, total_power
+from .extremes import Extremes, cpa_extremes, fdb_extremes
 from .factors import EIGENVECTORS, best_of, right_of, roots_of
 from .problem import Problem, of_weighted
 from .scheme import ALIGNED
@@ -44,12 +45,12 @@ class Mix:
         W / sqrt(P_m) on the basis, (batch, rho, n, C), and codeword powers (batch, rho, n), where the scheme has them.
     """
 
-    covariance: NDArray[np.complex128]
-    error: NDArray[np.float64]
-    gap: NDArray[np.float64]
-    certified: NDArray[np.bool_]
-    factor: NDArray[np.complex128] | None = None
-    powers: NDArray[np.float64] | None = None
+    covariance: Complexes
+    error: Reals
+    gap: Reals
+    certified: Flags
+    factor: Complexes | None = None
+    powers: Reals | None = None
 
 
 class Mixer:
@@ -67,9 +68,7 @@ class Mixer:
         Seed and index of the first draw, of which random factors are a function.
     """
 
-    def __init__(
-        self, problem: Problem, rho: NDArray[np.float64], tolerance: float, address: tuple[int, int] = (0, 0)
-    ) -> None:
+    def __init__(self, problem: Problem, rho: Reals, tolerance: float, address: tuple[int, int] = (0, 0)) -> None:
         self.problem, self.rho, self.tolerance, self._address = problem, rho, tolerance, address
         self._found: dict[str, Extremes] = {}
 
@@ -108,7 +107,7 @@ class Mixer:
         # Errors below are those of this candidate: that another one might have been the best is not counted.
         right = right_of(settled, factor, problem.scenario.slots, self._best, self._address)
 
-        def turned(w: NDArray[np.complex128]) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
+        def turned(w: Complexes) -> tuple[Complexes, Complexes]:
             w = np.ascontiguousarray(w) if right is None else mismatch.unit_products(np.ascontiguousarray(w), right)
             w_bp, w_ms = np.ascontiguousarray(w[:, 0]), np.ascontiguousarray(w[:, 1])
             return w_bp, mismatch.aligned_with(w_bp, w_ms, rank) if factor == ALIGNED else w_ms
@@ -127,7 +126,7 @@ class Mixer:
         x = mismatch.covariances_of(mixed_and_ends)
         return self._mix(extremes, x, changes, factor=mixed_and_ends, is_optimum=is_optimum)
 
-    def _best(self, draw: int, rho: float, factors: NDArray[np.complex128]) -> int:
+    def _best(self, draw: int, rho: float, factors: Complexes) -> int:
         return best_of(self.problem, draw, factors, rho)[0]
 
     def powers(self, roots: bool) -> Mix:
@@ -136,19 +135,18 @@ class Mixer:
         weight = self.rho[None, :, None]
         inside = self._inside(extremes)
 
-        def mixed(pair: NDArray[np.float64]) -> NDArray[np.float64]:
+        def mixed(pair: Reals) -> Reals:
             p_bp, p_ms = pair[:, :1], pair[:, 1:]
             if not roots:
                 return weight * p_bp + (1.0 - weight) * p_ms
             powers = (weight * np.sqrt(p_bp) + (1.0 - weight) * np.sqrt(p_ms)) ** 2
-            total = total_power(powers)[..., None]
+            total = summed(powers)[..., None]
             return np.divide(powers, total, out=np.zeros_like(powers), where=total > 0.0)
 
         powers = mixed(extremes.settled)
         found = slopes.power_slopes(self.problem.codewords, self.rho, powers, inside)
         changes = [
-            np.abs(total_power(found * (mixed(pair) - powers)))
-            for pair in _alternatives(extremes.settled, extremes.others)
+            np.abs(summed(found * (mixed(pair) - powers))) for pair in _alternatives(extremes.settled, extremes.others)
         ]
         powers = self._with_ends(powers, extremes.ends)
         covariance = self.problem.covariance_of_powers(powers)
@@ -158,10 +156,10 @@ class Mixer:
     def _mix(
         self,
         extremes: Extremes,
-        covariance: NDArray[np.complex128],
-        changes: list[NDArray[np.float64]],
-        factor: NDArray[np.complex128] | None = None,
-        powers: NDArray[np.float64] | None = None,
+        covariance: Complexes,
+        changes: list[Reals],
+        factor: Complexes | None = None,
+        powers: Reals | None = None,
         is_optimum: bool = True,
     ) -> Mix:
         """What all mixes have: errors, gaps, and nothing where an extreme of non-zero weight is missing."""
@@ -183,9 +181,9 @@ class Mixer:
             None if powers is None else np.where(exist[..., None], powers, 0.0),
         )
 
-    def _inside(self, extremes: Extremes) -> NDArray[np.bool_]:
+    def _inside(self, extremes: Extremes) -> Flags:
         """Where both extremes take part, (batch, rho)."""
-        both: NDArray[np.bool_] = np.all(extremes.exist, axis=1, keepdims=True)
+        both: Flags = np.all(extremes.exist, axis=1, keepdims=True)
         return both & (self.rho > 0.0) & (self.rho < 1.0)
 
     def _with_ends(self, mixed: NDArray[Any], ends: NDArray[Any]) -> NDArray[Any]:
@@ -204,7 +202,7 @@ def _alternatives(settled: NDArray[Any], others: NDArray[Any]) -> Iterator[NDArr
             yield pair
 
 
-def extreme_gap(gap: NDArray[np.float64], rho: NDArray[np.float64]) -> NDArray[np.float64]:
+def extreme_gap(gap: Reals, rho: Reals) -> Reals:
     """Gap of a closed form: at rho = 1 and rho = 0 it is the extreme itself, elsewhere it optimises nothing."""
     bp, ms = gap[:, :1], gap[:, 1:]
     return np.where(rho == 1.0, bp, np.where(rho == 0.0, ms, np.nan))

@@ -1,15 +1,14 @@
 """Beamformers W with V = W W^H from a covariance, and what is lost when there are fewer slots than its rank."""
 
-import math
 import zlib
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..addresses import Purpose
 from ..arguments import one_of, within
+from ..arrays import Complexes, Reals, summed
 from ..errors import DesignError
 from ..kernels.designs import randomization
 from ..kernels.designs.mismatch import eigen_factor
@@ -32,11 +31,11 @@ class Recovered:
         f(W W^H) / f(V) - 1; NaN where f(V) is infinite.
     """
 
-    factor: NDArray[np.complex128]
+    factor: Complexes
     loss: float
 
 
-def eigen_beamformer(problem: Problem, draw: int, x: NDArray[np.complex128]) -> NDArray[np.complex128]:
+def eigen_beamformer(problem: Problem, draw: int, x: Complexes) -> Complexes:
     """Eigenvectors times root eigenvalues of a reduced covariance, descending, (n, n).
 
     The phase of each beam is such that the first antenna's entry is real and positive.
@@ -50,7 +49,7 @@ def eigen_beamformer(problem: Problem, draw: int, x: NDArray[np.complex128]) -> 
 def recover(
     problem: Problem,
     draw: int,
-    x: NDArray[np.complex128],
+    x: Complexes,
     rho: float,
     slots: int,
     method: Recovery = "eigen",
@@ -100,15 +99,13 @@ def recover(
     return Recovered(_at_full_power(factors[best]), value / wanted - 1.0 if np.isfinite(wanted) else np.nan)
 
 
-def _at_full_power(factor: NDArray[np.complex128]) -> NDArray[np.complex128]:
+def _at_full_power(factor: Complexes) -> Complexes:
     """A factor at full power."""
-    unit: NDArray[np.complex128] = factor / math.sqrt(sum((factor.real**2 + factor.imag**2).ravel().tolist()))
+    unit: Complexes = factor / np.sqrt(summed((factor.real**2 + factor.imag**2).ravel()))
     return unit
 
 
-def recover_all(
-    designs: Designs, slots: int, method: Recovery, seed: int, first_draw: int
-) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+def recover_all(designs: Designs, slots: int, method: Recovery, seed: int, first_draw: int) -> tuple[Complexes, Reals]:
     """Beamformers of every design, and what each recovery loses.
 
     Parameters
@@ -158,7 +155,7 @@ def recover_all(
     return beams, loss
 
 
-def recovery_losses(designs: Designs, slots: int, method: Recovery, seed: int, first_draw: int) -> NDArray[np.float64]:
+def recovery_losses(designs: Designs, slots: int, method: Recovery, seed: int, first_draw: int) -> Reals:
     """The losses of `recover_all` alone; nothing has to be recovered while every rank fits the slots."""
     _check_recovery(method, slots)
     if designs.rank.max(initial=0) <= slots:
@@ -176,7 +173,7 @@ def _word(text: str) -> int:
     return zlib.crc32(text.encode())
 
 
-def _padded(factor: NDArray[np.complex128], slots: int) -> NDArray[np.complex128]:
+def _padded(factor: Complexes, slots: int) -> Complexes:
     """Exactly `slots` columns; those cut off are zero (checked before any design is made)."""
     out = np.zeros((factor.shape[0], slots), np.complex128)
     kept = min(slots, factor.shape[1])

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..arguments import names_of, one_of, positive, weights_in
+from ..arrays import Reals
 from ..draws import Draws, fixed_draw
 from ..errors import DesignError
 from ..kernels.designs import cleaning
@@ -45,7 +46,7 @@ def check_slots(scenario: Scenario, schemes: str | Sequence[str], wbf_factor: Wb
 
 def checked_request(
     schemes: str | Sequence[str], rho: ArrayLike, gap_tolerance: float, wbf_factor: WbfFactor, custom: bool = False
-) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+) -> tuple[tuple[str, ...], Reals]:
     """Names and weights that `design` is asked for.
 
     Raises DesignError as `design` does.

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arguments import positive
+from ..arrays import Complexes, Reals, Wholes
 from ..draws import Draws
 from ..errors import DesignError
 from ..kernels.model import bases
@@ -36,14 +36,14 @@ class SharedDesigns:
     """
 
     schemes: tuple[str, ...]
-    rho: NDArray[np.float64]
-    covariance: NDArray[np.complex128]
-    gap: NDArray[np.float64]
-    status: NDArray[np.int64]
-    rank: NDArray[np.int64]
-    iterations: NDArray[np.int64]
-    solver: NDArray[np.int64]
-    mix_error: NDArray[np.float64]
+    rho: Reals
+    covariance: Complexes
+    gap: Reals
+    status: Wholes
+    rank: Wholes
+    iterations: Wholes
+    solver: Wholes
+    mix_error: Reals
     training: int
 
 

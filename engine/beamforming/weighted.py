@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Complexes, Flags, Reals, Wholes
 from ..kernels.bound.problems import ProblemArrays
 from ..kernels.descent import curve, polar
 from ..kernels.descent import loop as descent
@@ -29,7 +30,7 @@ _POLISH_SHARE = 1e-4  # of the APA point in Clarabel's, to make it positive defi
 
 
 # Designs, gap, iterations and solver of a batch, all (batch, rho, ...).
-_Found = tuple[NDArray[Any], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]
+_Found = tuple[NDArray[Any], Reals, Wholes, Wholes]
 # A design of one draw and weight, its gap, the steps it took, and who made it; None where there is none.
 _One = tuple[NDArray[Any], float, int, Solver] | None
 
@@ -50,11 +51,11 @@ class Solution:
         (batch, rho); -1 and `Solver.NONE` where no design exists.
     """
 
-    covariance: NDArray[np.complex128]
-    powers: NDArray[np.float64] | None
-    gap: NDArray[np.float64]
-    iterations: NDArray[np.int64]
-    solver: NDArray[np.int64]
+    covariance: Complexes
+    powers: Reals | None
+    gap: Reals
+    iterations: Wholes
+    solver: Wholes
 
     def at(self, index: NDArray[np.intp] | list[int]) -> "Solution":
         """The designs of the weights with these indices."""
@@ -73,7 +74,7 @@ class Solution:
         return tuple(getattr(self, field.name) for field in fields(self))
 
 
-def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> Solution:
+def solve_fdb(problem: Problem, rho: Reals, tolerance: float) -> Solution:
     """Minimise the weighted CRB over all covariances of power P_m.
 
     Each draw's curve is followed from the weight next to 1/2 to both ends, so a result depends on the other
@@ -104,9 +105,7 @@ def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
     return Solution(x, None, gap, iterations, solver).at(places)
 
 
-def descend_fdb(
-    problem: Problem, rho: NDArray[np.float64], tolerance: float
-) -> tuple[NDArray[np.complex128], NDArray[np.float64], NDArray[np.int64]]:
+def descend_fdb(problem: Problem, rho: Reals, tolerance: float) -> tuple[Complexes, Reals, Wholes]:
     """Covariances, gaps and evaluations of the first rung alone, whatever it reaches; weights in ascending order."""
     count = problem.mix.shape[1]
     columns = _columns(count)
@@ -115,20 +114,13 @@ def descend_fdb(
     return *_from_factors(problem, rho, tolerance, problem.exists(rho), points, columns), evaluations
 
 
-def _nothing(wanted: NDArray[np.bool_], empty: NDArray[Any]) -> _Found:
+def _nothing(wanted: Flags, empty: NDArray[Any]) -> _Found:
     """No design anywhere yet; an empty one is kept where none exists."""
     designs = np.zeros((*wanted.shape, *empty.shape), empty.dtype)
     return designs, np.full(wanted.shape, np.nan), np.where(wanted, 0, -1), np.full(wanted.shape, int(Solver.NONE))
 
 
-def _judge(
-    wanted: NDArray[np.bool_],
-    made: NDArray[Any],
-    own: NDArray[np.float64],
-    evaluations: NDArray[np.int64],
-    solver: Solver,
-    found: _Found,
-) -> None:
+def _judge(wanted: Flags, made: NDArray[Any], own: Reals, evaluations: Wholes, solver: Solver, found: _Found) -> None:
     """Take what a rung made, covariances or powers, with their own gaps, where they are better, in place."""
     designs, gap, iterations, solvers = found
     iterations[wanted] += evaluations[wanted]
@@ -139,26 +131,19 @@ def _judge(
 
 
 def _from_factors(
-    problem: Problem,
-    rho: NDArray[np.float64],
-    tolerance: float,
-    wanted: NDArray[np.bool_],
-    points: NDArray[np.float64],
-    columns: int,
-) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+    problem: Problem, rho: Reals, tolerance: float, wanted: Flags, points: Reals, columns: int
+) -> tuple[Complexes, Reals]:
     """Cleaned covariances of factors in polar form, and their gaps."""
     x = np.zeros((*wanted.shape, *problem.mix.shape[1:]), np.complex128)
     return x, cleaning.certified_covariances(problem.arrays, rho, x, points, columns, wanted, True, tolerance, CLEANING)
 
 
-def clean_powers(
-    problem: Problem, rho: NDArray[np.float64], wanted: NDArray[np.bool_], powers: NDArray[np.float64], tolerance: float
-) -> NDArray[np.float64]:
+def clean_powers(problem: Problem, rho: Reals, wanted: Flags, powers: Reals, tolerance: float) -> Reals:
     """Gaps of powers, which are cleaned in place where that costs no certificate."""
     there = wanted & (powers != 0.0).any(axis=-1)
     full = powers.copy()
     powers[there] = cleaning.clean_rows(powers[there], CLEANING)
-    gap: NDArray[np.float64] = cleaning.certified_powers(problem.codewords, rho, powers, there)
+    gap: Reals = cleaning.certified_powers(problem.codewords, rho, powers, there)
     doubtful = there & ~(gap <= tolerance)
     if doubtful.any():
         gap_full = cleaning.certified_powers(problem.codewords, rho, full, doubtful)
@@ -167,7 +152,7 @@ def clean_powers(
     return gap
 
 
-def solve_cpa(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> Solution:
+def solve_cpa(problem: Problem, rho: Reals, tolerance: float) -> Solution:
     """Minimise the weighted CRB over powers on the codebook, V = U diag(p) U^H, given back; else like `solve_fdb`."""
     weights, places = np.unique(rho, return_inverse=True)
     wanted = problem.exists(weights)
@@ -191,11 +176,7 @@ def solve_cpa(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
 
 
 def _climb(
-    problem: Problem,
-    rho: NDArray[np.float64],
-    tolerance: float,
-    rung: Callable[[Problem, int, float, float], _One],
-    found: _Found,
+    problem: Problem, rho: Reals, tolerance: float, rung: Callable[[Problem, int, float, float], _One], found: _Found
 ) -> None:
     """Take each design whose certificate does not hold to the last rung, in place; the better certificate wins."""
     designs, gap, iterations, solver = found
@@ -208,14 +189,10 @@ def _climb(
             designs[b, w], gap[b, w], _, solver[b, w] = other
 
 
-def _balanced(problem: Problem, arrays: ProblemArrays, rho: NDArray[np.float64]) -> NDArray[np.float64]:
+def _balanced(problem: Problem, arrays: ProblemArrays, rho: Reals) -> Reals:
     """Powers to start from, (batch, n), on the columns of B or on codewords: equal ones without the worst imbalance."""
     return curve.balanced_powers(  # type: ignore[no-any-return]
-        arrays,
-        problem.apa,
-        rho,
-        problem.bistatic.identifiable,
-        problem.monostatic.identifiable,
+        arrays, problem.apa, rho, problem.bistatic.identifiable, problem.monostatic.identifiable
     )
 
 
@@ -227,9 +204,7 @@ def _columns(count: int) -> int:
     return 2 * ((count + 3) // 4)
 
 
-def _descend(
-    problem: Problem, columns: int, start: NDArray[np.float64], rho: NDArray[np.float64], tolerance: float
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _descend(problem: Problem, columns: int, start: Reals, rho: Reals, tolerance: float) -> tuple[Reals, Wholes]:
     """Points of the kind of the start, factors in polar form or (no columns) roots of powers; and the evaluations."""
     points, evaluations = descent.descend(
         problem.arrays if columns > 0 else problem.codewords,
