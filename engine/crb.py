@@ -15,7 +15,7 @@ from .arrays import Reals, summed
 from .errors import EngineError
 from .fisher import FimPath, channel_fim
 from .kernels.bound import designbounds
-from .links import Link, bistatic_parameters
+from .links import Link
 
 # The one rule for "unidentifiable": the relative rounding to expect of a bound is this or more...
 LOST = 1e-2
@@ -81,24 +81,23 @@ def monostatic_from_diagonal(diagonal: Reals) -> MonostaticBounds:
     return MonostaticBounds(position=summed(targets), targets=targets)
 
 
-def _checked_fims(fim: ArrayLike, paths_from: int, per_path: int) -> tuple[Reals, int]:
+def _checked_fims(fim: ArrayLike, without_targets: int) -> tuple[Reals, int]:
+    """Position FIMs (batch, p, p) of p = 4 K + `without_targets` unknowns, and K.
+
+    Refused is what no FIM can be; one that is singular or not finite belongs to a draw that is not identifiable.
+    """
     j = np.ascontiguousarray(reals("a FIM", fim))
     if j.ndim == 2:
         j = j[None]
-    targets, odd = divmod(j.shape[-1] - paths_from, per_path)
+    targets, odd = divmod(j.shape[-1] - without_targets, 4)
     if j.ndim != 3 or j.shape[1] != j.shape[2] or odd or targets < 0:
-        raise EngineError(f"expected position FIMs (batch, p, p) with p = {per_path} K + {paths_from}; got {j.shape}")
-    _check_symmetry(j)
-    return j, targets
-
-
-def _check_symmetry(j: Reals) -> None:
-    """Refuse what no FIM can be; one that is singular or not finite belongs to a draw that is not identifiable."""
-    turned = np.swapaxes(j, 1, 2)
+        raise EngineError(f"expected position FIMs (batch, p, p) with p = 4 K + {without_targets}; got {j.shape}")
+    transposed = np.swapaxes(j, 1, 2)
     diagonal = np.abs(np.einsum("bii->bi", j))
     size = np.maximum(np.sqrt(diagonal[:, :, None]) * np.sqrt(diagonal[:, None, :]), np.abs(j))
-    if (np.abs(j - turned) > _ASYMMETRY * np.maximum(size, np.abs(turned))).any():
+    if (np.abs(j - transposed) > _ASYMMETRY * np.maximum(size, np.abs(transposed))).any():
         raise EngineError("a FIM is not symmetric; give what position_fim returns")
+    return j, targets
 
 
 def bistatic_bounds(fim: ArrayLike) -> BistaticBounds:
@@ -123,7 +122,7 @@ def bistatic_bounds(fim: ArrayLike) -> BistaticBounds:
     EngineError
         If the shape is not that of BP's FIMs, or a matrix is not real and symmetric.
     """
-    j, targets = _checked_fims(fim, 6, 4)
+    j, targets = _checked_fims(fim, 6)
     diagonal = designbounds.inverse_diagonal(j, LOST)
     return bistatic_from_diagonal(diagonal[:, : 2 * targets + 4])
 
@@ -150,7 +149,7 @@ def monostatic_bounds(fim: ArrayLike) -> MonostaticBounds:
     EngineError
         If the shape is not that of MS's FIMs, or a matrix is not real and symmetric.
     """
-    j, targets = _checked_fims(fim, 4, 4)
+    j, targets = _checked_fims(fim, 4)
     diagonal = designbounds.inverse_diagonal(j, LOST)
     return monostatic_from_diagonal(diagonal[:, : 2 * targets + 2])
 
@@ -182,7 +181,7 @@ def link_bounds(link: Link, covariance: ArrayLike, path: FimPath = "separable") 
     """
     diagonal = designbounds.bounds_of_channel_fims(channel_fim(link, covariance, path), link.jacobian, LOST)
     paths = link.paths
-    if link.parameters == bistatic_parameters(paths):
+    if "theta_U0" in link.parameters:
         return bistatic_from_diagonal(diagonal[:, : 2 * paths + 2])
     return monostatic_from_diagonal(diagonal[:, : 2 * paths])
 
