@@ -16,13 +16,31 @@ from .problem import Problem, of_weighted
 from .scheme import CUSTOM
 
 
-@dataclass
+@dataclass(frozen=True)
 class Part:
-    """What one scheme gives before bounds are computed, over (draw, rho)."""
+    """What one scheme gives before bounds are computed, (batch, rho, ...).
+
+    Attributes
+    ----------
+    covariance
+        Reduced, of unit trace, (batch, rho, n, n); 0 where none exists.
+    gap
+        Certified relative gap; NaN where nothing is optimised.
+    inherited
+        Whether every optimum that this design rests on is as exact as it has to be.
+    closed_form
+        Whether it follows from optima of other problems, or from none.
+    factor, powers
+        W / sqrt(P_m) on the basis, (batch, rho, n, C), and codeword powers (batch, rho, n), where the scheme has them.
+    iterations, solver
+        Where it optimises.
+    mix_error
+        Upper bound on the relative error of the objective that the extremes leave; NaN where there is no mix.
+    """
 
     covariance: Complexes
     gap: Reals
-    inherited: Flags  # every optimum that this design rests on is as exact as it has to be
+    inherited: Flags
     closed_form: bool
     factor: Complexes | None = None
     powers: Reals | None = None

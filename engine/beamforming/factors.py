@@ -4,7 +4,7 @@ W is only defined up to a unitary on its right, and a mix depends on it. A facto
 covariance times a matrix on its right:
 
 - sqrt: the principal root; unique, with no phase rule;
-- aligned (scheme fdb-wbf-aligned): the same, MS's turned onto BP's by the orthogonal Procrustes problem;
+- aligned (scheme fdb-wbf-aligned): the same, MS's rotated to be closest to BP's, the orthogonal Procrustes problem;
 - eigen: eigenvectors times root eigenvalues, downwards, the first antenna's entry real and positive;
 - svd: the same with a random phase for each column: singular vectors, whose phases a library leaves to chance;
 - randomization: the best of Gaussian candidates, of which L columns make V in the mean only.
@@ -17,11 +17,12 @@ import numpy as np
 
 from ..addresses import Purpose, pairs_of_words
 from ..arguments import within
-from ..arrays import Complexes, Reals, Wholes
+from ..arrays import Complexes, Reals, Wholes, summed
 from ..errors import DesignError
 from ..kernels.designs import mismatch, randomization
 from ..kernels.model.likelihood import normals
 from .problem import Problem
+from .scheme import ALIGNED
 
 EIGENVECTORS = ("eigen", "svd")
 TRIALS = 100
@@ -79,14 +80,13 @@ def first_smallest(values: Reals) -> int:
 
 def objective_at(problem: Problem, draw: int, x: Complexes, rho: float) -> Reals:
     """Weighted CRB of reduced covariances (design, n, n) of one draw, (design,), m2."""
-    total = np.zeros(x.shape[0])
-    for weight, link, rows in zip(
-        (rho, 1.0 - rho), (problem.bistatic, problem.monostatic), problem.draw(draw).bounds(x[None]), strict=True
-    ):
-        if weight > 0.0:
-            for r in range(link.bound_rows):
-                total += weight * rows[0, :, r]
-    return total
+    links = problem.bistatic, problem.monostatic
+    weighted = [
+        weight * rows[0, :, : link.bound_rows]
+        for weight, link, rows in zip((rho, 1.0 - rho), links, problem.draw(draw).bounds(x[None]), strict=True)
+        if weight > 0.0
+    ]
+    return summed(np.concatenate(weighted, axis=1))
 
 
 def right_of(roots: Complexes, factor: str, columns: int, judge: Judge, address: tuple[int, int]) -> Complexes | None:
@@ -106,6 +106,14 @@ def right_of(roots: Complexes, factor: str, columns: int, judge: Judge, address:
     if factor == "svd":
         return _random_phases(roots, *address)
     return _best_gaussians(roots, columns, judge, *address) if factor == "randomization" else None
+
+
+def factor_pair(roots: Complexes, right: Complexes | None, factor: str, rank: Wholes) -> tuple[Complexes, Complexes]:
+    """Factors of BP's and MS's extreme, (batch, n, C) each, from their roots and what stands right of them."""
+    roots = np.ascontiguousarray(roots)
+    both = roots if right is None else mismatch.unit_products(roots, right)
+    w_bp, w_ms = np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1])
+    return w_bp, mismatch.aligned_with(w_bp, w_ms, rank) if factor == ALIGNED else w_ms
 
 
 def _random_phases(roots: Complexes, seed: int, first_draw: int) -> Complexes:

@@ -10,11 +10,11 @@ from ..errors import DesignError
 from ..kernels.descent import average
 from ..kernels.designs import mismatch
 from ..status import Solver, Status
-from .factors import right_of, roots_of
+from .factors import factor_pair, right_of, roots_of
 from .mean import MeanProblem, Optima
 from .mixes import extreme_gap
 from .problem import of_weighted
-from .scheme import ALIGNED, Scheme
+from .scheme import Scheme
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,8 @@ def factors(request: MeanRequest, scheme: Scheme) -> MeanPart:
     rank = np.array([size])
     w = roots_of(np.stack((optima.y[-1], optima.y[0]))[None], mean.basis[None], rank, factor)
     right = right_of(w, factor, slots, mean.best_of, (request.seed, 0))
-    w = w if right is None else mismatch.unit_products(w, right)
-    w_bp, w_ms = np.ascontiguousarray(w[:, 0]), np.ascontiguousarray(w[:, 1])
-    if factor == ALIGNED:
-        w_ms = mismatch.aligned_with(w_bp, w_ms, rank)
-    y = mismatch.covariances_of(mismatch.mixed_factors(w_bp, w_ms, request.rho)[0])[0]
+    mixed, _ = mismatch.mixed_factors(*factor_pair(w, right, factor, rank), request.rho)
+    y = mismatch.covariances_of(mixed)[0]
     return _mixed(request, scheme, y)
 
 

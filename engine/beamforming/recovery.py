@@ -13,6 +13,7 @@ from ..errors import DesignError
 from ..kernels.designs import randomization
 from ..kernels.designs.mismatch import eigen_factor
 from .designs import Designs
+from .evaluation import widened
 from .factors import TRIALS, best_of, gaussians, objective_at
 from .problem import Problem
 
@@ -138,20 +139,12 @@ def recover_all(designs: Designs, slots: int, method: Recovery, seed: int, first
     for d, s, r in np.argwhere(designs.rank > 0):
         factor = designs.factor[d, s, r]
         if np.isfinite(factor).all():
-            beams[d, s, r], loss[d, s, r] = _padded(factor, slots), 0.0
+            beams[d, s, r], loss[d, s, r] = widened(factor[:, :slots], slots), 0.0
             continue
         place = _word(designs.schemes[s]) << 32 | _word(repr(float(designs.rho[r])))
-        address = (seed, first_draw + int(d), place)
-        found = recover(
-            designs.problem,
-            int(d),
-            designs.covariance[d, s, r],
-            float(designs.rho[r]),
-            slots,
-            method,
-            address,
-        )
-        beams[d, s, r], loss[d, s, r] = _padded(found.factor, slots), found.loss
+        x, rho, address = designs.covariance[d, s, r], float(designs.rho[r]), (seed, first_draw + int(d), place)
+        found = recover(designs.problem, int(d), x, rho, slots, method, address)
+        beams[d, s, r], loss[d, s, r] = widened(found.factor, slots), found.loss
     return beams, loss
 
 
@@ -171,11 +164,3 @@ def _check_recovery(method: Recovery, slots: int) -> None:
 def _word(text: str) -> int:
     """A number that stands for a name in a random address: neighbours on an axis do not matter."""
     return zlib.crc32(text.encode())
-
-
-def _padded(factor: Complexes, slots: int) -> Complexes:
-    """Exactly `slots` columns; those cut off are zero (checked before any design is made)."""
-    out = np.zeros((factor.shape[0], slots), np.complex128)
-    kept = min(slots, factor.shape[1])
-    out[:, :kept] = factor[:, :kept]
-    return out

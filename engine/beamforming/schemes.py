@@ -20,7 +20,7 @@ from .custom import custom_covariances
 from .designs import Designs
 from .evaluation import Part, with_bounds
 from .factors import checked_address
-from .mixes import LARGEST_ERROR, Mix, Mixer
+from .mixes import Mixer
 from .problem import build_problem
 from .scheme import CUSTOM, FACTOR_SCHEMES, SCHEMES, Scheme, WbfFactor
 
@@ -151,21 +151,9 @@ def _optimum(request: Request, scheme: Scheme) -> Part:
     )
 
 
-def _mixed(mix: Mix) -> Part:
-    return Part(
-        covariance=mix.covariance,
-        gap=mix.gap,
-        inherited=mix.certified & (mix.error <= LARGEST_ERROR),
-        closed_form=True,
-        factor=mix.factor,
-        powers=mix.powers,
-        mix_error=mix.error,
-    )
-
-
 def _factors(request: Request, scheme: Scheme) -> Part:
     assert scheme.factor is not None
-    return _mixed(request.mixer.factors(scheme.factor))
+    return request.mixer.factors(scheme.factor)
 
 
 def _apa(request: Request, _: Scheme) -> Part:
@@ -226,10 +214,10 @@ class Method:
 METHODS: Mapping[str, Method] = {
     "fdb-wcrb": Method(_optimum, meanschemes.optimum),
     "fdb-wbf": Method(_factors, meanschemes.factors, _span),
-    "fdb-wvm": Method(lambda request, _: _mixed(request.mixer.covariances()), meanschemes.covariances),
+    "fdb-wvm": Method(lambda request, _: request.mixer.covariances(), meanschemes.covariances),
     "cpa-wcrb": Method(_optimum, meanschemes.optimum),
-    "cpa-wbf": Method(lambda request, _: _mixed(request.mixer.powers(roots=True)), meanschemes.roots, _codewords),
-    "cpa-wvm": Method(lambda request, _: _mixed(request.mixer.powers(roots=False)), meanschemes.covariances),
+    "cpa-wbf": Method(lambda request, _: request.mixer.powers(roots=True), meanschemes.roots, _codewords),
+    "cpa-wvm": Method(lambda request, _: request.mixer.powers(roots=False), meanschemes.covariances),
     "apa": Method(_apa, meanschemes.equal_powers),
     CUSTOM: Method(_custom, None),
 }
