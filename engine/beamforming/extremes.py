@@ -79,7 +79,8 @@ def fdb_extremes(problem: Problem, tolerance: float) -> Extremes:
     ends, gap = solved.covariance.copy(), solved.gap.copy()
     spent, solver = solved.iterations.copy(), solved.solver.copy()
     if ends.shape[-1] > _MOST_FINISHED:  # an interior-point step takes the sixth power of that
-        x, before, evaluations = _descended(problem, ends)
+        found, _, evaluations = weighted.descend_fdb(problem, _RHO[::-1].copy(), _LOOSE)
+        x, before, evaluations = np.ascontiguousarray(found[:, ::-1]), ends.copy(), evaluations[:, ::-1]
         spent[wanted] += evaluations[wanted]
     else:
         x, before = finishing.finished_designs(arrays, ends, _RHO, wanted & _there(ends))
@@ -111,12 +112,6 @@ def fdb_extremes(problem: Problem, tolerance: float) -> Extremes:
         own = _covariance_gaps(problem, x, left, True, tolerance)
         _take(own < gap, x, own, ends, gap)
     return Extremes(ends, gap, spent, solver, settled, others, known)
-
-
-def _descended(problem: Problem, ends: Complexes) -> tuple[Complexes, Complexes, Wholes]:
-    """What the descent alone makes of the extremes at a tight tolerance; the point before is what the ladder found."""
-    x, _, evaluations = weighted.descend_fdb(problem, _RHO[::-1].copy(), _LOOSE)
-    return np.ascontiguousarray(x[:, ::-1]), ends.copy(), evaluations[:, ::-1]
 
 
 def _take(better: Flags, found: NDArray[Any], own: Reals, ends: NDArray[Any], gap: Reals) -> None:
@@ -190,6 +185,10 @@ def _settled_powers(problem: Problem, p: Reals, before: Reals | None, wanted: Fl
 
 def _kept(p: Reals, empty: Flags, wanted: Flags) -> Reals:
     """Powers without the empty ones, at unit sum; 0 where not wanted."""
-    kept = np.where(wanted[..., None] & ~empty, p, 0.0)
-    total = summed(kept)[..., None]
-    return np.divide(kept, total, out=np.zeros_like(kept), where=total > 0.0)
+    return of_unit_sum(np.where(wanted[..., None] & ~empty, p, 0.0))
+
+
+def of_unit_sum(powers: Reals) -> Reals:
+    """Powers (..., codeword) over their sum; 0 where that is."""
+    total = summed(powers)[..., None]
+    return np.divide(powers, total, out=np.zeros_like(powers), where=total > 0.0)

@@ -16,7 +16,7 @@ from ..arrays import Complexes, Flags, Reals, summed
 from ..kernels.designs import extremes as slopes
 from ..kernels.designs import mismatch
 from .evaluation import Part
-from .extremes import Extremes, cpa_extremes, fdb_extremes
+from .extremes import Extremes, cpa_extremes, fdb_extremes, of_unit_sum
 from .factors import EIGENVECTORS, best_of, factor_pair, right_of, roots_of
 from .problem import Problem, of_weighted
 
@@ -107,9 +107,7 @@ class Mixer:
             p_bp, p_ms = pair[:, :1], pair[:, 1:]
             if not roots:
                 return weight * p_bp + (1.0 - weight) * p_ms
-            powers = (weight * np.sqrt(p_bp) + (1.0 - weight) * np.sqrt(p_ms)) ** 2
-            total = summed(powers)[..., None]
-            return np.divide(powers, total, out=np.zeros_like(powers), where=total > 0.0)
+            return of_unit_sum((weight * np.sqrt(p_bp) + (1.0 - weight) * np.sqrt(p_ms)) ** 2)
 
         powers = mixed(extremes.settled)
         found = slopes.power_slopes(self.problem.codewords, self.rho, powers, inside)

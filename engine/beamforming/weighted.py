@@ -31,8 +31,6 @@ _POLISH_SHARE = 1e-4  # of the APA point in Clarabel's, to make it positive defi
 
 # Designs, gap, iterations and solver of a batch, all (batch, rho, ...).
 _Found = tuple[NDArray[Any], Reals, Wholes, Wholes]
-# A design of one draw and weight, its gap, the steps it took, and who made it; None where there is none.
-_One = tuple[NDArray[Any], float, int, Solver] | None
 
 
 @dataclass(frozen=True)
@@ -110,8 +108,7 @@ def descend_fdb(problem: Problem, rho: Reals, tolerance: float) -> tuple[Complex
     count = problem.mix.shape[1]
     columns = _columns(count)
     start = polar.polar_of_powers(problem.mix, _balanced(problem, problem.arrays, rho), columns)
-    points, evaluations = _descend(problem, columns, start, rho, tolerance)
-    return *_from_factors(problem, rho, tolerance, problem.exists(rho), points, columns), evaluations
+    return _descend_and_clean(problem, columns, start, rho, tolerance)
 
 
 def _nothing(wanted: Flags, empty: NDArray[Any]) -> _Found:
@@ -128,14 +125,6 @@ def _judge(wanted: Flags, made: NDArray[Any], own: Reals, evaluations: Wholes, s
     better = wanted & (powers != 0.0).any(axis=-1) & ~(gap <= own)
     np.copyto(designs, made, where=better.reshape(better.shape + (1,) * (made.ndim - 2)))
     gap[better], solvers[better] = own[better], int(solver)
-
-
-def _from_factors(
-    problem: Problem, rho: Reals, tolerance: float, wanted: Flags, points: Reals, columns: int
-) -> tuple[Complexes, Reals]:
-    """Cleaned covariances of factors in polar form, and their gaps."""
-    x = np.zeros((*wanted.shape, *problem.mix.shape[1:]), np.complex128)
-    return x, cleaning.certified_covariances(problem.arrays, rho, x, points, columns, wanted, True, tolerance, CLEANING)
 
 
 def clean_powers(problem: Problem, rho: Reals, wanted: Flags, powers: Reals, tolerance: float) -> Reals:
@@ -157,36 +146,40 @@ def solve_cpa(problem: Problem, rho: Reals, tolerance: float) -> Solution:
     weights, places = np.unique(rho, return_inverse=True)
     wanted = problem.exists(weights)
     found = _nothing(wanted, np.zeros(problem.apa.shape[1]))
-    points, evaluations = _descend(
-        problem, 0, np.sqrt(_balanced(problem, problem.codewords, weights)), weights, tolerance
-    )
-    powers = points**2
-    _judge(wanted, powers, clean_powers(problem, weights, wanted, powers, tolerance), evaluations, Solver.LBFGS, found)
+    start = np.sqrt(_balanced(problem, problem.codewords, weights))
+    powers, gap, evaluations = _descend_and_clean(problem, 0, start, weights, tolerance)
+    _judge(wanted, powers, gap, evaluations, Solver.LBFGS, found)
     left = wanted & ~(found[1] <= tolerance)
     if left.any():
         powers, _, evaluations = interiorpowers.interior_powers(
             problem.codewords, problem.apa, weights, left, _MARGIN * tolerance
         )
-        _judge(
-            left, powers, clean_powers(problem, weights, left, powers, tolerance), evaluations, Solver.INTERIOR, found
-        )
+        gap = clean_powers(problem, weights, left, powers, tolerance)
+        _judge(left, powers, gap, evaluations, Solver.INTERIOR, found)
     _climb(problem, weights, tolerance, _cpa_by_clarabel, found)
     powers, gap, iterations, solver = found
     return Solution(problem.covariance_of_powers(powers), powers, gap, iterations, solver).at(places)
 
 
 def _climb(
-    problem: Problem, rho: Reals, tolerance: float, rung: Callable[[Problem, int, float, float], _One], found: _Found
+    problem: Problem,
+    rho: Reals,
+    tolerance: float,
+    by_clarabel: Callable[[Problem, int, float], Reals | None],
+    found: _Found,
 ) -> None:
-    """Take each design whose certificate does not hold to the last rung, in place; the better certificate wins."""
+    """Descend once more, from Clarabel's point, where a certificate does not hold, in place; the better one wins."""
     designs, gap, iterations, solver = found
-    for b, w in np.argwhere((iterations >= 0) & ~(gap <= tolerance)):
-        other = rung(problem, int(b), float(rho[w]), tolerance)
-        if other is None:
+    columns = 0 if designs.ndim == 3 else designs.shape[-1]
+    for b, w in np.argwhere((iterations >= 0) & ~(gap <= tolerance)).tolist():
+        start = by_clarabel(problem, b, float(rho[w]))
+        if start is None:
             continue
-        iterations[b, w] += other[2]
-        if not gap[b, w] <= other[1]:
-            designs[b, w], gap[b, w], _, solver[b, w] = other
+        made = _descend_and_clean(problem.draw(b), columns, start, rho[w : w + 1], tolerance)
+        design, own, evaluations = (of_all[0, 0] for of_all in made)
+        iterations[b, w] += evaluations
+        if not gap[b, w] <= own:
+            designs[b, w], gap[b, w], solver[b, w] = design, own, Solver.CLARABEL
 
 
 def _balanced(problem: Problem, arrays: ProblemArrays, rho: Reals) -> Reals:
@@ -218,7 +211,22 @@ def _descend(problem: Problem, columns: int, start: Reals, rho: Reals, tolerance
     return points, evaluations
 
 
-def _fdb_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) -> _One:
+def _descend_and_clean(
+    problem: Problem, columns: int, start: Reals, rho: Reals, tolerance: float
+) -> tuple[NDArray[Any], Reals, Wholes]:
+    """Cleaned covariances or (no columns) powers that the descent makes of a start, their gaps, and the evaluations."""
+    points, evaluations = _descend(problem, columns, start, rho, tolerance)
+    wanted = problem.exists(rho)
+    if columns == 0:
+        powers = points**2
+        return powers, clean_powers(problem, rho, wanted, powers, tolerance), evaluations
+    x = np.zeros((*wanted.shape, *problem.mix.shape[1:]), np.complex128)
+    gap = cleaning.certified_covariances(problem.arrays, rho, x, points, columns, wanted, True, tolerance, CLEANING)
+    return x, gap, evaluations
+
+
+def _fdb_by_clarabel(problem: Problem, draw: int, rho: float) -> Reals | None:
+    """Square factors in polar form to descend from; None where Clarabel returns no point."""
     from . import conic  # CVXPY takes longer to import than most designs to make; few need it
 
     guess = conic.reduced_weighted_crb(problem, draw, rho)
@@ -228,22 +236,12 @@ def _fdb_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) 
     mixed = (1.0 - _POLISH_SHARE) * guess + _POLISH_SHARE * apa
     values, vectors = smallmat.eigen_hermitian(np.ascontiguousarray(mixed), len(mixed))
     z = vectors * np.sqrt(np.maximum(values, 0.0))
-    start = polar.polar_of_factors(np.concatenate((z.real.ravel(), z.imag.ravel()))[None], len(z))
-    one, weight = problem.draw(draw), np.array([rho])
-    points, evaluations = _descend(one, z.shape[1], start, weight, tolerance)
-    x, gap = _from_factors(one, weight, tolerance, evaluations >= 0, points, z.shape[1])
-    return x[0, 0], float(gap[0, 0]), int(evaluations[0, 0]), Solver.CLARABEL
+    return polar.polar_of_factors(np.concatenate((z.real.ravel(), z.imag.ravel()))[None], len(z))  # type: ignore[no-any-return]
 
 
-def _cpa_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) -> _One:
+def _cpa_by_clarabel(problem: Problem, draw: int, rho: float) -> Reals | None:
+    """Roots of powers to descend from; None where Clarabel returns no point."""
     from . import conic
 
     guess = conic.power_weighted_crb(problem, draw, rho)
-    if guess is None:
-        return None
-    mixed = (1.0 - _POLISH_SHARE) * guess + _POLISH_SHARE * problem.apa[draw]
-    one, weight = problem.draw(draw), np.array([rho])
-    points, evaluations = _descend(one, 0, np.sqrt(mixed)[None], weight, tolerance)
-    powers = points**2
-    gap = clean_powers(one, weight, evaluations >= 0, powers, tolerance)
-    return powers[0, 0], float(gap[0, 0]), int(evaluations[0, 0]), Solver.CLARABEL
+    return None if guess is None else np.sqrt((1.0 - _POLISH_SHARE) * guess + _POLISH_SHARE * problem.apa[draw])[None]
