@@ -21,11 +21,6 @@ from ..errors import DesignError
 from .certificate import Cone
 from .problem import DenseMaps, Problem
 
-# One thread, whatever point there is, and the regularisation without which the first factorisation breaks down on the
-# full cone (see `conic`).
-_PLAIN: Mapping[str, Any] = MappingProxyType(
-    {"max_threads": 1, "accept_unknown": True, "static_regularization_constant": 1e-6}
-)
 # The whitened program is well scaled as it is: equilibration spoils that (25 iterations instead of 10), refinement
 # doubles the time of an iteration and changes no digit of the gap, and supernodal factors suit its dense blocks.
 _QUICK: Mapping[str, Any] = MappingProxyType(
@@ -59,17 +54,17 @@ Baseline = Callable[[Problem, int, float], Answer]
 
 def clarabel_full(problem: Problem, draw: int, rho: float) -> Answer:
     """CVXPY and Clarabel on (15) as printed, over M_T x M_T covariances; arguments as for `clarabel_direct`."""
-    return _through_cvxpy(problem, draw, rho, "full", "CLARABEL", _PLAIN)
+    return _through_cvxpy(problem, draw, rho, "full", "CLARABEL", {})
 
 
 def clarabel_full_tuned(problem: Problem, draw: int, rho: float) -> Answer:
     """The same with the settings that suit this program best; arguments as for `clarabel_direct`."""
-    return _through_cvxpy(problem, draw, rho, "full", "CLARABEL", {**_PLAIN, **_QUICK})
+    return _through_cvxpy(problem, draw, rho, "full", "CLARABEL", _QUICK)
 
 
 def clarabel_reduced(problem: Problem, draw: int, rho: float) -> Answer:
     """CVXPY and Clarabel, tuned, on the reduced cone; arguments as for `clarabel_direct`."""
-    return _through_cvxpy(problem, draw, rho, "reduced", "CLARABEL", {**_PLAIN, **_QUICK})
+    return _through_cvxpy(problem, draw, rho, "reduced", "CLARABEL", _QUICK)
 
 
 def scs_reduced(problem: Problem, draw: int, rho: float) -> Answer:
@@ -97,6 +92,8 @@ def _through_cvxpy(
 
     from . import conic  # CVXPY takes a second to import
 
+    if solver == "CLARABEL":
+        settings = {**conic.SETTINGS, **settings}
     begun = time.perf_counter()
     program, x = conic.weighted_crb_program(problem, draw, rho, cone)
     built = time.perf_counter()
@@ -145,9 +142,7 @@ def clarabel_direct(problem: Problem, draw: int, rho: float) -> Answer:
     settings.max_threads = 1
     for name, value in _QUICK.items():
         setattr(settings, name, value)
-    solver = clarabel.DefaultSolver(
-        program.cost, program.objective, program.matrix, program.offset, program.cones, settings
-    )
+    solver = clarabel.DefaultSolver(*program, settings)
     ready = time.perf_counter()
     solution = np.asarray(solver.solve().x)
     ended = time.perf_counter()
@@ -156,29 +151,13 @@ def clarabel_direct(problem: Problem, draw: int, rho: float) -> Answer:
     return Answer(_of_full_power(problem, draw, point, "reduced"), built - begun, ready - built, ended - ready)
 
 
-@dataclass(frozen=True)
-class _Program:
-    """Minimise objective v subject to offset - matrix v in the product of the cones."""
-
-    cost: Any
-    objective: Reals
-    matrix: Any
-    offset: Reals
-    cones: list[Any]
-
-
 @lru_cache
 def _hermitian_basis(n: int) -> Complexes:
     """Matrices that span the Hermitian n x n ones, (n^2, n, n)."""
     basis = np.zeros((n * n, n, n), np.complex128)
-    place = 0
-    for r in range(n):
-        basis[place, r, r] = 1.0
-        place += 1
-        for s in range(r + 1, n):
-            basis[place, r, s] = basis[place, s, r] = 1.0
-            basis[place + 1, r, s], basis[place + 1, s, r] = 1j, -1j
-            place += 2
+    entries = [(r, s, unit) for r in range(n) for s in range(r, n) for unit in ((1.0,) if r == s else (1.0, 1j))]
+    for one, (r, s, unit) in zip(basis, entries, strict=True):
+        one[r, s], one[s, r] = unit, np.conj(unit)
     return basis
 
 
@@ -193,16 +172,10 @@ def _symmetric_basis(n: int) -> Reals:
 
 def _coordinates(transmit: Complexes) -> Reals:
     """Real coordinates of Hermitian matrices S as `kernels.reduced` counts them: (..., n, n) -> (..., n^2)."""
-    n = transmit.shape[-1]
-    out = np.zeros((*transmit.shape[:-2], n * n))
-    place = 0
-    for r in range(n):
-        for s in range(r, n):
-            out[..., place] = transmit[..., r, s].real
-            if s > r:
-                out[..., place + 1] = transmit[..., r, s].imag
-            place += 1 if s == r else 2
-    return out
+    rows, columns = np.triu_indices(transmit.shape[-1])
+    upper = transmit[..., rows, columns]
+    both = np.stack((upper.real, upper.imag), axis=-1).reshape(*upper.shape[:-1], -1)
+    return both[..., np.stack((rows <= columns, rows < columns), axis=1).ravel()]
 
 
 def _svec(matrices: Reals) -> Reals:
@@ -219,7 +192,7 @@ def _embedded_cone(n: int) -> Reals:
     return _svec(np.block([[basis.real, -basis.imag], [basis.imag, basis.real]]))
 
 
-def _reduced_program(one: Problem, rho: float) -> _Program:
+def _reduced_program(one: Problem, rho: float) -> tuple[Any, ...]:
     """(15) of a draw with the chord J(x) >= diag(L, 0), [[L, R], [R^T, T]] >= 0 in place of the whole Schur complement.
 
     Its two blocks, of p and twice the rows of the bound, are much smaller than one of p plus the rows: the work of
@@ -262,16 +235,14 @@ def _rotated(link: DenseMaps, coordinates: Reals) -> tuple[Reals, Reals]:
 
     With factor rows E = [R^T 0] Q^T, the bound tr(E J^-1 E^T) sees J in the axes of Q through its leading block.
     """
-    p, rows = link.factor.shape[0], link.factor[: link.bound_rows]
-    turn, corner = np.linalg.qr((rows / np.sqrt(np.sum(rows**2))).T, mode="complete")
-    packed = coordinates @ link.covariance_map
-    lower = np.tril_indices(p)
-    information = np.zeros((packed.shape[0], p, p))
-    information[:, lower[0], lower[1]] = information[:, lower[1], lower[0]] = packed
-    return turn.T @ information @ turn, corner[: link.bound_rows]
+    rows = link.factor[: link.bound_rows]
+    axes, corner = np.linalg.qr((rows / np.sqrt(np.sum(rows**2))).T, mode="complete")
+    information = link.unpacked(coordinates @ link.covariance_map)
+    return axes.T @ information @ axes, corner[: link.bound_rows]
 
 
-def _assembled(blocks: list[list[Any]], objective: list[Any], offsets: list[Any], cones: list[Any]) -> _Program:
+def _assembled(blocks: list[list[Any]], objective: list[Any], offsets: list[Any], cones: list[Any]) -> tuple[Any, ...]:
+    """Minimise c v subject to b - A v in the product of the cones: no quadratic cost, c, A, b and the cones."""
     from scipy import sparse
 
     widths = [part.size for part in objective]
@@ -284,4 +255,4 @@ def _assembled(blocks: list[list[Any]], objective: list[Any], offsets: list[Any]
                 matrix[top : top + offset.size, places[j] : places[j + 1]] = block
         top += offset.size
     empty = sparse.csc_matrix((places[-1], places[-1]))
-    return _Program(empty, np.concatenate(objective), sparse.csc_matrix(matrix), np.concatenate(offsets), cones)
+    return empty, np.concatenate(objective), sparse.csc_matrix(matrix), np.concatenate(offsets), cones

@@ -6,6 +6,8 @@ ones. Answers are judged by the certificate; a solver's status decides nothing.
 """
 
 import warnings
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import cvxpy as cp
@@ -18,11 +20,11 @@ from ..kernels.dense.reduced import coordinate_index
 from .certificate import Cone
 from .problem import DenseMaps, Problem
 
-# One thread, as every other solver here. Without the larger regularisation the first factorisation breaks down
-# on the full cone, most of whose directions the FIMs do not see.
-_SETTINGS: dict[str, Any] = {"max_threads": 1, "static_regularization_constant": 1e-6}
-
-
+# One thread, as every other solver here, and whatever point there is. Without the larger regularisation the first
+# factorisation breaks down on the full cone, most of whose directions the FIMs do not see.
+SETTINGS: Mapping[str, Any] = MappingProxyType(
+    {"max_threads": 1, "accept_unknown": True, "static_regularization_constant": 1e-6}
+)
 _TIGHT = {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12}
 
 
@@ -31,7 +33,7 @@ def _solve(program: cp.Problem, **settings: Any) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # "may be inaccurate": the certificate tells
-            program.solve(solver=cp.CLARABEL, accept_unknown=True, **(_SETTINGS | settings))
+            program.solve(solver=cp.CLARABEL, **SETTINGS, **settings)
     except cp.SolverError:
         return False
     return all(v.value is not None and np.isfinite(v.value).all() for v in program.variables())
@@ -51,22 +53,14 @@ def _transmit_map(columns: Complexes) -> Reals:
     return out
 
 
-def _unpacked(packed: Reals, p: int) -> Reals:
-    """Columns of a packed lower triangle as full symmetric matrices: (rows, packed) -> (p^2, rows)."""
-    lower = np.tril_indices(p)
-    full = np.zeros((packed.shape[0], p, p))
-    full[:, lower[0], lower[1]] = packed
-    full[:, lower[1], lower[0]] = packed
-    return full.reshape(packed.shape[0], p * p).T
-
-
 def _bound(link: DenseMaps, linear: Reals, unknown: Any) -> tuple[Any, list[Any], float]:
     """Scaled bound of one link as tr(T), its Schur-complement constraint, and the scale in m2."""
     p = link.factor.shape[0]
     rows = link.factor[: link.bound_rows]
     scale = float(np.sum(rows**2))  # the bound at the APA point
     rows = rows / np.sqrt(scale)
-    information = cp.reshape(_unpacked(linear, p) @ unknown, (p, p), order="C")
+    by_unknown = link.unpacked(linear).reshape(-1, p * p)
+    information = cp.reshape(by_unknown.T @ unknown, (p, p), order="C")
     bound = cp.Variable((link.bound_rows, link.bound_rows), symmetric=True)
     return cp.trace(bound), [cp.bmat([[information, rows.T], [rows, bound]]) >> 0], scale
 

@@ -7,7 +7,6 @@ import numpy as np
 
 from ..arrays import Complexes, Flags, Reals, Wholes, summed
 from ..errors import DesignError
-from ..kernels.descent import average
 from ..kernels.designs import mismatch
 from ..status import Solver, Status
 from .factors import factor_pair, right_of, roots_of
@@ -39,7 +38,7 @@ class MeanRequest:
 
     @cached_property
     def _fdb(self) -> Optima:
-        return self.mean.solve(self.mean.basis[:, :0], self.tolerance)
+        return self.mean.solve(self.mean.no_codewords, self.tolerance)
 
     @cached_property
     def _cpa(self) -> Optima:
@@ -69,7 +68,8 @@ def roots(request: MeanRequest, scheme: Scheme) -> MeanPart:
     p_bp, p_ms = (request.optima(scheme).powers[w] for w in (-1, 0))
     rho = request.rho[:, None]
     amplitude = rho * np.sqrt(p_bp) + (1.0 - rho) * np.sqrt(p_ms)
-    return _mixed(request, scheme, _on_codebook(request, [one / np.sqrt(summed(one**2)) for one in amplitude]))
+    unit = amplitude / np.sqrt(summed(amplitude**2))[:, None]
+    return _mixed(request, scheme, np.stack([request.mean.covariance_at(one, request.mean.codewords) for one in unit]))
 
 
 def factors(request: MeanRequest, scheme: Scheme) -> MeanPart:
@@ -92,15 +92,9 @@ def factors(request: MeanRequest, scheme: Scheme) -> MeanPart:
 
 def equal_powers(request: MeanRequest, _: Scheme) -> MeanPart:
     """APA on the codebook of the scenario's own geometry."""
-    y = _on_codebook(request, [np.sqrt(request.mean.equal)] * request.rho.size)
-    return _closed_form(y, np.full(request.rho.size, np.nan), np.ones(request.rho.size, np.bool_))
-
-
-def _on_codebook(request: MeanRequest, amplitudes: list[Reals]) -> Complexes:
-    out = np.zeros((len(amplitudes), *request.mean.start.shape), complex)
-    for one, amplitude in zip(out, amplitudes, strict=True):
-        average.covariance_at(amplitude, request.mean.codewords, one)
-    return out
+    count = request.rho.size
+    y = request.mean.covariance_at(np.sqrt(request.mean.equal), request.mean.codewords)
+    return _closed_form(np.stack([y] * count), np.full(count, np.nan), np.ones(count, np.bool_))
 
 
 def _mixed(request: MeanRequest, scheme: Scheme, y: Complexes) -> MeanPart:

@@ -48,6 +48,14 @@ class DenseMaps:
     power_map: Reals
     bound_rows: int
 
+    def unpacked(self, packed: Reals) -> Reals:
+        """Whitened FIMs from their packed lower triangles, (rows, p(p+1)/2) -> (rows, p, p)."""
+        p = len(self.factor)
+        lower = np.tril_indices(p)
+        full = np.zeros((len(packed), p, p))
+        full[:, lower[0], lower[1]] = full[:, lower[1], lower[0]] = packed
+        return full
+
     def over_covariances(self) -> tuple[Reals, Reals, int]:
         """What `kernels.objective` takes of a link for covariances."""
         return self.covariance_map, self.factor, self.bound_rows
