@@ -39,26 +39,12 @@ def checked_covariances(
 ) -> Complexes:
     """Covariances as they are, or without the eigenvalues that their rounding could have made.
 
-    Parameters
-    ----------
-    covariance
-        V, (antennas, antennas), in single or double precision.
-    antennas
-        M_T.
-    name
-        What to call it in messages.
-    count, each
-        Where there may be several, (count, antennas, antennas): how many, and what they are of.
+    `covariance`: V, (antennas, antennas), in single or double precision. `antennas`: M_T. `name`: what to call it in
+    messages. `count`, `each`: where there may be several, (count, antennas, antennas), how many, and what they are of.
+    Result: of the shape given, Hermitian and positive semidefinite within the rounding of double precision.
 
-    Returns
-    -------
-    numpy.ndarray
-        Of the shape given, Hermitian and positive semidefinite within the rounding of double precision.
-
-    Raises
-    ------
-    DesignError
-        If V does not fit, is not finite, Hermitian and positive semidefinite within `tolerance_of` of its trace.
+    Raises DesignError if V does not fit, is not finite, or not Hermitian and positive semidefinite within
+    `tolerance_of` of its trace.
     """
     given = complexes(name, covariance, DesignError)
     square = (antennas, antennas)

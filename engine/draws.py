@@ -156,11 +156,15 @@ class Draws:
                 )
         for name in expected:
             _check_values(name, getattr(self, name))
-        places = np.concatenate((self.ue_position[:, None], self.target_position), axis=1)
-        _check_apart(places, ("the UE", *(f"target {k + 1}" for k in range(targets))))
+        _check_apart(self.places, ("the UE", *(f"target {k + 1}" for k in range(targets))))
 
     def __len__(self) -> int:
         return len(self.ue_rcs)
+
+    @property
+    def places(self) -> Reals:
+        """Positions of the UE, then the targets, (batch, K+1, 2), m."""
+        return np.concatenate((self.ue_position[:, None], self.target_position), axis=1)
 
     def __getitem__(self, index: slice) -> "Draws":
         if not isinstance(index, slice):
@@ -216,8 +220,7 @@ def check_fit(scenario: Scenario, draws: Draws) -> None:
             f"the draws have {found} targets, the scenario {scenario.targets}; "
             "take with_targets(...) of the one that has more"
         )
-    places = np.concatenate((draws.ue_position[:, None], draws.target_position), axis=1)
-    near = np.hypot(*np.moveaxis(places - np.array(scenario.bs_position_m), 2, 0)) < ONE_POINT_M
+    near = np.hypot(*np.moveaxis(draws.places - np.array(scenario.bs_position_m), 2, 0)) < ONE_POINT_M
     if near.any():
         draw, entity = np.argwhere(near)[0].tolist()
         name, array = (f"target {entity}", "target_position") if entity else ("the UE", "ue_position")
@@ -298,7 +301,6 @@ def sample(scenario: Scenario, model: DrawModel, seed: int, start: int, stop: in
     else:
         orientation = np.full(source.batch, math.radians(scenario.ue_orientation_deg))
     ue_position = _positions(source, Purpose.UE_POSITION, model.ue_position, (scenario.ue_position_m,))
-    target_rcs = _rcs(source, Purpose.TARGET_RCS, model.rcs, scenario.target_rcs)
     return Draws(
         phase_bistatic=_phases(source, Purpose.PHASE_BISTATIC, model.phases_bistatic_rad, count + 1),
         phase_monostatic=_phases(source, Purpose.PHASE_MONOSTATIC, model.phases_monostatic_rad, count + 1),
@@ -307,7 +309,7 @@ def sample(scenario: Scenario, model: DrawModel, seed: int, start: int, stop: in
             source, Purpose.TARGET_POSITION, model.target_positions, scenario.target_positions_m
         ),
         ue_orientation=orientation,
-        target_rcs=target_rcs,
+        target_rcs=_rcs(source, Purpose.TARGET_RCS, model.rcs, scenario.target_rcs),
         ue_rcs=_rcs(source, Purpose.UE_RCS, model.rcs, (scenario.ue_rcs_m2,))[:, 0],
     )
 
@@ -371,9 +373,9 @@ def _positions(source: DrawWords, purpose: Purpose, model: Position, nominal: Se
         low, high = np.array((model.x_m, model.y_m), np.float64).T
         place: Reals = low + (high - low) * unit
         return place
-    turn = 2.0 * math.pi * unit[:, :, 1]
+    angle = 2.0 * math.pi * unit[:, :, 1]
     radius = model.radius_m * np.sqrt(unit[:, :, 0])[:, :, None]  # uniform by area
-    place = model.centre_m + radius * np.stack((_each(math.cos, turn), _each(math.sin, turn)), axis=2)
+    place = model.centre_m + radius * np.stack((_each(math.cos, angle), _each(math.sin, angle)), axis=2)
     return place
 
 

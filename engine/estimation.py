@@ -77,16 +77,15 @@ def estimate(scenario: Scenario, draws: Draws, factors: ArrayLike, seed: int, st
     w = checked_beamformers("factors", factors, (batch, scenario.tx_antennas, "columns"))
     seed, start = within("seed", seed, 0, 2**63 - 1), within("start", start, 0, 2**63 - 1)
     truth = _State(draws, np.full(batch, scenario.clock_bias_s), channel.gain_bistatic, channel.gain_monostatic)
-    targets = draws.target_rcs.shape[1]
     v = covariance_of(w)
     errors, scaled = [], []
     links: tuple[tuple[_LinkOf, _Moved, int, Purpose], ...] = (
-        (_bistatic, _moved_bistatic, 2, Purpose.NOISE_BISTATIC),
-        (_monostatic, _moved_monostatic, 2 * targets + 2, Purpose.NOISE_MONOSTATIC),
+        (_bistatic, _moved_bistatic, 1, Purpose.NOISE_BISTATIC),
+        (_monostatic, _moved_monostatic, scenario.targets + 1, Purpose.NOISE_MONOSTATIC),
     )
-    for link, moved, keep, purpose in links:
+    for link, moved, sensed, purpose in links:
         found, converged = _maximum(scenario, truth, w, v, (link, moved), (seed, start, purpose))
-        error = _true_positions(found.draws, keep) - _true_positions(draws, keep)
+        error = (found.draws.places[:, :sensed] - draws.places[:, :sensed]).reshape(batch, -1)
         fim = position_fim_at(link(scenario, truth), v)
         errors.append(np.where(converged, summed(error**2), np.nan))
         scaled.append(np.where(converged, kernels.normalised_error(fim, error), np.nan))
@@ -157,12 +156,6 @@ def _noise(link: Link, w: Complexes, address: tuple[int, int, Purpose]) -> Compl
     # Columns slowest in the address: more of them leave the noise of the first as it is.
     noise: Complexes = np.sqrt(2.0 / link.scale) * np.moveaxis(np.stack(each), 1, 3)
     return noise
-
-
-def _true_positions(draws: Draws, keep: int) -> Reals:
-    """The leading unknowns in the order of the bounds: UE, then targets, (batch, keep)."""
-    both = np.concatenate((draws.ue_position[:, None], draws.target_position), axis=1)
-    return both.reshape(len(both), -1)[:, :keep]
 
 
 def _bistatic(scenario: Scenario, state: _State) -> Link:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from .arrays import Complexes
-from .beamforming.problem import Problem, build_problem
+from .beamforming.problem import build_problem
 from .draws import Draws
 from .fisher import channel_fim
 from .kernels.linalg.smallmat import pivoted_cholesky
@@ -65,15 +65,10 @@ def ambiguities(scenario: Scenario, draws: Draws) -> list[Ambiguity]:
     found = []
     for draw, side in np.argwhere(~problem.identifiable).tolist():
         link = (bistatic_link, monostatic_link)[side](scenario, draws[draw : draw + 1])
-        unknown = _null_parameters(link, _equal_powers(problem, draw), names[side])
-        found.append(Ambiguity(draw, _LINKS[side], unknown))
+        one = problem.draw(draw)
+        equal_powers = one.expand(one.covariance_of_powers(one.apa[:, None]))[0, 0]
+        found.append(Ambiguity(draw, _LINKS[side], _null_parameters(link, equal_powers, names[side])))
     return found
-
-
-def _equal_powers(problem: Problem, draw: int) -> Complexes:
-    one = problem.draw(draw)
-    v: Complexes = one.expand(one.covariance_of_powers(one.apa[:, None]))[0, 0]
-    return v
 
 
 def _names(targets: int) -> tuple[list[str], list[str]]:

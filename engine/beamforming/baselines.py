@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
@@ -50,21 +50,6 @@ class Answer:
 
 
 Baseline = Callable[[Problem, int, float], Answer]
-
-
-def clarabel_full(problem: Problem, draw: int, rho: float) -> Answer:
-    """CVXPY and Clarabel on (15) as printed, over M_T x M_T covariances; arguments as for `clarabel_direct`."""
-    return _through_cvxpy(problem, draw, rho, "full", "CLARABEL", {})
-
-
-def clarabel_full_tuned(problem: Problem, draw: int, rho: float) -> Answer:
-    """The same with the settings that suit this program best; arguments as for `clarabel_direct`."""
-    return _through_cvxpy(problem, draw, rho, "full", "CLARABEL", _QUICK)
-
-
-def clarabel_reduced(problem: Problem, draw: int, rho: float) -> Answer:
-    """CVXPY and Clarabel, tuned, on the reduced cone; arguments as for `clarabel_direct`."""
-    return _through_cvxpy(problem, draw, rho, "reduced", "CLARABEL", _QUICK)
 
 
 def scs_reduced(problem: Problem, draw: int, rho: float) -> Answer:
@@ -108,6 +93,13 @@ def _through_cvxpy(
     solve = float(stats.solve_time) if stats is not None and stats.solve_time is not None else ended - built
     value = None if x.value is None else np.asarray(x.value, np.complex128)
     return Answer(_of_full_power(problem, draw, value, cone), built - begun, ended - built - solve, solve)
+
+
+# CVXPY and Clarabel on (15): as printed, over M_T x M_T covariances; with the settings that suit this program best; and
+# with those on the reduced cone.
+clarabel_full: Baseline = partial(_through_cvxpy, cone="full", solver="CLARABEL", settings={})
+clarabel_full_tuned: Baseline = partial(_through_cvxpy, cone="full", solver="CLARABEL", settings=_QUICK)
+clarabel_reduced: Baseline = partial(_through_cvxpy, cone="reduced", solver="CLARABEL", settings=_QUICK)
 
 
 def _of_full_power(problem: Problem, draw: int, point: Complexes | None, cone: Cone) -> Complexes:

@@ -82,26 +82,10 @@ def _weighted_program(
 def weighted_crb_program(
     problem: Problem, draw: int, rho: float, cone: Cone = "reduced"
 ) -> tuple[cp.Problem, cp.Variable]:
-    """The semidefinite program (15) of one draw, not yet solved.
+    """The semidefinite program (15) of one draw, not yet solved, and its Hermitian variable of unit trace.
 
-    Parameters
-    ----------
-    problem, draw
-        Which draw of which batch.
-    rho
-        Weight of BP.
-    cone
-        ``"full"``: over V / P_m, M_T x M_T as printed; ``"reduced"``: over x on span(B).
-
-    Returns
-    -------
-    tuple of cvxpy.Problem and cvxpy.Variable
-        The program and its Hermitian variable of unit trace.
-
-    Raises
-    ------
-    DesignError
-        If rho is no weight, or there is no such cone.
+    `problem`, `draw`: which draw of which batch. `rho`: weight of BP. `cone`: "full" is over V / P_m, M_T x M_T as
+    printed, "reduced" over x on span(B). Raises DesignError if rho is no weight, or there is no such cone.
     """
     one_of("cone", cone, Cone, DesignError)
     rho = weight("rho", rho, DesignError)
@@ -119,22 +103,9 @@ def weighted_crb_program(
 
 
 def solve_weighted_crb(problem: Problem, draw: int, rho: float, cone: Cone = "reduced") -> Complexes:
-    """Solve (15) and return V.
+    """V of (15), (M_T, M_T), W, scaled to full power; arguments as for `weighted_crb_program`.
 
-    Parameters
-    ----------
-    problem, draw, rho, cone
-        As for `weighted_crb_program`.
-
-    Returns
-    -------
-    numpy.ndarray
-        V, (M_T, M_T), W, scaled to full power.
-
-    Raises
-    ------
-    DesignError
-        If Clarabel returns no point.
+    Raises DesignError as that does, and if Clarabel returns no point.
     """
     program, x = weighted_crb_program(problem, draw, rho, cone)
     if not _solve(program):
@@ -179,24 +150,8 @@ def beamformer_mismatch(w_bp: Complexes, w_ms: Complexes, rho: float, power: flo
     Minimises rho |W - W_bp|^2 + (1 - rho) |W - W_ms|^2 over |W|^2 = power, lifted to the outer product of
     (vec W, 1) with its rank constraint dropped, which is tight. The closed form is `mismatch.mix_beamformers`.
 
-    Parameters
-    ----------
-    w_bp, w_ms
-        Extreme beamformers, (M_T, L) or reduced (n, L), W^0.5.
-    rho
-        Weight of BP.
-    power
-        P_m, W.
-
-    Returns
-    -------
-    tuple
-        W like its inputs, and the optimal mismatch, W.
-
-    Raises
-    ------
-    DesignError
-        If Clarabel returns no point.
+    `w_bp`, `w_ms`: extreme beamformers, (M_T, L) or reduced (n, L), W^0.5. `rho`: weight of BP. `power`: P_m, W.
+    Result: W like its inputs, and the optimal mismatch, W. Raises DesignError if Clarabel returns no point.
     """
     scale = np.sqrt(power)
     target = (rho * w_bp + (1.0 - rho) * w_ms).ravel() / scale
@@ -227,24 +182,8 @@ def covariance_mismatch(v_bp: Complexes, v_ms: Complexes, rho: float, power: flo
 
     Minimises rho |V - V_bp|^2 + (1 - rho) |V - V_ms|^2 over positive semidefinite V of trace `power`.
 
-    Parameters
-    ----------
-    v_bp, v_ms
-        Extreme covariances, (M_T, M_T) or reduced (n, n), W.
-    rho
-        Weight of BP.
-    power
-        P_m, W.
-
-    Returns
-    -------
-    tuple
-        V like its inputs, and the optimal mismatch, W2.
-
-    Raises
-    ------
-    DesignError
-        If Clarabel returns no point.
+    `v_bp`, `v_ms`: extreme covariances, (M_T, M_T) or reduced (n, n), W. `rho`: weight of BP. `power`: P_m, W.
+    Result: V like its inputs, and the optimal mismatch, W2. Raises DesignError if Clarabel returns no point.
     """
     v = cp.Variable(v_bp.shape, hermitian=True)
     mismatch = rho * cp.sum_squares(v - v_bp / power) + (1.0 - rho) * cp.sum_squares(v - v_ms / power)

@@ -68,15 +68,14 @@ def with_bounds(problem: Problem, names: tuple[str, ...], rho: Reals, parts: lis
     objective = np.where(problem.exists(rho)[:, None], objective, np.inf)
     gap = np.stack([part.gap for part in parts], axis=1)
     endless = np.isposinf(objective) & np.array([name == CUSTOM for name in names])[:, None]
-    nothing = np.full((batch, weights), -1, np.int64)
-    flat_powers = np.zeros((batch, weights, n))
+    powers = _stacked([part.powers for part in parts], np.full((batch, weights, n), np.nan))
     return Designs(
         problem=problem,
         schemes=names,
         rho=rho,
         covariance=np.where(absent[..., None, None], np.nan, x),
         factor=np.where(absent[..., None, None], np.nan, _stacked_factors(parts, x[:, 0])),
-        powers=np.where(absent[..., None], np.nan, np.stack([_or_nan(p.powers, flat_powers) for p in parts], 1)),
+        powers=np.where(absent[..., None], np.nan, powers),
         crb_bp=crb_bp,
         crb_ms=crb_ms,
         objective=objective,
@@ -86,10 +85,10 @@ def with_bounds(problem: Problem, names: tuple[str, ...], rho: Reals, parts: lis
         crb_ms_target=np.where((absent & ms_ok)[..., None], np.nan, ms.targets),
         gap=np.where(endless & ~np.isnan(gap), np.inf, gap),
         status=_statuses(problem, rho, parts, objective, tolerance),
-        solver=np.stack([np.full_like(nothing, Solver.NONE) if p.solver is None else p.solver for p in parts], axis=1),
-        iterations=np.stack([nothing if p.iterations is None else p.iterations for p in parts], axis=1),
+        solver=_stacked([part.solver for part in parts], np.full((batch, weights), int(Solver.NONE))),
+        iterations=_stacked([part.iterations for part in parts], np.full((batch, weights), -1)),
         rank=rank,
-        mix_error=np.stack([_or_nan(p.mix_error, np.zeros((batch, weights))) for p in parts], axis=1),
+        mix_error=_stacked([part.mix_error for part in parts], np.full((batch, weights), np.nan)),
     )
 
 
@@ -108,8 +107,8 @@ def _statuses(problem: Problem, rho: Reals, parts: list[Part], objective: Reals,
 def _stacked_factors(parts: list[Part], like: Complexes) -> Complexes:
     """Factors (draw, scheme, rho, n, C) of all schemes, with columns of zeros up to the widest; NaN for none."""
     width = max(like.shape[-1], *(part.factor.shape[-1] for part in parts if part.factor is not None), 0)
-    none = np.full((*like.shape[:-1], width), np.nan, np.complex128)
-    return np.stack([none if part.factor is None else widened(part.factor, width) for part in parts], axis=1)
+    factors = [None if part.factor is None else widened(part.factor, width) for part in parts]
+    return _stacked(factors, np.full((*like.shape[:-1], width), np.nan, np.complex128))
 
 
 def widened(factor: Complexes, width: int) -> Complexes:
@@ -119,9 +118,9 @@ def widened(factor: Complexes, width: int) -> Complexes:
     return out
 
 
-def _or_nan(values: NDArray[Any] | None, like: NDArray[Any]) -> NDArray[Any]:
-    """The values, or NaN in their place where a scheme has none."""
-    return np.full_like(like, np.nan) if values is None else values
+def _stacked(values: list[NDArray[Any] | None], none: NDArray[Any]) -> NDArray[Any]:
+    """Values (draw, rho, ...) of all schemes, (draw, scheme, rho, ...); `none` for a scheme that has none."""
+    return np.stack([none if each is None else each for each in values], axis=1)
 
 
 def weighted_sum(weight: Reals, bound: Reals) -> Reals:

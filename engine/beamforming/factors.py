@@ -92,27 +92,25 @@ def objective_at(problem: Problem, draw: int, x: Complexes, rho: float) -> Reals
 def right_of(roots: Complexes, factor: str, columns: int, judge: Judge, address: tuple[int, int]) -> Complexes | None:
     """What stands right of both extremes' roots, (batch, 2, n, C); None for nothing.
 
-    Parameters
-    ----------
-    roots
-        From `roots_of`, (batch, 2, n, n), BP's first.
-    factor, columns
-        Which factor, and L.
-    judge
-        Of a draw's place in the batch, a weight (1 for BP, 0 for MS) and factors (count, n, L), which one is the best.
-    address
-        Seed and index of the first draw: random numbers are a function of seed, draw, extreme, column or candidate.
+    `roots`: from `roots_of`, (batch, 2, n, n), BP's first. `factor`, `columns`: which factor, and L. `judge`: of a
+    draw's place in the batch, a weight (1 for BP, 0 for MS) and factors (count, n, L), which one is the best.
+    `address`: seed and index of the first draw: random numbers are a function of seed, draw, extreme, column or
+    candidate.
     """
     if factor == "svd":
         return _random_phases(roots, *address)
     return _best_gaussians(roots, columns, judge, *address) if factor == "randomization" else None
 
 
+def both_of(pair: Complexes) -> tuple[Complexes, Complexes]:
+    """Both sides of a pair (batch, 2, ...), BP's first, each in the one layout that kernels are compiled for."""
+    return np.ascontiguousarray(pair[:, 0]), np.ascontiguousarray(pair[:, 1])
+
+
 def factor_pair(roots: Complexes, right: Complexes | None, factor: str, rank: Wholes) -> tuple[Complexes, Complexes]:
     """Factors of BP's and MS's extreme, (batch, n, C) each, from their roots and what stands right of them."""
     roots = np.ascontiguousarray(roots)
-    both = roots if right is None else mismatch.unit_products(roots, right)
-    w_bp, w_ms = np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1])
+    w_bp, w_ms = both_of(roots if right is None else mismatch.unit_products(roots, right))
     return w_bp, mismatch.aligned_with(w_bp, w_ms, rank) if factor == ALIGNED else w_ms
 
 

@@ -17,7 +17,7 @@ from ..kernels.designs import extremes as slopes
 from ..kernels.designs import mismatch
 from .evaluation import Part
 from .extremes import Extremes, cpa_extremes, fdb_extremes, of_unit_sum
-from .factors import EIGENVECTORS, best_of, factor_pair, right_of, roots_of
+from .factors import EIGENVECTORS, best_of, both_of, factor_pair, right_of, roots_of
 from .problem import Problem, of_weighted
 
 LARGEST_ERROR = 1e-5  # of a mix that counts as certified
@@ -29,16 +29,8 @@ _LEAST = 1e-9  # no mix is known better
 class Mixer:
     """Extremes and their mixes of a batch of draws at some weights; extremes are solved when they are first needed.
 
-    Parameters
-    ----------
-    problem
-        A batch of draws.
-    rho
-        Weights in [0, 1].
-    tolerance
-        Certified gap of the extremes.
-    address
-        Seed and index of the first draw, of which random factors are a function.
+    `problem`: a batch of draws. `rho`: weights in [0, 1]. `tolerance`: certified gap of the extremes. `address`: seed
+    and index of the first draw, of which random factors are a function.
     """
 
     def __init__(self, problem: Problem, rho: Reals, tolerance: float, address: tuple[int, int] = (0, 0)) -> None:
@@ -58,14 +50,10 @@ class Mixer:
         weight = self.rho[None, :, None, None]
         mixed = weight * extremes.settled[:, :1] + (1.0 - weight) * extremes.settled[:, 1:]
         found = slopes.covariance_slopes(self.problem.arrays, self.rho, mixed, self._inside(extremes))
-        changes = []
-        for pair in _alternatives(extremes.settled, extremes.others):
-            change = pair - extremes.settled
-            changes.append(
-                mismatch.covariance_changes(
-                    found, np.ascontiguousarray(change[:, 0]), np.ascontiguousarray(change[:, 1]), self.rho
-                )
-            )
+        changes = [
+            mismatch.covariance_changes(found, *both_of(pair - extremes.settled), self.rho)
+            for pair in _alternatives(extremes.settled, extremes.others)
+        ]
         return self._mix(extremes, self._with_ends(mixed, extremes.ends), changes)
 
     def factors(self, factor: str) -> Part:

@@ -24,8 +24,7 @@ from .reference import ApaReference
 # A steering or derivative column closer than this to the span of those before it adds no dimension.
 _RANK_TOLERANCE = 1e-13
 # Which parameter each kind of term belongs to (see `kernels.efim`): MS has one angle for departure and arrival.
-_BISTATIC_PARAMETERS = np.array([0, 1, 2, 3])
-_MONOSTATIC_PARAMETERS = np.array([0, 1, 1, 2])
+_BISTATIC_PARAMETERS, _MONOSTATIC_PARAMETERS = np.array([0, 1, 2, 3]), np.array([0, 1, 1, 2])
 
 
 @dataclass(frozen=True)
@@ -171,18 +170,16 @@ class Problem:
     def draw(self, index: int) -> "Problem":
         """The problem of one draw, as a batch of one."""
         one = slice(index, index + 1)
-        arrays = self.arrays
-        return Problem(
-            self.scenario,
-            self.draws[one],
-            Channel(*(getattr(self.channel, field.name)[one] for field in fields(Channel))),
-            ProblemArrays(
-                _cut(arrays.bistatic, one), _cut(arrays.monostatic, one), *(array[one] for array in arrays[2:])
-            ),
-            self.rank[one],
-            self.apa[one],
-            self.bistatic.cut(one),
-            self.monostatic.cut(one),
+        bistatic, monostatic, *others = self.arrays
+        return replace(
+            self,
+            draws=self.draws[one],
+            channel=Channel(*(getattr(self.channel, field.name)[one] for field in fields(Channel))),
+            arrays=ProblemArrays(_cut(bistatic, one), _cut(monostatic, one), *(array[one] for array in others)),
+            rank=self.rank[one],
+            apa=self.apa[one],
+            bistatic=self.bistatic.cut(one),
+            monostatic=self.monostatic.cut(one),
         )
 
     def bounds(self, x: Complexes) -> tuple[Reals, Reals]:
@@ -258,6 +255,12 @@ class Problem:
         """Q^H V Q / P_m of covariances (batch, design, M_T, M_T): the part of V that the links see."""
         return bases.reduce(self.basis, covariance, self.power)  # type: ignore[no-any-return]
 
+    def reduce_shared(self, covariance: Complexes, power: float) -> Complexes:
+        """Q^H V Q / power of covariances (design, M_T, M_T) that are the same for all draws: (batch, design, n, n)."""
+        # Draw by draw: a copy of V for each of them could fill the memory.
+        seen = [bases.reduce(self.basis[b : b + 1], covariance[None], power) for b in range(len(self.draws))]
+        return np.concatenate([np.zeros((0, len(covariance), *self.mix.shape[1:]), np.complex128), *seen])
+
     def expand(self, reduced_covariance: Complexes) -> Complexes:
         """V = P_m Q x Q^H of reduced covariances (batch, design, n, n): (batch, design, M_T, M_T), W."""
         return bases.expand(self.basis, reduced_covariance, self.power)  # type: ignore[no-any-return]
@@ -291,7 +294,7 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
     apa_powers = np.ascontiguousarray(alive / alive.sum(axis=1, keepdims=True))
     couplings = separable.path_couplings(bistatic.weights, monostatic.weights, gram)
     arrays = ProblemArrays(bistatic, monostatic, mix, gram, np.zeros((len(gram), 0, 0)), *couplings)
-    bs = np.asarray(scenario.bs_position_m, dtype=float)
+    bs = np.array(scenario.bs_position_m)
     middle = np.pi * scenario.subcarrier_spacing_hz * (scenario.subcarriers + 1)
     smallest, rounding, found, blur = apa.at_apa(
         arrays,
@@ -313,8 +316,8 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
         arrays=arrays,
         rank=rank,
         apa=apa_powers,
-        bistatic=ApaReference.of(smallest[0], rounding[0], found[0], blur[0], 2),
-        monostatic=ApaReference.of(smallest[1], rounding[1], found[1, :, ms], blur[1, :, ms], 2 * paths),
+        bistatic=ApaReference(smallest[0], rounding[0], found[0], blur[0], 2),
+        monostatic=ApaReference(smallest[1], rounding[1], found[1, :, ms], blur[1, :, ms], 2 * paths),
     )
 
 

@@ -1,8 +1,7 @@
 """Beamformers W with V = W W^H from a covariance, and what is lost when there are fewer slots than its rank."""
 
 import zlib
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -20,17 +19,8 @@ from .problem import Problem
 Recovery = Literal["eigen", "randomization"]
 
 
-@dataclass(frozen=True)
-class Recovered:
-    """A beamformer on the reduced basis and its loss.
-
-    Attributes
-    ----------
-    factor
-        W / sqrt(P_m) on the basis, (n, L).
-    loss
-        f(W W^H) / f(V) - 1; NaN where f(V) is infinite.
-    """
+class Recovered(NamedTuple):
+    """A beamformer W / sqrt(P_m) on the basis, (n, L), and f(W W^H) / f(V) - 1; NaN where f(V) is infinite."""
 
     factor: Complexes
     loss: float
@@ -109,27 +99,10 @@ def _at_full_power(factor: Complexes) -> Complexes:
 def recover_all(designs: Designs, slots: int, method: Recovery, seed: int, first_draw: int) -> tuple[Complexes, Reals]:
     """Beamformers of every design, and what each recovery loses.
 
-    Parameters
-    ----------
-    designs
-        A batch of designs; a scheme that defines W itself (fdb-wbf, cpa-wbf) keeps it, without loss.
-    slots
-        L.
-    method
-        As for `recover`.
-    seed, first_draw
-        Random mixtures are a function of (seed, draw index, scheme, weight).
-
-    Returns
-    -------
-    tuple
-        W / sqrt(P_m) on the basis, (draw, scheme, rho, n, L), and the loss, (draw, scheme, rho); both NaN
-        where no design exists.
-
-    Raises
-    ------
-    DesignError
-        As `recover` does.
+    `designs`: a batch; a scheme that defines W itself (fdb-wbf, cpa-wbf) keeps it, without loss. `slots`: L. `method`:
+    as for `recover`. `seed`, `first_draw`: random mixtures are a function of (seed, draw index, scheme, weight).
+    Result: W / sqrt(P_m) on the basis, (draw, scheme, rho, n, L), and the loss, (draw, scheme, rho); both NaN where no
+    design exists. Raises DesignError as `recover` does.
     """
     _check_recovery(method, slots)
     shape = designs.rank.shape
@@ -137,14 +110,12 @@ def recover_all(designs: Designs, slots: int, method: Recovery, seed: int, first
     beams = np.full((*shape, count, slots), np.nan, np.complex128)
     loss = np.full(shape, np.nan)
     for d, s, r in np.argwhere(designs.rank > 0):
-        factor = designs.factor[d, s, r]
-        if np.isfinite(factor).all():
-            beams[d, s, r], loss[d, s, r] = widened(factor[:, :slots], slots), 0.0
-            continue
-        place = _word(designs.schemes[s]) << 32 | _word(repr(float(designs.rho[r])))
-        x, rho, address = designs.covariance[d, s, r], float(designs.rho[r]), (seed, first_draw + int(d), place)
-        found = recover(designs.problem, int(d), x, rho, slots, method, address)
-        beams[d, s, r], loss[d, s, r] = widened(found.factor, slots), found.loss
+        factor, lost = designs.factor[d, s, r], 0.0
+        if not np.isfinite(factor).all():
+            x, rho = designs.covariance[d, s, r], float(designs.rho[r])
+            place = _word(designs.schemes[s]) << 32 | _word(repr(rho))
+            factor, lost = recover(designs.problem, int(d), x, rho, slots, method, (seed, first_draw + int(d), place))
+        beams[d, s, r], loss[d, s, r] = widened(factor[:, :slots], slots), lost
     return beams, loss
 
 

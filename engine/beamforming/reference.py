@@ -1,6 +1,7 @@
 """What is identifiable: what equal powers on the columns of B, the APA point, tell about a link."""
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 
@@ -21,8 +22,6 @@ class ApaReference:
     bounds, blur
         Bounds of all position parameters at the APA point and their own relative rounding, (batch, parameters); m2,
         rad2, s2.
-    crb_blur
-        Relative rounding of the link's CRB, (batch,).
     bound_rows
         How many leading position parameters the CRB adds up.
     """
@@ -31,15 +30,14 @@ class ApaReference:
     rounding: Reals
     bounds: Reals
     blur: Reals
-    crb_blur: Reals
     bound_rows: int
 
-    @classmethod
-    def of(cls, smallest: Reals, rounding: Reals, bounds: Reals, blur: Reals, rows: int) -> "ApaReference":
-        """Sum up the bounds that make the CRB, and what rounding leaves of them."""
-        total, blurred = summed(bounds[:, :rows]), summed(blur[:, :rows] * bounds[:, :rows])
-        crb_blur = np.divide(blurred, total, out=np.full_like(total, np.inf), where=total < np.inf)
-        return cls(smallest, rounding, bounds, blur, crb_blur, rows)
+    @cached_property
+    def crb_blur(self) -> Reals:
+        """Relative rounding of the link's CRB, (batch,)."""
+        rows = slice(self.bound_rows)
+        total, blurred = summed(self.bounds[:, rows]), summed(self.blur[:, rows] * self.bounds[:, rows])
+        return np.divide(blurred, total, out=np.full_like(total, np.inf), where=total < np.inf)
 
     @property
     def identifiable(self) -> Flags:

@@ -179,10 +179,6 @@ def _custom(request: Request, _: Scheme) -> Part:
     return Part(covariance=x, gap=gap, inherited=np.ones(gap.shape, np.bool_), closed_form=True)
 
 
-def _no_columns(_: Scenario) -> int:
-    return 0
-
-
 def _codewords(scenario: Scenario) -> int:
     return 2 * scenario.targets + 2
 
@@ -207,7 +203,7 @@ class Method:
 
     of_draws: Callable[[Request, Scheme], Part]
     of_mean: Callable[[meanschemes.MeanRequest, Scheme], meanschemes.MeanPart] | None
-    columns: Callable[[Scenario], int] = _no_columns
+    columns: Callable[[Scenario], int] = lambda _: 0
 
 
 # A new scheme is a name in `scheme`, a line here and the function that makes it.

@@ -8,7 +8,6 @@ from ..arguments import positive
 from ..arrays import Complexes, Reals, Wholes
 from ..draws import Draws
 from ..errors import DesignError
-from ..kernels.model import bases
 from ..scenario import Scenario
 from ..status import Status
 from .designs import Designs
@@ -82,13 +81,10 @@ def evaluate_shared(scenario: Scenario, draws: Draws, shared: SharedDesigns, *, 
     batch = len(draws)
     parts = []
     for s in range(len(shared.schemes)):
-        # Draw by draw: a copy of V for each of them could fill the memory.
-        v = shared.covariance[s : s + 1]
-        seen = [bases.reduce(problem.basis[b : b + 1], v, problem.power) for b in range(batch)]
         good = np.isin(shared.status[s], (Status.CERTIFIED, Status.CLOSED_FORM))
         parts.append(
             Part(
-                covariance=np.concatenate(seen),
+                covariance=problem.reduce_shared(shared.covariance[s], problem.power),
                 gap=np.tile(shared.gap[s], (batch, 1)),
                 inherited=np.tile(good, (batch, 1)),
                 closed_form=bool((shared.status[s] == Status.CLOSED_FORM).any()),
