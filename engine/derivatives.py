@@ -81,10 +81,7 @@ def derivative_tensor(
     if unknown:
         raise EngineError(f"no channel parameter {unknown[0]!r}; this link has {', '.join(link.parameters)}")
     return tensors.derivative_tensor(  # type: ignore[no-any-return]
-        link.pattern,
-        link.coef,
-        link.delay,
-        link.spacing_hz,
+        *link.derivatives,
         link.rx_columns,
         link.tx_columns,
         np.array([link.parameters.index(name) for name in names], np.int64),

@@ -108,17 +108,7 @@ def _maximum(
     state, share, converged = truth, np.ones(len(w)), np.zeros(len(w), bool)
     residual, height = noise, kernels.squared_length(noise, link.scale)
     for _ in range(_MOST_STEPS):
-        gradient = kernels.score(
-            link.pattern,
-            link.coef,
-            link.delay,
-            link.spacing_hz,
-            link.rx_columns,
-            link.tx_columns,
-            w,
-            residual,
-            link.scale,
-        )
+        gradient = kernels.score(*link.derivatives, link.rx_columns, link.tx_columns, w, residual, link.scale)
         step, length2 = kernels.scoring_step(link.jacobian, gradient, position_fim_at(link, v))
         converged |= length2 < _CLOSE
         if (converged | np.isnan(length2) | (share < _SHORTEST)).all():

@@ -64,15 +64,7 @@ def channel_fim_at(link: Link, v: Complexes, path: FimPath = "separable") -> Rea
     """`channel_fim` of V that are known to be covariances, (batch, M_T, M_T)."""
     if path == "explicit":
         return tensors.explicit_fim(  # type: ignore[no-any-return]
-            link.pattern,
-            link.coef,
-            link.delay,
-            link.spacing_hz,
-            link.subcarriers,
-            link.rx_columns,
-            link.tx_columns,
-            v,
-            link.scale,
+            *link.derivatives, link.subcarriers, link.rx_columns, link.tx_columns, v, link.scale
         )
     return separable_fim(link, fisher.congruence(link.tx_columns, v))
 

@@ -75,6 +75,11 @@ class Link:
     power_w: float
 
     @property
+    def derivatives(self) -> tuple[Pattern, Complexes, Reals, float]:
+        """What kernels take of the derivatives beside their columns: pattern, coefficients, delays and spacing."""
+        return self.pattern, self.coef, self.delay, self.spacing_hz
+
+    @property
     def paths(self) -> int:
         """Number of paths, K + 1."""
         return int(self.delay.shape[1])

@@ -16,7 +16,8 @@ from ..fisher import separable_fim
 from ..kernels.bound import apa, designbounds, separable
 from ..kernels.bound.problems import ProblemArrays, SeparableFim
 from ..kernels.dense import reduced
-from ..kernels.model import bases, geometry, steering
+from ..kernels.model import bases, steering
+from ..kernels.model.geometry import bistatic_positions, derivative_doubts, monostatic_positions
 from ..links import Link, bistatic_link, monostatic_link, noise_scale
 from ..scenario import SPEED_OF_LIGHT, Scenario
 from .reference import ApaReference
@@ -299,12 +300,10 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
     smallest, rounding, found, blur = apa.at_apa(
         arrays,
         apa_powers,
-        geometry.bistatic_positions(
-            bs, SPEED_OF_LIGHT, draws.ue_position, draws.target_position, orientation_sense(scenario)
-        ),
-        geometry.monostatic_positions(bs, draws.ue_position, draws.target_position),
+        bistatic_positions(bs, SPEED_OF_LIGHT, draws.ue_position, draws.target_position, orientation_sense(scenario)),
+        monostatic_positions(bs, draws.ue_position, draws.target_position),
         (middle, middle / (0.5 * SPEED_OF_LIGHT)),
-        geometry.derivative_doubts(bs, draws.ue_position, draws.target_position, channel.aod, channel.aoa),
+        derivative_doubts(bs, draws.ue_position, draws.target_position, channel.aod, channel.aoa),
     )
     paths = channel.aod.shape[1]
     ms = slice(2 * paths)

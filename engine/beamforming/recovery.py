@@ -81,7 +81,7 @@ def recover(
         return Recovered(_at_full_power(full[:, :slots]), 0.0)
     factors = full[None, :, :slots]
     if method == "randomization":
-        random = gaussians(rank, slots, TRIALS, *address[:2], address[2], Purpose.RECOVERY_CANDIDATE)
+        random = gaussians(rank, slots, TRIALS, *address, Purpose.RECOVERY_CANDIDATE)
         root = np.ascontiguousarray(full[:, :rank])
         factors = np.concatenate((factors, randomization.products_of(root, random)))
     best, value = best_of(problem, draw, np.ascontiguousarray(factors), rho)
