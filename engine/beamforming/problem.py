@@ -295,15 +295,15 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
     apa_powers = np.ascontiguousarray(alive / alive.sum(axis=1, keepdims=True))
     couplings = separable.path_couplings(bistatic.weights, monostatic.weights, gram)
     arrays = ProblemArrays(bistatic, monostatic, mix, gram, np.zeros((len(gram), 0, 0)), *couplings)
-    bs = np.array(scenario.bs_position_m)
+    bs, ue, targets = np.array(scenario.bs_position_m), draws.ue_position, draws.target_position
     middle = np.pi * scenario.subcarrier_spacing_hz * (scenario.subcarriers + 1)
     smallest, rounding, found, blur = apa.at_apa(
         arrays,
         apa_powers,
-        bistatic_positions(bs, SPEED_OF_LIGHT, draws.ue_position, draws.target_position, orientation_sense(scenario)),
-        monostatic_positions(bs, draws.ue_position, draws.target_position),
+        bistatic_positions(bs, SPEED_OF_LIGHT, ue, targets, orientation_sense(scenario)),
+        monostatic_positions(bs, ue, targets),
         (middle, middle / (0.5 * SPEED_OF_LIGHT)),
-        derivative_doubts(bs, draws.ue_position, draws.target_position, channel.aod, channel.aoa),
+        derivative_doubts(bs, ue, targets, channel.aod, channel.aoa),
     )
     paths = channel.aod.shape[1]
     ms = slice(2 * paths)
