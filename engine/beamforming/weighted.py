@@ -105,9 +105,7 @@ def solve_fdb(problem: Problem, rho: Reals, tolerance: float) -> Solution:
 
 def descend_fdb(problem: Problem, rho: Reals, tolerance: float) -> tuple[Complexes, Reals, Wholes]:
     """Covariances, gaps and evaluations of the first rung alone, whatever it reaches; weights in ascending order."""
-    # Half of the dimensions, or one more where that is odd: optima have hardly ever a higher rank (2 or 3 of 8 at 3
-    # targets).
-    columns = 2 * ((problem.mix.shape[1] + 3) // 4)
+    columns = _columns(problem.mix.shape[1])
     start = polar.polar_of_powers(problem.mix, _balanced(problem, problem.arrays, rho), columns)
     return _descend_and_clean(problem, columns, start, rho, tolerance)
 
@@ -188,6 +186,14 @@ def _balanced(problem: Problem, arrays: ProblemArrays, rho: Reals) -> Reals:
     return curve.balanced_powers(  # type: ignore[no-any-return]
         arrays, problem.apa, rho, problem.bistatic.identifiable, problem.monostatic.identifiable
     )
+
+
+def _columns(count: int) -> int:
+    """Columns of the factors of a covariance of so many dimensions: half, or one more where that is odd.
+
+    Optima have hardly ever a higher rank (2 or 3 of 8 at 3 targets).
+    """
+    return 2 * ((count + 3) // 4)
 
 
 def _descend(problem: Problem, columns: int, start: Reals, rho: Reals, tolerance: float) -> tuple[Reals, Wholes]:
