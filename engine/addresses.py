@@ -10,6 +10,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import Reals
+
 
 class Purpose(IntEnum):
     """What a random number is for. Part of every address: never renumber."""
@@ -36,7 +38,7 @@ class DrawWords:
     start: int
     batch: int
 
-    def uniform(self, purpose: Purpose, paths: int) -> NDArray[np.float64]:
+    def uniform(self, purpose: Purpose, paths: int) -> Reals:
         """Two uniform numbers in the open interval (0, 1) for every draw and path, (batch, paths, 2)."""
         words = np.empty((self.batch, paths, 2), np.uint64)
         key = np.array([self.seed, purpose], np.uint64)

@@ -7,6 +7,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .arrays import Reals
 from .checked import plain
 from .errors import EngineError
 
@@ -39,7 +40,7 @@ def within(name: str, value: object, low: int, high: int, error: type[EngineErro
     return number
 
 
-def reals(name: str, values: ArrayLike, error: type[EngineError] = EngineError) -> NDArray[np.float64]:
+def reals(name: str, values: ArrayLike, error: type[EngineError] = EngineError) -> Reals:
     """Real numbers as an array; no truth values, no text, no complex numbers."""
     return np.asarray(_numbers(name, values, "fiu", "real numbers", error), np.float64)
 
@@ -60,7 +61,7 @@ def _numbers(name: str, values: ArrayLike, kinds: str, wanted: str, error: type[
     return array if array.dtype.kind in kinds else array.astype(np.float64)
 
 
-def weights_in(name: str, values: ArrayLike, error: type[EngineError] = EngineError) -> NDArray[np.float64]:
+def weights_in(name: str, values: ArrayLike, error: type[EngineError] = EngineError) -> Reals:
     """One weight or several, each in [0, 1], as a list."""
     array = np.atleast_1d(reals(name, values, error))
     if array.ndim != 1 or array.size == 0 or not ((array >= 0.0) & (array <= 1.0)).all():

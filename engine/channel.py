@@ -3,19 +3,19 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .arrays import Complexes, Reals
 from .draws import Draws, check_fit
-from .kernels.model import geometry
+from .kernels.model.geometry import Places, Reflections, Transmitter, channel_parameters
 from .scenario import SPEED_OF_LIGHT, Scenario
 
 _RCS_EXPONENT = {"radar-equation": 0.5, "as-printed": 1.0}
-# How phi is read: the broadside points to (quarter turns) 90 deg - sense phi.
+# How phi is read: the broadside points to offset - sense phi, rad.
 _READINGS = {
     "broadside-at-minus-phi": (1.0, 0.0),
     "broadside-at-phi": (-1.0, 0.0),
-    "axis-at-minus-phi": (1.0, 1.0),
-    "axis-at-phi": (-1.0, 1.0),
+    "axis-at-minus-phi": (1.0, 0.5 * np.pi),
+    "axis-at-phi": (-1.0, 0.5 * np.pi),
 }
 
 
@@ -33,12 +33,12 @@ class Channel:
         Complex alpha_k and beta_k of (3) and (5), (batch, K+1).
     """
 
-    aod: NDArray[np.float64]
-    aoa: NDArray[np.float64]
-    delay_bistatic: NDArray[np.float64]
-    delay_monostatic: NDArray[np.float64]
-    gain_bistatic: NDArray[np.complex128]
-    gain_monostatic: NDArray[np.complex128]
+    aod: Reals
+    aoa: Reals
+    delay_bistatic: Reals
+    delay_monostatic: Reals
+    gain_bistatic: Complexes
+    gain_monostatic: Complexes
 
 
 def channel_of(scenario: Scenario, draws: Draws) -> Channel:
@@ -62,16 +62,19 @@ def channel_of(scenario: Scenario, draws: Draws) -> Channel:
         If the draws have another number of targets than the scenario, or an entity is where the BS is.
     """
     check_fit(scenario, draws)
-    values = geometry.channel_parameters(
-        geometry.Transmitter(
-            np.asarray(scenario.bs_position_m, dtype=float),
+    sense, offset = _READINGS[scenario.ue_angle]
+    # The angle at the UE is a direction less that of its broadside.
+    rotation = sense * draws.ue_orientation - offset
+    values = channel_parameters(
+        Transmitter(
+            np.array(scenario.bs_position_m),
             float(np.radians(scenario.bs_broadside_deg)),
             scenario.clock_bias_s,
             SPEED_OF_LIGHT,
             scenario.wavelength_m,
         ),
-        geometry.Places(draws.ue_position, draws.target_position, _turn(scenario, draws.ue_orientation)),
-        geometry.Reflections(
+        Places(draws.ue_position, draws.target_position, rotation),
+        Reflections(
             _RCS_EXPONENT[scenario.gain_law],
             draws.target_rcs,
             draws.ue_rcs,
@@ -84,11 +87,4 @@ def channel_of(scenario: Scenario, draws: Draws) -> Channel:
 
 def orientation_sense(scenario: Scenario) -> float:
     """Derivative of every angle at the UE with respect to phi: 1 or -1."""
-    sense, _ = _READINGS[scenario.ue_angle]
-    return sense
-
-
-def _turn(scenario: Scenario, phi: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What to add to a direction to have the angle at the UE, rad: the negative direction of the broadside."""
-    sense, quarters = _READINGS[scenario.ue_angle]
-    return sense * phi - quarters * (0.5 * np.pi)
+    return _READINGS[scenario.ue_angle][0]

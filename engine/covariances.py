@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .arguments import complexes
+from .arrays import Complexes, Reals
 from .errors import DesignError
 from .kernels.linalg.smallmat import times_adjoint
 from .kernels.model import bases
@@ -22,42 +23,28 @@ def tolerance_of(covariance: ArrayLike) -> float:
     return max(_DOUBLE, _roundoff(np.asarray(covariance)))
 
 
-def covariance_of(factors: NDArray[np.complex128]) -> NDArray[np.complex128]:
+def covariance_of(factors: Complexes) -> Complexes:
     """V = W W^H of every factor (..., M_T, L) -> (..., M_T, M_T); BLAS would have other bits on other machines."""
     flat = factors.reshape(-1, *factors.shape[-2:])
     return np.stack([times_adjoint(w, w) for w in flat]).reshape(*factors.shape[:-1], factors.shape[-2])
 
 
-def beampattern(covariance: NDArray[np.complex128], theta: NDArray[np.float64]) -> NDArray[np.float64]:
+def beampattern(covariance: Complexes, theta: Reals) -> Reals:
     """a(theta)^H V a(theta), W: covariances (design, M_T, M_T), angles (angle), rad -> (design, angle)."""
     return bases.beampattern(covariance, theta)  # type: ignore[no-any-return]
 
 
 def checked_covariances(
     covariance: ArrayLike, antennas: int, name: str = "the covariance V", count: int = 0, each: str = ""
-) -> NDArray[np.complex128]:
+) -> Complexes:
     """Covariances as they are, or without the eigenvalues that their rounding could have made.
 
-    Parameters
-    ----------
-    covariance
-        V, (antennas, antennas), in single or double precision.
-    antennas
-        M_T.
-    name
-        What to call it in messages.
-    count, each
-        Where there may be several, (count, antennas, antennas): how many, and what they are of.
+    `covariance`: V, (antennas, antennas), in single or double precision. `antennas`: M_T. `name`: what to call it in
+    messages. `count`, `each`: where there may be several, (count, antennas, antennas), how many, and what they are of.
+    Result: of the shape given, Hermitian and positive semidefinite within the rounding of double precision.
 
-    Returns
-    -------
-    numpy.ndarray
-        Of the shape given, Hermitian and positive semidefinite within the rounding of double precision.
-
-    Raises
-    ------
-    DesignError
-        If V does not fit, is not finite, Hermitian and positive semidefinite within `tolerance_of` of its trace.
+    Raises DesignError if V does not fit, is not finite, or not Hermitian and positive semidefinite within
+    `tolerance_of` of its trace.
     """
     given = complexes(name, covariance, DesignError)
     square = (antennas, antennas)
@@ -82,7 +69,7 @@ def checked_covariances(
     return 0.5 * v + 0.5 * np.swapaxes(v.conj(), -1, -2)
 
 
-def checked_beamformers(name: str, beamformers: ArrayLike, shape: tuple[int | str, ...]) -> NDArray[np.complex128]:
+def checked_beamformers(name: str, beamformers: ArrayLike, shape: tuple[int | str, ...]) -> Complexes:
     """Finite numbers of this shape, in which a word stands for any size.
 
     Raises DesignError if they are not.
@@ -95,7 +82,7 @@ def checked_beamformers(name: str, beamformers: ArrayLike, shape: tuple[int | st
     return w
 
 
-def of_unit_size(matrices: NDArray[np.complex128]) -> NDArray[np.complex128]:
+def of_unit_size(matrices: Complexes) -> Complexes:
     """Matrices (..., rows, columns) times powers of two, each with a largest entry from 1/2 to 1: no digit changes."""
     largest = np.maximum(np.abs(matrices.real), np.abs(matrices.imag)).max(axis=(-2, -1), keepdims=True, initial=0.0)
     exponent = np.frexp(largest)[1]
@@ -109,7 +96,7 @@ def _roundoff(given: NDArray[Any]) -> float:
     return _ROUNDINGS * max(float(np.finfo(kind).eps), float(np.finfo(np.float64).eps))
 
 
-def _is_semidefinite(unit: NDArray[np.complex128]) -> bool:
+def _is_semidefinite(unit: Complexes) -> bool:
     """Whether matrices are so but for rounding in double precision: a tenth of the time of their eigenvalues."""
     size = unit.shape[-1]
     shift = max(_ROUNDINGS, size) * np.finfo(np.float64).eps * np.trace(unit, axis1=-2, axis2=-1).real
@@ -120,7 +107,7 @@ def _is_semidefinite(unit: NDArray[np.complex128]) -> bool:
     return True
 
 
-def _clipped(v: NDArray[np.complex128], rounding: float) -> NDArray[np.complex128]:
+def _clipped(v: Complexes, rounding: float) -> Complexes:
     """Without the eigenvalues that rounding could have made, of either sign, relative to the trace."""
     values, vectors = np.linalg.eigh(v)
     kept = np.where(values > rounding * values.sum(axis=-1, keepdims=True), values, 0.0)

@@ -8,13 +8,14 @@ nobody can tell from the line of sight has none, whatever its size.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .arguments import reals, within
+from .arrays import Reals, summed
 from .errors import EngineError
 from .fisher import FimPath, channel_fim
 from .kernels.bound import designbounds
-from .links import Link, bistatic_parameters
+from .links import Link
 
 # The one rule for "unidentifiable": the relative rounding to expect of a bound is this or more...
 LOST = 1e-2
@@ -38,10 +39,10 @@ class BistaticBounds:
         Mapping: bound on each target's position, (batch, K), m2.
     """
 
-    position: NDArray[np.float64]
-    orientation: NDArray[np.float64]
-    clock: NDArray[np.float64]
-    targets: NDArray[np.float64]
+    position: Reals
+    orientation: Reals
+    clock: Reals
+    targets: Reals
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,15 @@ class MonostaticBounds:
         Each position's own bound, (batch, K+1), m2; 0 is the UE.
     """
 
-    position: NDArray[np.float64]
-    targets: NDArray[np.float64]
+    position: Reals
+    targets: Reals
 
 
-def _pairs(diagonal: NDArray[np.float64]) -> NDArray[np.float64]:
+def _pairs(diagonal: Reals) -> Reals:
     return diagonal[..., ::2] + diagonal[..., 1::2]
 
 
-def bistatic_from_diagonal(diagonal: NDArray[np.float64]) -> BistaticBounds:
+def bistatic_from_diagonal(diagonal: Reals) -> BistaticBounds:
     """Bounds from the leading 2K+4 diagonal entries of the inverse FIM, (..., 2K+4)."""
     return BistaticBounds(
         position=_pairs(diagonal[..., :2])[..., 0],
@@ -74,33 +75,29 @@ def bistatic_from_diagonal(diagonal: NDArray[np.float64]) -> BistaticBounds:
     )
 
 
-def monostatic_from_diagonal(diagonal: NDArray[np.float64]) -> MonostaticBounds:
+def monostatic_from_diagonal(diagonal: Reals) -> MonostaticBounds:
     """Bounds from the leading 2K+2 diagonal entries of the inverse FIM, (..., 2K+2)."""
     targets = _pairs(diagonal)
-    total = np.zeros(targets.shape[:-1])
-    for k in range(targets.shape[-1]):  # in this order, whatever the memory layout
-        total = total + targets[..., k]
-    return MonostaticBounds(position=total, targets=targets)
+    return MonostaticBounds(position=summed(targets), targets=targets)
 
 
-def _checked_fims(fim: ArrayLike, paths_from: int, per_path: int) -> tuple[NDArray[np.float64], int]:
+def _checked_fims(fim: ArrayLike, without_targets: int) -> tuple[Reals, int]:
+    """Position FIMs (batch, p, p) of p = 4 K + `without_targets` unknowns, and K.
+
+    Refused is what no FIM can be; one that is singular or not finite belongs to a draw that is not identifiable.
+    """
     j = np.ascontiguousarray(reals("a FIM", fim))
     if j.ndim == 2:
         j = j[None]
-    targets, odd = divmod(j.shape[-1] - paths_from, per_path)
+    targets, odd = divmod(j.shape[-1] - without_targets, 4)
     if j.ndim != 3 or j.shape[1] != j.shape[2] or odd or targets < 0:
-        raise EngineError(f"expected position FIMs (batch, p, p) with p = {per_path} K + {paths_from}; got {j.shape}")
-    _check_symmetry(j)
-    return j, targets
-
-
-def _check_symmetry(j: NDArray[np.float64]) -> None:
-    """Refuse what no FIM can be; one that is singular or not finite belongs to a draw that is not identifiable."""
-    turned = np.swapaxes(j, 1, 2)
+        raise EngineError(f"expected position FIMs (batch, p, p) with p = 4 K + {without_targets}; got {j.shape}")
+    transposed = np.swapaxes(j, 1, 2)
     diagonal = np.abs(np.einsum("bii->bi", j))
     size = np.maximum(np.sqrt(diagonal[:, :, None]) * np.sqrt(diagonal[:, None, :]), np.abs(j))
-    if (np.abs(j - turned) > _ASYMMETRY * np.maximum(size, np.abs(turned))).any():
+    if (np.abs(j - transposed) > _ASYMMETRY * np.maximum(size, np.abs(transposed))).any():
         raise EngineError("a FIM is not symmetric; give what position_fim returns")
+    return j, targets
 
 
 def bistatic_bounds(fim: ArrayLike) -> BistaticBounds:
@@ -125,7 +122,7 @@ def bistatic_bounds(fim: ArrayLike) -> BistaticBounds:
     EngineError
         If the shape is not that of BP's FIMs, or a matrix is not real and symmetric.
     """
-    j, targets = _checked_fims(fim, 6, 4)
+    j, targets = _checked_fims(fim, 6)
     diagonal = designbounds.inverse_diagonal(j, LOST)
     return bistatic_from_diagonal(diagonal[:, : 2 * targets + 4])
 
@@ -152,7 +149,7 @@ def monostatic_bounds(fim: ArrayLike) -> MonostaticBounds:
     EngineError
         If the shape is not that of MS's FIMs, or a matrix is not real and symmetric.
     """
-    j, targets = _checked_fims(fim, 4, 4)
+    j, targets = _checked_fims(fim, 4)
     diagonal = designbounds.inverse_diagonal(j, LOST)
     return monostatic_from_diagonal(diagonal[:, : 2 * targets + 2])
 
@@ -184,12 +181,12 @@ def link_bounds(link: Link, covariance: ArrayLike, path: FimPath = "separable") 
     """
     diagonal = designbounds.bounds_of_channel_fims(channel_fim(link, covariance, path), link.jacobian, LOST)
     paths = link.paths
-    if link.parameters == bistatic_parameters(paths):
+    if "theta_U0" in link.parameters:
         return bistatic_from_diagonal(diagonal[:, : 2 * paths + 2])
     return monostatic_from_diagonal(diagonal[:, : 2 * paths])
 
 
-def equivalent_fim(fim: ArrayLike, keep: int) -> NDArray[np.float64]:
+def equivalent_fim(fim: ArrayLike, keep: int) -> Reals:
     """Equivalent FIM (14) of the leading parameters: the Schur complement of the nuisance block.
 
     Parameters

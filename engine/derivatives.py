@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .arguments import names_of, reals
+from .arrays import Complexes, Wholes
 from .errors import EngineError
 from .kernels.model import tensors
 from .links import Link
 
 
-def _subcarriers(link: Link, subcarriers: ArrayLike | None) -> NDArray[np.int64]:
+def _subcarriers(link: Link, subcarriers: ArrayLike | None) -> Wholes:
     every = np.arange(1, link.subcarriers + 1)
     chosen = every if subcarriers is None else np.atleast_1d(reals("subcarriers", subcarriers))
     if chosen.ndim != 1 or chosen.size == 0 or not np.isin(chosen, every).all():
@@ -19,7 +20,7 @@ def _subcarriers(link: Link, subcarriers: ArrayLike | None) -> NDArray[np.int64]
     return chosen.astype(np.int64)
 
 
-def channel_matrix(link: Link, subcarriers: ArrayLike | None = None) -> NDArray[np.complex128]:
+def channel_matrix(link: Link, subcarriers: ArrayLike | None = None) -> Complexes:
     """H_m of (3) or (5).
 
     Parameters
@@ -53,7 +54,7 @@ def channel_matrix(link: Link, subcarriers: ArrayLike | None = None) -> NDArray[
 
 def derivative_tensor(
     link: Link, parameters: str | Sequence[str] | None = None, subcarriers: ArrayLike | None = None
-) -> NDArray[np.complex128]:
+) -> Complexes:
     """dH_m / dxi_p, the integrand of the FIM (6).
 
     Parameters
@@ -80,10 +81,7 @@ def derivative_tensor(
     if unknown:
         raise EngineError(f"no channel parameter {unknown[0]!r}; this link has {', '.join(link.parameters)}")
     return tensors.derivative_tensor(  # type: ignore[no-any-return]
-        link.pattern,
-        link.coef,
-        link.delay,
-        link.spacing_hz,
+        *link.derivatives,
         link.rx_columns,
         link.tx_columns,
         np.array([link.parameters.index(name) for name in names], np.int64),

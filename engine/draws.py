@@ -11,17 +11,15 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Literal, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from pydantic import BeforeValidator, Field, model_validator
 
 from .addresses import DrawWords, Purpose
 from .arguments import reals, whole
+from .arrays import Reals
 from .checked import Checked
 from .errors import ScenarioError
 from .scenario import LARGEST_DEG, LARGEST_M, LARGEST_POSITIVE, ONE_POINT_M, Finite, Metres, Point, Scenario, two
-
-Array = NDArray[np.float64]
-
 
 _Range = Annotated[tuple[Metres, Metres], BeforeValidator(two("[low, high]"))]
 
@@ -126,13 +124,13 @@ class Draws:
         entities of a draw are at one point; naming the array and the draw, counted from 0.
     """
 
-    phase_bistatic: Array
-    phase_monostatic: Array
-    ue_position: Array
-    target_position: Array
-    ue_orientation: Array
-    target_rcs: Array
-    ue_rcs: Array
+    phase_bistatic: Reals
+    phase_monostatic: Reals
+    ue_position: Reals
+    target_position: Reals
+    ue_orientation: Reals
+    target_rcs: Reals
+    ue_rcs: Reals
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -158,18 +156,22 @@ class Draws:
                 )
         for name in expected:
             _check_values(name, getattr(self, name))
-        places = np.concatenate((self.ue_position[:, None], self.target_position), axis=1)
-        _check_apart(places, ("the UE", *(f"target {k + 1}" for k in range(targets))))
+        _check_apart(self.places, ("the UE", *(f"target {k + 1}" for k in range(targets))))
 
     def __len__(self) -> int:
         return len(self.ue_rcs)
+
+    @property
+    def places(self) -> Reals:
+        """Positions of the UE, then the targets, (batch, K+1, 2), m."""
+        return np.concatenate((self.ue_position[:, None], self.target_position), axis=1)
 
     def __getitem__(self, index: slice) -> "Draws":
         if not isinstance(index, slice):
             raise TypeError("draws are taken by slice, so that the batch axis stays: draws[i:i + 1]")
         return self.changed(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
 
-    def changed(self, **arrays: Array) -> "Draws":
+    def changed(self, **arrays: Reals) -> "Draws":
         """A copy with other arrays that fit each other, unchecked: for parts of draws, and for estimates of them."""
         other = copy(self)
         for name, values in arrays.items():
@@ -218,8 +220,7 @@ def check_fit(scenario: Scenario, draws: Draws) -> None:
             f"the draws have {found} targets, the scenario {scenario.targets}; "
             "take with_targets(...) of the one that has more"
         )
-    places = np.concatenate((draws.ue_position[:, None], draws.target_position), axis=1)
-    near = np.hypot(*np.moveaxis(places - np.array(scenario.bs_position_m), 2, 0)) < ONE_POINT_M
+    near = np.hypot(*np.moveaxis(draws.places - np.array(scenario.bs_position_m), 2, 0)) < ONE_POINT_M
     if near.any():
         draw, entity = np.argwhere(near)[0].tolist()
         name, array = (f"target {entity}", "target_position") if entity else ("the UE", "ue_position")
@@ -240,7 +241,7 @@ _LIMITS |= {
 }
 
 
-def _check_values(name: str, values: Array) -> None:
+def _check_values(name: str, values: Reals) -> None:
     """Refuse values that are not finite, or beyond the limits of a scenario."""
     low, high, wanted = _LIMITS[name]
     good = np.isfinite(values) & (values >= low) & (values <= high)
@@ -252,7 +253,7 @@ def _check_values(name: str, values: Array) -> None:
         )
 
 
-def _check_apart(places: Array, names: tuple[str, ...]) -> None:
+def _check_apart(places: Reals, names: tuple[str, ...]) -> None:
     """Refuse draws in which two entities stand at one point; places (batch, entity, 2)."""
     first, second = np.triu_indices(len(names), 1)
     # An axis at a time: K = 20 makes 210 pairs.
@@ -300,7 +301,6 @@ def sample(scenario: Scenario, model: DrawModel, seed: int, start: int, stop: in
     else:
         orientation = np.full(source.batch, math.radians(scenario.ue_orientation_deg))
     ue_position = _positions(source, Purpose.UE_POSITION, model.ue_position, (scenario.ue_position_m,))
-    target_rcs = _rcs(source, Purpose.TARGET_RCS, model.rcs, scenario.target_rcs)
     return Draws(
         phase_bistatic=_phases(source, Purpose.PHASE_BISTATIC, model.phases_bistatic_rad, count + 1),
         phase_monostatic=_phases(source, Purpose.PHASE_MONOSTATIC, model.phases_monostatic_rad, count + 1),
@@ -309,7 +309,7 @@ def sample(scenario: Scenario, model: DrawModel, seed: int, start: int, stop: in
             source, Purpose.TARGET_POSITION, model.target_positions, scenario.target_positions_m
         ),
         ue_orientation=orientation,
-        target_rcs=target_rcs,
+        target_rcs=_rcs(source, Purpose.TARGET_RCS, model.rcs, scenario.target_rcs),
         ue_rcs=_rcs(source, Purpose.UE_RCS, model.rcs, (scenario.ue_rcs_m2,))[:, 0],
     )
 
@@ -347,16 +347,16 @@ def fixed_draw(
     return sample(scenario, model, seed=0, start=0, stop=1)
 
 
-def _each(function: Callable[[float], float], values: Array) -> Array:
+def _each(function: Callable[[float], float], values: Reals) -> Reals:
     """Apply a function of the math module: NumPy's own change bits with the CPU's vector units."""
     return np.array([function(value) for value in values.ravel().tolist()], np.float64).reshape(values.shape)
 
 
-def _angle(unit: Array) -> Array:
+def _angle(unit: Reals) -> Reals:
     return 2.0 * math.pi * unit - math.pi
 
 
-def _phases(source: DrawWords, purpose: Purpose, fixed: Phases | None, paths: int) -> Array:
+def _phases(source: DrawWords, purpose: Purpose, fixed: Phases | None, paths: int) -> Reals:
     if fixed is None:
         return _angle(source.uniform(purpose, paths)[:, :, 0])
     if len(fixed) < paths:
@@ -364,22 +364,22 @@ def _phases(source: DrawWords, purpose: Purpose, fixed: Phases | None, paths: in
     return np.tile(np.array(fixed[:paths], np.float64), (source.batch, 1))
 
 
-def _positions(source: DrawWords, purpose: Purpose, model: Position, nominal: Sequence[Point]) -> Array:
+def _positions(source: DrawWords, purpose: Purpose, model: Position, nominal: Sequence[Point]) -> Reals:
     """Positions of one kind of entity, (batch, entities, 2), m."""
     if isinstance(model, FixedPosition):
         return np.tile(np.array(nominal, np.float64).reshape(-1, 2), (source.batch, 1, 1))
     unit = source.uniform(purpose, len(nominal))
     if isinstance(model, BoxPosition):
         low, high = np.array((model.x_m, model.y_m), np.float64).T
-        place: Array = low + (high - low) * unit
+        place: Reals = low + (high - low) * unit
         return place
-    turn = 2.0 * math.pi * unit[:, :, 1]
+    angle = 2.0 * math.pi * unit[:, :, 1]
     radius = model.radius_m * np.sqrt(unit[:, :, 0])[:, :, None]  # uniform by area
-    place = model.centre_m + radius * np.stack((_each(math.cos, turn), _each(math.sin, turn)), axis=2)
+    place = model.centre_m + radius * np.stack((_each(math.cos, angle), _each(math.sin, angle)), axis=2)
     return place
 
 
-def _rcs(source: DrawWords, purpose: Purpose, model: str, mean: Sequence[float]) -> Array:
+def _rcs(source: DrawWords, purpose: Purpose, model: str, mean: Sequence[float]) -> Reals:
     """RCS of one kind of entity, (batch, entities), m2."""
     values = np.tile(np.array(mean, np.float64), (source.batch, 1))
     if model == "swerling1":

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .addresses import Purpose, pairs_of_words
 from .arguments import within
+from .arrays import Complexes, Flags, Reals, summed
 from .channel import channel_of
 from .covariances import checked_beamformers, covariance_of
 from .draws import Draws
@@ -24,8 +25,6 @@ from .scenario import Scenario
 _MOST_STEPS = 60
 _CLOSE = 1e-8  # squared length of a step in standard deviations, at which to stop
 _SHORTEST = 2.0**-12
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -41,10 +40,10 @@ class Errors:
         1 in the mean for an efficient estimator.
     """
 
-    bistatic: Array
-    monostatic: Array
-    nees_bistatic: Array
-    nees_monostatic: Array
+    bistatic: Reals
+    monostatic: Reals
+    nees_bistatic: Reals
+    nees_monostatic: Reals
 
 
 @dataclass(frozen=True)
@@ -52,13 +51,13 @@ class _State:
     """Values of all unknowns of both links, batch axis first."""
 
     draws: Draws
-    clock: Array
-    gain_bistatic: NDArray[np.complex128]
-    gain_monostatic: NDArray[np.complex128]
+    clock: Reals
+    gain_bistatic: Complexes
+    gain_monostatic: Complexes
 
 
 _LinkOf = Callable[[Scenario, _State], Link]
-_Moved = Callable[[_State, Array], _State]
+_Moved = Callable[[_State, Reals], _State]
 
 
 def estimate(scenario: Scenario, draws: Draws, factors: ArrayLike, seed: int, start: int) -> Errors:
@@ -78,18 +77,17 @@ def estimate(scenario: Scenario, draws: Draws, factors: ArrayLike, seed: int, st
     w = checked_beamformers("factors", factors, (batch, scenario.tx_antennas, "columns"))
     seed, start = within("seed", seed, 0, 2**63 - 1), within("start", start, 0, 2**63 - 1)
     truth = _State(draws, np.full(batch, scenario.clock_bias_s), channel.gain_bistatic, channel.gain_monostatic)
-    targets = draws.target_rcs.shape[1]
     v = covariance_of(w)
     errors, scaled = [], []
     links: tuple[tuple[_LinkOf, _Moved, int, Purpose], ...] = (
-        (_bistatic, _moved_bistatic, 2, Purpose.NOISE_BISTATIC),
-        (_monostatic, _moved_monostatic, 2 * targets + 2, Purpose.NOISE_MONOSTATIC),
+        (_bistatic, _moved_bistatic, 1, Purpose.NOISE_BISTATIC),
+        (_monostatic, _moved_monostatic, scenario.targets + 1, Purpose.NOISE_MONOSTATIC),
     )
-    for link, moved, keep, purpose in links:
+    for link, moved, sensed, purpose in links:
         found, converged = _maximum(scenario, truth, w, v, (link, moved), (seed, start, purpose))
-        error = _true_positions(found.draws, keep) - _true_positions(draws, keep)
+        error = (found.draws.places[:, :sensed] - draws.places[:, :sensed]).reshape(batch, -1)
         fim = position_fim_at(link(scenario, truth), v)
-        errors.append(np.where(converged, _squared(error), np.nan))
+        errors.append(np.where(converged, summed(error**2), np.nan))
         scaled.append(np.where(converged, kernels.normalised_error(fim, error), np.nan))
     return Errors(errors[0], errors[1], scaled[0], scaled[1])
 
@@ -97,11 +95,11 @@ def estimate(scenario: Scenario, draws: Draws, factors: ArrayLike, seed: int, st
 def _maximum(
     scenario: Scenario,
     truth: _State,
-    w: NDArray[np.complex128],
-    v: NDArray[np.complex128],
+    w: Complexes,
+    v: Complexes,
     model: tuple[_LinkOf, _Moved],
     address: tuple[int, int, Purpose],
-) -> tuple[_State, NDArray[np.bool_]]:
+) -> tuple[_State, Flags]:
     """Observe one link, and climb its likelihood from the truth; the estimates, and which of them converged."""
     link_of, moved = model
     link = link_of(scenario, truth)
@@ -110,17 +108,7 @@ def _maximum(
     state, share, converged = truth, np.ones(len(w)), np.zeros(len(w), bool)
     residual, height = noise, kernels.squared_length(noise, link.scale)
     for _ in range(_MOST_STEPS):
-        gradient = kernels.score(
-            link.pattern,
-            link.coef,
-            link.delay,
-            link.spacing_hz,
-            link.rx_columns,
-            link.tx_columns,
-            w,
-            residual,
-            link.scale,
-        )
+        gradient = kernels.score(*link.derivatives, link.rx_columns, link.tx_columns, w, residual, link.scale)
         step, length2 = kernels.scoring_step(link.jacobian, gradient, position_fim_at(link, v))
         converged |= length2 < _CLOSE
         if (converged | np.isnan(length2) | (share < _SHORTEST)).all():
@@ -141,13 +129,13 @@ def _maximum(
     return state, converged
 
 
-def _mean(link: Link, w: NDArray[np.complex128]) -> NDArray[np.complex128]:
+def _mean(link: Link, w: Complexes) -> Complexes:
     return kernels.observation_mean(  # type: ignore[no-any-return]
         link.gain, link.delay, link.spacing_hz, link.subcarriers, link.rx_columns, link.tx_columns, w
     )
 
 
-def _noise(link: Link, w: NDArray[np.complex128], address: tuple[int, int, Purpose]) -> NDArray[np.complex128]:
+def _noise(link: Link, w: Complexes, address: tuple[int, int, Purpose]) -> Complexes:
     """Noise of variance sigma^2 / N in every entry; scale is 2 N / sigma^2."""
     seed, start, purpose = address
     shape = (w.shape[2], link.subcarriers, link.rx_columns.shape[1])
@@ -156,21 +144,8 @@ def _noise(link: Link, w: NDArray[np.complex128], address: tuple[int, int, Purpo
         for b in range(w.shape[0])
     ]
     # Columns slowest in the address: more of them leave the noise of the first as it is.
-    noise: NDArray[np.complex128] = np.sqrt(2.0 / link.scale) * np.moveaxis(np.stack(each), 1, 3)
+    noise: Complexes = np.sqrt(2.0 / link.scale) * np.moveaxis(np.stack(each), 1, 3)
     return noise
-
-
-def _squared(error: Array) -> Array:
-    total = np.zeros(len(error))
-    for i in range(error.shape[1]):
-        total = total + error[:, i] ** 2
-    return total
-
-
-def _true_positions(draws: Draws, keep: int) -> Array:
-    """The leading unknowns in the order of the bounds: UE, then targets, (batch, keep)."""
-    both = np.concatenate((draws.ue_position[:, None], draws.target_position), axis=1)
-    return both.reshape(len(both), -1)[:, :keep]
 
 
 def _bistatic(scenario: Scenario, state: _State) -> Link:
@@ -186,7 +161,7 @@ def _monostatic(scenario: Scenario, state: _State) -> Link:
     return monostatic_link(scenario, state.draws, replace(channel, gain_monostatic=state.gain_monostatic))
 
 
-def _moved_bistatic(state: _State, step: Array) -> _State:
+def _moved_bistatic(state: _State, step: Reals) -> _State:
     """The state a step further, along [p_U, phi, p_1..p_K, dt, Re alpha, Im alpha]."""
     paths = state.gain_bistatic.shape[1]
     gains = step[:, -2 * paths :]
@@ -199,7 +174,7 @@ def _moved_bistatic(state: _State, step: Array) -> _State:
     return replace(state, draws=draws, clock=state.clock + step[:, 2 * paths + 1], gain_bistatic=gain)
 
 
-def _moved_monostatic(state: _State, step: Array) -> _State:
+def _moved_monostatic(state: _State, step: Reals) -> _State:
     """The state a step further, along [p_U, p_1..p_K, Re beta, Im beta]."""
     paths = state.gain_monostatic.shape[1]
     gains = step[:, 2 * paths :]

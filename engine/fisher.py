@@ -7,9 +7,10 @@ the number of subcarriers and antennas) and ``explicit`` (the literal sum over s
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .arguments import one_of
+from .arrays import Complexes, Reals
 from .covariances import checked_covariances
 from .errors import DesignError
 from .kernels.model import fisher, tensors
@@ -20,7 +21,7 @@ FimPath = Literal["separable", "explicit"]
 _MOST_POWER = 1000.0
 
 
-def _checked_covariances(link: Link, covariance: ArrayLike, path: FimPath) -> NDArray[np.complex128]:
+def _checked_covariances(link: Link, covariance: ArrayLike, path: FimPath) -> Complexes:
     """V of every draw, (batch, M_T, M_T)."""
     one_of("path", path, FimPath)
     batch, antennas, _ = link.tx_columns.shape
@@ -34,7 +35,7 @@ def _checked_covariances(link: Link, covariance: ArrayLike, path: FimPath) -> ND
     return np.ascontiguousarray(np.broadcast_to(v, (batch, antennas, antennas)))
 
 
-def channel_fim(link: Link, covariance: ArrayLike, path: FimPath = "separable") -> NDArray[np.float64]:
+def channel_fim(link: Link, covariance: ArrayLike, path: FimPath = "separable") -> Reals:
     """FIM (6) of the channel parameters.
 
     Parameters
@@ -59,31 +60,23 @@ def channel_fim(link: Link, covariance: ArrayLike, path: FimPath = "separable") 
     return channel_fim_at(link, _checked_covariances(link, covariance, path), path)
 
 
-def channel_fim_at(link: Link, v: NDArray[np.complex128], path: FimPath = "separable") -> NDArray[np.float64]:
+def channel_fim_at(link: Link, v: Complexes, path: FimPath = "separable") -> Reals:
     """`channel_fim` of V that are known to be covariances, (batch, M_T, M_T)."""
     if path == "explicit":
         return tensors.explicit_fim(  # type: ignore[no-any-return]
-            link.pattern,
-            link.coef,
-            link.delay,
-            link.spacing_hz,
-            link.subcarriers,
-            link.rx_columns,
-            link.tx_columns,
-            v,
-            link.scale,
+            *link.derivatives, link.subcarriers, link.rx_columns, link.tx_columns, v, link.scale
         )
     return separable_fim(link, fisher.congruence(link.tx_columns, v))
 
 
-def separable_fim(link: Link, transmit: NDArray[np.complex128]) -> NDArray[np.float64]:
+def separable_fim(link: Link, transmit: Complexes) -> Reals:
     """FIM (6) from S = B^H V B, (batch, 2(K+1), 2(K+1)), the part of V that the link sees."""
     return fisher.channel_fim(  # type: ignore[no-any-return]
         link.pattern, link.coef, link.sums, link.rx_gram, transmit, link.scale
     )
 
 
-def position_fim(link: Link, covariance: ArrayLike, path: FimPath = "separable") -> NDArray[np.float64]:
+def position_fim(link: Link, covariance: ArrayLike, path: FimPath = "separable") -> Reals:
     """FIM of the position parameters, the congruence of (6) with the Jacobian (7) or (9).
 
     Parameters
@@ -108,6 +101,6 @@ def position_fim(link: Link, covariance: ArrayLike, path: FimPath = "separable")
     return position_fim_at(link, _checked_covariances(link, covariance, path), path)
 
 
-def position_fim_at(link: Link, v: NDArray[np.complex128], path: FimPath = "separable") -> NDArray[np.float64]:
+def position_fim_at(link: Link, v: Complexes, path: FimPath = "separable") -> Reals:
     """`position_fim` of V that are known to be covariances, (batch, M_T, M_T)."""
     return fisher.transform(link.jacobian, channel_fim_at(link, v, path))  # type: ignore[no-any-return]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .beamforming.problem import Problem, build_problem
+from .arrays import Complexes
+from .beamforming.problem import build_problem
 from .draws import Draws
 from .fisher import channel_fim
 from .kernels.linalg.smallmat import pivoted_cholesky
@@ -18,6 +18,9 @@ from .scenario import Scenario
 _NULL, _CLOSE = 1e-10, 10.0
 _NOTABLE = 0.1  # share in a null direction of unit length
 _PIVOT_TOLERANCE = 1e-15
+
+_Link = Literal["bistatic", "monostatic"]
+_LINKS: tuple[_Link, _Link] = ("bistatic", "monostatic")
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Ambiguity:
     """
 
     draw: int
-    link: Literal["bistatic", "monostatic"]
+    link: _Link
     parameters: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -58,43 +61,26 @@ def ambiguities(scenario: Scenario, draws: Draws) -> list[Ambiguity]:
     list of Ambiguity
         In the order of the draws; empty where all links are identifiable.
     """
-    problem = build_problem(scenario, draws)
+    problem, names = build_problem(scenario, draws), _names(scenario.targets)
     found = []
-    for draw in range(len(draws)):
-        if not problem.bistatic.identifiable[draw]:
-            link = bistatic_link(scenario, draws[draw : draw + 1])
-            names = _null_parameters(link, _equal_powers(problem, draw), _bistatic_names(link.paths - 1))
-            found.append(Ambiguity(draw, "bistatic", names))
-        if not problem.monostatic.identifiable[draw]:
-            link = monostatic_link(scenario, draws[draw : draw + 1])
-            names = _null_parameters(link, _equal_powers(problem, draw), _monostatic_names(link.paths - 1))
-            found.append(Ambiguity(draw, "monostatic", names))
+    for draw, side in np.argwhere(~problem.identifiable).tolist():
+        link = (bistatic_link, monostatic_link)[side](scenario, draws[draw : draw + 1])
+        one = problem.draw(draw)
+        equal_powers = one.expand(one.covariance_of_powers(one.apa[:, None]))[0, 0]
+        found.append(Ambiguity(draw, _LINKS[side], _null_parameters(link, equal_powers, names[side])))
     return found
 
 
-def _equal_powers(problem: Problem, draw: int) -> NDArray[np.complex128]:
-    one = problem.draw(draw)
-    v: NDArray[np.complex128] = one.expand(one.covariance_of_powers(one.apa[:, None]))[0, 0]
-    return v
+def _names(targets: int) -> tuple[list[str], list[str]]:
+    """What each position parameter of a link belongs to, 4K+6 of BP and 4K+4 of MS."""
+    each = [f"target {k + 1}" for k in range(targets)]
+    ue, places = ["UE position"] * 2, [name for name in each for _ in range(2)]
+    gains = [f"the gain of {name}" for name in each]
+    bistatic = [*ue, "UE orientation", *places, "clock bias", *["the gain of the line of sight", *gains] * 2]
+    return bistatic, [*ue, *places, *["the gain of the UE", *gains] * 2]
 
 
-def _gains(first: str, targets: int) -> list[str]:
-    return [f"the gain of {path}" for path in (first, *(f"target {k + 1}" for k in range(targets)))]
-
-
-def _bistatic_names(targets: int) -> list[str]:
-    """What each of the 4K+6 parameters of BP belongs to."""
-    places = [f"target {k + 1}" for k in range(targets) for _ in range(2)]
-    return ["UE position"] * 2 + ["UE orientation", *places, "clock bias"] + _gains("the line of sight", targets) * 2
-
-
-def _monostatic_names(targets: int) -> list[str]:
-    """What each of the 4K+4 parameters of MS belongs to."""
-    places = [f"target {k + 1}" for k in range(targets) for _ in range(2)]
-    return ["UE position"] * 2 + places + _gains("the UE", targets) * 2
-
-
-def _null_parameters(link: Link, covariance: NDArray[np.complex128], names: Sequence[str]) -> tuple[str, ...]:
+def _null_parameters(link: Link, covariance: Complexes, names: Sequence[str]) -> tuple[str, ...]:
     """Names of parameters with a notable part in the null directions of the position FIM, in order, each once."""
     information = channel_fim(link, covariance)[0]
     size = np.sqrt(np.diagonal(information))

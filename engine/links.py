@@ -4,29 +4,29 @@ Each derivative dH_m/dxi_p is a sum of at most two rank-one terms (see `kernels.
 pattern of those terms, their coefficients for a batch of draws, and what both FIM paths need.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .arrays import Complexes, Reals, Wholes
 from .channel import Channel, channel_of, orientation_sense
 from .draws import Draws, check_fit
 from .errors import ScenarioError
-from .kernels.model import delaysums, geometry, steering
+from .kernels.model import delaysums, steering
+from .kernels.model.geometry import bistatic_jacobian, monostatic_jacobian
 from .scenario import SPEED_OF_LIGHT, Scenario
 
 
 class Pattern(NamedTuple):
     """Which path, power of frequency and steering columns each parameter's derivative has."""
 
-    path: NDArray[np.int64]
-    order: NDArray[np.int64]
-    terms: NDArray[np.int64]
-    rx: NDArray[np.int64]
-    tx: NDArray[np.int64]
+    path: Wholes
+    order: Wholes
+    terms: Wholes
+    rx: Wholes
+    tx: Wholes
 
 
 @dataclass(frozen=True)
@@ -61,18 +61,23 @@ class Link:
 
     parameters: tuple[str, ...]
     pattern: Pattern
-    coef: NDArray[np.complex128]
-    gain: NDArray[np.complex128]
-    delay: NDArray[np.float64]
-    rx_columns: NDArray[np.complex128]
-    tx_columns: NDArray[np.complex128]
-    rx_gram: NDArray[np.float64]
-    sums: NDArray[np.complex128]
-    jacobian: NDArray[np.float64]
+    coef: Complexes
+    gain: Complexes
+    delay: Reals
+    rx_columns: Complexes
+    tx_columns: Complexes
+    rx_gram: Reals
+    sums: Complexes
+    jacobian: Reals
     scale: float
     spacing_hz: float
     subcarriers: int
     power_w: float
+
+    @property
+    def derivatives(self) -> tuple[Pattern, Complexes, Reals, float]:
+        """What kernels take of the derivatives beside their columns: pattern, coefficients, delays and spacing."""
+        return self.pattern, self.coef, self.delay, self.spacing_hz
 
     @property
     def paths(self) -> int:
@@ -80,91 +85,74 @@ class Link:
         return int(self.delay.shape[1])
 
 
-def bistatic_parameters(paths: int) -> tuple[str, ...]:
-    """Names of the bistatic channel parameters, in the order of (6)."""
-    kinds = ("theta_B", "theta_U", "tau", "re_alpha", "im_alpha")
-    return tuple(f"{kind}{k}" for kind in kinds for k in range(paths))
+class _Kind(NamedTuple):
+    """One channel parameter of every path: dH/dxi = factor (-j 2 pi m df)^order, times a sum of rank-one terms.
+
+    `factor`: None for the path's gain. `terms`: of each its receive and its transmit column, steering or derivative.
+    """
+
+    name: str
+    factor: complex | None
+    order: int
+    terms: tuple[tuple[int, int], ...]
 
 
-def monostatic_parameters(paths: int) -> tuple[str, ...]:
-    """Names of the monostatic channel parameters, in the order of (6)."""
-    return tuple(f"{kind}{k}" for kind in ("theta_B", "eps", "re_beta", "im_beta") for k in range(paths))
+_STEERING, _DERIVATIVE = 0, 1
+_DEPARTURE, _ARRIVAL, _NEITHER = (_STEERING, _DERIVATIVE), (_DERIVATIVE, _STEERING), (_STEERING, _STEERING)
+# In the order of (6).
+_BISTATIC = (
+    _Kind("theta_B", None, 0, (_DEPARTURE,)),
+    _Kind("theta_U", None, 0, (_ARRIVAL,)),
+    _Kind("tau", None, 1, (_NEITHER,)),
+    _Kind("re_alpha", 1.0, 0, (_NEITHER,)),
+    _Kind("im_alpha", 1j, 0, (_NEITHER,)),
+)
+_MONOSTATIC = (
+    _Kind("theta_B", None, 0, (_ARRIVAL, _DEPARTURE)),
+    _Kind("eps", None, 1, (_NEITHER,)),
+    _Kind("re_beta", 1.0, 0, (_NEITHER,)),
+    _Kind("im_beta", 1j, 0, (_NEITHER,)),
+)
 
 
 @lru_cache
-def _bistatic_pattern(paths: int) -> Pattern:
-    k = np.arange(paths)
-    a, d, none = k, paths + k, np.zeros_like(k)
-    rx = np.concatenate((a, d, a, a, a))
-    tx = np.concatenate((d, a, a, a, a))
-    order = np.concatenate((none, none, none + 1, none, none))
-    return Pattern(np.tile(k, 5), order, np.ones(5 * paths, np.int64), np.stack((rx, rx), 1), np.stack((tx, tx), 1))
+def _pattern(kinds: tuple[_Kind, ...], paths: int) -> Pattern:
+    path = np.tile(np.arange(paths), len(kinds))
+    # Where there is one term, the second repeats it and has no part in the sum.
+    columns = np.array([(*kind.terms, *kind.terms)[:2] for kind in kinds])
+    rx, tx = (paths * np.repeat(columns[:, :, side], paths, axis=0) + path[:, None] for side in (0, 1))
+    order, terms = np.array([(kind.order, len(kind.terms)) for kind in kinds]).T
+    return Pattern(path, np.repeat(order, paths), np.repeat(terms, paths), rx, tx)
 
 
-@lru_cache
-def _monostatic_pattern(paths: int) -> Pattern:
-    k = np.arange(paths)
-    a, d, none = k, paths + k, np.zeros_like(k)
-    # The angle turns both the receive and the transmit vector: two terms.
-    rx = np.stack((np.concatenate((d, a, a, a)), np.concatenate((a, a, a, a))), 1)
-    tx = np.stack((np.concatenate((a, a, a, a)), np.concatenate((d, a, a, a))), 1)
-    order = np.concatenate((none, none + 1, none, none))
-    terms = np.concatenate((none + 2, none + 1, none + 1, none + 1))
-    return Pattern(np.tile(k, 4), order, terms, rx, tx)
-
-
-# Gains, then norms of transmit steering and derivative columns, then of receive columns, (batch, K+1) each.
-_Norms = tuple[
-    NDArray[np.complex128], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]
-]
-
-
-def _bistatic_terms(norms: _Norms) -> NDArray[np.complex128]:
-    alpha, at, dt, ar, dr = norms
-    unit = (ar * at).astype(complex)
-    one_term = np.concatenate((alpha * (ar * dt), alpha * (dr * at), alpha * (ar * at), unit, 1j * unit), axis=1)
-    return np.stack((one_term, np.zeros_like(one_term)), axis=2)
-
-
-def _monostatic_terms(norms: _Norms) -> NDArray[np.complex128]:
-    beta, at, dt, ar, dr = norms
-    unit = (ar * at).astype(complex)
-    first = np.concatenate((beta * (dr * at), beta * (ar * at), unit, 1j * unit), axis=1)
-    second = np.zeros_like(first)
-    second[:, : beta.shape[1]] = beta * (ar * dt)
-    return np.stack((first, second), axis=2)
-
-
-class _Model(NamedTuple):
-    """A signal model: names, structure and coefficients of its derivatives for K+1 paths."""
-
-    parameters: Callable[[int], tuple[str, ...]]
-    pattern: Callable[[int], Pattern]
-    terms: Callable[[_Norms], NDArray[np.complex128]]
-
-
-_BISTATIC = _Model(bistatic_parameters, _bistatic_pattern, _bistatic_terms)
-_MONOSTATIC = _Model(monostatic_parameters, _monostatic_pattern, _monostatic_terms)
+def _coefficients(kinds: tuple[_Kind, ...], gain: Complexes, rx_norm: Reals, tx_norm: Reals) -> Complexes:
+    """Factors of the derivatives' terms, (batch, P, 2), from the norms of steering, then derivative columns."""
+    batch, paths = gain.shape
+    rx, tx = np.split(rx_norm, 2, axis=1), np.split(tx_norm, 2, axis=1)
+    out = np.zeros((batch, len(kinds), paths, 2), complex)
+    for i, kind in enumerate(kinds):
+        for term, (received, sent) in enumerate(kind.terms):
+            out[:, i, :, term] = (gain if kind.factor is None else kind.factor) * (rx[received] * tx[sent])
+    return out.reshape(batch, -1, 2)
 
 
 def _link(
     scenario: Scenario,
-    model: _Model,
-    aod: NDArray[np.float64],
-    receiver: tuple[NDArray[np.float64], int],
-    delay: NDArray[np.float64],
-    gain: NDArray[np.complex128],
-    jacobian: NDArray[np.float64],
+    kinds: tuple[_Kind, ...],
+    aod: Reals,
+    receiver: tuple[Reals, int],
+    delay: Reals,
+    gain: Complexes,
+    jacobian: Reals,
 ) -> Link:
-    """A link of a model; its receiver by angles of arrival and antennas."""
+    """A link of these kinds of parameters; its receiver by angles of arrival and antennas."""
     paths = aod.shape[1]
     tx_columns, tx_norm = steering.steering_columns(aod, scenario.tx_antennas)
     rx_columns, rx_norm = steering.steering_columns(*receiver)
-    norms = gain, tx_norm[:, :paths], tx_norm[:, paths:], rx_norm[:, :paths], rx_norm[:, paths:]
     return Link(
-        parameters=model.parameters(paths),
-        pattern=model.pattern(paths),
-        coef=model.terms(norms),
+        parameters=tuple(f"{kind.name}{k}" for kind in kinds for k in range(paths)),
+        pattern=_pattern(kinds, paths),
+        coef=_coefficients(kinds, gain, rx_norm, tx_norm),
         gain=gain,
         delay=delay,
         rx_columns=rx_columns,
@@ -218,8 +206,8 @@ def bistatic_link(scenario: Scenario, draws: Draws, channel: Channel | None = No
         If scenario, draws and channel do not fit each other.
     """
     channel = _own(scenario, draws, channel)
-    jacobian = geometry.bistatic_jacobian(
-        np.asarray(scenario.bs_position_m, dtype=float),
+    jacobian = bistatic_jacobian(
+        np.array(scenario.bs_position_m),
         SPEED_OF_LIGHT,
         draws.ue_position,
         draws.target_position,
@@ -250,8 +238,8 @@ def monostatic_link(scenario: Scenario, draws: Draws, channel: Channel | None = 
         If scenario, draws and channel do not fit each other.
     """
     channel = _own(scenario, draws, channel)
-    jacobian = geometry.monostatic_jacobian(
-        np.asarray(scenario.bs_position_m, dtype=float), SPEED_OF_LIGHT, draws.ue_position, draws.target_position
+    jacobian = monostatic_jacobian(
+        np.array(scenario.bs_position_m), SPEED_OF_LIGHT, draws.ue_position, draws.target_position
     )
     receiver = channel.aod, scenario.rx_antennas
     return _link(

@@ -39,17 +39,15 @@ def load_kernels() -> None:
 
 def _compile(kept: bool) -> None:
     """Compile every kernel, on two cores where what another process compiled can be loaded."""
-    helper = None
-    if kept:
-        helper = subprocess.Popen([sys.executable, "-P", "-m", "crbatch.engine.warm"], stdin=subprocess.DEVNULL)
+    if not kept:
+        return _run_through()
+    helper = subprocess.Popen([sys.executable, "-P", "-m", "crbatch.engine.warm"], stdin=subprocess.DEVNULL)
     try:
-        if helper is not None:
-            _compile_setup()
-            helper.wait()  # whatever became of it: what it did not compile is compiled here
+        _compile_setup()
+        helper.wait()  # whatever became of it: what it did not compile is compiled here
         _run_through()
     finally:
-        if helper is not None:
-            helper.kill()
+        helper.kill()
 
 
 def _run_through() -> None:

@@ -9,23 +9,18 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Complexes, Reals
 from ..errors import DesignError
 from .certificate import Cone
 from .problem import DenseMaps, Problem
 
-# One thread, whatever point there is, and the regularisation without which the first factorisation breaks down on the
-# full cone (see `conic`).
-_PLAIN: Mapping[str, Any] = MappingProxyType(
-    {"max_threads": 1, "accept_unknown": True, "static_regularization_constant": 1e-6}
-)
 # The whitened program is well scaled as it is: equilibration spoils that (25 iterations instead of 10), refinement
 # doubles the time of an iteration and changes no digit of the gap, and supernodal factors suit its dense blocks.
 _QUICK: Mapping[str, Any] = MappingProxyType(
@@ -48,28 +43,13 @@ class Answer:
         Seconds spent in writing the program, in turning it into the solver's matrices, and in the solver.
     """
 
-    covariance: NDArray[np.complex128]
+    covariance: Complexes
     build: float
     compile: float
     solve: float
 
 
 Baseline = Callable[[Problem, int, float], Answer]
-
-
-def clarabel_full(problem: Problem, draw: int, rho: float) -> Answer:
-    """CVXPY and Clarabel on (15) as printed, over M_T x M_T covariances; arguments as for `clarabel_direct`."""
-    return _through_cvxpy(problem, draw, rho, "full", "CLARABEL", _PLAIN)
-
-
-def clarabel_full_tuned(problem: Problem, draw: int, rho: float) -> Answer:
-    """The same with the settings that suit this program best; arguments as for `clarabel_direct`."""
-    return _through_cvxpy(problem, draw, rho, "full", "CLARABEL", {**_PLAIN, **_QUICK})
-
-
-def clarabel_reduced(problem: Problem, draw: int, rho: float) -> Answer:
-    """CVXPY and Clarabel, tuned, on the reduced cone; arguments as for `clarabel_direct`."""
-    return _through_cvxpy(problem, draw, rho, "reduced", "CLARABEL", {**_PLAIN, **_QUICK})
 
 
 def scs_reduced(problem: Problem, draw: int, rho: float) -> Answer:
@@ -97,6 +77,8 @@ def _through_cvxpy(
 
     from . import conic  # CVXPY takes a second to import
 
+    if solver == "CLARABEL":
+        settings = {**conic.SETTINGS, **settings}
     begun = time.perf_counter()
     program, x = conic.weighted_crb_program(problem, draw, rho, cone)
     built = time.perf_counter()
@@ -113,9 +95,14 @@ def _through_cvxpy(
     return Answer(_of_full_power(problem, draw, value, cone), built - begun, ended - built - solve, solve)
 
 
-def _of_full_power(
-    problem: Problem, draw: int, point: NDArray[np.complex128] | None, cone: Cone
-) -> NDArray[np.complex128]:
+# CVXPY and Clarabel on (15): as printed, over M_T x M_T covariances; with the settings that suit this program best; and
+# with those on the reduced cone.
+clarabel_full: Baseline = partial(_through_cvxpy, cone="full", solver="CLARABEL", settings={})
+clarabel_full_tuned: Baseline = partial(_through_cvxpy, cone="full", solver="CLARABEL", settings=_QUICK)
+clarabel_reduced: Baseline = partial(_through_cvxpy, cone="reduced", solver="CLARABEL", settings=_QUICK)
+
+
+def _of_full_power(problem: Problem, draw: int, point: Complexes | None, cone: Cone) -> Complexes:
     """V of a solver's point: its Hermitian and positive part, scaled to P_m; NaN without a point."""
     antennas = problem.basis.shape[1]
     nothing = np.full((antennas, antennas), np.nan, np.complex128)
@@ -125,7 +112,7 @@ def _of_full_power(
     values = np.maximum(values, 0.0)
     if not values.sum() > 0.0:
         return nothing
-    v: NDArray[np.complex128] = (vectors * (problem.power * values / values.sum())) @ vectors.conj().T
+    v: Complexes = (vectors * (problem.power * values / values.sum())) @ vectors.conj().T
     if cone == "reduced":
         basis = problem.basis[draw, :, : problem.rank[draw]]
         v = basis @ v @ basis.conj().T
@@ -147,9 +134,7 @@ def clarabel_direct(problem: Problem, draw: int, rho: float) -> Answer:
     settings.max_threads = 1
     for name, value in _QUICK.items():
         setattr(settings, name, value)
-    solver = clarabel.DefaultSolver(
-        program.cost, program.objective, program.matrix, program.offset, program.cones, settings
-    )
+    solver = clarabel.DefaultSolver(*program, settings)
     ready = time.perf_counter()
     solution = np.asarray(solver.solve().x)
     ended = time.perf_counter()
@@ -158,34 +143,18 @@ def clarabel_direct(problem: Problem, draw: int, rho: float) -> Answer:
     return Answer(_of_full_power(problem, draw, point, "reduced"), built - begun, ready - built, ended - ready)
 
 
-@dataclass(frozen=True)
-class _Program:
-    """Minimise objective v subject to offset - matrix v in the product of the cones."""
-
-    cost: Any
-    objective: NDArray[np.float64]
-    matrix: Any
-    offset: NDArray[np.float64]
-    cones: list[Any]
-
-
 @lru_cache
-def _hermitian_basis(n: int) -> NDArray[np.complex128]:
+def _hermitian_basis(n: int) -> Complexes:
     """Matrices that span the Hermitian n x n ones, (n^2, n, n)."""
     basis = np.zeros((n * n, n, n), np.complex128)
-    place = 0
-    for r in range(n):
-        basis[place, r, r] = 1.0
-        place += 1
-        for s in range(r + 1, n):
-            basis[place, r, s] = basis[place, s, r] = 1.0
-            basis[place + 1, r, s], basis[place + 1, s, r] = 1j, -1j
-            place += 2
+    entries = [(r, s, unit) for r in range(n) for s in range(r, n) for unit in ((1.0,) if r == s else (1.0, 1j))]
+    for one, (r, s, unit) in zip(basis, entries, strict=True):
+        one[r, s], one[s, r] = unit, np.conj(unit)
     return basis
 
 
 @lru_cache
-def _symmetric_basis(n: int) -> NDArray[np.float64]:
+def _symmetric_basis(n: int) -> Reals:
     """Matrices that span the symmetric n x n ones, (n (n + 1) / 2, n, n)."""
     rows, columns = np.tril_indices(n)
     basis = np.zeros((rows.size, n, n))
@@ -193,21 +162,15 @@ def _symmetric_basis(n: int) -> NDArray[np.float64]:
     return basis
 
 
-def _coordinates(transmit: NDArray[np.complex128]) -> NDArray[np.float64]:
+def _coordinates(transmit: Complexes) -> Reals:
     """Real coordinates of Hermitian matrices S as `kernels.reduced` counts them: (..., n, n) -> (..., n^2)."""
-    n = transmit.shape[-1]
-    out = np.zeros((*transmit.shape[:-2], n * n))
-    place = 0
-    for r in range(n):
-        for s in range(r, n):
-            out[..., place] = transmit[..., r, s].real
-            if s > r:
-                out[..., place + 1] = transmit[..., r, s].imag
-            place += 1 if s == r else 2
-    return out
+    rows, columns = np.triu_indices(transmit.shape[-1])
+    upper = transmit[..., rows, columns]
+    both = np.stack((upper.real, upper.imag), axis=-1).reshape(*upper.shape[:-1], -1)
+    return both[..., np.stack((rows <= columns, rows < columns), axis=1).ravel()]
 
 
-def _svec(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
+def _svec(matrices: Reals) -> Reals:
     """Upper triangles by columns, off-diagonals times sqrt 2, as Clarabel stacks them: (..., p, p) -> (rows, ...)."""
     columns, rows = np.tril_indices(matrices.shape[-1])
     scale = np.where(rows == columns, 1.0, _ROOT2)
@@ -215,13 +178,13 @@ def _svec(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @lru_cache
-def _embedded_cone(n: int) -> NDArray[np.float64]:
+def _embedded_cone(n: int) -> Reals:
     """The Hermitian basis as real symmetric matrices [[Re, -Im], [Im, Re]], stacked, (n (2n + 1), n^2)."""
     basis = _hermitian_basis(n)
     return _svec(np.block([[basis.real, -basis.imag], [basis.imag, basis.real]]))
 
 
-def _reduced_program(one: Problem, rho: float) -> _Program:
+def _reduced_program(one: Problem, rho: float) -> tuple[Any, ...]:
     """(15) of a draw with the chord J(x) >= diag(L, 0), [[L, R], [R^T, T]] >= 0 in place of the whole Schur complement.
 
     Its two blocks, of p and twice the rows of the bound, are much smaller than one of p plus the rows: the work of
@@ -259,21 +222,19 @@ def _reduced_program(one: Problem, rho: float) -> _Program:
     return _assembled(blocks, objective, offsets, cones)
 
 
-def _rotated(link: DenseMaps, coordinates: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _rotated(link: DenseMaps, coordinates: Reals) -> tuple[Reals, Reals]:
     """The whitened FIM of each coordinate in axes of which only the first `bound_rows` matter, and R^T, of bound 1.
 
     With factor rows E = [R^T 0] Q^T, the bound tr(E J^-1 E^T) sees J in the axes of Q through its leading block.
     """
-    p, rows = link.factor.shape[0], link.factor[: link.bound_rows]
-    turn, corner = np.linalg.qr((rows / np.sqrt(np.sum(rows**2))).T, mode="complete")
-    packed = coordinates @ link.covariance_map
-    lower = np.tril_indices(p)
-    information = np.zeros((packed.shape[0], p, p))
-    information[:, lower[0], lower[1]] = information[:, lower[1], lower[0]] = packed
-    return turn.T @ information @ turn, corner[: link.bound_rows]
+    rows = link.factor[: link.bound_rows]
+    axes, corner = np.linalg.qr((rows / np.sqrt(np.sum(rows**2))).T, mode="complete")
+    information = link.unpacked(coordinates @ link.covariance_map)
+    return axes.T @ information @ axes, corner[: link.bound_rows]
 
 
-def _assembled(blocks: list[list[Any]], objective: list[Any], offsets: list[Any], cones: list[Any]) -> _Program:
+def _assembled(blocks: list[list[Any]], objective: list[Any], offsets: list[Any], cones: list[Any]) -> tuple[Any, ...]:
+    """Minimise c v subject to b - A v in the product of the cones: no quadratic cost, c, A, b and the cones."""
     from scipy import sparse
 
     widths = [part.size for part in objective]
@@ -286,4 +247,4 @@ def _assembled(blocks: list[list[Any]], objective: list[Any], offsets: list[Any]
                 matrix[top : top + offset.size, places[j] : places[j + 1]] = block
         top += offset.size
     empty = sparse.csc_matrix((places[-1], places[-1]))
-    return _Program(empty, np.concatenate(objective), sparse.csc_matrix(matrix), np.concatenate(offsets), cones)
+    return empty, np.concatenate(objective), sparse.csc_matrix(matrix), np.concatenate(offsets), cones

@@ -3,9 +3,10 @@
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..arguments import one_of, weight
+from ..arrays import Complexes, Reals
 from ..covariances import checked_covariances, tolerance_of
 from ..errors import DesignError
 from ..kernels.dense import certificate as kernels
@@ -15,7 +16,7 @@ from .problem import Problem
 Cone = Literal["full", "reduced"]
 
 
-def certified_gap(problem: Problem, covariance: ArrayLike, rho: float, cone: Cone = "reduced") -> NDArray[np.float64]:
+def certified_gap(problem: Problem, covariance: ArrayLike, rho: float, cone: Cone = "reduced") -> Reals:
     """Bound on how far V is from the best covariance, f(V)/f* - 1 <= gap.
 
     f is convex and of degree -1, so f* >= f(V)^2 / (P_m lambda_max(-grad f(V))) for any V, and the gap is
@@ -86,7 +87,7 @@ def certified_mean_gap(problem: Problem, covariance: ArrayLike, rho: float) -> f
     return _full_gap(value, slope) if value > 0.0 else float("nan")
 
 
-def _reduced(problem: Problem, covariance: ArrayLike) -> NDArray[np.complex128]:
+def _reduced(problem: Problem, covariance: ArrayLike) -> Complexes:
     """Check V and take the part of it that each draw sees, (batch, N, N), of unit trace at full power."""
     batch, antennas, _ = problem.basis.shape
     v = checked_covariances(covariance, antennas, count=batch, each="draw")
@@ -99,7 +100,7 @@ def _reduced(problem: Problem, covariance: ArrayLike) -> NDArray[np.complex128]:
     return problem.reduce(np.broadcast_to(v, (batch, antennas, antennas))[:, None].copy())[:, 0]
 
 
-def _gap_of_draw(problem: Problem, draw: int, x: NDArray[np.complex128], rho: float, cone: Cone) -> float:
+def _gap_of_draw(problem: Problem, draw: int, x: Complexes, rho: float, cone: Cone) -> float:
     """The gap of one draw, from its dense maps: another way than the solvers' own."""
     if cone == "full":
         return _full_gap(*_slope(problem, draw, x, rho))
@@ -108,11 +109,11 @@ def _gap_of_draw(problem: Problem, draw: int, x: NDArray[np.complex128], rho: fl
     return float(kernels.covariance_gap(bp, ms, rho, x, mix, rank, work_space(bp, ms))[1])
 
 
-def _full_gap(value: float, slope: NDArray[np.complex128]) -> float:
+def _full_gap(value: float, slope: Complexes) -> float:
     return float(np.linalg.eigvalsh(slope)[-1] / value - 1.0)
 
 
-def _slope(problem: Problem, draw: int, x: NDArray[np.complex128], rho: float) -> tuple[float, NDArray[np.complex128]]:
+def _slope(problem: Problem, draw: int, x: Complexes, rho: float) -> tuple[float, Complexes]:
     """Weighted CRB of one draw, and its negative gradient written out as an M_T x M_T matrix, -B Gamma B^H."""
     bp, ms = (link.over_covariances() for link in problem.dense(draw))
     mix, rank = problem.mix[draw], int(problem.rank[draw])

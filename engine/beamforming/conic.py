@@ -6,23 +6,25 @@ ones. Answers are judged by the certificate; a solver's status decides nothing.
 """
 
 import warnings
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import cvxpy as cp
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arguments import one_of, weight
+from ..arrays import Complexes, Reals
 from ..errors import DesignError
 from ..kernels.dense.reduced import coordinate_index
 from .certificate import Cone
 from .problem import DenseMaps, Problem
 
-# One thread, as every other solver here. Without the larger regularisation the first factorisation breaks down
-# on the full cone, most of whose directions the FIMs do not see.
-_SETTINGS: dict[str, Any] = {"max_threads": 1, "static_regularization_constant": 1e-6}
-
-
+# One thread, as every other solver here, and whatever point there is. Without the larger regularisation the first
+# factorisation breaks down on the full cone, most of whose directions the FIMs do not see.
+SETTINGS: Mapping[str, Any] = MappingProxyType(
+    {"max_threads": 1, "accept_unknown": True, "static_regularization_constant": 1e-6}
+)
 _TIGHT = {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12}
 
 
@@ -31,13 +33,13 @@ def _solve(program: cp.Problem, **settings: Any) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # "may be inaccurate": the certificate tells
-            program.solve(solver=cp.CLARABEL, accept_unknown=True, **(_SETTINGS | settings))
+            program.solve(solver=cp.CLARABEL, **SETTINGS, **settings)
     except cp.SolverError:
         return False
     return all(v.value is not None and np.isfinite(v.value).all() for v in program.variables())
 
 
-def _transmit_map(columns: NDArray[np.complex128]) -> NDArray[np.float64]:
+def _transmit_map(columns: Complexes) -> Reals:
     """Coordinates of S = C^H X C as a real-linear map of (vec Re X, vec Im X), row by row: (n^2, 2 m^2)."""
     size, count = columns.shape
     out = np.zeros((count * count, 2 * size * size))
@@ -51,22 +53,14 @@ def _transmit_map(columns: NDArray[np.complex128]) -> NDArray[np.float64]:
     return out
 
 
-def _unpacked(packed: NDArray[np.float64], p: int) -> NDArray[np.float64]:
-    """Columns of a packed lower triangle as full symmetric matrices: (rows, packed) -> (p^2, rows)."""
-    lower = np.tril_indices(p)
-    full = np.zeros((packed.shape[0], p, p))
-    full[:, lower[0], lower[1]] = packed
-    full[:, lower[1], lower[0]] = packed
-    return full.reshape(packed.shape[0], p * p).T
-
-
-def _bound(link: DenseMaps, linear: NDArray[np.float64], unknown: Any) -> tuple[Any, list[Any], float]:
+def _bound(link: DenseMaps, linear: Reals, unknown: Any) -> tuple[Any, list[Any], float]:
     """Scaled bound of one link as tr(T), its Schur-complement constraint, and the scale in m2."""
     p = link.factor.shape[0]
     rows = link.factor[: link.bound_rows]
     scale = float(np.sum(rows**2))  # the bound at the APA point
     rows = rows / np.sqrt(scale)
-    information = cp.reshape(_unpacked(linear, p) @ unknown, (p, p), order="C")
+    by_unknown = link.unpacked(linear).reshape(-1, p * p)
+    information = cp.reshape(by_unknown.T @ unknown, (p, p), order="C")
     bound = cp.Variable((link.bound_rows, link.bound_rows), symmetric=True)
     return cp.trace(bound), [cp.bmat([[information, rows.T], [rows, bound]]) >> 0], scale
 
@@ -88,26 +82,10 @@ def _weighted_program(
 def weighted_crb_program(
     problem: Problem, draw: int, rho: float, cone: Cone = "reduced"
 ) -> tuple[cp.Problem, cp.Variable]:
-    """The semidefinite program (15) of one draw, not yet solved.
+    """The semidefinite program (15) of one draw, not yet solved, and its Hermitian variable of unit trace.
 
-    Parameters
-    ----------
-    problem, draw
-        Which draw of which batch.
-    rho
-        Weight of BP.
-    cone
-        ``"full"``: over V / P_m, M_T x M_T as printed; ``"reduced"``: over x on span(B).
-
-    Returns
-    -------
-    tuple of cvxpy.Problem and cvxpy.Variable
-        The program and its Hermitian variable of unit trace.
-
-    Raises
-    ------
-    DesignError
-        If rho is no weight, or there is no such cone.
+    `problem`, `draw`: which draw of which batch. `rho`: weight of BP. `cone`: "full" is over V / P_m, M_T x M_T as
+    printed, "reduced" over x on span(B). Raises DesignError if rho is no weight, or there is no such cone.
     """
     one_of("cone", cone, Cone, DesignError)
     rho = weight("rho", rho, DesignError)
@@ -124,37 +102,24 @@ def weighted_crb_program(
     return _weighted_program(links, rho, maps, unknown, constraints), x
 
 
-def solve_weighted_crb(problem: Problem, draw: int, rho: float, cone: Cone = "reduced") -> NDArray[np.complex128]:
-    """Solve (15) and return V.
+def solve_weighted_crb(problem: Problem, draw: int, rho: float, cone: Cone = "reduced") -> Complexes:
+    """V of (15), (M_T, M_T), W, scaled to full power; arguments as for `weighted_crb_program`.
 
-    Parameters
-    ----------
-    problem, draw, rho, cone
-        As for `weighted_crb_program`.
-
-    Returns
-    -------
-    numpy.ndarray
-        V, (M_T, M_T), W, scaled to full power.
-
-    Raises
-    ------
-    DesignError
-        If Clarabel returns no point.
+    Raises DesignError as that does, and if Clarabel returns no point.
     """
     program, x = weighted_crb_program(problem, draw, rho, cone)
     if not _solve(program):
         raise DesignError(f"Clarabel returned no point for (15) of draw {draw} at rho = {rho:g}")
-    value: NDArray[np.complex128] = np.asarray(x.value, np.complex128) / np.trace(x.value).real
+    value: Complexes = np.asarray(x.value, np.complex128) / np.trace(x.value).real
     if cone == "full":
         value *= problem.power
         return value
     basis = problem.basis[draw, :, : problem.rank[draw]]
-    v: NDArray[np.complex128] = problem.power * basis @ value @ basis.conj().T
+    v: Complexes = problem.power * basis @ value @ basis.conj().T
     return v
 
 
-def reduced_weighted_crb(problem: Problem, draw: int, rho: float) -> NDArray[np.complex128] | None:
+def reduced_weighted_crb(problem: Problem, draw: int, rho: float) -> Complexes | None:
     """Reduced covariance (n, n) of unit trace from (15) by Clarabel, or None if it returns no point."""
     program, x = weighted_crb_program(problem, draw, rho, "reduced")
     if not _solve(program):
@@ -166,7 +131,7 @@ def reduced_weighted_crb(problem: Problem, draw: int, rho: float) -> NDArray[np.
     return out
 
 
-def power_weighted_crb(problem: Problem, draw: int, rho: float) -> NDArray[np.float64] | None:
+def power_weighted_crb(problem: Problem, draw: int, rho: float) -> Reals | None:
     """Codeword powers (n,) of unit sum from (15) restricted to the codebook, or None without a point."""
     p = cp.Variable(problem.apa.shape[1], nonneg=True)
     links = problem.dense(draw)
@@ -179,32 +144,14 @@ def power_weighted_crb(problem: Problem, draw: int, rho: float) -> NDArray[np.fl
     return powers / powers.sum()  # type: ignore[no-any-return]
 
 
-def beamformer_mismatch(
-    w_bp: NDArray[np.complex128], w_ms: NDArray[np.complex128], rho: float, power: float
-) -> tuple[NDArray[np.complex128], float]:
+def beamformer_mismatch(w_bp: Complexes, w_ms: Complexes, rho: float, power: float) -> tuple[Complexes, float]:
     """(18): the semidefinite relaxation of the weighted beamformer mismatch (16).
 
     Minimises rho |W - W_bp|^2 + (1 - rho) |W - W_ms|^2 over |W|^2 = power, lifted to the outer product of
     (vec W, 1) with its rank constraint dropped, which is tight. The closed form is `mismatch.mix_beamformers`.
 
-    Parameters
-    ----------
-    w_bp, w_ms
-        Extreme beamformers, (M_T, L) or reduced (n, L), W^0.5.
-    rho
-        Weight of BP.
-    power
-        P_m, W.
-
-    Returns
-    -------
-    tuple
-        W like its inputs, and the optimal mismatch, W.
-
-    Raises
-    ------
-    DesignError
-        If Clarabel returns no point.
+    `w_bp`, `w_ms`: extreme beamformers, (M_T, L) or reduced (n, L), W^0.5. `rho`: weight of BP. `power`: P_m, W.
+    Result: W like its inputs, and the optimal mismatch, W. Raises DesignError if Clarabel returns no point.
     """
     scale = np.sqrt(power)
     target = (rho * w_bp + (1.0 - rho) * w_ms).ravel() / scale
@@ -230,31 +177,13 @@ def beamformer_mismatch(
     return scale * w, float(power * program.value)
 
 
-def covariance_mismatch(
-    v_bp: NDArray[np.complex128], v_ms: NDArray[np.complex128], rho: float, power: float
-) -> tuple[NDArray[np.complex128], float]:
+def covariance_mismatch(v_bp: Complexes, v_ms: Complexes, rho: float, power: float) -> tuple[Complexes, float]:
     """(19) without its rank constraint: the weighted covariance mismatch.
 
     Minimises rho |V - V_bp|^2 + (1 - rho) |V - V_ms|^2 over positive semidefinite V of trace `power`.
 
-    Parameters
-    ----------
-    v_bp, v_ms
-        Extreme covariances, (M_T, M_T) or reduced (n, n), W.
-    rho
-        Weight of BP.
-    power
-        P_m, W.
-
-    Returns
-    -------
-    tuple
-        V like its inputs, and the optimal mismatch, W2.
-
-    Raises
-    ------
-    DesignError
-        If Clarabel returns no point.
+    `v_bp`, `v_ms`: extreme covariances, (M_T, M_T) or reduced (n, n), W. `rho`: weight of BP. `power`: P_m, W.
+    Result: V like its inputs, and the optimal mismatch, W2. Raises DesignError if Clarabel returns no point.
     """
     v = cp.Variable(v_bp.shape, hermitian=True)
     mismatch = rho * cp.sum_squares(v - v_bp / power) + (1.0 - rho) * cp.sum_squares(v - v_ms / power)

@@ -1,15 +1,15 @@
 """One's own beams, evaluated beside the schemes."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from ..arrays import Complexes
 from ..covariances import checked_covariances, of_unit_size
 from ..errors import DesignError
-from ..kernels.model import bases
 from .problem import Problem
 
 
-def custom_covariances(problem: Problem, covariance: ArrayLike, weights: int) -> NDArray[np.complex128]:
+def custom_covariances(problem: Problem, covariance: ArrayLike, weights: int) -> Complexes:
     """Reduced covariances Q^H V Q / P_m of given V, scaled to full power.
 
     Full power is always best (every bound has degree -1 in V), so that only the shape of V is compared.
@@ -19,14 +19,11 @@ def custom_covariances(problem: Problem, covariance: ArrayLike, weights: int) ->
     span that the links see. Raises DesignError if V does not fit, is not finite, Hermitian and positive semidefinite,
     or is zero.
     """
-    batch, antennas, _ = problem.basis.shape
+    antennas = problem.basis.shape[1]
     v = checked_covariances(covariance, antennas, "custom beams: V", weights, "rho")
     v = of_unit_size(v)
     traces = np.trace(v, axis1=-2, axis2=-1).real
     if not (traces > 0.0).all():
         raise DesignError("custom beams: V has no power")
-    unit = np.broadcast_to(v / traces[..., None, None], (weights, antennas, antennas))[None]
-    # Draw by draw: a copy of V for each of them could fill the memory.
-    unit = np.ascontiguousarray(unit)
-    seen = [bases.reduce(problem.basis[b : b + 1], unit, 1.0) for b in range(batch)]
-    return np.concatenate(seen) if seen else np.zeros((0, weights, *problem.mix.shape[1:]), np.complex128)
+    unit = np.broadcast_to(v / traces[..., None, None], (weights, antennas, antennas))
+    return problem.reduce_shared(np.ascontiguousarray(unit), 1.0)

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..arguments import reals, weight
+from ..arrays import Complexes, Reals, Wholes
 from ..errors import DesignError
 from ..kernels.model import bases
 from .problem import Problem
@@ -45,23 +46,23 @@ class Designs:
 
     problem: Problem
     schemes: tuple[str, ...]
-    rho: NDArray[np.float64]
-    covariance: NDArray[np.complex128]
-    factor: NDArray[np.complex128]
-    powers: NDArray[np.float64]
-    crb_bp: NDArray[np.float64]
-    crb_ms: NDArray[np.float64]
-    objective: NDArray[np.float64]
-    crb_orientation: NDArray[np.float64]
-    crb_clock: NDArray[np.float64]
-    crb_map: NDArray[np.float64]
-    crb_ms_target: NDArray[np.float64]
-    gap: NDArray[np.float64]
-    status: NDArray[np.int64]
-    solver: NDArray[np.int64]
-    iterations: NDArray[np.int64]
-    rank: NDArray[np.int64]
-    mix_error: NDArray[np.float64]
+    rho: Reals
+    covariance: Complexes
+    factor: Complexes
+    powers: Reals
+    crb_bp: Reals
+    crb_ms: Reals
+    objective: Reals
+    crb_orientation: Reals
+    crb_clock: Reals
+    crb_map: Reals
+    crb_ms_target: Reals
+    gap: Reals
+    status: Wholes
+    solver: Wholes
+    iterations: Wholes
+    rank: Wholes
+    mix_error: Reals
 
     def index(self, scheme: str, rho: float) -> tuple[int, int]:
         """Places of a scheme and a weight on the axes.
@@ -80,13 +81,13 @@ class Designs:
             )
         return self.schemes.index(scheme), int(matches[0])
 
-    def beam_covariance(self, scheme: str, rho: float) -> NDArray[np.complex128]:
+    def beam_covariance(self, scheme: str, rho: float) -> Complexes:
         """V of one design for every draw, (draw, M_T, M_T), W."""
         s, r = self.index(scheme, rho)
         return self.problem.expand(np.ascontiguousarray(self.covariance[:, s, r])[:, None])[:, 0]
 
     @property
-    def beam_gain(self) -> NDArray[np.float64]:
+    def beam_gain(self) -> Reals:
         """Power sent towards each path over that of uniform radiation, a(theta_k)^H V a(theta_k) / P_m.
 
         (draw, scheme, rho, K+1); path 0 is the UE. NaN where no design exists.
@@ -96,7 +97,7 @@ class Designs:
         antennas = float(self.problem.scenario.tx_antennas)
         return bases.beam_gains(self.problem.mix, flat, antennas).reshape(*x.shape[:3], -1)  # type: ignore[no-any-return]
 
-    def beampattern(self, scheme: str, rho: float, angle_rad: ArrayLike) -> NDArray[np.float64]:
+    def beampattern(self, scheme: str, rho: float, angle_rad: ArrayLike) -> Reals:
         """Power a(theta)^H V a(theta) of one design sent towards angles, for every draw.
 
         Parameters

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Complexes, Flags, Reals, Wholes
 from ..crb import bistatic_from_diagonal, monostatic_from_diagonal
 from ..kernels.bound import designbounds
 from ..status import Solver, Status
@@ -15,28 +16,40 @@ from .problem import Problem, of_weighted
 from .scheme import CUSTOM
 
 
-@dataclass
+@dataclass(frozen=True)
 class Part:
-    """What one scheme gives before bounds are computed, over (draw, rho)."""
+    """What one scheme gives before bounds are computed, (batch, rho, ...).
 
-    covariance: NDArray[np.complex128]
-    gap: NDArray[np.float64]
-    inherited: NDArray[np.bool_]  # every optimum that this design rests on is as exact as it has to be
+    Attributes
+    ----------
+    covariance
+        Reduced, of unit trace, (batch, rho, n, n); 0 where none exists.
+    gap
+        Certified relative gap; NaN where nothing is optimised.
+    inherited
+        Whether every optimum that this design rests on is as exact as it has to be.
+    closed_form
+        Whether it follows from optima of other problems, or from none.
+    factor, powers
+        W / sqrt(P_m) on the basis, (batch, rho, n, C), and codeword powers (batch, rho, n), where the scheme has them.
+    iterations, solver
+        Where it optimises.
+    mix_error
+        Upper bound on the relative error of the objective that the extremes leave; NaN where there is no mix.
+    """
+
+    covariance: Complexes
+    gap: Reals
+    inherited: Flags
     closed_form: bool
-    factor: NDArray[np.complex128] | None = None
-    powers: NDArray[np.float64] | None = None
-    iterations: NDArray[np.int64] | None = None
-    solver: NDArray[np.int64] | None = None
-    mix_error: NDArray[np.float64] | None = None
+    factor: Complexes | None = None
+    powers: Reals | None = None
+    iterations: Wholes | None = None
+    solver: Wholes | None = None
+    mix_error: Reals | None = None
 
 
-def with_bounds(
-    problem: Problem,
-    names: tuple[str, ...],
-    rho: NDArray[np.float64],
-    parts: list[Part],
-    tolerance: float,
-) -> Designs:
+def with_bounds(problem: Problem, names: tuple[str, ...], rho: Reals, parts: list[Part], tolerance: float) -> Designs:
     """Bounds, ranks and statuses of every scheme's designs."""
     x = np.stack([part.covariance for part in parts], axis=1)
     batch, schemes, weights, n, _ = x.shape
@@ -55,15 +68,14 @@ def with_bounds(
     objective = np.where(problem.exists(rho)[:, None], objective, np.inf)
     gap = np.stack([part.gap for part in parts], axis=1)
     endless = np.isposinf(objective) & np.array([name == CUSTOM for name in names])[:, None]
-    nothing = np.full((batch, weights), -1, np.int64)
-    flat_powers = np.zeros((batch, weights, n))
+    powers = _stacked([part.powers for part in parts], np.full((batch, weights, n), np.nan))
     return Designs(
         problem=problem,
         schemes=names,
         rho=rho,
         covariance=np.where(absent[..., None, None], np.nan, x),
         factor=np.where(absent[..., None, None], np.nan, _stacked_factors(parts, x[:, 0])),
-        powers=np.where(absent[..., None], np.nan, np.stack([_or_nan(p.powers, flat_powers) for p in parts], 1)),
+        powers=np.where(absent[..., None], np.nan, powers),
         crb_bp=crb_bp,
         crb_ms=crb_ms,
         objective=objective,
@@ -73,16 +85,14 @@ def with_bounds(
         crb_ms_target=np.where((absent & ms_ok)[..., None], np.nan, ms.targets),
         gap=np.where(endless & ~np.isnan(gap), np.inf, gap),
         status=_statuses(problem, rho, parts, objective, tolerance),
-        solver=np.stack([np.full_like(nothing, Solver.NONE) if p.solver is None else p.solver for p in parts], axis=1),
-        iterations=np.stack([nothing if p.iterations is None else p.iterations for p in parts], axis=1),
+        solver=_stacked([part.solver for part in parts], np.full((batch, weights), int(Solver.NONE))),
+        iterations=_stacked([part.iterations for part in parts], np.full((batch, weights), -1)),
         rank=rank,
-        mix_error=np.stack([_or_nan(p.mix_error, np.zeros((batch, weights))) for p in parts], axis=1),
+        mix_error=_stacked([part.mix_error for part in parts], np.full((batch, weights), np.nan)),
     )
 
 
-def _statuses(
-    problem: Problem, rho: NDArray[np.float64], parts: list[Part], objective: NDArray[np.float64], tolerance: float
-) -> NDArray[np.int64]:
+def _statuses(problem: Problem, rho: Reals, parts: list[Part], objective: Reals, tolerance: float) -> Wholes:
     good = [Status.CLOSED_FORM if part.closed_form else Status.CERTIFIED for part in parts]
     status = np.stack([np.where(p.inherited, g, Status.UNCERTIFIED) for p, g in zip(parts, good, strict=True)], axis=1)
     # A gap below the tolerance says nothing where rounding is above it.
@@ -94,26 +104,26 @@ def _statuses(
     return np.where(problem.exists(rho)[:, None], status, Status.UNIDENTIFIABLE).astype(np.int64)
 
 
-def _stacked_factors(parts: list[Part], like: NDArray[np.complex128]) -> NDArray[np.complex128]:
+def _stacked_factors(parts: list[Part], like: Complexes) -> Complexes:
     """Factors (draw, scheme, rho, n, C) of all schemes, with columns of zeros up to the widest; NaN for none."""
     width = max(like.shape[-1], *(part.factor.shape[-1] for part in parts if part.factor is not None), 0)
-    none = np.full((*like.shape[:-1], width), np.nan, np.complex128)
-    return np.stack([none if part.factor is None else widened(part.factor, width) for part in parts], axis=1)
+    factors = [None if part.factor is None else widened(part.factor, width) for part in parts]
+    return _stacked(factors, np.full((*like.shape[:-1], width), np.nan, np.complex128))
 
 
-def widened(factor: NDArray[np.complex128], width: int) -> NDArray[np.complex128]:
+def widened(factor: Complexes, width: int) -> Complexes:
     """The same factor with columns of zeros up to a width."""
     out = np.zeros((*factor.shape[:-1], width), np.complex128)
     out[..., : factor.shape[-1]] = factor
     return out
 
 
-def _or_nan(values: NDArray[Any] | None, like: NDArray[Any]) -> NDArray[Any]:
-    """The values, or NaN in their place where a scheme has none."""
-    return np.full_like(like, np.nan) if values is None else values
+def _stacked(values: list[NDArray[Any] | None], none: NDArray[Any]) -> NDArray[Any]:
+    """Values (draw, rho, ...) of all schemes, (draw, scheme, rho, ...); `none` for a scheme that has none."""
+    return np.stack([none if each is None else each for each in values], axis=1)
 
 
-def weighted_sum(weight: NDArray[np.float64], bound: NDArray[np.float64]) -> NDArray[np.float64]:
+def weighted_sum(weight: Reals, bound: Reals) -> Reals:
     """Weight * bound, and 0 (not infinity times 0) where the weight is zero."""
     shape = np.broadcast_shapes(weight.shape, bound.shape)
     return np.multiply(weight, bound, out=np.zeros(shape), where=weight > 0.0)

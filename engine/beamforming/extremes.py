@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Complexes, Flags, Reals, Wholes, summed
 from ..kernels.designs import cleaning, extremes
 from ..kernels.interior import covariances as interior
 from ..kernels.interior import finishing, newtonpowers
@@ -48,15 +49,15 @@ class Extremes:
     """
 
     ends: NDArray[Any]
-    gap: NDArray[np.float64]
-    iterations: NDArray[np.int64]
-    solver: NDArray[np.int64]
+    gap: Reals
+    iterations: Wholes
+    solver: Wholes
     settled: NDArray[Any]
     others: NDArray[Any]
-    known: NDArray[np.bool_]
+    known: Flags
 
     @property
-    def exist(self) -> NDArray[np.bool_]:
+    def exist(self) -> Flags:
         """Where there is a design, (batch, 2)."""
         return ~np.isnan(self.gap)
 
@@ -78,7 +79,8 @@ def fdb_extremes(problem: Problem, tolerance: float) -> Extremes:
     ends, gap = solved.covariance.copy(), solved.gap.copy()
     spent, solver = solved.iterations.copy(), solved.solver.copy()
     if ends.shape[-1] > _MOST_FINISHED:  # an interior-point step takes the sixth power of that
-        x, before, evaluations = _descended(problem, ends)
+        found, _, evaluations = weighted.descend_fdb(problem, _RHO[::-1].copy(), _LOOSE)
+        x, before, evaluations = np.ascontiguousarray(found[:, ::-1]), ends.copy(), evaluations[:, ::-1]
         spent[wanted] += evaluations[wanted]
     else:
         x, before = finishing.finished_designs(arrays, ends, _RHO, wanted & _there(ends))
@@ -112,21 +114,7 @@ def fdb_extremes(problem: Problem, tolerance: float) -> Extremes:
     return Extremes(ends, gap, spent, solver, settled, others, known)
 
 
-def _descended(
-    problem: Problem, ends: NDArray[np.complex128]
-) -> tuple[NDArray[np.complex128], NDArray[np.complex128], NDArray[np.int64]]:
-    """What the descent alone makes of the extremes at a tight tolerance; the point before is what the ladder found."""
-    x, _, evaluations = weighted.descend_fdb(problem, _RHO[::-1].copy(), _LOOSE)
-    return np.ascontiguousarray(x[:, ::-1]), ends.copy(), evaluations[:, ::-1]
-
-
-def _take(
-    better: NDArray[np.bool_],
-    found: NDArray[Any],
-    own: NDArray[np.float64],
-    ends: NDArray[Any],
-    gap: NDArray[np.float64],
-) -> None:
+def _take(better: Flags, found: NDArray[Any], own: Reals, ends: NDArray[Any], gap: Reals) -> None:
     """Take designs for ends where they are better, in place."""
     ends[better], gap[better] = found[better], own[better]
 
@@ -138,7 +126,7 @@ def cpa_extremes(problem: Problem, tolerance: float) -> Extremes:
     assert solved.powers is not None
     ends, gap = solved.powers.copy(), solved.gap.copy()
     spent, solver = solved.iterations.copy(), solved.solver.copy()
-    there = wanted & (total_power(ends) > 0.0)
+    there = wanted & (summed(ends) > 0.0)
     settled, before, sure = _refined(problem, _settled_powers(problem, ends, None, there)[0], there)
     doubtful, known = settled.copy(), sure.copy()
     spent[there] += newtonpowers.NEWTON_STEPS + 1
@@ -146,7 +134,7 @@ def cpa_extremes(problem: Problem, tolerance: float) -> Extremes:
     if left.any():
         p, last, evaluations = interiorpowers.interior_powers(arrays, problem.apa, _RHO, left, _GOAL)
         spent[left] += evaluations[left]
-        found = left & (total_power(p) > 0.0)
+        found = left & (summed(p) > 0.0)
         rough, doubt, last = _settled_powers(problem, p, last, found)
         other, last_step, refined = newtonpowers.refined_powers(arrays, _RHO, rough, found)
         last = np.where(refined[..., None], last_step, last)
@@ -158,16 +146,14 @@ def cpa_extremes(problem: Problem, tolerance: float) -> Extremes:
             centred = _settled_powers(problem, p, last_centre, many)
             other[many], doubt[many], last[many] = (powers[many] for powers in centred)
         settled[found], before[found], doubtful[found] = other[found], last[found], doubt[found]
-        known[found] = total_power(last)[found] > 0.0
+        known[found] = summed(last)[found] > 0.0
     own = cleaning.certified_powers(arrays, _RHO, settled, there)
     _take(own <= tolerance, settled, own, ends, gap)
     others = np.stack((doubtful, before), axis=2)
     return Extremes(ends, gap, spent, solver, settled, others, known)
 
 
-def _refined(
-    problem: Problem, rough: NDArray[np.float64], there: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+def _refined(problem: Problem, rough: Reals, there: Flags) -> tuple[Reals, Reals, Flags]:
     """Optima from powers close by, the iterate before, and where they are so beyond doubt."""
     arrays = problem.codewords
     p, before, refined = newtonpowers.refined_powers(arrays, _RHO, rough, there)
@@ -177,22 +163,18 @@ def _refined(
     return p, before, refined & (gap <= _TIGHT) & clear
 
 
-def _there(x: NDArray[np.complex128]) -> NDArray[np.bool_]:
-    return total_power(np.abs(np.diagonal(x, axis1=2, axis2=3))) > 0.0
+def _there(x: Complexes) -> Flags:
+    return summed(np.abs(np.diagonal(x, axis1=2, axis2=3))) > 0.0
 
 
-def _covariance_gaps(
-    problem: Problem, x: NDArray[np.complex128], wanted: NDArray[np.bool_], clean: bool, tolerance: float
-) -> NDArray[np.float64]:
+def _covariance_gaps(problem: Problem, x: Complexes, wanted: Flags, clean: bool, tolerance: float) -> Reals:
     """Certified gaps of covariances, in place cleaned if asked for; NaN where there is none."""
     return cleaning.certified_covariances(  # type: ignore[no-any-return]
         problem.arrays, _RHO, x, cleaning.NO_POINTS, 0, wanted & _there(x), clean, tolerance, weighted.CLEANING
     )
 
 
-def _settled_powers(
-    problem: Problem, p: NDArray[np.float64], before: NDArray[np.float64] | None, wanted: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def _settled_powers(problem: Problem, p: Reals, before: Reals | None, wanted: Flags) -> tuple[Reals, Reals, Reals]:
     """Powers without those that an optimum leaves empty, at unit sum, as `kernels.extremes` has it for covariances."""
     slack = 1.0 - extremes.power_slopes(problem.codewords, _RHO, p, wanted)
     shrunk = wanted[..., None] if before is None else before > extremes.SHRUNK * p
@@ -201,16 +183,12 @@ def _settled_powers(
     return _kept(p, empty, wanted), _kept(p, certainly, wanted), _kept(last, empty, wanted)
 
 
-def _kept(p: NDArray[np.float64], empty: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _kept(p: Reals, empty: Flags, wanted: Flags) -> Reals:
     """Powers without the empty ones, at unit sum; 0 where not wanted."""
-    kept = np.where(wanted[..., None] & ~empty, p, 0.0)
-    total = total_power(kept)[..., None]
-    return np.divide(kept, total, out=np.zeros_like(kept), where=total > 0.0)
+    return of_unit_sum(np.where(wanted[..., None] & ~empty, p, 0.0))
 
 
-def total_power(powers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum over the last axis, in order: NumPy's own may depend on the machine."""
-    total = np.zeros(powers.shape[:-1])
-    for i in range(powers.shape[-1]):
-        total = total + powers[..., i]
-    return total
+def of_unit_sum(powers: Reals) -> Reals:
+    """Powers (..., codeword) over their sum; 0 where that is."""
+    total = summed(powers)[..., None]
+    return np.divide(powers, total, out=np.zeros_like(powers), where=total > 0.0)

@@ -7,8 +7,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from ..arrays import Wholes
 from ..draws import Draws
 from ..errors import DesignError
 from ..kernels.bound import designbounds
@@ -127,7 +128,7 @@ def average_designs(
     )
 
 
-def _check_ranks(names: Sequence[str], rank: NDArray[np.int64], slots: int) -> None:
+def _check_ranks(names: Sequence[str], rank: Wholes, slots: int) -> None:
     for name, highest in zip(names, rank.max(axis=1).tolist(), strict=True):
         if highest > slots:
             raise DesignError(

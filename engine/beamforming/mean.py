@@ -4,12 +4,15 @@ A ratio, since the mean of the bounds themselves need not exist. Powers are allo
 own geometry.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Complexes, Reals, Wholes, summed
 from ..crb import bistatic_from_diagonal, monostatic_from_diagonal
 from ..draws import Draws, fixed_draw
 from ..errors import DesignError
@@ -37,10 +40,10 @@ _RANK_CUTS = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8, CLEANING)
 class Optima:
     """Minima of the mean over the whole grid; powers (rho, m) for codewords."""
 
-    y: NDArray[np.complex128]
-    powers: NDArray[np.float64]
-    gap: NDArray[np.float64]
-    evaluations: NDArray[np.int64]
+    y: Complexes
+    powers: Reals
+    gap: Reals
+    evaluations: Wholes
 
 
 @dataclass(frozen=True)
@@ -52,16 +55,16 @@ class MeanProblem:
     """
 
     problem: Problem
-    grid: NDArray[np.float64]
-    basis: NDArray[np.complex128]
-    views: NDArray[np.complex128]
-    codewords: NDArray[np.complex128]
-    weights: NDArray[np.float64]
-    start: NDArray[np.complex128]
-    equal: NDArray[np.float64]
+    grid: Reals
+    basis: Complexes
+    views: Complexes
+    codewords: Complexes
+    weights: Reals
+    start: Complexes
+    equal: Reals
 
     @classmethod
-    def of(cls, scenario: Scenario, training: Draws, grid: NDArray[np.float64]) -> "MeanProblem":
+    def of(cls, scenario: Scenario, training: Draws, grid: Reals) -> "MeanProblem":
         """Set up the problem of the training draws."""
         problem = build_problem(scenario, training)
         nominal = build_problem(scenario, fixed_draw(scenario))
@@ -85,18 +88,21 @@ class MeanProblem:
         for one in seen:  # in order: a sum by NumPy may depend on the machine
             start += one / len(seen)
         codewords = smallmat.times(np.ascontiguousarray(basis.conj().T), nominal.codebook[0])
-        return cls(
-            problem,
-            grid,
-            basis,
-            views,
-            codewords,
-            _scales(problem, grid, apa),
-            start,
-            nominal.apa[0],
-        )
+        weights = _scales(problem, grid, apa)
+        return cls(problem, grid, basis, views, codewords, weights, start, nominal.apa[0])
 
-    def solve(self, codewords: NDArray[np.complex128], tolerance: float) -> Optima:
+    @property
+    def no_codewords(self) -> Complexes:
+        """What stands for all covariances where codewords are asked for, (N, 0)."""
+        return self.codewords[:, :0]
+
+    def covariance_at(self, point: Reals, codewords: Complexes) -> Complexes:
+        """Covariance of roots of powers, or (no codewords) of a factor's entries, real parts first, (N, N)."""
+        y = np.zeros_like(self.start)
+        average.covariance_at(point, codewords, y)
+        return y
+
+    def solve(self, codewords: Complexes, tolerance: float) -> Optima:
         """Minimise at every weight, each from the one solved next to it, from the middle outwards."""
         count, size = self.grid.size, self.start.shape[0]
         y = np.zeros((count, size, size), complex)
@@ -110,81 +116,69 @@ class MeanProblem:
             ready = w != middle and spent[nearest] >= 0
             if codewords.shape[1]:
                 before = powers[nearest] if ready else self.equal
-                powers[w], gap[w], spent[w] = self._powers(codewords, w, before, tolerance)
-                average.covariance_at(np.sqrt(powers[w]), codewords, y[w])
+                powers[w], gap[w], spent[w] = self._minimum(w, codewords, before, tolerance)
+                y[w] = self.covariance_at(np.sqrt(powers[w]), codewords)
             else:
-                y[w], gap[w], spent[w] = self._covariance(w, y[nearest] if ready else self.start, tolerance)
+                before = y[nearest] if ready else self.start
+                y[w], gap[w], spent[w] = self._minimum(w, codewords, before, tolerance)
         return Optima(y, powers, gap, spent)
 
-    def _powers(
-        self, codewords: NDArray[np.complex128], w: int, before: NDArray[np.float64], tolerance: float
-    ) -> tuple[NDArray[np.float64], float, int]:
-        y = np.zeros_like(self.start)
+    def _minimum(
+        self, w: int, codewords: Complexes, before: NDArray[Any], tolerance: float
+    ) -> tuple[NDArray[Any], float, int]:
+        """Powers or (no codewords) a covariance from one close by, the certified gap, and the evaluations."""
+        even = self.equal if codewords.shape[1] else self.start
         best, spent = (before, np.inf), 0
         for _ in range(_ATTEMPTS):
-            start = np.sqrt((1.0 - _SHARE) * before + _SHARE * self.equal)
-            point, used = self._descend(w, codewords, start, tolerance)
+            mixed = (1.0 - _SHARE) * before + _SHARE * even
+            point, used = average.descend_mean(
+                self.problem.arrays,
+                self.views,
+                self.weights[w],
+                self.grid[w],
+                codewords,
+                np.sqrt(mixed) if codewords.shape[1] else _entries_of_root(mixed),
+                _MARGIN * tolerance,
+                _EVALUATIONS,
+            )
             spent += used
-            before = np.where(point**2 < CLEANING, 0.0, point**2)
-            before /= total(before)
-            average.covariance_at(np.sqrt(before), codewords, y)
-            gap = self._certified_gap(w, y, codewords)
-            best = min(best, (before, gap), key=_by_gap)
-            if gap <= tolerance:
-                break
-        return *best, spent
-
-    def _covariance(
-        self, w: int, before: NDArray[np.complex128], tolerance: float
-    ) -> tuple[NDArray[np.complex128], float, int]:
-        free = np.zeros((self.start.shape[0], 0), complex)
-        best, spent = (before, np.inf), 0
-        for _ in range(_ATTEMPTS):
-            mixed = (1.0 - _SHARE) * before + _SHARE * self.start
-            root = mismatch.square_root(mixed, mixed.shape[0])
-            start = np.concatenate((root.real.ravel(), root.imag.ravel()))
-            point, used = self._descend(w, free, start, tolerance)
-            spent += used
-            found = np.zeros_like(self.start)
-            average.covariance_at(point, free, found)
-            values, vectors = smallmat.eigen_hermitian(found, found.shape[0])
-            for cut in _RANK_CUTS:  # the lowest rank that stays certified
-                before = certificate.leading_covariance(values, vectors, certificate.numerical_rank(values, cut))
-                gap = self._certified_gap(w, before, free)
-                best = min(best, (before, gap), key=_by_gap)
+            for before in self._cleaned(point, codewords):
+                y = self.covariance_at(np.sqrt(before), codewords) if codewords.shape[1] else before
+                gap = float(self._mean_and_gap(w, y, codewords)[1])
+                best = min(best, (before, gap), key=itemgetter(1))
                 if gap <= tolerance:
                     return before, gap, spent
         return *best, spent
 
-    def _descend(
-        self, w: int, codewords: NDArray[np.complex128], start: NDArray[np.float64], tolerance: float
-    ) -> tuple[NDArray[np.float64], int]:
-        return average.descend_mean(  # type: ignore[no-any-return]
-            self.problem.arrays,
-            self.views,
-            self.weights[w],
-            self.grid[w],
-            codewords,
-            start,
-            _MARGIN * tolerance,
-            _EVALUATIONS,
+    def _cleaned(self, point: Reals, codewords: Complexes) -> Iterator[NDArray[Any]]:
+        """What a point is cleaned to, the lowest rank first: the first that is certified will do."""
+        if codewords.shape[1]:
+            powers = np.where(point**2 < CLEANING, 0.0, point**2)
+            yield powers / summed(powers)
+            return
+        found = self.covariance_at(point, codewords)
+        values, vectors = smallmat.eigen_hermitian(found, found.shape[0])
+        for cut in _RANK_CUTS:
+            yield certificate.leading_covariance(values, vectors, certificate.numerical_rank(values, cut))
+
+    def _mean_and_gap(self, w: int, y: Complexes, codewords: Complexes) -> tuple[float, float]:
+        return average.mean_gap(  # type: ignore[no-any-return]
+            self.problem.arrays, self.views, self.weights[w], self.grid[w], y, codewords
         )
 
-    def _certified_gap(self, w: int, y: NDArray[np.complex128], codewords: NDArray[np.complex128]) -> float:
-        return float(average.mean_gap(self.problem.arrays, self.views, self.weights[w], self.grid[w], y, codewords)[1])
-
-    def best_of(self, _: int, rho: float, factors: NDArray[np.complex128]) -> int:
+    def best_of(self, _: int, rho: float, factors: Complexes) -> int:
         """Which of the factors (count, N, L) has the smallest mean."""
         w = int(np.searchsorted(self.grid, rho))
-        free = np.zeros((self.start.shape[0], 0), complex)
         candidates = randomization.unit_covariances(factors)
-        means = [
-            average.mean_gap(self.problem.arrays, self.views, self.weights[w], rho, y, free)[0] for y in candidates
-        ]
-        return first_smallest(np.array(means))
+        return first_smallest(np.array([self._mean_and_gap(w, y, self.no_codewords)[0] for y in candidates]))
 
 
-def _scales(problem: Problem, rho: NDArray[np.float64], apa: NDArray[np.complex128]) -> NDArray[np.float64]:
+def _entries_of_root(covariance: NDArray[Any]) -> Reals:
+    root = mismatch.square_root(covariance, covariance.shape[0])
+    return np.concatenate((root.real.ravel(), root.imag.ravel()))
+
+
+def _scales(problem: Problem, rho: Reals, apa: Complexes) -> Reals:
     """w_s = 1 / f_s(APA_s) over how many draws count, (rho, draw); 0 for those that are unidentifiable."""
     # At unit power and noise, on which designs must not depend.
     bp, ms = problem.unit_bounds(apa)
@@ -193,12 +187,3 @@ def _scales(problem: Problem, rho: NDArray[np.float64], apa: NDArray[np.complex1
     fine = np.isfinite(at_apa)
     counted = np.maximum(fine.sum(axis=1, keepdims=True), 1)
     return np.where(fine, 1.0 / (np.where(fine, at_apa, 1.0) * counted), 0.0)
-
-
-def _by_gap(found: tuple[NDArray[Any], float]) -> float:
-    return found[1]
-
-
-def total(values: NDArray[np.float64]) -> float:
-    """Sum in order: NumPy's own may depend on the machine."""
-    return float(sum(values.tolist()))

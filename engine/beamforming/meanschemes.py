@@ -4,28 +4,27 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Complexes, Flags, Reals, Wholes, summed
 from ..errors import DesignError
-from ..kernels.descent import average
 from ..kernels.designs import mismatch
 from ..status import Solver, Status
-from .factors import right_of, roots_of
-from .mean import MeanProblem, Optima, total
+from .factors import factor_pair, right_of, roots_of
+from .mean import MeanProblem, Optima
 from .mixes import extreme_gap
 from .problem import of_weighted
-from .scheme import ALIGNED, Scheme
+from .scheme import Scheme
 
 
 @dataclass(frozen=True)
 class MeanPart:
     """One scheme: covariances on the basis (rho, N, N) of unit trace, and what goes with them."""
 
-    y: NDArray[np.complex128]
-    gap: NDArray[np.float64]
-    status: NDArray[np.int64]
-    iterations: NDArray[np.int64]
-    solver: NDArray[np.int64]
+    y: Complexes
+    gap: Reals
+    status: Wholes
+    iterations: Wholes
+    solver: Wholes
 
 
 @dataclass(frozen=True)
@@ -33,13 +32,13 @@ class MeanRequest:
     """What schemes are asked for: weights rho, all on the grid of the mean problem, whose minima are found once."""
 
     mean: MeanProblem
-    rho: NDArray[np.float64]
+    rho: Reals
     tolerance: float
     seed: int
 
     @cached_property
     def _fdb(self) -> Optima:
-        return self.mean.solve(self.mean.basis[:, :0], self.tolerance)
+        return self.mean.solve(self.mean.no_codewords, self.tolerance)
 
     @cached_property
     def _cpa(self) -> Optima:
@@ -69,7 +68,8 @@ def roots(request: MeanRequest, scheme: Scheme) -> MeanPart:
     p_bp, p_ms = (request.optima(scheme).powers[w] for w in (-1, 0))
     rho = request.rho[:, None]
     amplitude = rho * np.sqrt(p_bp) + (1.0 - rho) * np.sqrt(p_ms)
-    return _mixed(request, scheme, _on_codebook(request, [one / np.sqrt(total(one**2)) for one in amplitude]))
+    unit = amplitude / np.sqrt(summed(amplitude**2))[:, None]
+    return _mixed(request, scheme, np.stack([request.mean.covariance_at(one, request.mean.codewords) for one in unit]))
 
 
 def factors(request: MeanRequest, scheme: Scheme) -> MeanPart:
@@ -85,28 +85,19 @@ def factors(request: MeanRequest, scheme: Scheme) -> MeanPart:
     rank = np.array([size])
     w = roots_of(np.stack((optima.y[-1], optima.y[0]))[None], mean.basis[None], rank, factor)
     right = right_of(w, factor, slots, mean.best_of, (request.seed, 0))
-    w = w if right is None else mismatch.unit_products(w, right)
-    w_bp, w_ms = np.ascontiguousarray(w[:, 0]), np.ascontiguousarray(w[:, 1])
-    if factor == ALIGNED:
-        w_ms = mismatch.aligned_with(w_bp, w_ms, rank)
-    y = mismatch.covariances_of(mismatch.mixed_factors(w_bp, w_ms, request.rho)[0])[0]
+    mixed, _ = mismatch.mixed_factors(*factor_pair(w, right, factor, rank), request.rho)
+    y = mismatch.covariances_of(mixed)[0]
     return _mixed(request, scheme, y)
 
 
 def equal_powers(request: MeanRequest, _: Scheme) -> MeanPart:
     """APA on the codebook of the scenario's own geometry."""
-    y = _on_codebook(request, [np.sqrt(request.mean.equal)] * request.rho.size)
-    return _closed_form(y, np.full(request.rho.size, np.nan), np.ones(request.rho.size, np.bool_))
+    count = request.rho.size
+    y = request.mean.covariance_at(np.sqrt(request.mean.equal), request.mean.codewords)
+    return _closed_form(np.stack([y] * count), np.full(count, np.nan), np.ones(count, np.bool_))
 
 
-def _on_codebook(request: MeanRequest, amplitudes: list[NDArray[np.float64]]) -> NDArray[np.complex128]:
-    out = np.zeros((len(amplitudes), *request.mean.start.shape), complex)
-    for one, amplitude in zip(out, amplitudes, strict=True):
-        average.covariance_at(amplitude, request.mean.codewords, one)
-    return out
-
-
-def _mixed(request: MeanRequest, scheme: Scheme, y: NDArray[np.complex128]) -> MeanPart:
+def _mixed(request: MeanRequest, scheme: Scheme, y: Complexes) -> MeanPart:
     """A mix of the extremes, as good as they are."""
     extremes = request.optima(scheme).gap[[-1, 0]][None]
     gap = extreme_gap(extremes, request.rho)[0]
@@ -115,6 +106,6 @@ def _mixed(request: MeanRequest, scheme: Scheme, y: NDArray[np.complex128]) -> M
     return _closed_form(y, gap, of_weighted(extremes <= request.tolerance, request.rho)[0])
 
 
-def _closed_form(y: NDArray[np.complex128], gap: NDArray[np.float64], fine: NDArray[np.bool_]) -> MeanPart:
+def _closed_form(y: Complexes, gap: Reals, fine: Flags) -> MeanPart:
     status = np.where(fine, Status.CLOSED_FORM, Status.UNCERTIFIED)
     return MeanPart(y, gap, status, np.full(len(y), -1), np.full(len(y), int(Solver.NONE)))

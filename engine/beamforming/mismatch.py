@@ -1,14 +1,15 @@
 """The mismatch schemes on plain arrays: closed forms of (16) and (19) for anyone's extreme designs."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..arguments import positive, weight
+from ..arrays import Complexes
 from ..covariances import checked_beamformers, checked_covariances
 from ..errors import DesignError
 
 
-def mix_beamformers(w_bp: ArrayLike, w_ms: ArrayLike, rho: float, power: float) -> NDArray[np.complex128]:
+def mix_beamformers(w_bp: ArrayLike, w_ms: ArrayLike, rho: float, power: float) -> Complexes:
     """(16): W = sqrt(P_m) Xi / |Xi|_F with Xi = rho W_bp + (1 - rho) W_ms.
 
     Parameters
@@ -44,7 +45,7 @@ def mix_beamformers(w_bp: ArrayLike, w_ms: ArrayLike, rho: float, power: float) 
     return np.sqrt(power) * xi / norm  # type: ignore[no-any-return]
 
 
-def mix_covariances(v_bp: ArrayLike, v_ms: ArrayLike, rho: float) -> NDArray[np.complex128]:
+def mix_covariances(v_bp: ArrayLike, v_ms: ArrayLike, rho: float) -> Complexes:
     """(19) without its rank constraint: V = rho V_bp + (1 - rho) V_ms, of the extremes' power.
 
     Parameters

@@ -7,18 +7,18 @@ to first order, all taken to be of the same sign.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Complexes, Flags, Reals, summed
 from ..kernels.designs import extremes as slopes
 from ..kernels.designs import mismatch
-from .extremes import Extremes, cpa_extremes, fdb_extremes, total_power
-from .factors import EIGENVECTORS, best_of, right_of, roots_of
+from .evaluation import Part
+from .extremes import Extremes, cpa_extremes, fdb_extremes, of_unit_sum
+from .factors import EIGENVECTORS, best_of, both_of, factor_pair, right_of, roots_of
 from .problem import Problem, of_weighted
-from .scheme import ALIGNED
 
 LARGEST_ERROR = 1e-5  # of a mix that counts as certified
 _SAFETY = 5.0
@@ -26,50 +26,14 @@ _ROUNDING = 100.0  # times that of the FIMs, of extremes whose optimum is flat
 _LEAST = 1e-9  # no mix is known better
 
 
-@dataclass(frozen=True)
-class Mix:
-    """One scheme's mixes of a batch of draws, (batch, rho, ...).
-
-    Attributes
-    ----------
-    covariance
-        Reduced, of unit trace, (batch, rho, n, n); 0 where an extreme of non-zero weight does not exist.
-    error
-        Upper bound on the relative error of the objective that the extremes leave; NaN where there is no mix.
-    gap
-        That of the extreme itself at rho = 0 and 1, else NaN.
-    certified
-        Whether the extremes of non-zero weight are.
-    factor, powers
-        W / sqrt(P_m) on the basis, (batch, rho, n, C), and codeword powers (batch, rho, n), where the scheme has them.
-    """
-
-    covariance: NDArray[np.complex128]
-    error: NDArray[np.float64]
-    gap: NDArray[np.float64]
-    certified: NDArray[np.bool_]
-    factor: NDArray[np.complex128] | None = None
-    powers: NDArray[np.float64] | None = None
-
-
 class Mixer:
     """Extremes and their mixes of a batch of draws at some weights; extremes are solved when they are first needed.
 
-    Parameters
-    ----------
-    problem
-        A batch of draws.
-    rho
-        Weights in [0, 1].
-    tolerance
-        Certified gap of the extremes.
-    address
-        Seed and index of the first draw, of which random factors are a function.
+    `problem`: a batch of draws. `rho`: weights in [0, 1]. `tolerance`: certified gap of the extremes. `address`: seed
+    and index of the first draw, of which random factors are a function.
     """
 
-    def __init__(
-        self, problem: Problem, rho: NDArray[np.float64], tolerance: float, address: tuple[int, int] = (0, 0)
-    ) -> None:
+    def __init__(self, problem: Problem, rho: Reals, tolerance: float, address: tuple[int, int] = (0, 0)) -> None:
         self.problem, self.rho, self.tolerance, self._address = problem, rho, tolerance, address
         self._found: dict[str, Extremes] = {}
 
@@ -80,23 +44,19 @@ class Mixer:
             self._found[family] = solve(self.problem, self.tolerance)
         return self._found[family]
 
-    def covariances(self) -> Mix:
+    def covariances(self) -> Part:
         """(19) over all of span(B), without its rank constraint."""
         extremes = self.extremes("fdb")
         weight = self.rho[None, :, None, None]
         mixed = weight * extremes.settled[:, :1] + (1.0 - weight) * extremes.settled[:, 1:]
         found = slopes.covariance_slopes(self.problem.arrays, self.rho, mixed, self._inside(extremes))
-        changes = []
-        for pair in _alternatives(extremes.settled, extremes.others):
-            change = pair - extremes.settled
-            changes.append(
-                mismatch.covariance_changes(
-                    found, np.ascontiguousarray(change[:, 0]), np.ascontiguousarray(change[:, 1]), self.rho
-                )
-            )
+        changes = [
+            mismatch.covariance_changes(found, *both_of(pair - extremes.settled), self.rho)
+            for pair in _alternatives(extremes.settled, extremes.others)
+        ]
         return self._mix(extremes, self._with_ends(mixed, extremes.ends), changes)
 
-    def factors(self, factor: str) -> Mix:
+    def factors(self, factor: str) -> Part:
         """(16) over all of span(B): factors mix, see `beamforming.factors`; the covariances follow."""
         extremes, problem, rank = self.extremes("fdb"), self.problem, self.problem.rank
         basis = (
@@ -108,47 +68,39 @@ class Mixer:
         # Errors below are those of this candidate: that another one might have been the best is not counted.
         right = right_of(settled, factor, problem.scenario.slots, self._best, self._address)
 
-        def turned(w: NDArray[np.complex128]) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
-            w = np.ascontiguousarray(w) if right is None else mismatch.unit_products(np.ascontiguousarray(w), right)
-            w_bp, w_ms = np.ascontiguousarray(w[:, 0]), np.ascontiguousarray(w[:, 1])
-            return w_bp, mismatch.aligned_with(w_bp, w_ms, rank) if factor == ALIGNED else w_ms
-
         is_optimum = factor != "randomization"  # at rho = 1 and 0: V is that of the extreme
         inside = self._inside(extremes) if is_optimum else of_weighted(extremes.exist, self.rho)
-        w_bp, w_ms = turned(settled)
+        w_bp, w_ms = factor_pair(settled, right, factor, rank)
         mixed, norms = mismatch.mixed_factors(w_bp, w_ms, self.rho)
         x = mismatch.covariances_of(mixed)
         found = slopes.covariance_slopes(problem.arrays, self.rho, x, inside)
         changes = []
         for pair in _alternatives(settled, others):
-            other_bp, other_ms = turned(pair)
+            other_bp, other_ms = factor_pair(pair, right, factor, rank)
             changes.append(mismatch.factor_changes(mixed, norms, found, other_bp - w_bp, other_ms - w_ms, self.rho))
-        mixed_and_ends = self._with_ends(mixed, np.stack(turned(ends), axis=1)) if is_optimum else mixed
-        x = mismatch.covariances_of(mixed_and_ends)
-        return self._mix(extremes, x, changes, factor=mixed_and_ends, is_optimum=is_optimum)
+        if is_optimum:
+            mixed = self._with_ends(mixed, np.stack(factor_pair(ends, right, factor, rank), axis=1))
+        return self._mix(extremes, mismatch.covariances_of(mixed), changes, factor=mixed, is_optimum=is_optimum)
 
-    def _best(self, draw: int, rho: float, factors: NDArray[np.complex128]) -> int:
+    def _best(self, draw: int, rho: float, factors: Complexes) -> int:
         return best_of(self.problem, draw, factors, rho)[0]
 
-    def powers(self, roots: bool) -> Mix:
+    def powers(self, roots: bool) -> Part:
         """(19) on the codebook; or (16), where the codewords' amplitudes mix, W = U diag(sqrt p)."""
         extremes = self.extremes("cpa")
         weight = self.rho[None, :, None]
         inside = self._inside(extremes)
 
-        def mixed(pair: NDArray[np.float64]) -> NDArray[np.float64]:
+        def mixed(pair: Reals) -> Reals:
             p_bp, p_ms = pair[:, :1], pair[:, 1:]
             if not roots:
                 return weight * p_bp + (1.0 - weight) * p_ms
-            powers = (weight * np.sqrt(p_bp) + (1.0 - weight) * np.sqrt(p_ms)) ** 2
-            total = total_power(powers)[..., None]
-            return np.divide(powers, total, out=np.zeros_like(powers), where=total > 0.0)
+            return of_unit_sum((weight * np.sqrt(p_bp) + (1.0 - weight) * np.sqrt(p_ms)) ** 2)
 
         powers = mixed(extremes.settled)
         found = slopes.power_slopes(self.problem.codewords, self.rho, powers, inside)
         changes = [
-            np.abs(total_power(found * (mixed(pair) - powers)))
-            for pair in _alternatives(extremes.settled, extremes.others)
+            np.abs(summed(found * (mixed(pair) - powers))) for pair in _alternatives(extremes.settled, extremes.others)
         ]
         powers = self._with_ends(powers, extremes.ends)
         covariance = self.problem.covariance_of_powers(powers)
@@ -158,12 +110,12 @@ class Mixer:
     def _mix(
         self,
         extremes: Extremes,
-        covariance: NDArray[np.complex128],
-        changes: list[NDArray[np.float64]],
-        factor: NDArray[np.complex128] | None = None,
-        powers: NDArray[np.float64] | None = None,
+        covariance: Complexes,
+        changes: list[Reals],
+        factor: Complexes | None = None,
+        powers: Reals | None = None,
         is_optimum: bool = True,
-    ) -> Mix:
+    ) -> Part:
         """What all mixes have: errors, gaps, and nothing where an extreme of non-zero weight is missing."""
         ends = extreme_gap(extremes.gap, self.rho)
         gap = ends if is_optimum else np.full_like(ends, np.nan)
@@ -174,18 +126,20 @@ class Mixer:
         if is_optimum:
             error = np.where((self.rho == 0.0) | (self.rho == 1.0), gap, error)
         exist = of_weighted(extremes.exist, self.rho)
-        return Mix(
-            np.where(exist[..., None, None], covariance, 0.0),
-            np.where(exist, error, np.nan),
-            gap,
-            of_weighted(extremes.gap <= self.tolerance, self.rho),
-            factor,
-            None if powers is None else np.where(exist[..., None], powers, 0.0),
+        error = np.where(exist, error, np.nan)
+        return Part(
+            covariance=np.where(exist[..., None, None], covariance, 0.0),
+            gap=gap,
+            inherited=of_weighted(extremes.gap <= self.tolerance, self.rho) & (error <= LARGEST_ERROR),
+            closed_form=True,
+            factor=factor,
+            powers=None if powers is None else np.where(exist[..., None], powers, 0.0),
+            mix_error=error,
         )
 
-    def _inside(self, extremes: Extremes) -> NDArray[np.bool_]:
+    def _inside(self, extremes: Extremes) -> Flags:
         """Where both extremes take part, (batch, rho)."""
-        both: NDArray[np.bool_] = np.all(extremes.exist, axis=1, keepdims=True)
+        both: Flags = np.all(extremes.exist, axis=1, keepdims=True)
         return both & (self.rho > 0.0) & (self.rho < 1.0)
 
     def _with_ends(self, mixed: NDArray[Any], ends: NDArray[Any]) -> NDArray[Any]:
@@ -204,7 +158,7 @@ def _alternatives(settled: NDArray[Any], others: NDArray[Any]) -> Iterator[NDArr
             yield pair
 
 
-def extreme_gap(gap: NDArray[np.float64], rho: NDArray[np.float64]) -> NDArray[np.float64]:
+def extreme_gap(gap: Reals, rho: Reals) -> Reals:
     """Gap of a closed form: at rho = 1 and rho = 0 it is the extreme itself, elsewhere it optimises nothing."""
     bp, ms = gap[:, :1], gap[:, 1:]
     return np.where(rho == 1.0, bp, np.where(rho == 0.0, ms, np.nan))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arrays import Complexes, Flags, Reals, Wholes
 from ..channel import Channel, channel_of, orientation_sense
 from ..crb import SINGULAR
 from ..draws import Draws
@@ -15,7 +16,8 @@ from ..fisher import separable_fim
 from ..kernels.bound import apa, designbounds, separable
 from ..kernels.bound.problems import ProblemArrays, SeparableFim
 from ..kernels.dense import reduced
-from ..kernels.model import bases, geometry, steering
+from ..kernels.model import bases, steering
+from ..kernels.model.geometry import bistatic_positions, derivative_doubts, monostatic_positions
 from ..links import Link, bistatic_link, monostatic_link, noise_scale
 from ..scenario import SPEED_OF_LIGHT, Scenario
 from .reference import ApaReference
@@ -23,8 +25,7 @@ from .reference import ApaReference
 # A steering or derivative column closer than this to the span of those before it adds no dimension.
 _RANK_TOLERANCE = 1e-13
 # Which parameter each kind of term belongs to (see `kernels.efim`): MS has one angle for departure and arrival.
-_BISTATIC_PARAMETERS = np.array([0, 1, 2, 3])
-_MONOSTATIC_PARAMETERS = np.array([0, 1, 1, 2])
+_BISTATIC_PARAMETERS, _MONOSTATIC_PARAMETERS = np.array([0, 1, 2, 3]), np.array([0, 1, 1, 2])
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,20 @@ class DenseMaps:
         How many leading position parameters the CRB adds up.
     """
 
-    factor: NDArray[np.float64]
-    covariance_map: NDArray[np.float64]
-    power_map: NDArray[np.float64]
+    factor: Reals
+    covariance_map: Reals
+    power_map: Reals
     bound_rows: int
 
-    def over_covariances(self) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    def unpacked(self, packed: Reals) -> Reals:
+        """Whitened FIMs from their packed lower triangles, (rows, p(p+1)/2) -> (rows, p, p)."""
+        p = len(self.factor)
+        lower = np.tril_indices(p)
+        full = np.zeros((len(packed), p, p))
+        full[:, lower[0], lower[1]] = full[:, lower[1], lower[0]] = packed
+        return full
+
+    def over_covariances(self) -> tuple[Reals, Reals, int]:
         """What `kernels.objective` takes of a link for covariances."""
         return self.covariance_map, self.factor, self.bound_rows
 
@@ -74,8 +83,8 @@ class Problem:
     draws: Draws
     channel: Channel
     arrays: ProblemArrays
-    rank: NDArray[np.int64]
-    apa: NDArray[np.float64]
+    rank: Wholes
+    apa: Reals
     bistatic: ApaReference
     monostatic: ApaReference
 
@@ -90,32 +99,32 @@ class Problem:
         return noise_scale(self.scenario) * self.power
 
     @cached_property
-    def identifiable(self) -> NDArray[np.bool_]:
+    def identifiable(self) -> Flags:
         """Which links are, BP's first, (batch, 2)."""
         return np.stack((self.bistatic.identifiable, self.monostatic.identifiable), axis=1)
 
-    def exists(self, rho: ArrayLike) -> NDArray[np.bool_]:
+    def exists(self, rho: ArrayLike) -> Flags:
         """Where a weighted design exists, (batch, rho): where the links of non-zero weight are identifiable."""
         return of_weighted(self.identifiable, np.atleast_1d(rho))
 
     @property
-    def mix(self) -> NDArray[np.float64]:
+    def mix(self) -> Reals:
         """R of B = Q R, real, (batch, 2(K+1), 2(K+1))."""
         return self.arrays.mix
 
     @property
-    def gram(self) -> NDArray[np.float64]:
+    def gram(self) -> Reals:
         """B^H B, real, (batch, 2(K+1), 2(K+1))."""
         return self.arrays.gram
 
     @cached_property
-    def columns(self) -> NDArray[np.complex128]:
+    def columns(self) -> Complexes:
         """B: unit-norm steering columns of every path, then their derivatives, centred, (batch, M_T, 2(K+1))."""
         columns, _ = steering.steering_columns(self.channel.aod, self.scenario.tx_antennas)
         return columns  # type: ignore[no-any-return]
 
     @cached_property
-    def codebook(self) -> NDArray[np.complex128]:
+    def codebook(self) -> Complexes:
         """U: unit-norm steering beams of every path, then their derivatives, (batch, M_T, 2(K+1))."""
         if self._centred:
             return self.columns
@@ -134,7 +143,7 @@ class Problem:
         )
 
     @cached_property
-    def codeword_mix(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def codeword_mix(self) -> tuple[Reals, Reals]:
         """M of U = Q M: real part, and imaginary part, which is (batch, 0, 0) where there is none."""
         return self._on_codebook(self.mix)
 
@@ -142,7 +151,7 @@ class Problem:
     def _centred(self) -> bool:
         return self.scenario.phase_centre == "array-centre"
 
-    def _on_codebook(self, given: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _on_codebook(self, given: Reals) -> tuple[Reals, Reals]:
         """A matrix of the columns of U, real and imaginary part, from that of B's columns, (batch, n, 2(K+1))."""
         if self._centred:
             return given, np.zeros((len(given), 0, 0))
@@ -154,7 +163,7 @@ class Problem:
         return real, imag
 
     @cached_property
-    def basis(self) -> NDArray[np.complex128]:
+    def basis(self) -> Complexes:
         """Q of B = Q R, (batch, M_T, 2(K+1)), of which the first `rank` columns count."""
         basis, _, _ = steering.orthonormal_basis(self.columns, _RANK_TOLERANCE)
         return basis  # type: ignore[no-any-return]
@@ -162,21 +171,19 @@ class Problem:
     def draw(self, index: int) -> "Problem":
         """The problem of one draw, as a batch of one."""
         one = slice(index, index + 1)
-        arrays = self.arrays
-        return Problem(
-            self.scenario,
-            self.draws[one],
-            Channel(*(getattr(self.channel, field.name)[one] for field in fields(Channel))),
-            ProblemArrays(
-                _cut(arrays.bistatic, one), _cut(arrays.monostatic, one), *(array[one] for array in arrays[2:])
-            ),
-            self.rank[one],
-            self.apa[one],
-            self.bistatic.cut(one),
-            self.monostatic.cut(one),
+        bistatic, monostatic, *others = self.arrays
+        return replace(
+            self,
+            draws=self.draws[one],
+            channel=Channel(*(getattr(self.channel, field.name)[one] for field in fields(Channel))),
+            arrays=ProblemArrays(_cut(bistatic, one), _cut(monostatic, one), *(array[one] for array in others)),
+            rank=self.rank[one],
+            apa=self.apa[one],
+            bistatic=self.bistatic.cut(one),
+            monostatic=self.monostatic.cut(one),
         )
 
-    def bounds(self, x: NDArray[np.complex128]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def bounds(self, x: Complexes) -> tuple[Reals, Reals]:
         """Bounds of all position parameters at reduced covariances.
 
         Parameters
@@ -194,7 +201,7 @@ class Problem:
         bp, ms = self.unit_bounds(x)
         return bp / self.scale, ms / self.scale
 
-    def unit_bounds(self, x: NDArray[np.complex128]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def unit_bounds(self, x: Complexes) -> tuple[Reals, Reals]:
         """The same at unit power and noise: `scale` times as large."""
         links = self.bistatic, self.monostatic
         reference = np.zeros((2, *links[0].bounds.shape))
@@ -234,26 +241,32 @@ class Problem:
         factor, covariance_map, power_map = maps
         return DenseMaps(factor, covariance_map, power_map, bound_rows)
 
-    def covariance_of_powers(self, powers: NDArray[np.float64]) -> NDArray[np.complex128]:
+    def covariance_of_powers(self, powers: Reals) -> Complexes:
         """Reduced covariance of codeword powers: (batch, design, codeword) -> (batch, design, n, n)."""
         return bases.covariance_of_powers(*self.codeword_mix, powers)  # type: ignore[no-any-return]
 
-    def codeword_factors(self, powers: NDArray[np.float64]) -> NDArray[np.complex128]:
+    def codeword_factors(self, powers: Reals) -> Complexes:
         """Reduced factors U diag(sqrt p) of codeword powers: (batch, design, codeword) -> (batch, design, n, n)."""
         real, imag = self.codeword_mix
         mix = real if self._centred else real + 1j * imag
-        factors: NDArray[np.complex128] = mix[:, None] * np.sqrt(powers)[:, :, None, :].astype(complex)
+        factors: Complexes = mix[:, None] * np.sqrt(powers)[:, :, None, :].astype(complex)
         return factors
 
-    def reduce(self, covariance: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    def reduce(self, covariance: Complexes) -> Complexes:
         """Q^H V Q / P_m of covariances (batch, design, M_T, M_T): the part of V that the links see."""
         return bases.reduce(self.basis, covariance, self.power)  # type: ignore[no-any-return]
 
-    def expand(self, reduced_covariance: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    def reduce_shared(self, covariance: Complexes, power: float) -> Complexes:
+        """Q^H V Q / power of covariances (design, M_T, M_T) that are the same for all draws: (batch, design, n, n)."""
+        # Draw by draw: a copy of V for each of them could fill the memory.
+        seen = [bases.reduce(self.basis[b : b + 1], covariance[None], power) for b in range(len(self.draws))]
+        return np.concatenate([np.zeros((0, len(covariance), *self.mix.shape[1:]), np.complex128), *seen])
+
+    def expand(self, reduced_covariance: Complexes) -> Complexes:
         """V = P_m Q x Q^H of reduced covariances (batch, design, n, n): (batch, design, M_T, M_T), W."""
         return bases.expand(self.basis, reduced_covariance, self.power)  # type: ignore[no-any-return]
 
-    def expand_factor(self, factor: NDArray[np.complex128], draws: slice = slice(None)) -> NDArray[np.complex128]:
+    def expand_factor(self, factor: Complexes, draws: slice = slice(None)) -> Complexes:
         """W = sqrt(P_m) Q w of reduced factors (batch, ..., n, L): (batch, ..., M_T, L), W^0.5; of some draws."""
         batch, *middle, n, slots = factor.shape
         flat = np.ascontiguousarray(factor).reshape(batch, -1, n, slots)
@@ -282,17 +295,15 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
     apa_powers = np.ascontiguousarray(alive / alive.sum(axis=1, keepdims=True))
     couplings = separable.path_couplings(bistatic.weights, monostatic.weights, gram)
     arrays = ProblemArrays(bistatic, monostatic, mix, gram, np.zeros((len(gram), 0, 0)), *couplings)
-    bs = np.asarray(scenario.bs_position_m, dtype=float)
+    bs, ue, targets = np.array(scenario.bs_position_m), draws.ue_position, draws.target_position
     middle = np.pi * scenario.subcarrier_spacing_hz * (scenario.subcarriers + 1)
     smallest, rounding, found, blur = apa.at_apa(
         arrays,
         apa_powers,
-        geometry.bistatic_positions(
-            bs, SPEED_OF_LIGHT, draws.ue_position, draws.target_position, orientation_sense(scenario)
-        ),
-        geometry.monostatic_positions(bs, draws.ue_position, draws.target_position),
+        bistatic_positions(bs, SPEED_OF_LIGHT, ue, targets, orientation_sense(scenario)),
+        monostatic_positions(bs, ue, targets),
         (middle, middle / (0.5 * SPEED_OF_LIGHT)),
-        geometry.derivative_doubts(bs, draws.ue_position, draws.target_position, channel.aod, channel.aoa),
+        derivative_doubts(bs, ue, targets, channel.aod, channel.aoa),
     )
     paths = channel.aod.shape[1]
     ms = slice(2 * paths)
@@ -304,14 +315,14 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
         arrays=arrays,
         rank=rank,
         apa=apa_powers,
-        bistatic=ApaReference.of(smallest[0], rounding[0], found[0], blur[0], 2),
-        monostatic=ApaReference.of(smallest[1], rounding[1], found[1, :, ms], blur[1, :, ms], 2 * paths),
+        bistatic=ApaReference(smallest[0], rounding[0], found[0], blur[0], 2),
+        monostatic=ApaReference(smallest[1], rounding[1], found[1, :, ms], blur[1, :, ms], 2 * paths),
     )
 
 
-def of_weighted(each: NDArray[np.bool_], rho: NDArray[Any]) -> NDArray[np.bool_]:
+def of_weighted(each: Flags, rho: NDArray[Any]) -> Flags:
     """Whether something holds of all links of non-zero weight, (batch, rho), which holds of each, (batch, 2)."""
-    both: NDArray[np.bool_] = (each[:, :1] | (rho == 0.0)) & (each[:, 1:] | (rho == 1.0))
+    both: Flags = (each[:, :1] | (rho == 0.0)) & (each[:, 1:] | (rho == 1.0))
     return both
 
 
@@ -325,7 +336,7 @@ def _first_element_shares(antennas: int) -> tuple[float, float]:
     return sqrt(own), sqrt(1.0 - own)
 
 
-def _links(scenario: Scenario, channel: Channel) -> tuple[NDArray[np.float64], SeparableFim, SeparableFim]:
+def _links(scenario: Scenario, channel: Channel) -> tuple[Reals, SeparableFim, SeparableFim]:
     """Gram matrix of the transmit columns, and both links before BP is whitened."""
     batch, paths = channel.aod.shape
     grid = 2.0 * np.pi * scenario.subcarrier_spacing_hz, scenario.subcarriers

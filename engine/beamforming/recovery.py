@@ -1,42 +1,32 @@
 """Beamformers W with V = W W^H from a covariance, and what is lost when there are fewer slots than its rank."""
 
-import math
 import zlib
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..addresses import Purpose
 from ..arguments import one_of, within
+from ..arrays import Complexes, Reals, summed
 from ..errors import DesignError
 from ..kernels.designs import randomization
 from ..kernels.designs.mismatch import eigen_factor
 from .designs import Designs
+from .evaluation import widened
 from .factors import TRIALS, best_of, gaussians, objective_at
 from .problem import Problem
 
 Recovery = Literal["eigen", "randomization"]
 
 
-@dataclass(frozen=True)
-class Recovered:
-    """A beamformer on the reduced basis and its loss.
+class Recovered(NamedTuple):
+    """A beamformer W / sqrt(P_m) on the basis, (n, L), and f(W W^H) / f(V) - 1; NaN where f(V) is infinite."""
 
-    Attributes
-    ----------
-    factor
-        W / sqrt(P_m) on the basis, (n, L).
-    loss
-        f(W W^H) / f(V) - 1; NaN where f(V) is infinite.
-    """
-
-    factor: NDArray[np.complex128]
+    factor: Complexes
     loss: float
 
 
-def eigen_beamformer(problem: Problem, draw: int, x: NDArray[np.complex128]) -> NDArray[np.complex128]:
+def eigen_beamformer(problem: Problem, draw: int, x: Complexes) -> Complexes:
     """Eigenvectors times root eigenvalues of a reduced covariance, descending, (n, n).
 
     The phase of each beam is such that the first antenna's entry is real and positive.
@@ -50,7 +40,7 @@ def eigen_beamformer(problem: Problem, draw: int, x: NDArray[np.complex128]) -> 
 def recover(
     problem: Problem,
     draw: int,
-    x: NDArray[np.complex128],
+    x: Complexes,
     rho: float,
     slots: int,
     method: Recovery = "eigen",
@@ -91,7 +81,7 @@ def recover(
         return Recovered(_at_full_power(full[:, :slots]), 0.0)
     factors = full[None, :, :slots]
     if method == "randomization":
-        random = gaussians(rank, slots, TRIALS, *address[:2], address[2], Purpose.RECOVERY_CANDIDATE)
+        random = gaussians(rank, slots, TRIALS, *address, Purpose.RECOVERY_CANDIDATE)
         root = np.ascontiguousarray(full[:, :rank])
         factors = np.concatenate((factors, randomization.products_of(root, random)))
     best, value = best_of(problem, draw, np.ascontiguousarray(factors), rho)
@@ -100,38 +90,19 @@ def recover(
     return Recovered(_at_full_power(factors[best]), value / wanted - 1.0 if np.isfinite(wanted) else np.nan)
 
 
-def _at_full_power(factor: NDArray[np.complex128]) -> NDArray[np.complex128]:
+def _at_full_power(factor: Complexes) -> Complexes:
     """A factor at full power."""
-    unit: NDArray[np.complex128] = factor / math.sqrt(sum((factor.real**2 + factor.imag**2).ravel().tolist()))
+    unit: Complexes = factor / np.sqrt(summed((factor.real**2 + factor.imag**2).ravel()))
     return unit
 
 
-def recover_all(
-    designs: Designs, slots: int, method: Recovery, seed: int, first_draw: int
-) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+def recover_all(designs: Designs, slots: int, method: Recovery, seed: int, first_draw: int) -> tuple[Complexes, Reals]:
     """Beamformers of every design, and what each recovery loses.
 
-    Parameters
-    ----------
-    designs
-        A batch of designs; a scheme that defines W itself (fdb-wbf, cpa-wbf) keeps it, without loss.
-    slots
-        L.
-    method
-        As for `recover`.
-    seed, first_draw
-        Random mixtures are a function of (seed, draw index, scheme, weight).
-
-    Returns
-    -------
-    tuple
-        W / sqrt(P_m) on the basis, (draw, scheme, rho, n, L), and the loss, (draw, scheme, rho); both NaN
-        where no design exists.
-
-    Raises
-    ------
-    DesignError
-        As `recover` does.
+    `designs`: a batch; a scheme that defines W itself (fdb-wbf, cpa-wbf) keeps it, without loss. `slots`: L. `method`:
+    as for `recover`. `seed`, `first_draw`: random mixtures are a function of (seed, draw index, scheme, weight).
+    Result: W / sqrt(P_m) on the basis, (draw, scheme, rho, n, L), and the loss, (draw, scheme, rho); both NaN where no
+    design exists. Raises DesignError as `recover` does.
     """
     _check_recovery(method, slots)
     shape = designs.rank.shape
@@ -139,26 +110,16 @@ def recover_all(
     beams = np.full((*shape, count, slots), np.nan, np.complex128)
     loss = np.full(shape, np.nan)
     for d, s, r in np.argwhere(designs.rank > 0):
-        factor = designs.factor[d, s, r]
-        if np.isfinite(factor).all():
-            beams[d, s, r], loss[d, s, r] = _padded(factor, slots), 0.0
-            continue
-        place = _word(designs.schemes[s]) << 32 | _word(repr(float(designs.rho[r])))
-        address = (seed, first_draw + int(d), place)
-        found = recover(
-            designs.problem,
-            int(d),
-            designs.covariance[d, s, r],
-            float(designs.rho[r]),
-            slots,
-            method,
-            address,
-        )
-        beams[d, s, r], loss[d, s, r] = _padded(found.factor, slots), found.loss
+        factor, lost = designs.factor[d, s, r], 0.0
+        if not np.isfinite(factor).all():
+            x, rho = designs.covariance[d, s, r], float(designs.rho[r])
+            place = _word(designs.schemes[s]) << 32 | _word(repr(rho))
+            factor, lost = recover(designs.problem, int(d), x, rho, slots, method, (seed, first_draw + int(d), place))
+        beams[d, s, r], loss[d, s, r] = widened(factor[:, :slots], slots), lost
     return beams, loss
 
 
-def recovery_losses(designs: Designs, slots: int, method: Recovery, seed: int, first_draw: int) -> NDArray[np.float64]:
+def recovery_losses(designs: Designs, slots: int, method: Recovery, seed: int, first_draw: int) -> Reals:
     """The losses of `recover_all` alone; nothing has to be recovered while every rank fits the slots."""
     _check_recovery(method, slots)
     if designs.rank.max(initial=0) <= slots:
@@ -174,11 +135,3 @@ def _check_recovery(method: Recovery, slots: int) -> None:
 def _word(text: str) -> int:
     """A number that stands for a name in a random address: neighbours on an axis do not matter."""
     return zlib.crc32(text.encode())
-
-
-def _padded(factor: NDArray[np.complex128], slots: int) -> NDArray[np.complex128]:
-    """Exactly `slots` columns; those cut off are zero (checked before any design is made)."""
-    out = np.zeros((factor.shape[0], slots), np.complex128)
-    kept = min(slots, factor.shape[1])
-    out[:, :kept] = factor[:, :kept]
-    return out

@@ -1,10 +1,11 @@
 """What is identifiable: what equal powers on the columns of B, the APA point, tell about a link."""
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Flags, Reals, summed
 from ..crb import LOST
 
 
@@ -21,43 +22,30 @@ class ApaReference:
     bounds, blur
         Bounds of all position parameters at the APA point and their own relative rounding, (batch, parameters); m2,
         rad2, s2.
-    crb_blur
-        Relative rounding of the link's CRB, (batch,).
     bound_rows
         How many leading position parameters the CRB adds up.
     """
 
-    smallest_eigenvalue: NDArray[np.float64]
-    rounding: NDArray[np.float64]
-    bounds: NDArray[np.float64]
-    blur: NDArray[np.float64]
-    crb_blur: NDArray[np.float64]
+    smallest_eigenvalue: Reals
+    rounding: Reals
+    bounds: Reals
+    blur: Reals
     bound_rows: int
 
-    @classmethod
-    def of(
-        cls,
-        smallest: NDArray[np.float64],
-        rounding: NDArray[np.float64],
-        bounds: NDArray[np.float64],
-        blur: NDArray[np.float64],
-        rows: int,
-    ) -> "ApaReference":
-        """Sum up the bounds that make the CRB, and what rounding leaves of them."""
-        total, blurred = np.zeros(smallest.size), np.zeros(smallest.size)
-        for row in range(rows):
-            total = total + bounds[:, row]
-            blurred = blurred + blur[:, row] * bounds[:, row]
-        crb_blur = np.divide(blurred, total, out=np.full_like(total, np.inf), where=total < np.inf)
-        return cls(smallest, rounding, bounds, blur, crb_blur, rows)
+    @cached_property
+    def crb_blur(self) -> Reals:
+        """Relative rounding of the link's CRB, (batch,)."""
+        rows = slice(self.bound_rows)
+        total, blurred = summed(self.bounds[:, rows]), summed(self.blur[:, rows] * self.bounds[:, rows])
+        return np.divide(blurred, total, out=np.full_like(total, np.inf), where=total < np.inf)
 
     @property
-    def identifiable(self) -> NDArray[np.bool_]:
+    def identifiable(self) -> Flags:
         """Whether rounding leaves anything of the CRB, (batch,); comparisons are False for NaN."""
         return self.crb_blur < LOST
 
     @property
-    def bounded(self) -> NDArray[np.bool_]:
+    def bounded(self) -> Flags:
         """Whether rounding leaves anything of each bound, (batch, parameters): others may where the CRB is lost."""
         wanted = np.arange(self.blur.shape[1]) < self.bound_rows
         return (self.blur < LOST) | (wanted & self.identifiable[:, None])

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..arguments import names_of, one_of, positive, weights_in
+from ..arrays import Reals
 from ..draws import Draws, fixed_draw
 from ..errors import DesignError
 from ..kernels.designs import cleaning
@@ -19,7 +20,7 @@ from .custom import custom_covariances
 from .designs import Designs
 from .evaluation import Part, with_bounds
 from .factors import checked_address
-from .mixes import LARGEST_ERROR, Mix, Mixer
+from .mixes import Mixer
 from .problem import build_problem
 from .scheme import CUSTOM, FACTOR_SCHEMES, SCHEMES, Scheme, WbfFactor
 
@@ -45,7 +46,7 @@ def check_slots(scenario: Scenario, schemes: str | Sequence[str], wbf_factor: Wb
 
 def checked_request(
     schemes: str | Sequence[str], rho: ArrayLike, gap_tolerance: float, wbf_factor: WbfFactor, custom: bool = False
-) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+) -> tuple[tuple[str, ...], Reals]:
     """Names and weights that `design` is asked for.
 
     Raises DesignError as `design` does.
@@ -150,21 +151,9 @@ def _optimum(request: Request, scheme: Scheme) -> Part:
     )
 
 
-def _mixed(mix: Mix) -> Part:
-    return Part(
-        covariance=mix.covariance,
-        gap=mix.gap,
-        inherited=mix.certified & (mix.error <= LARGEST_ERROR),
-        closed_form=True,
-        factor=mix.factor,
-        powers=mix.powers,
-        mix_error=mix.error,
-    )
-
-
 def _factors(request: Request, scheme: Scheme) -> Part:
     assert scheme.factor is not None
-    return _mixed(request.mixer.factors(scheme.factor))
+    return request.mixer.factors(scheme.factor)
 
 
 def _apa(request: Request, _: Scheme) -> Part:
@@ -188,10 +177,6 @@ def _custom(request: Request, _: Scheme) -> Part:
         problem.arrays, rho, x, cleaning.NO_POINTS, 0, problem.exists(rho), False, 0.0, 0.0
     )
     return Part(covariance=x, gap=gap, inherited=np.ones(gap.shape, np.bool_), closed_form=True)
-
-
-def _no_columns(_: Scenario) -> int:
-    return 0
 
 
 def _codewords(scenario: Scenario) -> int:
@@ -218,17 +203,17 @@ class Method:
 
     of_draws: Callable[[Request, Scheme], Part]
     of_mean: Callable[[meanschemes.MeanRequest, Scheme], meanschemes.MeanPart] | None
-    columns: Callable[[Scenario], int] = _no_columns
+    columns: Callable[[Scenario], int] = lambda _: 0
 
 
 # A new scheme is a name in `scheme`, a line here and the function that makes it.
 METHODS: Mapping[str, Method] = {
     "fdb-wcrb": Method(_optimum, meanschemes.optimum),
     "fdb-wbf": Method(_factors, meanschemes.factors, _span),
-    "fdb-wvm": Method(lambda request, _: _mixed(request.mixer.covariances()), meanschemes.covariances),
+    "fdb-wvm": Method(lambda request, _: request.mixer.covariances(), meanschemes.covariances),
     "cpa-wcrb": Method(_optimum, meanschemes.optimum),
-    "cpa-wbf": Method(lambda request, _: _mixed(request.mixer.powers(roots=True)), meanschemes.roots, _codewords),
-    "cpa-wvm": Method(lambda request, _: _mixed(request.mixer.powers(roots=False)), meanschemes.covariances),
+    "cpa-wbf": Method(lambda request, _: request.mixer.powers(roots=True), meanschemes.roots, _codewords),
+    "cpa-wvm": Method(lambda request, _: request.mixer.powers(roots=False), meanschemes.covariances),
     "apa": Method(_apa, meanschemes.equal_powers),
     CUSTOM: Method(_custom, None),
 }

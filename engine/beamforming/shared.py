@@ -3,12 +3,11 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arguments import positive
+from ..arrays import Complexes, Reals, Wholes
 from ..draws import Draws
 from ..errors import DesignError
-from ..kernels.model import bases
 from ..scenario import Scenario
 from ..status import Status
 from .designs import Designs
@@ -36,14 +35,14 @@ class SharedDesigns:
     """
 
     schemes: tuple[str, ...]
-    rho: NDArray[np.float64]
-    covariance: NDArray[np.complex128]
-    gap: NDArray[np.float64]
-    status: NDArray[np.int64]
-    rank: NDArray[np.int64]
-    iterations: NDArray[np.int64]
-    solver: NDArray[np.int64]
-    mix_error: NDArray[np.float64]
+    rho: Reals
+    covariance: Complexes
+    gap: Reals
+    status: Wholes
+    rank: Wholes
+    iterations: Wholes
+    solver: Wholes
+    mix_error: Reals
     training: int
 
 
@@ -82,13 +81,10 @@ def evaluate_shared(scenario: Scenario, draws: Draws, shared: SharedDesigns, *, 
     batch = len(draws)
     parts = []
     for s in range(len(shared.schemes)):
-        # Draw by draw: a copy of V for each of them could fill the memory.
-        v = shared.covariance[s : s + 1]
-        seen = [bases.reduce(problem.basis[b : b + 1], v, problem.power) for b in range(batch)]
         good = np.isin(shared.status[s], (Status.CERTIFIED, Status.CLOSED_FORM))
         parts.append(
             Part(
-                covariance=np.concatenate(seen),
+                covariance=problem.reduce_shared(shared.covariance[s], problem.power),
                 gap=np.tile(shared.gap[s], (batch, 1)),
                 inherited=np.tile(good, (batch, 1)),
                 closed_form=bool((shared.status[s] == Status.CLOSED_FORM).any()),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Complexes, Flags, Reals, Wholes
 from ..kernels.bound.problems import ProblemArrays
 from ..kernels.descent import curve, polar
 from ..kernels.descent import loop as descent
@@ -29,9 +30,7 @@ _POLISH_SHARE = 1e-4  # of the APA point in Clarabel's, to make it positive defi
 
 
 # Designs, gap, iterations and solver of a batch, all (batch, rho, ...).
-_Found = tuple[NDArray[Any], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]
-# A design of one draw and weight, its gap, the steps it took, and who made it; None where there is none.
-_One = tuple[NDArray[Any], float, int, Solver] | None
+_Found = tuple[NDArray[Any], Reals, Wholes, Wholes]
 
 
 @dataclass(frozen=True)
@@ -50,11 +49,11 @@ class Solution:
         (batch, rho); -1 and `Solver.NONE` where no design exists.
     """
 
-    covariance: NDArray[np.complex128]
-    powers: NDArray[np.float64] | None
-    gap: NDArray[np.float64]
-    iterations: NDArray[np.int64]
-    solver: NDArray[np.int64]
+    covariance: Complexes
+    powers: Reals | None
+    gap: Reals
+    iterations: Wholes
+    solver: Wholes
 
     def at(self, index: NDArray[np.intp] | list[int]) -> "Solution":
         """The designs of the weights with these indices."""
@@ -73,7 +72,7 @@ class Solution:
         return tuple(getattr(self, field.name) for field in fields(self))
 
 
-def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> Solution:
+def solve_fdb(problem: Problem, rho: Reals, tolerance: float) -> Solution:
     """Minimise the weighted CRB over all covariances of power P_m.
 
     Each draw's curve is followed from the weight next to 1/2 to both ends, so a result depends on the other
@@ -104,31 +103,20 @@ def solve_fdb(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
     return Solution(x, None, gap, iterations, solver).at(places)
 
 
-def descend_fdb(
-    problem: Problem, rho: NDArray[np.float64], tolerance: float
-) -> tuple[NDArray[np.complex128], NDArray[np.float64], NDArray[np.int64]]:
+def descend_fdb(problem: Problem, rho: Reals, tolerance: float) -> tuple[Complexes, Reals, Wholes]:
     """Covariances, gaps and evaluations of the first rung alone, whatever it reaches; weights in ascending order."""
-    count = problem.mix.shape[1]
-    columns = _columns(count)
+    columns = _columns(problem.mix.shape[1])
     start = polar.polar_of_powers(problem.mix, _balanced(problem, problem.arrays, rho), columns)
-    points, evaluations = _descend(problem, columns, start, rho, tolerance)
-    return *_from_factors(problem, rho, tolerance, problem.exists(rho), points, columns), evaluations
+    return _descend_and_clean(problem, columns, start, rho, tolerance)
 
 
-def _nothing(wanted: NDArray[np.bool_], empty: NDArray[Any]) -> _Found:
+def _nothing(wanted: Flags, empty: NDArray[Any]) -> _Found:
     """No design anywhere yet; an empty one is kept where none exists."""
     designs = np.zeros((*wanted.shape, *empty.shape), empty.dtype)
     return designs, np.full(wanted.shape, np.nan), np.where(wanted, 0, -1), np.full(wanted.shape, int(Solver.NONE))
 
 
-def _judge(
-    wanted: NDArray[np.bool_],
-    made: NDArray[Any],
-    own: NDArray[np.float64],
-    evaluations: NDArray[np.int64],
-    solver: Solver,
-    found: _Found,
-) -> None:
+def _judge(wanted: Flags, made: NDArray[Any], own: Reals, evaluations: Wholes, solver: Solver, found: _Found) -> None:
     """Take what a rung made, covariances or powers, with their own gaps, where they are better, in place."""
     designs, gap, iterations, solvers = found
     iterations[wanted] += evaluations[wanted]
@@ -138,27 +126,12 @@ def _judge(
     gap[better], solvers[better] = own[better], int(solver)
 
 
-def _from_factors(
-    problem: Problem,
-    rho: NDArray[np.float64],
-    tolerance: float,
-    wanted: NDArray[np.bool_],
-    points: NDArray[np.float64],
-    columns: int,
-) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
-    """Cleaned covariances of factors in polar form, and their gaps."""
-    x = np.zeros((*wanted.shape, *problem.mix.shape[1:]), np.complex128)
-    return x, cleaning.certified_covariances(problem.arrays, rho, x, points, columns, wanted, True, tolerance, CLEANING)
-
-
-def clean_powers(
-    problem: Problem, rho: NDArray[np.float64], wanted: NDArray[np.bool_], powers: NDArray[np.float64], tolerance: float
-) -> NDArray[np.float64]:
+def clean_powers(problem: Problem, rho: Reals, wanted: Flags, powers: Reals, tolerance: float) -> Reals:
     """Gaps of powers, which are cleaned in place where that costs no certificate."""
     there = wanted & (powers != 0.0).any(axis=-1)
     full = powers.copy()
     powers[there] = cleaning.clean_rows(powers[there], CLEANING)
-    gap: NDArray[np.float64] = cleaning.certified_powers(problem.codewords, rho, powers, there)
+    gap: Reals = cleaning.certified_powers(problem.codewords, rho, powers, there)
     doubtful = there & ~(gap <= tolerance)
     if doubtful.any():
         gap_full = cleaning.certified_powers(problem.codewords, rho, full, doubtful)
@@ -167,24 +140,21 @@ def clean_powers(
     return gap
 
 
-def solve_cpa(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> Solution:
+def solve_cpa(problem: Problem, rho: Reals, tolerance: float) -> Solution:
     """Minimise the weighted CRB over powers on the codebook, V = U diag(p) U^H, given back; else like `solve_fdb`."""
     weights, places = np.unique(rho, return_inverse=True)
     wanted = problem.exists(weights)
     found = _nothing(wanted, np.zeros(problem.apa.shape[1]))
-    points, evaluations = _descend(
-        problem, 0, np.sqrt(_balanced(problem, problem.codewords, weights)), weights, tolerance
-    )
-    powers = points**2
-    _judge(wanted, powers, clean_powers(problem, weights, wanted, powers, tolerance), evaluations, Solver.LBFGS, found)
+    start = np.sqrt(_balanced(problem, problem.codewords, weights))
+    powers, gap, evaluations = _descend_and_clean(problem, 0, start, weights, tolerance)
+    _judge(wanted, powers, gap, evaluations, Solver.LBFGS, found)
     left = wanted & ~(found[1] <= tolerance)
     if left.any():
         powers, _, evaluations = interiorpowers.interior_powers(
             problem.codewords, problem.apa, weights, left, _MARGIN * tolerance
         )
-        _judge(
-            left, powers, clean_powers(problem, weights, left, powers, tolerance), evaluations, Solver.INTERIOR, found
-        )
+        gap = clean_powers(problem, weights, left, powers, tolerance)
+        _judge(left, powers, gap, evaluations, Solver.INTERIOR, found)
     _climb(problem, weights, tolerance, _cpa_by_clarabel, found)
     powers, gap, iterations, solver = found
     return Solution(problem.covariance_of_powers(powers), powers, gap, iterations, solver).at(places)
@@ -192,30 +162,29 @@ def solve_cpa(problem: Problem, rho: NDArray[np.float64], tolerance: float) -> S
 
 def _climb(
     problem: Problem,
-    rho: NDArray[np.float64],
+    rho: Reals,
     tolerance: float,
-    rung: Callable[[Problem, int, float, float], _One],
+    by_clarabel: Callable[[Problem, int, float], Reals | None],
     found: _Found,
 ) -> None:
-    """Take each design whose certificate does not hold to the last rung, in place; the better certificate wins."""
+    """Descend once more, from Clarabel's point, where a certificate does not hold, in place; the better one wins."""
     designs, gap, iterations, solver = found
-    for b, w in np.argwhere((iterations >= 0) & ~(gap <= tolerance)):
-        other = rung(problem, int(b), float(rho[w]), tolerance)
-        if other is None:
+    columns = 0 if designs.ndim == 3 else designs.shape[-1]
+    for b, w in np.argwhere((iterations >= 0) & ~(gap <= tolerance)).tolist():
+        start = by_clarabel(problem, b, float(rho[w]))
+        if start is None:
             continue
-        iterations[b, w] += other[2]
-        if not gap[b, w] <= other[1]:
-            designs[b, w], gap[b, w], _, solver[b, w] = other
+        made = _descend_and_clean(problem.draw(b), columns, start, rho[w : w + 1], tolerance)
+        design, own, evaluations = (of_all[0, 0] for of_all in made)
+        iterations[b, w] += evaluations
+        if not gap[b, w] <= own:
+            designs[b, w], gap[b, w], solver[b, w] = design, own, Solver.CLARABEL
 
 
-def _balanced(problem: Problem, arrays: ProblemArrays, rho: NDArray[np.float64]) -> NDArray[np.float64]:
+def _balanced(problem: Problem, arrays: ProblemArrays, rho: Reals) -> Reals:
     """Powers to start from, (batch, n), on the columns of B or on codewords: equal ones without the worst imbalance."""
     return curve.balanced_powers(  # type: ignore[no-any-return]
-        arrays,
-        problem.apa,
-        rho,
-        problem.bistatic.identifiable,
-        problem.monostatic.identifiable,
+        arrays, problem.apa, rho, problem.bistatic.identifiable, problem.monostatic.identifiable
     )
 
 
@@ -227,9 +196,7 @@ def _columns(count: int) -> int:
     return 2 * ((count + 3) // 4)
 
 
-def _descend(
-    problem: Problem, columns: int, start: NDArray[np.float64], rho: NDArray[np.float64], tolerance: float
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _descend(problem: Problem, columns: int, start: Reals, rho: Reals, tolerance: float) -> tuple[Reals, Wholes]:
     """Points of the kind of the start, factors in polar form or (no columns) roots of powers; and the evaluations."""
     points, evaluations = descent.descend(
         problem.arrays if columns > 0 else problem.codewords,
@@ -243,7 +210,22 @@ def _descend(
     return points, evaluations
 
 
-def _fdb_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) -> _One:
+def _descend_and_clean(
+    problem: Problem, columns: int, start: Reals, rho: Reals, tolerance: float
+) -> tuple[NDArray[Any], Reals, Wholes]:
+    """Cleaned covariances or (no columns) powers that the descent makes of a start, their gaps, and the evaluations."""
+    points, evaluations = _descend(problem, columns, start, rho, tolerance)
+    wanted = problem.exists(rho)
+    if columns == 0:
+        powers = points**2
+        return powers, clean_powers(problem, rho, wanted, powers, tolerance), evaluations
+    x = np.zeros((*wanted.shape, *problem.mix.shape[1:]), np.complex128)
+    gap = cleaning.certified_covariances(problem.arrays, rho, x, points, columns, wanted, True, tolerance, CLEANING)
+    return x, gap, evaluations
+
+
+def _fdb_by_clarabel(problem: Problem, draw: int, rho: float) -> Reals | None:
+    """Square factors in polar form to descend from; None where Clarabel returns no point."""
     from . import conic  # CVXPY takes longer to import than most designs to make; few need it
 
     guess = conic.reduced_weighted_crb(problem, draw, rho)
@@ -253,22 +235,12 @@ def _fdb_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) 
     mixed = (1.0 - _POLISH_SHARE) * guess + _POLISH_SHARE * apa
     values, vectors = smallmat.eigen_hermitian(np.ascontiguousarray(mixed), len(mixed))
     z = vectors * np.sqrt(np.maximum(values, 0.0))
-    start = polar.polar_of_factors(np.concatenate((z.real.ravel(), z.imag.ravel()))[None], len(z))
-    one, weight = problem.draw(draw), np.array([rho])
-    points, evaluations = _descend(one, z.shape[1], start, weight, tolerance)
-    x, gap = _from_factors(one, weight, tolerance, evaluations >= 0, points, z.shape[1])
-    return x[0, 0], float(gap[0, 0]), int(evaluations[0, 0]), Solver.CLARABEL
+    return polar.polar_of_factors(np.concatenate((z.real.ravel(), z.imag.ravel()))[None], len(z))  # type: ignore[no-any-return]
 
 
-def _cpa_by_clarabel(problem: Problem, draw: int, rho: float, tolerance: float) -> _One:
+def _cpa_by_clarabel(problem: Problem, draw: int, rho: float) -> Reals | None:
+    """Roots of powers to descend from; None where Clarabel returns no point."""
     from . import conic
 
     guess = conic.power_weighted_crb(problem, draw, rho)
-    if guess is None:
-        return None
-    mixed = (1.0 - _POLISH_SHARE) * guess + _POLISH_SHARE * problem.apa[draw]
-    one, weight = problem.draw(draw), np.array([rho])
-    points, evaluations = _descend(one, 0, np.sqrt(mixed)[None], weight, tolerance)
-    powers = points**2
-    gap = clean_powers(one, weight, evaluations >= 0, powers, tolerance)
-    return powers[0, 0], float(gap[0, 0]), int(evaluations[0, 0]), Solver.CLARABEL
+    return None if guess is None else np.sqrt((1.0 - _POLISH_SHARE) * guess + _POLISH_SHARE * problem.apa[draw])[None]

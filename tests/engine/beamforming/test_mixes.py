@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 from crbatch import SCHEMES, DrawModel, Draws, Problem, Scenario, Status, average_designs, build_problem, design, sample
 from crbatch.engine.beamforming import extremes, weighted
+from crbatch.engine.beamforming.evaluation import Part
 from crbatch.engine.beamforming.extremes import Extremes
-from crbatch.engine.beamforming.mixes import LARGEST_ERROR, Mix, Mixer
+from crbatch.engine.beamforming.mixes import LARGEST_ERROR, Mixer
 from crbatch.engine.kernels.designs import extremes as kernels
 from crbatch.engine.kernels.interior import covariances as interior
 from crbatch.engine.kernels.interior import powers as interiorpowers
 from engine_cases import DROPS, case_of, setup
 
-MIXES: dict[str, Callable[[Mixer], Mix]] = {
+MIXES: dict[str, Callable[[Mixer], Part]] = {
     "fdb-wbf": lambda mixer: mixer.factors("sqrt"),
     "fdb-wbf-aligned": lambda mixer: mixer.factors("aligned"),
     "fdb-wvm": lambda mixer: mixer.covariances(),
@@ -86,7 +87,7 @@ def test_mixes_are_formulas_of_the_optima_beside_them() -> None:
         np.testing.assert_allclose(wbf, root**2 / np.sum(root**2, axis=1, keepdims=True), rtol=0.0, atol=1e-13)
 
 
-def objective(problem: Problem, mix: Mix, rho: np.ndarray) -> np.ndarray:
+def objective(problem: Problem, mix: Part, rho: np.ndarray) -> np.ndarray:
     bp, ms = problem.bounds(mix.covariance)
     return np.asarray(rho * (bp[..., 0] + bp[..., 1]) + (1.0 - rho) * ms.sum(axis=-1))
 
@@ -117,16 +118,16 @@ def test_the_error_is_an_upper_bound(goal: float) -> None:
     for scheme, mix in MIXES.items():
         reference, found = mix(exact), mix(rough)
         moved = np.abs(objective(problem, found, rho) / objective(problem, reference, rho) - 1.0)
-        assert (moved <= found.error + reference.error).all(), scheme
+        assert (moved <= found.mix_error + reference.mix_error).all(), scheme
         if scheme.startswith("fdb"):
-            assert np.median(moved / found.error) > 1e-3
+            assert np.median(moved / found.mix_error) > 1e-3
 
 
 def test_powers_that_are_not_unique_are_mixed_from_the_middle() -> None:
     """Two antennas and eight codewords: many powers make the same V, of which the analytic centre is one."""
     problem = build_problem(*setup(case_of("paper-k3", mt=2, m=64)))
     found = Mixer(problem, np.array([0.4]), 1e-6).powers(roots=True)
-    assert found.error[0, 0] < LARGEST_ERROR
+    assert found.mix_error[0, 0] < LARGEST_ERROR
     again = Mixer(problem, np.array([0.4]), 1e-4).powers(roots=True)
     np.testing.assert_allclose(again.powers, found.powers, atol=1e-6)
 

@@ -59,6 +59,6 @@ def test_the_lowest_rank_that_keeps_the_certificate_is_taken() -> None:
     np.testing.assert_allclose(cleaned, expected, atol=1e-9)  # eigenvectors are no better than that
     np.testing.assert_allclose(found, gaps(expected.copy(), False), rtol=0.0, atol=3e-8)
     assert (found <= TOLERANCE).all()
-    from_factors, own = weighted._from_factors(problem, RHO, TOLERANCE, wanted, points, columns)
+    from_factors, own, _ = weighted._descend_and_clean(problem, columns, start, RHO, TOLERANCE)
     np.testing.assert_allclose(from_factors, expected, atol=1e-13)
     assert own.tobytes() == gaps(from_factors.copy(), False)[:, None].tobytes()
