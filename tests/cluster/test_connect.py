@@ -7,8 +7,6 @@ import stat
 import subprocess
 import sys
 import textwrap
-import time
-import uuid
 from pathlib import Path
 
 import cloudpickle
@@ -23,25 +21,6 @@ PACKAGES = ("crbatch.engine", "crbatch.jobs", "crbatch.cluster", "crbatch.result
 
 # Workers cannot import this file, so its functions travel by value.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
-
-
-@pytest.fixture(scope="module")
-def shared_client():
-    with connect("local", 2) as client:
-        yield client
-
-
-@pytest.fixture
-def client(shared_client):
-    shared_client.wait_for_workers(2)  # the test before may have killed one
-    return shared_client
-
-
-def recorded(folder, item):
-    """Leave a trace of each execution, as finished work leaves its files."""
-    Path(folder, f"{item}-{uuid.uuid4().hex}").touch()
-    time.sleep(0.05)
-    return os.getpid()
 
 
 def listening_addresses(pid):

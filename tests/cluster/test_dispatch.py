@@ -21,18 +21,6 @@ from dask.utils import key_split
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
-@pytest.fixture(scope="module")
-def shared_client():
-    with connect("local", 2) as client:
-        yield client
-
-
-@pytest.fixture
-def client(shared_client):
-    shared_client.wait_for_workers(2)  # the test before may have killed one
-    return shared_client
-
-
 def square(item):
     return item * item
 

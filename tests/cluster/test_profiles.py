@@ -153,7 +153,7 @@ def test_a_queue_has_no_silent_defaults(key: str) -> None:
 
 @pytest.mark.parametrize("line", ["--constraint=zen4", "-C zen4", "--mem=0", "--mail-type=END --nice  # late"])
 def test_directives_that_say_what_a_job_is_like_are_taken(line: str) -> None:
-    parse_profile(QUEUE | {"directives": [line]}, "x")
+    assert parse_profile(QUEUE | {"directives": [line]}, "x").directives == [line]
 
 
 @pytest.mark.parametrize("text", ["x = " + "[" * 5000, "workers = " + "1" * 5000, "\x00"])

@@ -1,4 +1,4 @@
-"""Five seeded schedules of faults; `python tests/chaos.py` does as many as one likes."""
+"""Five seeded schedules of faults; `python tests/support/chaos.py` does as many as one likes."""
 
 from pathlib import Path
 

@@ -1,8 +1,8 @@
 """Seeded chaos: a real run with two workers, under faults that are drawn at random, has to end with the right cube.
 
-    python tests/chaos.py --schedules 50 --seed 1      run that many schedules
-    python tests/chaos.py --interrupts 40 --seed 1     interrupt one run that many times, each at a random moment
-    python tests/chaos.py --items 100000               the driver's memory over that many trivial items
+    python tests/support/chaos.py --schedules 50 --seed 1      run that many schedules
+    python tests/support/chaos.py --interrupts 40 --seed 1     interrupt one run so often, each time at a random moment
+    python tests/support/chaos.py --items 100000               the driver's memory over that many trivial items
 
 A schedule that fails is printed with its seed; `--schedules 1 --seed N` repeats it.
 """

@@ -15,6 +15,13 @@ from repository import GOLDEN
 
 Array = np.ndarray
 
+SMALL = Scenario(subcarriers=64, tx_antennas=8)
+MOVING = DrawModel.model_validate(
+    {
+        "ue_position": {"kind": "disc", "centre_m": [-5, 20], "radius_m": 3},
+        "target_positions": {"kind": "box", "x_m": [-12, 12], "y_m": [8, 20]},
+    }
+)
 OPTIMA = [(name, optimum) for name, entry in GOLDEN.items() for optimum in entry["optimum"]]
 
 every_case = pytest.mark.parametrize("name", GOLDEN)

@@ -3,7 +3,7 @@
 Frequencies are counted from the middle of the band here. That changes the derivative with respect to a delay by a
 multiple of that with respect to the path's gain, which is unknown anyway: no bound changes, and every delay sum
 becomes real. Steering columns have closed-form inner products, so neither M nor any number of antennas is looped
-over.
+over. Twin: tests/support/naive.py, in tests/engine/test_fisher.py and test_crb.py.
 """
 
 import math

@@ -1,4 +1,7 @@
-"""The weighted CRB rho CRB_BP + (1 - rho) CRB_MS and its gradient, from linear maps of whitened FIMs."""
+"""The weighted CRB rho CRB_BP + (1 - rho) CRB_MS and its gradient, from linear maps of whitened FIMs.
+
+Held against the lanes and tests/support/naive.py by tests/engine/beamforming/test_certificate.py.
+"""
 
 import math
 

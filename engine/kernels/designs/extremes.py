@@ -13,28 +13,10 @@ from ..bound.powers import power_objective
 from ..bound.problems import load_designs, load_items, load_points, unload_designs, wanted_items
 from ..jit.accelerate import kernel, unmanaged
 from ..jit.lanes import LANES, everywhere, get, lane_zeros, put, where_less
+from ..linalg.lanemat import quadratic_form_lanes
 from .cleaning import from_covariance, leading, new_beams, power_of
 
 SHRUNK = 3.0  # by how much the power of a direction that becomes empty falls at least, while the gap falls tenfold
-
-
-@unmanaged
-def _quadratic_form_lanes(matrix, columns, i):
-    """b^H M b of the beam b in column i and a Hermitian M, both (2 n, n)."""
-    n = columns.shape[0] // 2
-    total = everywhere(0.0)
-    for r in range(n):
-        x = everywhere(0.0)
-        y = everywhere(0.0)
-        for c in range(n):
-            p = get(matrix, r, c)
-            q = get(matrix, n + r, c)
-            u = get(columns, c, i)
-            v = get(columns, n + c, i)
-            x += p * u - q * v
-            y += p * v + q * u
-        total += get(columns, r, i) * x + get(columns, n + r, i) * y
-    return total
 
 
 @unmanaged
@@ -48,8 +30,8 @@ def _empty_where_slack(beams, gradient, value, before, certainty):
     left = everywhere(0.0)
     for i in range(beams.gram.shape[1]):
         power = get(beams.gram, i, i)
-        slack = 1.0 - _quadratic_form_lanes(gradient, beams.columns, i) / (value * power)
-        shrunk = where_less(SHRUNK * power, _quadratic_form_lanes(before, beams.columns, i) / power, 1.0, 0.0)
+        slack = 1.0 - quadratic_form_lanes(gradient, beams.columns, i) / (value * power)
+        shrunk = where_less(SHRUNK * power, quadratic_form_lanes(before, beams.columns, i) / power, 1.0, 0.0)
         empty = where_less(certainty * power, slack * total, shrunk, 0.0)
         put(beams.gram, where_less(0.0, empty, 0.0, power), i, i)
         left += where_less(0.0, empty, 0.0, where_less(0.0, power, 1.0, 0.0))

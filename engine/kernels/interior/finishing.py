@@ -12,7 +12,7 @@ from ..bound.problems import load_designs, load_items
 from ..jit.accelerate import inlined, kernel
 from ..jit.lanes import LANES, everywhere, get, lane_zeros, put, where_less
 from ..linalg.eigen import eigen_hermitian_lanes
-from ..linalg.lanemat import copy_where, hermitian_inverse, mirror
+from ..linalg.lanemat import copy_where, hermitian_inverse, mirror, quadratic_form_lanes
 from .covariances import unload_unit_trace
 from .curvature import curvature_work
 from .step import advance, evaluate_covariance, new_state, renew_curvature
@@ -42,21 +42,9 @@ def _start_at_design(evaluation, rho, n, point, eigen):
             put(point.x, 0.0, i, k)
             put(point.s, 0.0, i, k)
     for e in range(n):
-        pull = everywhere(0.0)
-        for i in range(n):
-            x = everywhere(0.0)
-            y = everywhere(0.0)
-            for k in range(n):
-                p = get(normal, i, k)
-                q = get(normal, n + i, k)
-                u = get(vectors, k, e)
-                v = get(vectors, n + k, e)
-                x += p * u - q * v
-                y += p * v + q * u
-            pull += get(vectors, i, e) * x + get(vectors, n + i, e) * y
         power = get(diagonal, e, e)
         power = where_less(_BLEND / n, power, power, _BLEND / n)
-        slack = 1.0 - pull
+        slack = 1.0 - quadratic_form_lanes(normal, vectors, e)
         slack = where_less(_MU, slack * power, slack, _MU / power)
         power = where_less(_MU, slack * power, power, _MU / slack)
         for i in range(n):

@@ -128,6 +128,25 @@ def trace_of_product(a, b, n):
 
 
 @unmanaged
+def quadratic_form_lanes(matrix, columns, i):
+    """b^H M b of column b_i of `columns` (2 n, columns) and a Hermitian M (2 n, n)."""
+    n = columns.shape[0] // 2
+    total = everywhere(0.0)
+    for r in range(n):
+        x = everywhere(0.0)
+        y = everywhere(0.0)
+        for c in range(n):
+            p = get(matrix, r, c)
+            q = get(matrix, n + r, c)
+            u = get(columns, c, i)
+            v = get(columns, n + c, i)
+            x += p * u - q * v
+            y += p * v + q * u
+        total += get(columns, r, i) * x + get(columns, n + r, i) * y
+    return total
+
+
+@unmanaged
 def times_lanes(a, b, n, out):
     """Product a b of complex matrices; n is even."""
     for i in range(n):

@@ -25,14 +25,9 @@ from crbatch import (
     sample,
 )
 from crbatch.engine.fisher import position_fim_at
+from engine_cases import MOVING
+from engine_cases import SMALL as SCENARIO
 
-SCENARIO = Scenario(subcarriers=64, tx_antennas=8)
-MOVING = DrawModel.model_validate(
-    {
-        "ue_position": {"kind": "disc", "centre_m": [-5, 20], "radius_m": 3},
-        "target_positions": {"kind": "box", "x_m": [-12, 12], "y_m": [8, 20]},
-    }
-)
 SCHEMES = ("fdb-wcrb", "fdb-wvm", "cpa-wcrb", "cpa-wbf", "apa")
 RHO = (0.0, 0.3, 1.0)
 

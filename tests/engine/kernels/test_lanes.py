@@ -1,5 +1,6 @@
 """Eight draws in a register: the machine code has them, and no lane feels the others."""
 
+import platform
 from fractions import Fraction
 
 import llvmlite.binding as llvm
@@ -80,14 +81,13 @@ def test_a_product_is_fused_with_a_sum_where_the_source_says_so_and_nowhere_else
 
 def test_machine_code_uses_whole_registers() -> None:
     features = llvm.get_host_cpu_features()
-    if not features.get("avx2"):
-        pytest.skip("this CPU has no registers of four numbers or eight")
     compiled = njit(error_model="numpy")(_polynomial.py_func)  # here and now: what was kept cannot be inspected
     compiled(*np.ones((2, 1, LANES)), np.zeros((1, LANES)))
     (text,) = compiled.inspect_asm().values()
-    assert ("zmm" if features.get("avx512f") else "ymm") in text
-    assert "vsqrtpd" in text
-    assert "vfmadd" in text
+    words = ["sqrtpd", "xmm"] if platform.machine() == "x86_64" else ["fsqrt"]
+    if features.get("avx2"):
+        words = ["vsqrtpd", "vfmadd", "zmm" if features.get("avx512f") else "ymm"]
+    assert [word for word in words if word not in text] == []
 
 
 def test_packs_start_at_whole_cache_lines() -> None:
