@@ -63,7 +63,7 @@ def compute(chunk: Chunk) -> dict[str, Any]:
     """
     job = _job(chunk.folder, chunk.job_key, chunk.job)
     if code_key() != chunk.code_key:
-        raise EnvironmentProblem("a worker has other versions or engine sources than the driver; install the same")
+        raise EnvironmentProblem("a worker has other versions or sources than the driver; install the same")
     begun = time.perf_counter()
     dataset = evaluate(job, chunk.start, chunk.stop)
     evaluated = time.perf_counter()
