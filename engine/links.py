@@ -1,6 +1,6 @@
 """The two links, bistatic (BS to UE) and monostatic (BS to BS), in the factored form of their derivatives.
 
-Each derivative dH_m/dxi_p is a sum of at most two rank-one terms (see `kernels.fisher`). A `Link` holds the
+Each derivative dH_m/dxi_p is a sum of at most two rank-one terms (see `kernels.model.fisher`). A `Link` holds the
 pattern of those terms, their coefficients for a batch of draws, and what both FIM paths need.
 """
 

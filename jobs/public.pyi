@@ -1,5 +1,6 @@
 """The public names, and where each is defined (read by `public`, and by type checkers)."""
 
+from crbatch.engine.ambiguities import Ambiguity, ambiguities
 from crbatch.engine.beamforming.certificate import certified_gap, certified_mean_gap
 from crbatch.engine.beamforming.designs import Designs
 from crbatch.engine.beamforming.knowledge import average_designs, nominal_designs
@@ -21,7 +22,6 @@ from crbatch.engine.derivatives import channel_matrix, derivative_tensor
 from crbatch.engine.draws import DrawModel, Draws, fixed_draw, sample
 from crbatch.engine.errors import DesignError, EngineError, ScenarioError
 from crbatch.engine.fisher import channel_fim, position_fim
-from crbatch.engine.identifiability import Ambiguity, ambiguities
 from crbatch.engine.links import Link, bistatic_link, monostatic_link
 from crbatch.engine.scenario import SPEED_OF_LIGHT, Scenario
 from crbatch.engine.status import Solver, Status

@@ -163,7 +163,7 @@ def _symmetric_basis(n: int) -> Reals:
 
 
 def _coordinates(transmit: Complexes) -> Reals:
-    """Real coordinates of Hermitian matrices S as `kernels.reduced` counts them: (..., n, n) -> (..., n^2)."""
+    """Real coordinates of Hermitian matrices S as `kernels.dense.reduced` counts them: (..., n, n) -> (..., n^2)."""
     rows, columns = np.triu_indices(transmit.shape[-1])
     upper = transmit[..., rows, columns]
     both = np.stack((upper.real, upper.imag), axis=-1).reshape(*upper.shape[:-1], -1)

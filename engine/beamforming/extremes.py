@@ -2,7 +2,7 @@
 
 A mix of factors moves with the root of what an extreme is wrong by, so that a certified gap of 1e-6 may leave 7 % in
 its objective. The interior-point methods go on until rounding stops them, and what they leave in directions of slack
-is dropped (`kernels.extremes`). How wrong that still is, the way there tells: see `mixes`.
+is dropped (`kernels.designs.extremes`). How wrong that still is, the way there tells: see `mixes`.
 """
 
 from dataclasses import dataclass
@@ -175,7 +175,7 @@ def _covariance_gaps(problem: Problem, x: Complexes, wanted: Flags, clean: bool,
 
 
 def _settled_powers(problem: Problem, p: Reals, before: Reals | None, wanted: Flags) -> tuple[Reals, Reals, Reals]:
-    """Powers without those that an optimum leaves empty, at unit sum, as `kernels.extremes` has it for covariances."""
+    """Powers without those that an optimum leaves empty, at unit sum, as in `kernels.designs.extremes`."""
     slack = 1.0 - extremes.power_slopes(problem.codewords, _RHO, p, wanted)
     shrunk = wanted[..., None] if before is None else before > extremes.SHRUNK * p
     empty, certainly = ((certainty * p < slack) & shrunk for certainty in (1.0, _CERTAIN))

@@ -20,17 +20,17 @@ from ..kernels.model import bases, steering
 from ..kernels.model.geometry import bistatic_positions, derivative_doubts, monostatic_positions
 from ..links import Link, bistatic_link, monostatic_link, noise_scale
 from ..scenario import SPEED_OF_LIGHT, Scenario
-from .reference import ApaReference
+from .identifiability import ApaReference
 
 # A steering or derivative column closer than this to the span of those before it adds no dimension.
 _RANK_TOLERANCE = 1e-13
-# Which parameter each kind of term belongs to (see `kernels.efim`): MS has one angle for departure and arrival.
+# Which parameter each kind of term belongs to (see `kernels.bound.efim`): MS has one angle for departure and arrival.
 _BISTATIC_PARAMETERS, _MONOSTATIC_PARAMETERS = np.array([0, 1, 2, 3]), np.array([0, 1, 1, 2])
 
 
 @dataclass(frozen=True)
 class DenseMaps:
-    """One link of one draw as linear maps, whitened at the APA point (see `kernels.reduced`).
+    """One link of one draw as linear maps, whitened at the APA point (see `kernels.dense.reduced`).
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class DenseMaps:
         return full
 
     def over_covariances(self) -> tuple[Reals, Reals, int]:
-        """What `kernels.objective` takes of a link for covariances."""
+        """What `kernels.dense.objective` takes of a link for covariances."""
         return self.covariance_map, self.factor, self.bound_rows
 
 
@@ -70,7 +70,8 @@ class Problem:
     scenario, draws, channel
         What is fixed, what was drawn, and what follows of angles, delays and gains.
     arrays
-        The draws' FIMs as the solvers take them, `kernels.ProblemArrays`, at unit power and noise: see `scale`.
+        The draws' FIMs as the solvers take them, `kernels.bound.problems.ProblemArrays`, at unit power and noise: see
+        `scale`.
     rank
         Dimension of span(B), (batch,).
     apa

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from crbatch.engine.identifiability import ambiguities
+from crbatch.engine.ambiguities import ambiguities
 from crbatch.engine.status import Status
 from crbatch.results.words import counted, said
 

@@ -1,4 +1,4 @@
-"""What is identifiable: what equal powers on the columns of B, the APA point, tell about a link."""
+"""What decides whether a link is identifiable: what equal powers on the columns of B, the APA point, tell about it."""
 
 from dataclasses import dataclass, fields
 from functools import cached_property
