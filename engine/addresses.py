@@ -38,15 +38,18 @@ class DrawWords:
     start: int
     batch: int
 
-    def uniform(self, purpose: Purpose, paths: int) -> Reals:
-        """Two uniform numbers in the open interval (0, 1) for every draw and path, (batch, paths, 2)."""
-        words = np.empty((self.batch, paths, 2), np.uint64)
+    def uniform(self, purpose: Purpose, paths: int, count: int = 2) -> Reals:
+        """Up to four uniform numbers in the open interval (0, 1) for every draw and path, (batch, paths, count).
+
+        The first ones are the same for every count.
+        """
+        words = np.empty((self.batch, paths, count), np.uint64)
         key = np.array([self.seed, purpose], np.uint64)
         for path in range(paths):
             counter = np.array([self.start, path, 0, 0], np.uint64)
             # A draw is one step of the counter, which yields four words.
             raw = np.random.Philox(counter=counter, key=key).random_raw(4 * self.batch)
-            words[:, path] = raw.reshape(self.batch, 4)[:, :2]
+            words[:, path] = raw.reshape(self.batch, 4)[:, :count]
         # 52 bits and a half: exact, and never 0 or 1, so that no RCS vanishes.
         return ((words >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
 

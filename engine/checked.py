@@ -71,7 +71,7 @@ def _place(error: ErrorDetails, given: Any) -> str:
     parts = []
     for part in error["loc"]:
         found = isinstance(given, dict) and part in given
-        if found or isinstance(part, int) or error["type"] == "missing":
+        if found or isinstance(part, int) or (error["type"] == "missing" and part == error["loc"][-1]):
             parts.append(str(part))
         if found:
             given = given[part]

@@ -5,55 +5,25 @@ of those that stay are the same.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, fields
-from typing import Annotated, Literal, Self
+from functools import reduce
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import model_validator
 
 from .addresses import DrawWords, Purpose
 from .arguments import reals, whole
 from .arrays import Reals
 from .checked import Checked
 from .errors import ScenarioError
-from .scenario import LARGEST_DEG, LARGEST_M, LARGEST_POSITIVE, ONE_POINT_M, Finite, Metres, Point, Scenario, two
+from .positions import FixedPosition, Position, each, misfit, placed
+from .quantities import LARGEST_DEG, LARGEST_M, LARGEST_POSITIVE, NUMERALS, Finite
+from .scenario import ONE_POINT_M, Scenario
 
-_Range = Annotated[tuple[Metres, Metres], BeforeValidator(two("[low, high]"))]
-
-
-class FixedPosition(Checked):
-    """The scenario's own position."""
-
-    kind: Literal["fixed"] = "fixed"
-
-
-class BoxPosition(Checked):
-    """Uniform in a rectangle; each side is given as [low, high] in m."""
-
-    kind: Literal["box"]
-    x_m: _Range
-    y_m: _Range
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        for name, (low, high) in (("x_m", self.x_m), ("y_m", self.y_m)):
-            if not low < high:
-                raise ValueError(f"{name} = [{low:g}, {high:g}] is empty; give [low, high] with low < high")
-        return self
-
-
-class DiscPosition(Checked):
-    """Uniform by area in a disc."""
-
-    kind: Literal["disc"]
-    centre_m: Point
-    radius_m: Annotated[Metres, Field(gt=0.0)]
-
-
-Position = Annotated[FixedPosition | BoxPosition | DiscPosition, Field(discriminator="kind")]
 Phases = tuple[Finite, ...]
 
 
@@ -69,7 +39,7 @@ class DrawModel(Checked):
     ue_position, target_positions
         Where the UE and each target (on its own) stand.
     ue_orientation
-        "fixed", or "uniform" over the full turn.
+        "fixed", or "uniform" over the full turn; "uniform-3d" is over all rotations, in space only.
     rcs
         "fixed", or "swerling1": exponential with the scenario's values as means, targets and UE alike.
 
@@ -84,7 +54,7 @@ class DrawModel(Checked):
     phases_monostatic_rad: Phases | None = None
     ue_position: Position = FixedPosition()
     target_positions: Position = FixedPosition()
-    ue_orientation: Literal["fixed", "uniform"] = "fixed"
+    ue_orientation: Literal["fixed", "uniform", "uniform-3d"] = "fixed"
     rcs: Literal["fixed", "swerling1"] = "fixed"
 
     @model_validator(mode="after")
@@ -97,6 +67,21 @@ class DrawModel(Checked):
                 raise ValueError(f'{name} has no use with phases = "uniform"; set phases = "fixed" or leave it out')
         return self
 
+    def misfits(self, dimensions: int) -> list[tuple[str, str]]:
+        """Keys that do not fit positions of two or three numbers, and what would be right."""
+        found = []
+        for name in ("ue_position", "target_positions"):
+            wrong = misfit(getattr(self, name), dimensions)
+            if wrong is not None:
+                found.append((f"{name}.{wrong[0]}", wrong[1]))
+        if self.ue_orientation == "uniform-3d" and dimensions == 2:
+            found.append(("ue_orientation", '"uniform-3d" needs positions of three numbers; give "uniform"'))
+        return found
+
+
+# Of a UE that stands upright: zeros.
+_UPRIGHT: Any = None
+
 
 @dataclass(frozen=True, eq=False)
 class Draws:
@@ -107,15 +92,17 @@ class Draws:
     phase_bistatic, phase_monostatic
         Phases of the gains alpha_k and beta_k, (batch, K+1), rad.
     ue_position
-        (batch, 2), m.
+        (batch, 2) in the plane, (batch, 3) in space, m.
     target_position
-        (batch, K, 2), m.
+        (batch, K, 2) or (batch, K, 3), m.
     ue_orientation
         phi, (batch,), rad.
     target_rcs
         (batch, K), m2.
     ue_rcs
         (batch,), m2.
+    ue_downtilt, ue_slant
+        (batch,), rad; zeros in the plane, and if left out.
 
     Raises
     ------
@@ -131,8 +118,13 @@ class Draws:
     ue_orientation: Reals
     target_rcs: Reals
     ue_rcs: Reals
+    ue_downtilt: Reals = _UPRIGHT
+    ue_slant: Reals = _UPRIGHT
 
     def __post_init__(self) -> None:
+        for name in ("ue_downtilt", "ue_slant"):
+            if getattr(self, name) is _UPRIGHT:
+                object.__setattr__(self, name, np.zeros(np.shape(self.ue_orientation)))
         for field in fields(self):
             # One layout only: a kernel is compiled anew for every other one.
             value = np.ascontiguousarray(reals(f"draws: {field.name}", getattr(self, field.name), ScenarioError))
@@ -141,11 +133,13 @@ class Draws:
         expected = {
             "phase_bistatic": (batch, targets + 1),
             "phase_monostatic": (batch, targets + 1),
-            "ue_position": (batch, 2),
-            "target_position": (batch, targets, 2),
+            "ue_position": (batch, self.dimensions),
+            "target_position": (batch, targets, self.dimensions),
             "ue_orientation": (batch,),
             "target_rcs": (batch, targets),
             "ue_rcs": (batch,),
+            "ue_downtilt": (batch,),
+            "ue_slant": (batch,),
         }
         for name, shape in expected.items():
             found = getattr(self, name).shape
@@ -155,15 +149,20 @@ class Draws:
                     f"it should be {shape}"
                 )
         for name in expected:
-            _check_values(name, getattr(self, name))
+            _check_values(name, getattr(self, name), self.dimensions)
         _check_apart(self.places, ("the UE", *(f"target {k + 1}" for k in range(targets))))
 
     def __len__(self) -> int:
         return len(self.ue_rcs)
 
     @property
+    def dimensions(self) -> int:
+        """2 in the plane, 3 in space."""
+        return 3 if self.ue_position.shape[-1:] == (3,) else 2
+
+    @property
     def places(self) -> Reals:
-        """Positions of the UE, then the targets, (batch, K+1, 2), m."""
+        """Positions of the UE, then the targets, (batch, K+1, 2 or 3), m."""
         return np.concatenate((self.ue_position[:, None], self.target_position), axis=1)
 
     def __getitem__(self, index: slice) -> "Draws":
@@ -210,7 +209,7 @@ class Draws:
 def check_fit(scenario: Scenario, draws: Draws) -> None:
     """Refuse draws that cannot be of this scenario.
 
-    Raises ScenarioError if their number of targets differs, or an entity is where the BS is.
+    Raises ScenarioError if their number of targets or of dimensions differs, or an entity is where the BS is.
     """
     if not isinstance(draws, Draws):
         raise ScenarioError(f"draws are {type(draws).__name__}; give Draws, as sample(scenario, ...) makes them")
@@ -220,7 +219,12 @@ def check_fit(scenario: Scenario, draws: Draws) -> None:
             f"the draws have {found} targets, the scenario {scenario.targets}; "
             "take with_targets(...) of the one that has more"
         )
-    near = np.hypot(*np.moveaxis(draws.places - np.array(scenario.bs_position_m), 2, 0)) < ONE_POINT_M
+    if draws.dimensions != scenario.dimensions:
+        raise ScenarioError(
+            f"positions have {NUMERALS[draws.dimensions]} numbers in the draws, "
+            f"{NUMERALS[scenario.dimensions]} in the scenario; give both the same count"
+        )
+    near = reduce(np.hypot, np.moveaxis(draws.places - np.array(scenario.bs_position_m), 2, 0)) < ONE_POINT_M
     if near.any():
         draw, entity = np.argwhere(near)[0].tolist()
         name, array = (f"target {entity}", "target_position") if entity else ("the UE", "ue_position")
@@ -238,12 +242,15 @@ _LIMITS |= {
     "target_position": _LIMITS["ue_position"],
     "target_rcs": _LIMITS["ue_rcs"],
     "phase_monostatic": _LIMITS["phase_bistatic"],
+    "ue_downtilt": _LIMITS["ue_orientation"],
+    "ue_slant": _LIMITS["ue_orientation"],
 }
+_FLAT = (0.0, 0.0, "0 where positions have two numbers")
 
 
-def _check_values(name: str, values: Reals) -> None:
+def _check_values(name: str, values: Reals, dimensions: int) -> None:
     """Refuse values that are not finite, or beyond the limits of a scenario."""
-    low, high, wanted = _LIMITS[name]
+    low, high, wanted = _FLAT if name in ("ue_downtilt", "ue_slant") and dimensions == 2 else _LIMITS[name]
     good = np.isfinite(values) & (values >= low) & (values <= high)
     if not good.all():
         draw, *place = np.argwhere(~good)[0].tolist()
@@ -254,11 +261,11 @@ def _check_values(name: str, values: Reals) -> None:
 
 
 def _check_apart(places: Reals, names: tuple[str, ...]) -> None:
-    """Refuse draws in which two entities stand at one point; places (batch, entity, 2)."""
+    """Refuse draws in which two entities stand at one point; places (batch, entity, 2 or 3)."""
     first, second = np.triu_indices(len(names), 1)
     # An axis at a time: K = 20 makes 210 pairs.
-    x, y = places[..., 0], places[..., 1]
-    near = np.hypot(x[:, first] - x[:, second], y[:, first] - y[:, second]) < ONE_POINT_M
+    apart = (axis[:, first] - axis[:, second] for axis in np.moveaxis(places, 2, 0))
+    near = reduce(np.hypot, apart) < ONE_POINT_M
     if near.any():
         draw, pair = np.argwhere(near)[0].tolist()
         one, other = names[first[pair]], names[second[pair]]
@@ -294,23 +301,23 @@ def sample(scenario: Scenario, model: DrawModel, seed: int, start: int, stop: in
         raise ScenarioError(f"seed {seed} is out of range; give one from 0 to 2^63 - 1")
     if not 0 <= start <= stop < 2**63:
         raise ScenarioError(f"draws {start} to {stop} are no range; give 0 <= start <= stop")
+    for key, reason in model.misfits(scenario.dimensions):
+        raise ScenarioError(f"{key}: {reason}")
     source = DrawWords(seed, start, stop - start)
-    count = scenario.targets
-    if model.ue_orientation == "uniform":
-        orientation = _angle(source.uniform(Purpose.UE_ORIENTATION, 1)[:, 0, 0])
-    else:
-        orientation = np.full(source.batch, math.radians(scenario.ue_orientation_deg))
-    ue_position = _positions(source, Purpose.UE_POSITION, model.ue_position, (scenario.ue_position_m,))
+    count, dimensions = scenario.targets, scenario.dimensions
+    nominal = scenario.target_positions_m
+    bearing, downtilt, slant = _attitude(source, model.ue_orientation, scenario)
+    ue_position = placed(source, Purpose.UE_POSITION, model.ue_position, (scenario.ue_position_m,), dimensions)
     return Draws(
         phase_bistatic=_phases(source, Purpose.PHASE_BISTATIC, model.phases_bistatic_rad, count + 1),
         phase_monostatic=_phases(source, Purpose.PHASE_MONOSTATIC, model.phases_monostatic_rad, count + 1),
         ue_position=ue_position[:, 0],
-        target_position=_positions(
-            source, Purpose.TARGET_POSITION, model.target_positions, scenario.target_positions_m
-        ),
-        ue_orientation=orientation,
+        target_position=placed(source, Purpose.TARGET_POSITION, model.target_positions, nominal, dimensions),
+        ue_orientation=bearing,
         target_rcs=_rcs(source, Purpose.TARGET_RCS, model.rcs, scenario.target_rcs),
         ue_rcs=_rcs(source, Purpose.UE_RCS, model.rcs, (scenario.ue_rcs_m2,))[:, 0],
+        ue_downtilt=downtilt,
+        ue_slant=slant,
     )
 
 
@@ -347,13 +354,21 @@ def fixed_draw(
     return sample(scenario, model, seed=0, start=0, stop=1)
 
 
-def _each(function: Callable[[float], float], values: Reals) -> Reals:
-    """Apply a function of the math module: NumPy's own change bits with the CPU's vector units."""
-    return np.array([function(value) for value in values.ravel().tolist()], np.float64).reshape(values.shape)
-
-
 def _angle(unit: Reals) -> Reals:
     return 2.0 * math.pi * unit - math.pi
+
+
+def _attitude(source: DrawWords, model: str, scenario: Scenario) -> tuple[Reals, Reals, Reals]:
+    """phi, downtilt and slant of the UE, (batch,) each, rad."""
+    given = (scenario.ue_orientation_deg, scenario.ue_downtilt_deg, scenario.ue_slant_deg)
+    phi, downtilt, slant = (np.full(source.batch, math.radians(angle)) for angle in given)
+    if model == "fixed":
+        return phi, downtilt, slant
+    unit = source.uniform(Purpose.UE_ORIENTATION, 1, 3)[:, 0]
+    phi = _angle(unit[:, 0])
+    if model == "uniform-3d":  # broadside on the sphere by area, any turn about it
+        downtilt, slant = each(math.asin, 2.0 * unit[:, 1] - 1.0), _angle(unit[:, 2])
+    return phi, downtilt, slant
 
 
 def _phases(source: DrawWords, purpose: Purpose, fixed: Phases | None, paths: int) -> Reals:
@@ -364,24 +379,9 @@ def _phases(source: DrawWords, purpose: Purpose, fixed: Phases | None, paths: in
     return np.tile(np.array(fixed[:paths], np.float64), (source.batch, 1))
 
 
-def _positions(source: DrawWords, purpose: Purpose, model: Position, nominal: Sequence[Point]) -> Reals:
-    """Positions of one kind of entity, (batch, entities, 2), m."""
-    if isinstance(model, FixedPosition):
-        return np.tile(np.array(nominal, np.float64).reshape(-1, 2), (source.batch, 1, 1))
-    unit = source.uniform(purpose, len(nominal))
-    if isinstance(model, BoxPosition):
-        low, high = np.array((model.x_m, model.y_m), np.float64).T
-        place: Reals = low + (high - low) * unit
-        return place
-    angle = 2.0 * math.pi * unit[:, :, 1]
-    radius = model.radius_m * np.sqrt(unit[:, :, 0])[:, :, None]  # uniform by area
-    place = model.centre_m + radius * np.stack((_each(math.cos, angle), _each(math.sin, angle)), axis=2)
-    return place
-
-
 def _rcs(source: DrawWords, purpose: Purpose, model: str, mean: Sequence[float]) -> Reals:
     """RCS of one kind of entity, (batch, entities), m2."""
     values = np.tile(np.array(mean, np.float64), (source.batch, 1))
     if model == "swerling1":
-        values *= -_each(math.log1p, -source.uniform(purpose, len(mean))[:, :, 0])
+        values *= -each(math.log1p, -source.uniform(purpose, len(mean))[:, :, 0])
     return values

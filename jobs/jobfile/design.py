@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from crbatch.engine.beamforming.scheme import SCHEMES, Knowledge, SchemeName, WbfFactor
-from crbatch.engine.scenario import Finite
+from crbatch.engine.quantities import Finite
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from .draws import Section

@@ -4,7 +4,7 @@ from itertools import count, takewhile
 from typing import Annotated, Any, Literal, Self
 
 from crbatch.engine.draws import DrawModel
-from crbatch.engine.scenario import Finite
+from crbatch.engine.quantities import Finite
 from crbatch.results.schema import VARIABLES
 from crbatch.results.words import counted
 from pydantic import BaseModel, ConfigDict, Field, model_validator

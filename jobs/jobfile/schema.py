@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self
 
 import tomli_w
 from crbatch.engine.beamforming.scheme import Scheme
-from crbatch.engine.draws import BoxPosition, DiscPosition
+from crbatch.engine.positions import BoxPosition, DiscPosition
 from crbatch.engine.scenario import Scenario
 from crbatch.results.words import counted
 from pydantic import (

@@ -4,8 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from crbatch.engine.draws import BoxPosition, DiscPosition, DrawModel, Draws, fixed_draw, sample
+from crbatch.engine.draws import DrawModel, Draws, fixed_draw, sample
 from crbatch.engine.errors import ScenarioError
+from crbatch.engine.positions import BoxPosition, DiscPosition
 from crbatch.engine.scenario import Scenario
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -190,11 +191,11 @@ def test_addresses_out_of_range(seed, start, stop):
             {"ue_position": BOX | {"x_m": [1, 2, 3]}},
             r"ue_position.x_m: \[1, 2, 3\] has 3 numbers; give two, \[low, high\]",
         ),
-        ({"target_positions": DISC | {"centre_m": 1}}, r"target_positions.centre_m: 1 .* \[x, y\] in m"),
+        ({"target_positions": DISC | {"centre_m": 1}}, r"target_positions.centre_m: 1 .* \[x, y\] or \[x, y, z\] in m"),
         ({"ue_position": "disc"}, "'disc' is of no known kind"),
         ({"rcs": 3, "phases": "x"}, "^phases: .*; and rcs: "),
         ({"target_positions": DISC | {"radius_m": 0}}, "greater than 0"),
-        ({"ue_orientation": "random"}, "'fixed' or 'uniform'"),
+        ({"ue_orientation": "random"}, "'fixed', 'uniform' or 'uniform-3d'"),
         ({"rcs": "swerling3"}, "'fixed' or 'swerling1'"),
     ],
 )

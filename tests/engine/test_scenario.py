@@ -59,8 +59,8 @@ def test_decibels(power, figure, psd):
         ("clock_bias_s", 1.0, "less than or equal to 0.001"),
         ("ue_orientation_deg", 1e4, "less than or equal to 360"),
         ("ue_position_m", [math.nan, 0.0], "finite"),
-        ("ue_position_m", [1.0], r"\[1.0\] has 1 number; give two, \[x, y\]: this engine is two-dimensional$"),
-        ("bs_position_m", [0.0, 0.0, 0.0], r"has 3 numbers; give two, \[x, y\]: this engine is two-dimensional$"),
+        ("ue_position_m", [1.0], r"\[1.0\] has 1 number; give two, \[x, y\], or three, \[x, y, z\]$"),
+        ("bs_position_m", [0.0] * 4, r"has 4 numbers; give two, \[x, y\], or three, \[x, y, z\]$"),
         ("target_positions_m", [[-10, 15], [5, math.nan], [0, 17]], "finite"),
         ("target_rcs_m2", 0.0, "greater than 0"),
         ("target_rcs_m2", [1.0, -1.0, 1.0], "greater than 0"),
@@ -164,17 +164,17 @@ def test_whole_numbers_become_floats():
 
 def test_all_errors_are_told_in_one_line():
     with pytest.raises(ScenarioError) as caught:
-        Scenario(tx_antennas=0, ue_position_m=[1, 2, 3], gain_law="x", bandwith_hz=1.0)
+        Scenario(tx_antennas=0, ue_position_m=[1, 2, 3, 4], gain_law="x", bandwith_hz=1.0)
     assert str(caught.value) == (
         "tx_antennas: 0 is refused; it should be greater than or equal to 1; and "
-        "ue_position_m: [1, 2, 3] has 3 numbers; give two, [x, y]: this engine is two-dimensional; and "
+        "ue_position_m: [1, 2, 3, 4] has 4 numbers; give two, [x, y], or three, [x, y, z]; and "
         "gain_law: 'x' is refused; it should be 'radar-equation' or 'as-printed'; and "
         "bandwith_hz: unknown field; did you mean bandwidth_hz?"
     )
     with pytest.raises(ScenarioError) as caught:
         Scenario(target_positions_m=[1, [2, 3]], target_rcs_m2=[1, -1])
     assert str(caught.value) == (
-        "target_positions_m.0: 1 is refused; it should be [x, y] in m; and "
+        "target_positions_m.0: 1 is refused; it should be [x, y] or [x, y, z] in m; and "
         "target_rcs_m2.1: -1 is refused; it should be greater than 0"
     )
 
