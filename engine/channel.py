@@ -1,12 +1,24 @@
-"""Angles, delays and gains of every path, for a batch of draws."""
+"""Directions, delays and gains of every path, for a batch of draws."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
+from .antennas import AntennaArray, Ula, Upa
 from .arrays import Complexes, Reals
 from .draws import Draws, check_fit
-from .kernels.model.geometry import Places, Reflections, Transmitter, channel_parameters
+from .kernels.model.geometry import (
+    Hops,
+    Places,
+    Reflections,
+    Transmitter,
+    delays_and_gains,
+    directions,
+    hops_of,
+    rotations,
+)
+from .kernels.model.steering import Array
 from .scenario import SPEED_OF_LIGHT, Scenario
 
 _RCS_EXPONENT = {"radar-equation": 0.5, "as-printed": 1.0}
@@ -17,6 +29,8 @@ _READINGS = {
     "axis-at-minus-phi": (1.0, 0.5 * np.pi),
     "axis-at-phi": (-1.0, 0.5 * np.pi),
 }
+# Two elements this close, in wavelengths, are at mirrored places.
+_MIRRORED = 1e-9
 
 
 @dataclass(frozen=True)
@@ -26,19 +40,28 @@ class Channel:
     Attributes
     ----------
     aod, aoa
-        Angles at the BS and at the UE, (batch, K+1), rad from broadside, in (-pi, pi].
+        Azimuths at the BS and at the UE, in the axes of their arrays, (batch, K+1), rad from broadside.
+    aod_elevation, aoa_elevation
+        Elevations there, (batch, K+1), rad, upwards; 0 in the plane.
     delay_bistatic, delay_monostatic
         tau_k (with the clock bias) and eps_k, (batch, K+1), s.
     gain_bistatic, gain_monostatic
         Complex alpha_k and beta_k of (3) and (5), (batch, K+1).
+    departure, arrival
+        The directions as unit vectors, each with its unit tangents of azimuth and, in space, of elevation, in the axes
+        of the arrays (x broadside, y left, z up): (batch, K+1, 2 or 3, 3).
     """
 
     aod: Reals
     aoa: Reals
+    aod_elevation: Reals
+    aoa_elevation: Reals
     delay_bistatic: Reals
     delay_monostatic: Reals
     gain_bistatic: Complexes
     gain_monostatic: Complexes
+    departure: Reals
+    arrival: Reals
 
 
 def channel_of(scenario: Scenario, draws: Draws) -> Channel:
@@ -54,7 +77,7 @@ def channel_of(scenario: Scenario, draws: Draws) -> Channel:
     Returns
     -------
     Channel
-        All arrays (batch, K+1).
+        Its arrays with the batch axis first.
 
     Raises
     ------
@@ -62,29 +85,75 @@ def channel_of(scenario: Scenario, draws: Draws) -> Channel:
         If the draws have another number of targets than the scenario, or an entity is where the BS is.
     """
     check_fit(scenario, draws)
+    transmitter, places, hops = geometry_of(scenario, draws)
+    departure, arrival, departures, arrivals = directions(transmitter, places, hops)
+    reflections = Reflections(
+        _RCS_EXPONENT[scenario.gain_law],
+        draws.target_rcs,
+        draws.ue_rcs,
+        draws.phase_bistatic,
+        draws.phase_monostatic,
+    )
+    aod, aod_elevation = _azimuth_and_elevation(departure)
+    aoa, aoa_elevation = _azimuth_and_elevation(arrival)
+    return Channel(
+        aod,
+        aoa,
+        aod_elevation,
+        aoa_elevation,
+        *delays_and_gains(transmitter, hops, reflections),
+        departures,
+        arrivals,
+    )
+
+
+def _azimuth_and_elevation(angles: Reals) -> tuple[Reals, Reals]:
+    """Both of (batch, path, 1 or 2) as (batch, path)."""
+    azimuth = np.ascontiguousarray(angles[:, :, 0])
+    return azimuth, np.ascontiguousarray(angles[:, :, 1]) if angles.shape[2] > 1 else np.zeros_like(azimuth)
+
+
+def geometry_of(scenario: Scenario, draws: Draws) -> tuple[Transmitter, Places, Hops]:
+    """Where everything is and how it is turned, as kernels take it."""
+    bs = np.array(scenario.bs_position_m)
     sense, offset = _READINGS[scenario.ue_angle]
     # The angle at the UE is a direction less that of its broadside.
-    rotation = sense * draws.ue_orientation - offset
-    values = channel_parameters(
-        Transmitter(
-            np.array(scenario.bs_position_m),
-            float(np.radians(scenario.bs_broadside_deg)),
-            scenario.clock_bias_s,
-            SPEED_OF_LIGHT,
-            scenario.wavelength_m,
-        ),
-        Places(draws.ue_position, draws.target_position, rotation),
-        Reflections(
-            _RCS_EXPONENT[scenario.gain_law],
-            draws.target_rcs,
-            draws.ue_rcs,
-            draws.phase_bistatic,
-            draws.phase_monostatic,
-        ),
+    turn = sense * draws.ue_orientation - offset
+    attitude = (
+        float(np.radians(angle))
+        for angle in (scenario.bs_broadside_deg, scenario.bs_downtilt_deg, scenario.bs_slant_deg)
     )
-    return Channel(*values)
+    broadside, *tilts = (np.array([angle]) for angle in attitude)
+    transmitter = Transmitter(
+        bs,
+        float(broadside[0]),
+        rotations(broadside, *tilts)[0],
+        scenario.clock_bias_s,
+        SPEED_OF_LIGHT,
+        scenario.wavelength_m,
+    )
+    rotation = rotations(-turn, draws.ue_downtilt, draws.ue_slant)
+    places = Places(draws.ue_position, draws.target_position, turn, rotation)
+    return transmitter, places, hops_of(bs, draws.ue_position, draws.target_position)
 
 
 def orientation_sense(scenario: Scenario) -> float:
     """Derivative of every angle at the UE with respect to phi: 1 or -1."""
     return _READINGS[scenario.ue_angle][0]
+
+
+@lru_cache
+def elements_of(antennas: AntennaArray) -> Array:
+    """An array as kernels take it."""
+    positions = antennas.positions
+    grid = (0, 0, 0.0, 0.0)
+    if isinstance(antennas, Ula):
+        grid = 1, antennas.antennas, 0.0, antennas.spacing
+    elif isinstance(antennas, Upa):
+        grid = antennas.rows, antennas.columns, antennas.row_spacing, antennas.column_spacing
+    return Array(positions, *grid[:2], np.array(grid[2:]), _is_symmetric(positions))
+
+
+def _is_symmetric(positions: Reals) -> bool:
+    """Whether with p also -p is an element's place."""
+    return all(np.abs(positions + place).max(axis=1).min() < _MIRRORED for place in positions)

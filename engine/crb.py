@@ -34,7 +34,7 @@ class BistaticBounds:
     position
         CRB_BP (8), trace over p_U, (batch,), m2.
     orientation, clock
-        (batch,), rad2 and s2.
+        (batch,), rad2 and s2; 0 where known. In space the orientation's is the trace over a rotation vector.
     targets
         Mapping: bound on each target's position, (batch, K), m2.
     """
@@ -61,37 +61,42 @@ class MonostaticBounds:
     targets: Reals
 
 
-def _pairs(diagonal: Reals) -> Reals:
-    return diagonal[..., ::2] + diagonal[..., 1::2]
+def _each(diagonal: Reals, dims: int) -> Reals:
+    """Sums over the coordinates of each position, in order; (..., n D) -> (..., n)."""
+    total = diagonal[..., ::dims].copy()
+    for c in range(1, dims):
+        total += diagonal[..., c::dims]
+    return total
 
 
-def bistatic_from_diagonal(diagonal: Reals) -> BistaticBounds:
-    """Bounds from the leading 2K+4 diagonal entries of the inverse FIM, (..., 2K+4)."""
+def bistatic_from_diagonal(diagonal: Reals, dims: int = 2) -> BistaticBounds:
+    """Bounds from the leading diagonal entries of the inverse FIM, (..., [p_U, orientation, p_1..p_K, dt])."""
+    turns = dims + (1 if dims == 2 else 3)
     return BistaticBounds(
-        position=_pairs(diagonal[..., :2])[..., 0],
-        orientation=diagonal[..., 2],
-        targets=_pairs(diagonal[..., 3:-1]),
+        position=_each(diagonal[..., :dims], dims)[..., 0],
+        orientation=_each(diagonal[..., dims:turns], turns - dims)[..., 0],
+        targets=_each(diagonal[..., turns:-1], dims),
         clock=diagonal[..., -1],
     )
 
 
-def monostatic_from_diagonal(diagonal: Reals) -> MonostaticBounds:
-    """Bounds from the leading 2K+2 diagonal entries of the inverse FIM, (..., 2K+2)."""
-    targets = _pairs(diagonal)
+def monostatic_from_diagonal(diagonal: Reals, dims: int = 2) -> MonostaticBounds:
+    """Bounds from the leading diagonal entries of the inverse FIM, (..., D (K+1))."""
+    targets = _each(diagonal, dims)
     return MonostaticBounds(position=summed(targets), targets=targets)
 
 
-def _checked_fims(fim: ArrayLike, without_targets: int) -> tuple[Reals, int]:
-    """Position FIMs (batch, p, p) of p = 4 K + `without_targets` unknowns, and K.
+def _checked_fims(fim: ArrayLike, without_targets: int, each: int) -> tuple[Reals, int]:
+    """Position FIMs (batch, p, p) of p = K `each` + `without_targets` unknowns, and K.
 
     Refused is what no FIM can be; one that is singular or not finite belongs to a draw that is not identifiable.
     """
     j = np.ascontiguousarray(reals("a FIM", fim))
     if j.ndim == 2:
         j = j[None]
-    targets, odd = divmod(j.shape[-1] - without_targets, 4)
+    targets, odd = divmod(j.shape[-1] - without_targets, each)
     if j.ndim != 3 or j.shape[1] != j.shape[2] or odd or targets < 0:
-        raise EngineError(f"expected position FIMs (batch, p, p) with p = 4 K + {without_targets}; got {j.shape}")
+        raise EngineError(f"expected position FIMs (batch, p, p) with p = {each} K + {without_targets}; got {j.shape}")
     transposed = np.swapaxes(j, 1, 2)
     diagonal = np.abs(np.einsum("bii->bi", j))
     size = np.maximum(np.sqrt(diagonal[:, :, None]) * np.sqrt(diagonal[:, None, :]), np.abs(j))
@@ -100,7 +105,7 @@ def _checked_fims(fim: ArrayLike, without_targets: int) -> tuple[Reals, int]:
     return j, targets
 
 
-def bistatic_bounds(fim: ArrayLike) -> BistaticBounds:
+def bistatic_bounds(fim: ArrayLike, dimensions: int = 2) -> BistaticBounds:
     """Bounds of BP from position FIMs.
 
     Signal model (2), unknowns [p_U, phi, p_1..p_K, dt, Re alpha, Im alpha]; the noise power, the pilots and
@@ -109,7 +114,10 @@ def bistatic_bounds(fim: ArrayLike) -> BistaticBounds:
     Parameters
     ----------
     fim
-        (batch, 4K+6, 4K+6) or one such matrix, as `position_fim` gives them.
+        (batch, 4K+6, 4K+6) or one such matrix, as `position_fim` gives them; 5K+9 in space. Nothing is known of the
+        unknowns: with known ones or a prior take `link_bounds`.
+    dimensions
+        2 in the plane, 3 in space.
 
     Returns
     -------
@@ -122,12 +130,13 @@ def bistatic_bounds(fim: ArrayLike) -> BistaticBounds:
     EngineError
         If the shape is not that of BP's FIMs, or a matrix is not real and symmetric.
     """
-    j, targets = _checked_fims(fim, 6)
+    dims = within("dimensions", dimensions, 2, 3)
+    j, targets = _checked_fims(fim, 6 if dims == 2 else 9, dims + 2)
     diagonal = designbounds.inverse_diagonal(j, LOST)
-    return bistatic_from_diagonal(diagonal[:, : 2 * targets + 4])
+    return bistatic_from_diagonal(diagonal[:, : -2 * targets - 2], dims)
 
 
-def monostatic_bounds(fim: ArrayLike) -> MonostaticBounds:
+def monostatic_bounds(fim: ArrayLike, dimensions: int = 2) -> MonostaticBounds:
     """Bounds of MS from position FIMs.
 
     Signal model (4), unknowns [p_U, p_1..p_K, Re beta, Im beta]; the noise power, the pilots and the BS's
@@ -136,7 +145,9 @@ def monostatic_bounds(fim: ArrayLike) -> MonostaticBounds:
     Parameters
     ----------
     fim
-        (batch, 4K+4, 4K+4) or one such matrix, as `position_fim` gives them.
+        (batch, 4K+4, 4K+4) or one such matrix, as `position_fim` gives them; 5K+5 in space. Without a prior.
+    dimensions
+        2 in the plane, 3 in space.
 
     Returns
     -------
@@ -149,9 +160,10 @@ def monostatic_bounds(fim: ArrayLike) -> MonostaticBounds:
     EngineError
         If the shape is not that of MS's FIMs, or a matrix is not real and symmetric.
     """
-    j, targets = _checked_fims(fim, 4)
+    dims = within("dimensions", dimensions, 2, 3)
+    j, targets = _checked_fims(fim, dims + 2, dims + 2)
     diagonal = designbounds.inverse_diagonal(j, LOST)
-    return monostatic_from_diagonal(diagonal[:, : 2 * targets + 2])
+    return monostatic_from_diagonal(diagonal[:, : -2 * targets - 2], dims)
 
 
 def link_bounds(link: Link, covariance: ArrayLike, path: FimPath = "separable") -> BistaticBounds | MonostaticBounds:
@@ -179,11 +191,11 @@ def link_bounds(link: Link, covariance: ArrayLike, path: FimPath = "separable") 
     EngineError
         If the covariance does not fit the link.
     """
-    diagonal = designbounds.bounds_of_channel_fims(channel_fim(link, covariance, path), link.jacobian, LOST)
-    paths = link.paths
-    if "theta_U0" in link.parameters:
-        return bistatic_from_diagonal(diagonal[:, : 2 * paths + 2])
-    return monostatic_from_diagonal(diagonal[:, : 2 * paths])
+    fim = channel_fim(link, covariance, path)
+    diagonal = designbounds.bounds_of_channel_fims(fim, link.jacobian, link.prior, LOST)
+    bounds = link.unknowns.with_known(diagonal[:, : link.unknowns.kept.size])
+    dims = int(link.unknowns.of("ue_position").sum())
+    return (bistatic_from_diagonal if link.is_bistatic else monostatic_from_diagonal)(bounds, dims)
 
 
 def equivalent_fim(fim: ArrayLike, keep: int) -> Reals:

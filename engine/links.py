@@ -4,19 +4,21 @@ Each derivative dH_m/dxi_p is a sum of at most two rank-one terms (see `kernels.
 pattern of those terms, their coefficients for a batch of draws, and what both FIM paths need.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
+from .antennas import AntennaArray
 from .arrays import Complexes, Reals, Wholes
-from .channel import Channel, channel_of, orientation_sense
+from .channel import Channel, channel_of, elements_of, geometry_of, orientation_sense
 from .draws import Draws, check_fit
 from .errors import ScenarioError
 from .kernels.model import delaysums, steering
 from .kernels.model.geometry import bistatic_jacobian, monostatic_jacobian
-from .scenario import SPEED_OF_LIGHT, Scenario
+from .scenario import Scenario
+from .unknowns import Unknowns, bistatic_paths, bistatic_unknowns, monostatic_unknowns
 
 
 class Pattern(NamedTuple):
@@ -31,7 +33,9 @@ class Pattern(NamedTuple):
 
 @dataclass(frozen=True)
 class Link:
-    """One link of a batch of draws. P parameters, K+1 paths, N receive and M_T transmit antennas.
+    """One link of a batch of draws. P parameters, n of K+1 paths, N receive and M_T transmit antennas.
+
+    q is 2 in the plane, 3 in space: a steering column of a path, and its derivatives.
 
     Attributes
     ----------
@@ -42,15 +46,17 @@ class Link:
     coef
         Complex factors of the derivatives' terms, (batch, P, 2).
     gain, delay
-        (batch, K+1); s.
+        (batch, n); s.
     rx_columns, tx_columns
-        Unit-norm steering and derivative columns, (batch, antennas, 2(K+1)).
+        Unit-norm steering and derivative columns, (batch, N, qn) and (batch, M_T, q(K+1)).
     rx_gram
-        Inner products of the receive columns, (batch, 2(K+1), 2(K+1)).
+        Inner products of the receive columns, (batch, qn, qn).
     sums
-        Delay sums of orders 0, 1, 2, (batch, 3, K+1, K+1).
+        Delay sums of orders 0, 1, 2, (batch, 3, n, n).
     jacobian
-        Channel to position parameters, (7) or (9), (batch, P, p).
+        Channel to position parameters, (7) or (9), (batch, P, p), without those that are known.
+    unknowns
+        What these are but for the gains, which come last.
     scale
         2 N / sigma^2 of (6), 1/W.
     spacing_hz, subcarriers
@@ -66,9 +72,10 @@ class Link:
     delay: Reals
     rx_columns: Complexes
     tx_columns: Complexes
-    rx_gram: Reals
+    rx_gram: Complexes
     sums: Complexes
     jacobian: Reals
+    unknowns: Unknowns
     scale: float
     spacing_hz: float
     subcarriers: int
@@ -81,14 +88,26 @@ class Link:
 
     @property
     def paths(self) -> int:
-        """Number of paths, K + 1."""
+        """Number n of paths."""
         return int(self.delay.shape[1])
+
+    @property
+    def is_bistatic(self) -> bool:
+        """Whether this is the link to the UE, whose clock is unknown or known."""
+        return bool(self.unknowns.of("clock").any())
+
+    @property
+    def prior(self) -> Reals:
+        """Diagonal of J0 of the position parameters, (p,)."""
+        gains = np.zeros(self.jacobian.shape[2] - self.unknowns.kept.size)
+        return np.concatenate((self.unknowns.prior, gains))
 
 
 class _Kind(NamedTuple):
     """One channel parameter of every path: dH/dxi = factor (-j 2 pi m df)^order, times a sum of rank-one terms.
 
-    `factor`: None for the path's gain. `terms`: of each its receive and its transmit column, steering or derivative.
+    `factor`: None for the path's gain. `terms`: of each its receive and its transmit column, 0 for steering, t for the
+    derivative along tangent t.
     """
 
     name: str
@@ -97,69 +116,101 @@ class _Kind(NamedTuple):
     terms: tuple[tuple[int, int], ...]
 
 
-_STEERING, _DERIVATIVE = 0, 1
-_DEPARTURE, _ARRIVAL, _NEITHER = (_STEERING, _DERIVATIVE), (_DERIVATIVE, _STEERING), (_STEERING, _STEERING)
-# In the order of (6).
-_BISTATIC = (
-    _Kind("theta_B", None, 0, (_DEPARTURE,)),
-    _Kind("theta_U", None, 0, (_ARRIVAL,)),
-    _Kind("tau", None, 1, (_NEITHER,)),
-    _Kind("re_alpha", 1.0, 0, (_NEITHER,)),
-    _Kind("im_alpha", 1j, 0, (_NEITHER,)),
-)
-_MONOSTATIC = (
-    _Kind("theta_B", None, 0, (_ARRIVAL, _DEPARTURE)),
-    _Kind("eps", None, 1, (_NEITHER,)),
-    _Kind("re_beta", 1.0, 0, (_NEITHER,)),
-    _Kind("im_beta", 1j, 0, (_NEITHER,)),
-)
+_NEITHER = (0, 0)
+# Azimuth and elevation, at the BS and at the UE.
+_DEPARTURES, _ARRIVALS = ("theta_B", "psi_B"), ("theta_U", "psi_U")
+
+
+def _bistatic_kinds(tangents: int) -> tuple[_Kind, ...]:
+    """In the order of (6)."""
+    return (
+        *(_Kind(name, None, 0, ((0, t + 1),)) for t, name in enumerate(_DEPARTURES[:tangents])),
+        *(_Kind(name, None, 0, ((t + 1, 0),)) for t, name in enumerate(_ARRIVALS[:tangents])),
+        _Kind("tau", None, 1, (_NEITHER,)),
+        _Kind("re_alpha", 1.0, 0, (_NEITHER,)),
+        _Kind("im_alpha", 1j, 0, (_NEITHER,)),
+    )
+
+
+def _monostatic_kinds(tangents: int) -> tuple[_Kind, ...]:
+    return (
+        *(_Kind(name, None, 0, ((t + 1, 0), (0, t + 1))) for t, name in enumerate(_DEPARTURES[:tangents])),
+        _Kind("eps", None, 1, (_NEITHER,)),
+        _Kind("re_beta", 1.0, 0, (_NEITHER,)),
+        _Kind("im_beta", 1j, 0, (_NEITHER,)),
+    )
 
 
 @lru_cache
-def _pattern(kinds: tuple[_Kind, ...], paths: int) -> Pattern:
-    path = np.tile(np.arange(paths), len(kinds))
+def _pattern(kinds: tuple[_Kind, ...], paths: tuple[int, ...], everyone: int) -> Pattern:
+    """Structure of a link that has these of all paths: transmit columns are those of everyone."""
+    path = np.tile(np.arange(len(paths)), len(kinds))
     # Where there is one term, the second repeats it and has no part in the sum.
     columns = np.array([(*kind.terms, *kind.terms)[:2] for kind in kinds])
-    rx, tx = (paths * np.repeat(columns[:, :, side], paths, axis=0) + path[:, None] for side in (0, 1))
+    rx = len(paths) * np.repeat(columns[:, :, 0], len(paths), axis=0) + path[:, None]
+    tx = everyone * np.repeat(columns[:, :, 1], len(paths), axis=0) + np.array(paths)[path][:, None]
     order, terms = np.array([(kind.order, len(kind.terms)) for kind in kinds]).T
-    return Pattern(path, np.repeat(order, paths), np.repeat(terms, paths), rx, tx)
+    return Pattern(path, np.repeat(order, len(paths)), np.repeat(terms, len(paths)), rx, tx)
 
 
 def _coefficients(kinds: tuple[_Kind, ...], gain: Complexes, rx_norm: Reals, tx_norm: Reals) -> Complexes:
-    """Factors of the derivatives' terms, (batch, P, 2), from the norms of steering, then derivative columns."""
+    """Factors of the derivatives' terms, (batch, P, 2), from the norms (batch, q, n) of both ends' columns."""
     batch, paths = gain.shape
-    rx, tx = np.split(rx_norm, 2, axis=1), np.split(tx_norm, 2, axis=1)
     out = np.zeros((batch, len(kinds), paths, 2), complex)
     for i, kind in enumerate(kinds):
         for term, (received, sent) in enumerate(kind.terms):
-            out[:, i, :, term] = (gain if kind.factor is None else kind.factor) * (rx[received] * tx[sent])
+            norms = rx_norm[:, received] * tx_norm[:, sent]
+            out[:, i, :, term] = (gain if kind.factor is None else kind.factor) * norms
     return out.reshape(batch, -1, 2)
+
+
+@dataclass(frozen=True)
+class _Reception:
+    """What makes a link beside its transmitter: receive array, its directions (batch, K+1, q, 3), delays and gains."""
+
+    antennas: AntennaArray
+    directions: Reals
+    delay: Reals
+    gain: Complexes
+
+    def without_line_of_sight(self) -> "_Reception":
+        """The same where path 0 brings nothing."""
+        gain = self.gain.copy()
+        gain[:, 0] = 0.0
+        return replace(self, gain=gain)
 
 
 def _link(
     scenario: Scenario,
     kinds: tuple[_Kind, ...],
-    aod: Reals,
-    receiver: tuple[Reals, int],
-    delay: Reals,
-    gain: Complexes,
+    departure: Reals,
+    reception: _Reception,
+    paths: tuple[int, ...],
     jacobian: Reals,
+    unknowns: Unknowns,
 ) -> Link:
-    """A link of these kinds of parameters; its receiver by angles of arrival and antennas."""
-    paths = aod.shape[1]
-    tx_columns, tx_norm = steering.steering_columns(aod, scenario.tx_antennas)
-    rx_columns, rx_norm = steering.steering_columns(*receiver)
+    """A link of these kinds of parameters, of some of the paths; its Jacobian (batch, P, p) is that of all of them."""
+    batch, everyone, q, _ = departure.shape
+    transmitter, receiver = elements_of(scenario.transmitter), elements_of(reception.antennas)
+    tx_columns, tx_norm = steering.steering_columns(transmitter, departure)
+    own = list(paths)
+    rx_columns, rx_norm = steering.steering_columns(receiver, np.ascontiguousarray(reception.directions[:, own]))
+    gain, delay = (np.ascontiguousarray(each[:, own]) for each in (reception.gain, reception.delay))
+    rows = (everyone * np.arange(len(kinds))[:, None] + own).ravel()
+    gains = jacobian.shape[2] - 2 * everyone + (everyone * np.arange(2)[:, None] + own).ravel()
+    columns = np.concatenate((unknowns.kept, gains))
     return Link(
-        parameters=tuple(f"{kind.name}{k}" for kind in kinds for k in range(paths)),
-        pattern=_pattern(kinds, paths),
-        coef=_coefficients(kinds, gain, rx_norm, tx_norm),
+        parameters=tuple(f"{kind.name}{k}" for kind in kinds for k in paths),
+        pattern=_pattern(kinds, paths, everyone),
+        coef=_coefficients(kinds, gain, rx_norm.reshape(batch, q, -1), tx_norm.reshape(batch, q, everyone)[:, :, own]),
         gain=gain,
         delay=delay,
         rx_columns=rx_columns,
         tx_columns=tx_columns,
-        rx_gram=steering.real_gram(rx_columns),
+        rx_gram=steering.gram_of(rx_columns, receiver.is_symmetric),
         sums=delaysums.delay_sums(delay, scenario.subcarrier_spacing_hz, scenario.subcarriers),
-        jacobian=jacobian,
+        jacobian=np.ascontiguousarray(jacobian[:, rows][:, :, columns]),
+        unknowns=unknowns,
         scale=noise_scale(scenario),
         spacing_hz=scenario.subcarrier_spacing_hz,
         subcarriers=scenario.subcarriers,
@@ -198,7 +249,8 @@ def bistatic_link(scenario: Scenario, draws: Draws, channel: Channel | None = No
     Returns
     -------
     Link
-        With P = 5K+5 channel and p = 4K+6 position parameters.
+        With P = 5K+5 channel and p = 4K+6 position parameters in the plane, 7K+7 and 5K+9 in space; fewer where
+        some are known, or the line of sight is blocked.
 
     Raises
     ------
@@ -206,15 +258,18 @@ def bistatic_link(scenario: Scenario, draws: Draws, channel: Channel | None = No
         If scenario, draws and channel do not fit each other.
     """
     channel = _own(scenario, draws, channel)
-    jacobian = bistatic_jacobian(
-        np.array(scenario.bs_position_m),
-        SPEED_OF_LIGHT,
-        draws.ue_position,
-        draws.target_position,
-        orientation_sense(scenario),
+    transmitter, places, hops = geometry_of(scenario, draws)
+    frames = channel.departure, channel.arrival
+    reception = _Reception(scenario.user_array, channel.arrival, channel.delay_bistatic, channel.gain_bistatic)
+    return _link(
+        scenario,
+        _bistatic_kinds(scenario.dimensions - 1),
+        channel.departure,
+        reception if scenario.line_of_sight else reception.without_line_of_sight(),
+        bistatic_paths(scenario),
+        bistatic_jacobian(transmitter, places, hops, frames, orientation_sense(scenario)),
+        bistatic_unknowns(scenario),
     )
-    receiver = channel.aoa, scenario.ue_antennas
-    return _link(scenario, _BISTATIC, channel.aod, receiver, channel.delay_bistatic, channel.gain_bistatic, jacobian)
 
 
 def monostatic_link(scenario: Scenario, draws: Draws, channel: Channel | None = None) -> Link:
@@ -230,7 +285,7 @@ def monostatic_link(scenario: Scenario, draws: Draws, channel: Channel | None = 
     Returns
     -------
     Link
-        With P = p = 4K+4 channel and position parameters.
+        With P = p = 4K+4 channel and position parameters in the plane, 5K+5 in space.
 
     Raises
     ------
@@ -238,10 +293,13 @@ def monostatic_link(scenario: Scenario, draws: Draws, channel: Channel | None = 
         If scenario, draws and channel do not fit each other.
     """
     channel = _own(scenario, draws, channel)
-    jacobian = monostatic_jacobian(
-        np.array(scenario.bs_position_m), SPEED_OF_LIGHT, draws.ue_position, draws.target_position
-    )
-    receiver = channel.aod, scenario.rx_antennas
+    transmitter, _, hops = geometry_of(scenario, draws)
     return _link(
-        scenario, _MONOSTATIC, channel.aod, receiver, channel.delay_monostatic, channel.gain_monostatic, jacobian
+        scenario,
+        _monostatic_kinds(scenario.dimensions - 1),
+        channel.departure,
+        _Reception(scenario.receiver, channel.departure, channel.delay_monostatic, channel.gain_monostatic),
+        tuple(range(scenario.targets + 1)),
+        monostatic_jacobian(transmitter, hops, channel.departure),
+        monostatic_unknowns(scenario),
     )

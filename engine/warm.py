@@ -68,19 +68,16 @@ def _compile_solvers() -> None:
     from .kernels.descent import curve, loop, polar
     from .kernels.designs import cleaning, extremes, mismatch
 
-    empty = np.zeros((1, 0, 0))
-    links = [
-        SeparableFim(np.zeros((1, 4, 4)), np.zeros((1, 1, 2)), np.array(kinds), transform, rows)
-        for kinds, transform, rows in (
-            ([0, 1, 2, 3], np.zeros((1, 3, 4)), np.zeros((1, 4, 4))),
-            ([0, 1, 1, 2], empty, empty),
-        )
-    ]
-    square = np.zeros((1, 2, 2))
-    draws = ProblemArrays(links[0], links[1], square, square, empty, square, square)
+    empty, square = np.zeros((1, 0, 0)), np.zeros((1, 2, 2))
+    path, weights, phasor = np.zeros(1, np.int64), np.zeros((1, 4, 4)), np.zeros((1, 1, 2))
+    bistatic = SeparableFim(
+        weights, empty, phasor, np.arange(4), path, np.zeros((1, 3, 4)), np.zeros((1, 4, 4)), empty, 2
+    )
+    monostatic = SeparableFim(weights, empty, phasor, np.array([0, 1, 1, 2]), path, empty, empty, empty, 1)
+    draws = ProblemArrays(bistatic, monostatic, square, empty, square, empty, np.zeros((1, 2, 1)), square)
     rho, nobody = np.array([0.5]), np.zeros(1, np.bool_)
     powers = np.full((1, 2), 0.5)
-    points, _ = loop.descend(draws, 2, polar.polar_of_powers(draws.mix, powers, 2), rho, nobody, nobody, 1e-6)
+    points, _ = loop.descend(draws, 2, polar.polar_of_powers(draws, powers, 2), rho, nobody, nobody, 1e-6)
     x, unwanted = np.zeros((1, 1, 2, 2), np.complex128), np.zeros((1, 1), np.bool_)
     cleaning.certified_covariances(draws, rho, x, points, 2, unwanted, True, 1e-6, weighted.CLEANING)
     cleaning.certified_powers(draws, rho, powers[:, None].copy(), unwanted)

@@ -196,10 +196,11 @@ def _reduced_program(one: Problem, rho: float) -> tuple[Any, ...]:
     basis = _hermitian_basis(n)
     padded = np.zeros((n * n, full, full), np.complex128)
     padded[:, :n, :n] = basis
-    coordinates = _coordinates(one.mix[0].T @ padded @ one.mix[0])
+    trace = np.trace(basis.real, axis1=1, axis2=2)
+    mix = one.complex_mix[0]
+    coordinates = np.column_stack((_coordinates(mix.conj().T @ padded @ mix), trace))
     links = [(w, link) for w, link in zip((rho, 1.0 - rho), one.dense(0), strict=True) if w > 0.0]
     scales = [weight * float(np.sum(link.factor[: link.bound_rows] ** 2)) for weight, link in links]
-    trace = np.trace(basis.real, axis1=1, axis2=2)
     blocks: list[list[Any]] = [[trace[None]], [-_embedded_cone(n)]]
     offsets = [np.ones(1), np.zeros(n * (2 * n + 1))]
     cones = [clarabel.ZeroConeT(1), clarabel.PSDTriangleConeT(2 * n)]

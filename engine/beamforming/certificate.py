@@ -105,7 +105,7 @@ def _gap_of_draw(problem: Problem, draw: int, x: Complexes, rho: float, cone: Co
     if cone == "full":
         return _full_gap(*_slope(problem, draw, x, rho))
     bp, ms = (link.over_covariances() for link in problem.dense(draw))
-    mix, rank = problem.mix[draw], int(problem.rank[draw])
+    mix, rank = problem.complex_mix[draw], int(problem.rank[draw])
     return float(kernels.covariance_gap(bp, ms, rho, x, mix, rank, work_space(bp, ms))[1])
 
 
@@ -114,13 +114,14 @@ def _full_gap(value: float, slope: Complexes) -> float:
 
 
 def _slope(problem: Problem, draw: int, x: Complexes, rho: float) -> tuple[float, Complexes]:
-    """Weighted CRB of one draw, and its negative gradient written out as an M_T x M_T matrix, -B Gamma B^H."""
+    """Weighted CRB of one draw, and its negative gradient, (M_T, M_T): -B Gamma B^H, and the prior's slope."""
     bp, ms = (link.over_covariances() for link in problem.dense(draw))
-    mix, rank = problem.mix[draw], int(problem.rank[draw])
-    coordinates = np.zeros(mix.size)
-    slopes = np.zeros(mix.size)
+    mix, rank = problem.complex_mix[draw], int(problem.rank[draw])
+    coordinates = np.zeros(mix.size + 1)
+    slopes = np.zeros(mix.size + 1)
     coordinates_of(x, mix, rank, coordinates)
     value = dense_weighted_crb(bp, ms, rho, coordinates, slopes, work_space(bp, ms))
     columns = problem.columns[draw]
-    inner = hermitian_gradient(slopes, np.eye(columns.shape[1]), columns.shape[1])
-    return float(value), -columns @ inner @ columns.conj().T
+    slope_of_power, slopes[-1] = slopes[-1], 0.0
+    inner = hermitian_gradient(slopes, np.eye(columns.shape[1], dtype=complex), columns.shape[1])
+    return float(value), -columns @ inner @ columns.conj().T - slope_of_power * np.eye(len(columns))

@@ -40,9 +40,10 @@ def _solve(program: cp.Problem, **settings: Any) -> bool:
 
 
 def _transmit_map(columns: Complexes) -> Reals:
-    """Coordinates of S = C^H X C as a real-linear map of (vec Re X, vec Im X), row by row: (n^2, 2 m^2)."""
+    """Coordinates of S = C^H X C and the power as a real-linear map of (vec Re X, vec Im X): (n^2 + 1, 2 m^2)."""
     size, count = columns.shape
-    out = np.zeros((count * count, 2 * size * size))
+    out = np.zeros((count * count + 1, 2 * size * size))
+    out[-1, : size * size] = np.eye(size).ravel()
     for r in range(count):
         for s in range(r, count):
             outer = np.outer(columns[:, r].conj(), columns[:, s]).ravel()
@@ -92,7 +93,7 @@ def weighted_crb_program(
     if cone == "full":
         columns = problem.columns[draw]
     else:
-        columns = problem.mix[draw, : problem.rank[draw]].astype(complex)
+        columns = problem.complex_mix[draw, : problem.rank[draw]]
     x = cp.Variable((columns.shape[0], columns.shape[0]), hermitian=True)
     reach = _transmit_map(columns)
     unknown = cp.hstack([cp.vec(cp.real(x), order="C"), cp.vec(cp.imag(x), order="C")])

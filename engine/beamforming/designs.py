@@ -94,8 +94,11 @@ class Designs:
         """
         x = self.covariance
         flat = x.reshape(x.shape[0], -1, *x.shape[3:])
-        antennas = float(self.problem.scenario.tx_antennas)
-        return bases.beam_gains(self.problem.mix, flat, antennas).reshape(*x.shape[:3], -1)  # type: ignore[no-any-return]
+        scenario, arrays = self.problem.scenario, self.problem.arrays
+        gains: Reals = bases.beam_gains(
+            arrays.mix, arrays.mix_imag, flat, scenario.targets + 1, float(scenario.tx_antennas)
+        )
+        return gains.reshape(*x.shape[:3], -1)
 
     def beampattern(self, scheme: str, rho: float, angle_rad: ArrayLike) -> Reals:
         """Power a(theta)^H V a(theta) of one design sent towards angles, for every draw.

@@ -57,8 +57,9 @@ def with_bounds(problem: Problem, names: tuple[str, ...], rho: Reals, parts: lis
     flat = x.reshape(batch, schemes * weights, n, n)
     rank = designbounds.ranks_of(flat, weighted.CLEANING).reshape(shape)
     bp_rows, ms_rows = problem.bounds(flat)
-    bp = bistatic_from_diagonal(bp_rows.reshape(*shape, -1))
-    ms = monostatic_from_diagonal(ms_rows.reshape(*shape, -1))
+    dims = problem.scenario.dimensions
+    bp = bistatic_from_diagonal(bp_rows.reshape(*shape, -1), dims)
+    ms = monostatic_from_diagonal(ms_rows.reshape(*shape, -1), dims)
     bp_ok, ms_ok = (link.identifiable[:, None, None] for link in (problem.bistatic, problem.monostatic))
     # Where no design exists, a link that could have been identified has no bound to speak of.
     absent = rank < 0

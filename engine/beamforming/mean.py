@@ -69,7 +69,7 @@ class MeanProblem:
         problem = build_problem(scenario, training)
         nominal = build_problem(scenario, fixed_draw(scenario))
         apa = problem.covariance_of_powers(problem.apa[:, None])
-        moving = bool((problem.channel.aod != problem.channel.aod[:1]).any())
+        moving = bool((problem.channel.departure != problem.channel.departure[:1]).any())
         if moving and scenario.tx_antennas > LARGEST_MOVING:
             raise DesignError(
                 f"average knowledge of a geometry that moves takes tx_antennas <= {LARGEST_MOVING}; "
@@ -182,7 +182,8 @@ def _scales(problem: Problem, rho: Reals, apa: Complexes) -> Reals:
     """w_s = 1 / f_s(APA_s) over how many draws count, (rho, draw); 0 for those that are unidentifiable."""
     # At unit power and noise, on which designs must not depend.
     bp, ms = problem.unit_bounds(apa)
-    crb_bp, crb_ms = bistatic_from_diagonal(bp).position, monostatic_from_diagonal(ms).position
+    dims = problem.scenario.dimensions
+    crb_bp, crb_ms = bistatic_from_diagonal(bp, dims).position, monostatic_from_diagonal(ms, dims).position
     at_apa = (weighted_sum(rho, crb_bp) + weighted_sum(1.0 - rho, crb_ms)).T
     fine = np.isfinite(at_apa)
     counted = np.maximum(fine.sum(axis=1, keepdims=True), 1)

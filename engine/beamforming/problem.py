@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..arrays import Complexes, Flags, Reals, Wholes
-from ..channel import Channel, channel_of, orientation_sense
+from ..channel import Channel, channel_of, elements_of
 from ..crb import SINGULAR
 from ..draws import Draws
 from ..fisher import separable_fim
@@ -17,15 +17,14 @@ from ..kernels.bound import apa, designbounds, separable
 from ..kernels.bound.problems import ProblemArrays, SeparableFim
 from ..kernels.dense import reduced
 from ..kernels.model import bases, steering
-from ..kernels.model.geometry import bistatic_positions, derivative_doubts, monostatic_positions
 from ..links import Link, bistatic_link, monostatic_link, noise_scale
 from ..scenario import SPEED_OF_LIGHT, Scenario
+from ..unknowns import bistatic_unknowns
 from .identifiability import ApaReference
+from .separablelinks import geometries, separable_links
 
 # A steering or derivative column closer than this to the span of those before it adds no dimension.
 _RANK_TOLERANCE = 1e-13
-# Which parameter each kind of term belongs to (see `kernels.bound.efim`): MS has one angle for departure and arrival.
-_BISTATIC_PARAMETERS, _MONOSTATIC_PARAMETERS = np.array([0, 1, 2, 3]), np.array([0, 1, 1, 2])
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,8 @@ class DenseMaps:
     factor
         Rows that turn a whitened inverse into bounds at unit scale (`Problem.scale`), (p, p).
     covariance_map, power_map
-        Whitened FIM from the coordinates of S, (4(K+1)^2, p(p+1)/2), or from codeword powers,
-        (2(K+1), p(p+1)/2), at unit power.
+        Whitened FIM from the coordinates of S and the power, (n^2 + 1, p(p+1)/2), or from codeword powers,
+        (n, p(p+1)/2), at unit power.
     bound_rows
         How many leading position parameters the CRB adds up.
     """
@@ -63,7 +62,9 @@ class DenseMaps:
 
 @dataclass(frozen=True)
 class Problem:
-    """Both links of a batch of draws and the subspace in which some optimal V lies.
+    """Both links of a batch of draws and the subspace in which some optimal V lies, of n = q(K+1) columns.
+
+    A path has q columns, 2 in the plane and 3 in space: its steering vector, then the derivatives.
 
     Attributes
     ----------
@@ -75,7 +76,7 @@ class Problem:
     rank
         Dimension of span(B), (batch,).
     apa
-        Equal codeword powers of unit sum, (batch, 2(K+1)).
+        Equal codeword powers of unit sum, (batch, n).
     bistatic, monostatic
         What equal powers on the columns of B tell about the links.
     """
@@ -110,28 +111,39 @@ class Problem:
 
     @property
     def mix(self) -> Reals:
-        """R of B = Q R, real, (batch, 2(K+1), 2(K+1))."""
+        """Real part of R of B = Q R, all of it for symmetric arrays, (batch, n, n)."""
         return self.arrays.mix
+
+    @cached_property
+    def complex_mix(self) -> Complexes:
+        """R of B = Q R, (batch, n, n)."""
+        imag = self.arrays.mix_imag
+        return self.mix + 1j * imag if imag.shape[1] else self.mix.astype(complex)
 
     @property
     def gram(self) -> Reals:
-        """B^H B, real, (batch, 2(K+1), 2(K+1))."""
+        """Real part of B^H B, (batch, n, n)."""
         return self.arrays.gram
+
+    @property
+    def _paths(self) -> int:
+        return self.channel.departure.shape[1]
 
     @cached_property
     def columns(self) -> Complexes:
-        """B: unit-norm steering columns of every path, then their derivatives, centred, (batch, M_T, 2(K+1))."""
-        columns, _ = steering.steering_columns(self.channel.aod, self.scenario.tx_antennas)
+        """B: unit-norm steering columns of every path, then their derivatives, centred, (batch, M_T, n)."""
+        columns, _ = steering.steering_columns(elements_of(self.scenario.transmitter), self.channel.departure)
         return columns  # type: ignore[no-any-return]
 
     @cached_property
     def codebook(self) -> Complexes:
-        """U: unit-norm steering beams of every path, then their derivatives, (batch, M_T, 2(K+1))."""
+        """U: unit-norm steering beams of every path, then their derivatives, (batch, M_T, n)."""
         if self._centred:
             return self.columns
-        beams, derivatives = np.split(self.columns, 2, axis=2)
+        beams, derivatives = np.split(self.columns, [self._paths], axis=2)
         own, steered = _first_element_shares(self.scenario.tx_antennas)
-        return np.concatenate((beams, own * derivatives + 1j * steered * beams), axis=2)
+        each = np.tile(beams, derivatives.shape[2] // self._paths)
+        return np.concatenate((beams, own * derivatives + 1j * steered * each), axis=2)
 
     @cached_property
     def codewords(self) -> ProblemArrays:
@@ -146,27 +158,26 @@ class Problem:
     @cached_property
     def codeword_mix(self) -> tuple[Reals, Reals]:
         """M of U = Q M: real part, and imaginary part, which is (batch, 0, 0) where there is none."""
-        return self._on_codebook(self.mix)
+        return (self.mix, self.arrays.mix_imag) if self._centred else self._on_codebook(self.mix)
 
     @property
     def _centred(self) -> bool:
         return self.scenario.phase_centre == "array-centre"
 
     def _on_codebook(self, given: Reals) -> tuple[Reals, Reals]:
-        """A matrix of the columns of U, real and imaginary part, from that of B's columns, (batch, n, 2(K+1))."""
-        if self._centred:
-            return given, np.zeros((len(given), 0, 0))
-        paths = given.shape[2] // 2
+        """A matrix of the columns of U, real and imaginary part, from that of B's columns, real, (batch, n, n)."""
+        paths = self._paths
         own, steered = _first_element_shares(self.scenario.tx_antennas)
         real, imag = given.copy(), np.zeros_like(given)
         real[:, :, paths:] *= own
-        imag[:, :, paths:] = steered * given[:, :, :paths]
+        imag[:, :, paths:] = steered * np.tile(given[:, :, :paths], given.shape[2] // paths - 1)
         return real, imag
 
     @cached_property
     def basis(self) -> Complexes:
-        """Q of B = Q R, (batch, M_T, 2(K+1)), of which the first `rank` columns count."""
-        basis, _, _ = steering.orthonormal_basis(self.columns, _RANK_TOLERANCE)
+        """Q of B = Q R, (batch, M_T, n), of which the first `rank` columns count."""
+        symmetric = elements_of(self.scenario.transmitter).is_symmetric
+        basis, _, _ = steering.orthonormal_basis(self.columns, symmetric, _RANK_TOLERANCE)
         return basis  # type: ignore[no-any-return]
 
     def draw(self, index: int) -> "Problem":
@@ -195,9 +206,10 @@ class Problem:
         Returns
         -------
         tuple of numpy.ndarray
-            (batch, design, 2K+4) of BP and (batch, design, 2K+2) of MS; m2, rad2, s2. A bound is infinite where
-            rounding leaves nothing of it at the APA point, or where the FIM is singular at x. MS has two entries for
-            each position, across and along the line of sight.
+            (batch, design, 2K+4) of BP, [p_U, phi, p_1..p_K, dt], and (batch, design, 2K+2) of MS; in space 3K+7 and
+            3K+3; m2, rad2, s2. A bound is infinite where rounding leaves nothing of it at the APA point, or where the
+            FIM is singular at x, and 0 of what is known. MS has the entries of each position across and along the line
+            of sight.
         """
         bp, ms = self.unit_bounds(x)
         return bp / self.scale, ms / self.scale
@@ -205,13 +217,13 @@ class Problem:
     def unit_bounds(self, x: Complexes) -> tuple[Reals, Reals]:
         """The same at unit power and noise: `scale` times as large."""
         links = self.bistatic, self.monostatic
-        reference = np.zeros((2, *links[0].bounds.shape))
+        reference = np.zeros((2, len(self.apa), max(link.bounds.shape[1] for link in links)))
         for link, rows in zip(links, reference, strict=True):
             rows[:, : link.bounds.shape[1]] = self.scale * link.bounds
         found = designbounds.design_bounds(self.arrays, np.ascontiguousarray(x), reference, SINGULAR)
         bp, ms = (np.where(link.bounded[:, None], rows, np.inf) for link, rows in zip(links, found, strict=True))
-        across_and_along = ms.reshape(*ms.shape[:2], 2, -1)
-        return bp, np.swapaxes(across_and_along, 2, 3).reshape(ms.shape)
+        across_and_along = ms.reshape(*ms.shape[:2], self.scenario.dimensions, -1)
+        return bistatic_unknowns(self.scenario).with_known(bp), np.swapaxes(across_and_along, 2, 3).reshape(ms.shape)
 
     def dense(self, draw: int) -> tuple[DenseMaps, DenseMaps]:
         """Both links of one draw as linear maps: an independent and slower way to the same numbers."""
@@ -223,18 +235,20 @@ class Problem:
             for link in (bistatic_link(self.scenario, one, channel), monostatic_link(self.scenario, one, channel))
         )
         bistatic, monostatic = links
-        return self._dense(bistatic, draw, 2), self._dense(monostatic, draw, 2 * monostatic.paths)
+        dims = self.scenario.dimensions
+        return self._dense(bistatic, draw, dims), self._dense(monostatic, draw, dims * monostatic.paths)
 
     def _dense(self, link: Link, draw: int, bound_rows: int) -> DenseMaps:
-        gram = steering.real_gram(link.tx_columns)
+        gram = steering.gram_of(link.tx_columns, elements_of(self.scenario.transmitter).is_symmetric)
         at_apa = bases.gram_of_powers(gram, self.apa[draw : draw + 1])
         maps = reduced.dense_link(
             link.pattern,
             link.coef[0],
             link.sums[0],
             link.rx_gram[0],
-            link.jacobian[0],
             link.scale,
+            link.jacobian[0],
+            link.prior / self.scale,
             separable_fim(link, at_apa)[0],
             self.codewords.gram[draw],
             self.codewords.gram_imag[draw],
@@ -249,7 +263,7 @@ class Problem:
     def codeword_factors(self, powers: Reals) -> Complexes:
         """Reduced factors U diag(sqrt p) of codeword powers: (batch, design, codeword) -> (batch, design, n, n)."""
         real, imag = self.codeword_mix
-        mix = real if self._centred else real + 1j * imag
+        mix = real + 1j * imag if imag.shape[1] else real
         factors: Complexes = mix[:, None] * np.sqrt(powers)[:, :, None, :].astype(complex)
         return factors
 
@@ -289,26 +303,23 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
         Everything in it has the size of 2(K+1) columns, whatever M_T and M are.
     """
     channel = channel_of(scenario, draws)
-    gram, bistatic, monostatic = _links(scenario, channel)
-    mix, rank = separable.triangular_factors(gram, channel.aod, scenario.tx_antennas, _RANK_TOLERANCE)
+    transmitter = elements_of(scenario.transmitter)
+    gram, gram_imag = separable.transmit_gram(transmitter, channel.departure)
+    bistatic, monostatic = separable_links(scenario, channel)
+    mix, mix_imag, rank = separable.triangular_factors(transmitter, channel.departure, gram, _RANK_TOLERANCE)
     alive = gram[:, np.arange(gram.shape[1]), np.arange(gram.shape[1])] > 0.5  # one antenna: no derivative beam
     # In rows: picking a diagonal leaves columns, for which kernels would be compiled a second time.
     apa_powers = np.ascontiguousarray(alive / alive.sum(axis=1, keepdims=True))
-    couplings = separable.path_couplings(bistatic.weights, monostatic.weights, gram)
-    arrays = ProblemArrays(bistatic, monostatic, mix, gram, np.zeros((len(gram), 0, 0)), *couplings)
-    bs, ue, targets = np.array(scenario.bs_position_m), draws.ue_position, draws.target_position
+    couplings = separable.path_couplings(bistatic, monostatic, gram, gram_imag, scenario.targets + 1)
+    # Codeword i is column i: row i is B^H b_i.
+    arrays = ProblemArrays(bistatic, monostatic, mix, mix_imag, gram, -gram_imag, *couplings)
     middle = np.pi * scenario.subcarrier_spacing_hz * (scenario.subcarriers + 1)
     smallest, rounding, found, blur = apa.at_apa(
-        arrays,
-        apa_powers,
-        bistatic_positions(bs, SPEED_OF_LIGHT, ue, targets, orientation_sense(scenario)),
-        monostatic_positions(bs, ue, targets),
-        (middle, middle / (0.5 * SPEED_OF_LIGHT)),
-        derivative_doubts(bs, ue, targets, channel.aod, channel.aoa),
+        arrays, apa_powers, *geometries(scenario, draws, channel), (middle, middle / (0.5 * SPEED_OF_LIGHT))
     )
-    paths = channel.aod.shape[1]
-    ms = slice(2 * paths)
     found /= noise_scale(scenario) * scenario.power_per_subcarrier_w
+    dims = scenario.dimensions
+    bp, ms = slice(arrays.bistatic.rows.shape[1]), slice(dims * (scenario.targets + 1))
     return Problem(
         scenario=scenario,
         draws=draws,
@@ -316,8 +327,8 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
         arrays=arrays,
         rank=rank,
         apa=apa_powers,
-        bistatic=ApaReference(smallest[0], rounding[0], found[0], blur[0], 2),
-        monostatic=ApaReference(smallest[1], rounding[1], found[1, :, ms], blur[1, :, ms], 2 * paths),
+        bistatic=ApaReference(smallest[0], rounding[0], found[0, :, bp], blur[0, :, bp], dims),
+        monostatic=ApaReference(smallest[1], rounding[1], found[1, :, ms], blur[1, :, ms], ms.stop),
     )
 
 
@@ -337,41 +348,7 @@ def _first_element_shares(antennas: int) -> tuple[float, float]:
     return sqrt(own), sqrt(1.0 - own)
 
 
-def _links(scenario: Scenario, channel: Channel) -> tuple[Reals, SeparableFim, SeparableFim]:
-    """Gram matrix of the transmit columns, and both links before BP is whitened."""
-    batch, paths = channel.aod.shape
-    grid = 2.0 * np.pi * scenario.subcarrier_spacing_hz, scenario.subcarriers
-    tx = scenario.tx_antennas
-    natural = np.ones((batch, 2, paths))  # radians and seconds
-    gram, weights, phasor = separable.link_structure(
-        channel.aod,
-        channel.aoa,
-        (tx, scenario.ue_antennas),
-        channel.delay_bistatic,
-        channel.gain_bistatic,
-        natural,
-        grid,
-    )
-    size = 2 * paths + 2  # positions, orientation and clock
-    bistatic = SeparableFim(
-        weights, phasor, _BISTATIC_PARAMETERS, np.zeros((batch, 3 * paths, size)), np.zeros((batch, size, size))
-    )
-    # Angles and delays in metres at the target, across and along the line of sight: then CRB_MS = tr E^-1.
-    across = 0.5 * SPEED_OF_LIGHT * channel.delay_monostatic
-    metres = np.stack((across, np.full_like(across, 0.5 * SPEED_OF_LIGHT)), axis=1)
-    _, weights, phasor = separable.link_structure(
-        channel.aod,
-        channel.aod,
-        (tx, scenario.rx_antennas),
-        channel.delay_monostatic,
-        channel.gain_monostatic,
-        metres,
-        grid,
-    )
-    nothing = np.zeros((batch, 0, 0))
-    return gram, bistatic, SeparableFim(weights, phasor, _MONOSTATIC_PARAMETERS, nothing, nothing)
-
-
 def _cut(link: SeparableFim, part: slice) -> SeparableFim:
-    kinds = link.parameter_of_kind
-    return SeparableFim(link.weights[part], link.phasor[part], kinds, link.transform[part], link.rows[part])
+    """One link of some draws."""
+    whole = ("parameter_of_kind", "paths", "bounded")
+    return link._replace(**{name: getattr(link, name)[part] for name in link._fields if name not in whole})

@@ -15,6 +15,7 @@ from ..arrays import Complexes, Flags, Reals, Wholes
 from ..kernels.bound.problems import ProblemArrays
 from ..kernels.descent import curve, polar
 from ..kernels.descent import loop as descent
+from ..kernels.descent.preconditioner import Shape
 from ..kernels.designs import cleaning
 from ..kernels.interior import covariances as interior
 from ..kernels.interior import powers as interiorpowers
@@ -105,8 +106,8 @@ def solve_fdb(problem: Problem, rho: Reals, tolerance: float) -> Solution:
 
 def descend_fdb(problem: Problem, rho: Reals, tolerance: float) -> tuple[Complexes, Reals, Wholes]:
     """Covariances, gaps and evaluations of the first rung alone, whatever it reaches; weights in ascending order."""
-    columns = _columns(problem.mix.shape[1])
-    start = polar.polar_of_powers(problem.mix, _balanced(problem, problem.arrays, rho), columns)
+    columns = _columns(problem.mix.shape[1], problem.scenario.dimensions)
+    start = polar.polar_of_powers(problem.arrays, _balanced(problem, problem.arrays, rho), columns)
     return _descend_and_clean(problem, columns, start, rho, tolerance)
 
 
@@ -188,12 +189,12 @@ def _balanced(problem: Problem, arrays: ProblemArrays, rho: Reals) -> Reals:
     )
 
 
-def _columns(count: int) -> int:
-    """Columns of the factors of a covariance of so many dimensions: half, or one more where that is odd.
+def _columns(count: int, each: int) -> int:
+    """Columns of the factors of a covariance of so many dimensions, so many for each path: half, or the next even number.
 
-    Optima have hardly ever a higher rank (2 or 3 of 8 at 3 targets).
+    Optima have hardly ever a higher rank (2 or 3 of 8 at 3 targets). The rows of a path have to find room.
     """
-    return 2 * ((count + 3) // 4)
+    return 2 * max((count + 3) // 4, (each + 1) // 2)
 
 
 def _descend(problem: Problem, columns: int, start: Reals, rho: Reals, tolerance: float) -> tuple[Reals, Wholes]:
@@ -235,7 +236,9 @@ def _fdb_by_clarabel(problem: Problem, draw: int, rho: float) -> Reals | None:
     mixed = (1.0 - _POLISH_SHARE) * guess + _POLISH_SHARE * apa
     values, vectors = smallmat.eigen_hermitian(np.ascontiguousarray(mixed), len(mixed))
     z = vectors * np.sqrt(np.maximum(values, 0.0))
-    return polar.polar_of_factors(np.concatenate((z.real.ravel(), z.imag.ravel()))[None], len(z))  # type: ignore[no-any-return]
+    paths = problem.scenario.targets + 1
+    shape = Shape(paths, len(z) // paths, len(z))
+    return polar.polar_of_factors(np.concatenate((z.real.ravel(), z.imag.ravel()))[None], shape)  # type: ignore[no-any-return]
 
 
 def _cpa_by_clarabel(problem: Problem, draw: int, rho: float) -> Reals | None:

@@ -32,7 +32,7 @@ _COINCIDENT = 256.0 * _UNIT_ROUNDOFF
 
 @unmanaged
 def _from_band_edge(gain_columns, efim, n, middle):
-    """Count frequencies from the band's edge again, as (6) does: D_delay -= j middle D_gain, in E and in G."""
+    """Count frequencies from the band's edge again, as (6) does: D_delay -= j middle D_gain, in Re G and in G."""
     inner = efim.shape[0]
     size = n + inner
     delays = inner - n
@@ -61,8 +61,8 @@ def _from_band_edge(gain_columns, efim, n, middle):
 def position_fim(link, jacobian, middle, sr, si, buffers, out):
     """Lower triangle of the position FIM, gains included, from S: parameters [positions, Re gains, Im gains].
 
-    out is (m + 2 n, m + 2 n, lane), jacobian (3 n, m, lane) of BP or (2 n, m, lane) of MS, S (2 n, 2 n, lane); middle
-    is the angular frequency of the middle of the band, in the unit of the delays.
+    out is (m + 2 n, m + 2 n, lane), jacobian (inner, m, lane), S (qn, qn, lane); middle is the angular frequency of the
+    middle of the band, in the unit of the delays.
     """
     n = link.phasor.shape[0]
     inner, m = jacobian.shape[:2]
@@ -176,7 +176,7 @@ def _look(link, rows, sr, si, buffers, diagonal, doubt, out):
         put(diagonal, get(buffers.gain_columns, k, k), k, 0)
     for i in range(size - n):
         put(diagonal, get(buffers.efim, i, i), n + i, 0)
-    fine = factor_positions(link, sr, si, buffers)
+    fine = factor_positions(link, sr, si, everywhere(1.0), buffers)
     for k in range(n):  # what of a path's response is not in those of the paths before it
         pivot = get(buffers.gain_columns, k, k)
         own = 1.0 / (pivot * pivot * get(diagonal, k, 0))
@@ -190,17 +190,36 @@ def _look(link, rows, sr, si, buffers, diagonal, doubt, out):
 
 
 @kernel
-def _whiten_lane(link, jacobian, efim, transform, rows, lane):
-    """Transform (inner, m) and rows F (m, m) of a draw from its E at the APA point; into its lane, too."""
-    found, whitened, fine = whiten(np.ascontiguousarray(efim[:, :, lane]), jacobian)
+def _whiten_lane(lanes, link, b, jacobian, known, efim, lane):
+    """Transform, rows and prior of draw b of a link from its E at the APA point; into its lane, too.
+
+    jacobian (inner, m) takes positions to angles and delays; known (m,) is the diagonal of J0 for these.
+    """
+    found, whitened, fine = whiten(np.ascontiguousarray(efim[:, :, lane]), jacobian, known)
+    transform, rows, prior = link.transform[b], link.rows[b], link.prior[b]
     if fine:
         transform[:] = whitened
         rows[:] = found
     else:
         transform[:] = 0.0
         rows[:] = 0.0
-    load_matrix(link.transform, lane, transform)
-    load_matrix(link.rows, lane, rows)
+    for i in range(prior.shape[0]):
+        for k in range(prior.shape[0]):
+            total = 0.0
+            for a in range(prior.shape[0]):
+                total += rows[a, i] * known[a] * rows[a, k]
+            prior[i, k] = total
+    load_matrix(lanes.transform, lane, transform)
+    load_matrix(lanes.rows, lane, rows)
+    load_matrix(lanes.prior, lane, prior)
+
+
+class Geometry(NamedTuple):
+    """What is known of a link before any design."""
+
+    jacobian: np.ndarray  # from positions to angles and delays: (batch, inner, m)
+    doubt: np.ndarray  # relative rounding of the derivatives by each angle: (batch, inner - n)
+    known: np.ndarray  # diagonal of J0 for the positions: (m,)
 
 
 class _LinkAtApa(NamedTuple):
@@ -213,7 +232,8 @@ class _LinkAtApa(NamedTuple):
 
 
 @inlined
-def _new_link(n, inner, m):
+def _new_link(buffers):
+    n, inner, m = buffers.gain_columns.shape[1], buffers.efim.shape[0], buffers.triangle.shape[0]
     found = lane_zeros(2 + 2 * m, 1)
     return _LinkAtApa(lane_zeros(inner, m), lane_zeros(inner - n, 1), lane_zeros(n + inner, 1), found)
 
@@ -230,51 +250,59 @@ def _unload_link(found, first, used, smallest, rounding, bounds, blur):
             blur[first + lane, row] = found[2 + rows + row, 0, lane]
 
 
-@kernel
-def at_apa(problems, powers, bistatic_jacobian, monostatic_jacobian, middle, doubts):
-    """Whiten BP (problems.bistatic.transform and rows are filled in) and look at both links at the APA point.
+@inlined
+def _elongation(link, jacobian, known, middle, sr, si, buffers, space):
+    """Smallest eigenvalue of the position FIM, gains included, after scaling to unit diagonal."""
+    fim, v, q = space
+    m, n = jacobian.shape[1], link.phasor.shape[0]
+    position_fim(link, jacobian, middle, sr, si, buffers, fim)
+    for i in range(m):
+        put(fim, get(fim, i, i) + known[i], i, i)
+    return _smallest_unit_eigenvalue(fim, m + 2 * n, v, q)
 
-    powers (batch, 2n) are of unit sum; jacobians (batch, 3n, 2n + 2) and (batch, 2n, 2n), from positions to angles and
-    delays; middle is that of `position_fim` for (BP, MS); doubts (batch, 2, n) those of `geometry.derivative_doubts`.
-    Returns, each with a first axis for (BP, MS), the smallest eigenvalue (2, batch), the rounding (2, batch), and
-    (2, batch, parameters) the bounds of all parameters and their own relative rounding, NaN beyond the last.
+
+@kernel
+def at_apa(problems, powers, bistatic, monostatic, middle):
+    """Whiten BP (transform, rows and prior of problems.bistatic are filled in) and look at both links at the APA point.
+
+    powers (batch, qn) are of unit sum; bistatic and monostatic are `Geometry` of the links; middle is that of
+    `position_fim` for (BP, MS). Returns, each with a first axis for (BP, MS), the smallest eigenvalue (2, batch), the
+    rounding (2, batch), and (2, batch, parameters) the bounds of all parameters and their own relative rounding, NaN
+    beyond the last.
     """
-    batch, count = powers.shape
-    n = count // 2
-    m = bistatic_jacobian.shape[2]
+    batch = len(powers)
+    evaluation = new_evaluation(problems, 0)
+    problem, sr, si = evaluation.problem, evaluation.sr, evaluation.si
+    bp, ms = _new_link(evaluation.bistatic), _new_link(evaluation.monostatic)
+    m = max(bp.jacobian.shape[1], ms.jacobian.shape[1])
     smallest = np.zeros((2, batch))
     rounding = np.full((2, batch), np.inf)
     bounds = np.full((2, batch, m), np.nan)
     blur = np.full((2, batch, m), np.nan)
-    evaluation = new_evaluation(problems, count)
-    problem, sr, si = evaluation.problem, evaluation.sr, evaluation.si
-    bistatic, monostatic = _new_link(n, 3 * n, m), _new_link(n, 2 * n, count)
-    fim = lane_zeros(m + count, m + count)
-    v, q = eigen_space(m + count)
+    size = m + 2 * problem.coupling.shape[1]
+    fim = lane_zeros(size, size)
+    v, q = eigen_space(size)
     for first in range(0, batch, LANES):
         used = min(LANES, batch - first)
         load_problems(problem, problems, first, used)
         for lane in range(LANES):
             b = first + min(lane, used - 1)
             load_vector(evaluation.powers, lane, powers[b])
-            load_matrix(bistatic.jacobian, lane, bistatic_jacobian[b])
-            load_matrix(monostatic.jacobian, lane, monostatic_jacobian[b])
-            load_vector(bistatic.doubt, lane, doubts[b].reshape(2 * n))
-            load_vector(monostatic.doubt, lane, doubts[b, 0])
-        transmit_powers(problem.gram, problem.gram_imag, evaluation.powers, sr, si)
+            load_matrix(bp.jacobian, lane, bistatic.jacobian[b])
+            load_matrix(ms.jacobian, lane, monostatic.jacobian[b])
+            load_vector(bp.doubt, lane, bistatic.doubt[b])
+            load_vector(ms.doubt, lane, monostatic.doubt[b])
+        transmit_powers(problem, evaluation.powers, sr, si)
         link, buffers = problem.bistatic, evaluation.bistatic
-        position_fim(link, bistatic.jacobian, middle[0], sr, si, buffers, fim)
-        put(bistatic.found, _smallest_unit_eigenvalue(fim, m + count, v, q), 0, 0)
+        put(bp.found, _elongation(link, bp.jacobian, bistatic.known, middle[0], sr, si, buffers, (fim, v, q)), 0, 0)
         equivalent_fim(link, sr, si, buffers)
         for lane in range(LANES):
             b = first + min(lane, used - 1)
-            transform, rows = problems.bistatic.transform[b], problems.bistatic.rows[b]
-            _whiten_lane(link, bistatic_jacobian[b], buffers.efim, transform, rows, lane)
-        _look(link, m, sr, si, buffers, bistatic.diagonal, bistatic.doubt, bistatic.found)
-        _unload_link(bistatic.found, first, used, smallest[0], rounding[0], bounds[0], blur[0])
+            _whiten_lane(link, problems.bistatic, b, bistatic.jacobian[b], bistatic.known, buffers.efim, lane)
+        _look(link, bp.jacobian.shape[1], sr, si, buffers, bp.diagonal, bp.doubt, bp.found)
+        _unload_link(bp.found, first, used, smallest[0], rounding[0], bounds[0], blur[0])
         link, buffers = problem.monostatic, evaluation.monostatic
-        position_fim(link, monostatic.jacobian, middle[1], sr, si, buffers, fim)
-        put(monostatic.found, _smallest_unit_eigenvalue(fim, 2 * count, v, q), 0, 0)
-        _look(link, count, sr, si, buffers, monostatic.diagonal, monostatic.doubt, monostatic.found)
-        _unload_link(monostatic.found, first, used, smallest[1], rounding[1], bounds[1], blur[1])
+        put(ms.found, _elongation(link, ms.jacobian, monostatic.known, middle[1], sr, si, buffers, (fim, v, q)), 0, 0)
+        _look(link, ms.jacobian.shape[1], sr, si, buffers, ms.diagonal, ms.doubt, ms.found)
+        _unload_link(ms.found, first, used, smallest[1], rounding[1], bounds[1], blur[1])
     return smallest, rounding, bounds, blur

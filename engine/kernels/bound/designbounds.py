@@ -6,7 +6,7 @@ import numpy as np
 
 from ..dense.reduced import whiten
 from ..jit.accelerate import kernel, unmanaged
-from ..jit.lanes import LANES, get, lane_zeros, put, where_less
+from ..jit.lanes import LANES, everywhere, get, lane_zeros, put, where_less
 from ..linalg.eigen import eigen_space, eigenvalues_above
 from ..linalg.smallmat import eigen_hermitian
 from .efim import factor_positions, solve_forward
@@ -55,16 +55,16 @@ def inverse_diagonal(fim, lost):
 
 
 @kernel
-def bounds_of_channel_fims(channel_fim, jacobian, lost):
+def bounds_of_channel_fims(channel_fim, jacobian, prior, lost):
     """Bounds of position parameters from FIMs of channel parameters (batch, P, P) and their Jacobians (batch, P, p).
 
-    A bound is inf where its relative rounding, u sum_i I_ii v_i^2 / bound with v the response of the channel
-    parameters, reaches `lost`. (batch, p).
+    prior (p,) is the diagonal of J0. A bound is inf where its relative rounding, u sum_i I_ii v_i^2 / bound with v the
+    response of the channel parameters, reaches `lost`. (batch, p).
     """
     batch, big, p = jacobian.shape
     out = np.full((batch, p), np.inf)
     for b in range(batch):
-        factor, transform, fine = whiten(channel_fim[b], jacobian[b])
+        factor, transform, fine = whiten(channel_fim[b], jacobian[b], prior)
         if not fine:
             continue
         for a in range(p):
@@ -84,8 +84,8 @@ def bounds_of_channel_fims(channel_fim, jacobian, lost):
 
 @unmanaged
 def _link_bounds(link, rows, sr, si, buffers, out):
-    """Bounds of the leading parameters at S into out (parameter, 1, lane); inf where the FIM is singular."""
-    fine = factor_positions(link, sr, si, buffers)
+    """Bounds of the leading parameters at S of full power, (parameter, 1, lane); inf where the FIM is singular."""
+    fine = factor_positions(link, sr, si, everywhere(1.0), buffers)
     for row in range(rows):
         put(out, where_less(0.0, fine, solve_forward(link, buffers, row), np.inf), row, 0)
 
@@ -102,30 +102,30 @@ def _keep_bounds(found, reference, lane, limit, out):
 def design_bounds(problems, x, reference, limit):
     """Bounds of all position parameters at every design x (batch, design, n, n) of unit trace.
 
-    reference (2, batch, parameters) are those at the APA point. Returns (batch, design, 2K+4) of BP and
-    (batch, design, 2K+2) of MS; all of a link are inf where its FIM is singular, and one where it is more than `limit`
-    times as large as at the APA point, which is the same but for rounding.
+    reference (2, batch, parameters) are those at the APA point. Returns (batch, design, m) of BP and (batch, design,
+    inner) of MS, sizes as in `efim.BoundBuffers`; all of a link are inf where its FIM is singular, and one where it is
+    more than `limit` times as large as at the APA point, which is the same but for rounding.
     """
     batch, designs, count, _ = x.shape
-    rows = count + 2
+    evaluation = new_evaluation(problems, 0)
+    rows, inner = evaluation.bistatic.triangle.shape[0], evaluation.monostatic.triangle.shape[0]
     bistatic = np.full((batch, designs, rows), np.inf)
-    monostatic = np.full((batch, designs, count), np.inf)
-    evaluation = new_evaluation(problems, count)
+    monostatic = np.full((batch, designs, inner), np.inf)
     problem, sr, si = evaluation.problem, evaluation.sr, evaluation.si
     bp, ms = problem.bistatic, problem.monostatic
     covariances = lane_zeros(2 * count, count)
-    found = lane_zeros(rows, 1)
+    found = lane_zeros(max(rows, inner), 1)
     for b in range(batch):
         load_problems(problem, problems, b, 1)
         for first in range(0, designs, LANES):
             used = min(LANES, designs - first)
             for lane in range(LANES):
                 load_covariance(covariances, lane, x[b, first + min(lane, used - 1)])
-            transmit_covariance(problem.mix, covariances, evaluation.half_product, sr, si)
+            transmit_covariance(evaluation, covariances)
             _link_bounds(bp, rows, sr, si, evaluation.bistatic, found)
             for lane in range(used):
                 _keep_bounds(found, reference[0, b], lane, limit, bistatic[b, first + lane])
-            _link_bounds(ms, count, sr, si, evaluation.monostatic, found)
+            _link_bounds(ms, inner, sr, si, evaluation.monostatic, found)
             for lane in range(used):
                 _keep_bounds(found, reference[1, b], lane, limit, monostatic[b, first + lane])
     return bistatic, monostatic

@@ -1,8 +1,9 @@
 """The weighted bound of a link and its gradient, for eight designs side by side (see `efim` for G and E).
 
 The gradient of a bound is -sum_r v_r^H dG v_r = -tr dG P, where v_r is the response of all parameters to the one that
-is bounded, and P = sum_r v_r v_r^H. BP bounds two, so P comes from their responses; MS bounds all angles and delays,
-so their part of P is E^-2, and no response is needed. Twin: `dense`, in tests/engine/beamforming/test_certificate.py;
+is bounded, and P = sum_r v_r v_r^H. BP bounds the UE's position, so P comes from its responses; MS bounds the angles
+and delays of all paths that have a position, so their part of P is E^-2, or E^-1 D E^-1 where D leaves out those of
+nuisance paths, and no response is needed. Twin: `dense`, in tests/engine/beamforming/test_certificate.py;
 differences in tests/engine/kernels/test_polar.py.
 """
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from ..jit.accelerate import inlined, unmanaged
 from ..jit.lanes import everywhere, get, put, where_less
-from .efim import KINDS, factor_positions, put_gain_response, relative_phase, responses
+from .efim import factor_positions, put_gain_response, relative_phase, responses
 
 
 @inlined
@@ -51,9 +52,10 @@ def _products_of_responses(buffers, rows):
 
 
 @inlined
-def _invert(buffers):
-    """E^-1 into buffers.inverse, from its factor; returns its trace. The factor stays."""
+def _invert(buffers, bounded):
+    """E^-1 into buffers.inverse, from its factor; returns its trace over the `bounded` leading paths."""
     m = buffers.triangle.shape[0]
+    n = buffers.gain_columns.shape[1]
     total = everywhere(0.0)
     for c in range(m):
         for i in range(c, m):
@@ -69,7 +71,8 @@ def _invert(buffers):
             for k in range(i, m):
                 x += get(buffers.inverse, k, i) * get(buffers.inverse, k, j)
             put(buffers.inverse, x, i, j)  # read no more: later rows start below
-        total += get(buffers.inverse, i, i)
+        if i % n < bounded:
+            total += get(buffers.inverse, i, i)
     for i in range(m):
         for j in range(i):
             put(buffers.inverse, get(buffers.inverse, i, j), j, i)
@@ -77,8 +80,9 @@ def _invert(buffers):
 
 
 @inlined
-def _square_inverse(buffers):
-    """P of angles and delays where each is bounded: E^-2, from E^-1."""
+def _square_inverse(buffers, bounded):
+    """P of angles and delays where those of the `bounded` leading paths are: E^-2, from E^-1, or a part of it."""
+    n = buffers.gain_columns.shape[1]
     inner = buffers.efim.shape[0]
     for i in range(0, inner, 2):
         for j in range(0, i + 1, 2):
@@ -86,15 +90,16 @@ def _square_inverse(buffers):
             q = everywhere(0.0)
             r = everywhere(0.0)
             s = everywhere(0.0)
-            for k in range(inner):
-                a = get(buffers.inverse, i, k)
-                b = get(buffers.inverse, i + 1, k)
-                c = get(buffers.inverse, j, k)
-                d = get(buffers.inverse, j + 1, k)
-                p += a * c
-                q += a * d
-                r += b * c
-                s += b * d
+            for first in range(0, inner, n):
+                for k in range(first, first + bounded):
+                    a = get(buffers.inverse, i, k)
+                    b = get(buffers.inverse, i + 1, k)
+                    c = get(buffers.inverse, j, k)
+                    d = get(buffers.inverse, j + 1, k)
+                    p += a * c
+                    q += a * d
+                    r += b * c
+                    s += b * d
             put(buffers.rest_products, p, i, j)
             put(buffers.rest_products, p, j, i)
             put(buffers.rest_products, q, i, j + 1)
@@ -158,49 +163,138 @@ def _gain_products_of_inverse(buffers):
 
 @inlined
 def _add_gradient(link, buffers, weight, gr, gi):
-    """Gamma -= weight Phi^H (weights o P) Phi, gathered by transmit columns; rows of path k and columns of h <= k."""
+    """Gamma -= weight Phi^H (conj(weights) o P) Phi, by transmit columns; in rows of path k, columns of h <= k."""
     n = link.phasor.shape[0]
+    q = link.parameter_of_kind.size // 2
+    everyone = gr.shape[0] // q
     for k in range(n):
         for h in range(k + 1):
-            aa, ad, da, dd = _pair_sums(link, buffers, k, h)
             real, imag = relative_phase(link.phasor, k, h)
-            _add_pair(gr, gi, k, h, weight, real, imag, aa)
-            _add_pair(gr, gi, k, n + h, weight, real, imag, ad)
-            _add_pair(gr, gi, n + k, h, weight, real, imag, da)
-            _add_pair(gr, gi, n + k, n + h, weight, real, imag, dd)
+            r, s = link.paths[k], link.paths[h]
+            _add_pair(gr, gi, r, s, weight, real, imag, _steering_sum(link, buffers, k, h))
+            for a in range(1, q):
+                _add_pair(gr, gi, r, a * everyone + s, weight, real, imag, _right_sum(link, buffers, k, h, a))
+                _add_pair(gr, gi, a * everyone + r, s, weight, real, imag, _left_sum(link, buffers, k, h, a))
+            for a in range(1, q):
+                for b in range(1, q):
+                    sums = _derivative_sum(link, buffers, k, h, a, b)
+                    _add_pair(gr, gi, a * everyone + r, b * everyone + s, weight, real, imag, sums)
 
 
-@inlined
-def _pair_sums(link, buffers, k, h):
-    """P of paths k and h with its weights, summed over what shares a transmit column, for each pair of columns."""
+@unmanaged
+def _steering_sum(link, buffers, k, h):
+    """P of paths k and h with its weights, summed over the kinds of term whose transmit columns are the steering ones.
+
+    Those are gain, arrivals and delay.
+    """
     n = link.phasor.shape[0]
     rest, mixed, gains, weights = buffers.rest_products, buffers.mixed_products, buffers.gain_products, link.weights
     kind = link.parameter_of_kind
-    zero = everywhere(0.0)
-    aar = get(weights, k, h) * get(gains, k, h)
-    aai = get(weights, k, h) * get(gains, n + k, h)
-    adr, dar = zero, zero
-    departure_k, departure_h = (kind[1] - 1) * n + k, (kind[1] - 1) * n + h
-    for s in range(2, KINDS):  # arrival and delay: transmit column a, like the gain
+    q = kind.size // 2
+    x = get(weights, k, h) * get(gains, k, h)
+    y = get(weights, k, h) * get(gains, n + k, h)
+    for s in range(q, kind.size):
         i, j = (kind[s] - 1) * n + k, (kind[s] - 1) * n + h
         w = get(weights, k, s * n + h)
-        aar += w * get(mixed, k, j)
-        aai += w * get(mixed, n + k, j)
+        x += w * get(mixed, k, j)
+        y += w * get(mixed, n + k, j)
         w = get(weights, s * n + k, h)
-        aar += w * get(mixed, h, i)
-        aai -= w * get(mixed, n + h, i)
-        for t in range(2, KINDS):
-            aar += get(weights, s * n + k, t * n + h) * get(rest, i, (kind[t] - 1) * n + h)
-        adr += get(weights, s * n + k, n + h) * get(rest, i, departure_h)
-        dar += get(weights, n + k, s * n + h) * get(rest, departure_k, j)
-    w = get(weights, k, n + h)
-    adr += w * get(mixed, k, departure_h)
-    adi = w * get(mixed, n + k, departure_h)
-    w = get(weights, n + k, h)
-    dar += w * get(mixed, h, departure_k)
-    dai = -(w * get(mixed, n + h, departure_k))
-    ddr = get(weights, n + k, n + h) * get(rest, departure_k, departure_h)
-    return (aar, aai), (adr, adi), (dar, dai), (ddr, zero)
+        x += w * get(mixed, h, i)
+        y -= w * get(mixed, n + h, i)
+        for t in range(q, kind.size):
+            x += get(weights, s * n + k, t * n + h) * get(rest, i, (kind[t] - 1) * n + h)
+    if link.weights_imag.shape[0] > 0:
+        u, v = _imaginary_steering_sum(link, buffers, k, h)
+        x += u
+        y += v
+    return x, y
+
+
+@unmanaged
+def _imaginary_steering_sum(link, buffers, k, h):
+    """What the weights' imaginary part adds to it."""
+    n = link.phasor.shape[0]
+    rest, mixed, gains, weights = (
+        buffers.rest_products,
+        buffers.mixed_products,
+        buffers.gain_products,
+        link.weights_imag,
+    )
+    kind = link.parameter_of_kind
+    q = kind.size // 2
+    x = get(weights, k, h) * get(gains, n + k, h)
+    y = -(get(weights, k, h) * get(gains, k, h))
+    for s in range(q, kind.size):
+        i, j = (kind[s] - 1) * n + k, (kind[s] - 1) * n + h
+        w = get(weights, k, s * n + h)
+        x += w * get(mixed, n + k, j)
+        y -= w * get(mixed, k, j)
+        w = get(weights, s * n + k, h)
+        x -= w * get(mixed, n + h, i)
+        y -= w * get(mixed, h, i)
+        for t in range(q, kind.size):
+            y -= get(weights, s * n + k, t * n + h) * get(rest, i, (kind[t] - 1) * n + h)
+    return x, y
+
+
+@unmanaged
+def _right_sum(link, buffers, k, h, b):
+    """The same where only the second transmit column is a derivative, that of departure b."""
+    n = link.phasor.shape[0]
+    rest, mixed, kind = buffers.rest_products, buffers.mixed_products, link.parameter_of_kind
+    j = (kind[b] - 1) * n + h
+    imaginary = link.weights_imag.shape[0] > 0
+    x = everywhere(0.0)
+    y = everywhere(0.0)
+    for s in range(kind.size // 2, kind.size):
+        p = get(rest, (kind[s] - 1) * n + k, j)
+        x += get(link.weights, s * n + k, b * n + h) * p
+        if imaginary:
+            y -= get(link.weights_imag, s * n + k, b * n + h) * p
+    w = get(link.weights, k, b * n + h)
+    x += w * get(mixed, k, j)
+    y += w * get(mixed, n + k, j)
+    if imaginary:
+        w = get(link.weights_imag, k, b * n + h)
+        x += w * get(mixed, n + k, j)
+        y -= w * get(mixed, k, j)
+    return x, y
+
+
+@unmanaged
+def _left_sum(link, buffers, k, h, a):
+    """The same where only the first transmit column is a derivative, that of departure a."""
+    n = link.phasor.shape[0]
+    rest, mixed, kind = buffers.rest_products, buffers.mixed_products, link.parameter_of_kind
+    i = (kind[a] - 1) * n + k
+    imaginary = link.weights_imag.shape[0] > 0
+    x = everywhere(0.0)
+    y = everywhere(0.0)
+    for t in range(kind.size // 2, kind.size):
+        p = get(rest, i, (kind[t] - 1) * n + h)
+        x += get(link.weights, a * n + k, t * n + h) * p
+        if imaginary:
+            y -= get(link.weights_imag, a * n + k, t * n + h) * p
+    w = get(link.weights, a * n + k, h)
+    x += w * get(mixed, h, i)
+    y -= w * get(mixed, n + h, i)
+    if imaginary:
+        w = get(link.weights_imag, a * n + k, h)
+        x -= w * get(mixed, n + h, i)
+        y -= w * get(mixed, h, i)
+    return x, y
+
+
+@unmanaged
+def _derivative_sum(link, buffers, k, h, a, b):
+    """The same where both are, those of departures a and b."""
+    n = link.phasor.shape[0]
+    kind = link.parameter_of_kind
+    p = get(buffers.rest_products, (kind[a] - 1) * n + k, (kind[b] - 1) * n + h)
+    y = everywhere(0.0)
+    if link.weights_imag.shape[0] > 0:
+        y = -(get(link.weights_imag, a * n + k, b * n + h) * p)
+    return get(link.weights, a * n + k, b * n + h) * p, y
 
 
 @unmanaged
@@ -214,23 +308,28 @@ def _add_pair(gr, gi, r, s, weight, real, imag, sums):
 
 
 @unmanaged
-def link_crb(link, bound_rows, weight, sr, si, gr, gi, buffers):
+def link_crb(link, weight, transmit, gr, gi, buffers):
     """Weighted bound of one link, inf where it does not exist; its gradient is added to Gamma = gr + j gi.
 
-    S = sr + j si and Gamma are (2n, 2n, lane); bound_rows says how many leading parameters' bounds are added up.
-    `weight` may differ from lane to lane; where it is 0, nothing is added, and the bound is 0. Of S and Gamma only
-    rows of a path k and columns of a path h <= k are read and written.
+    transmit is S, real and imaginary part, and its power; S and Gamma are (qn, qn, lane), of all paths. `weight` may
+    differ from lane to lane; where it is 0, nothing is added, and the bound is 0. Of S and Gamma only rows of a path k
+    and columns of a path h <= k are read and written.
     """
-    fine = factor_positions(link, sr, si, buffers)
+    sr, si, power = transmit
+    fine = factor_positions(link, sr, si, power, buffers)
     total = everywhere(0.0)
-    if bound_rows < buffers.triangle.shape[0]:
-        total = responses(link, buffers, bound_rows)
-        _products_of_responses(buffers, bound_rows)
+    if link.transform.shape[0] > 0:
+        total = responses(link, buffers, link.bounded)
+        _products_of_responses(buffers, link.bounded)
     else:
-        total = _invert(buffers)
-        _square_inverse(buffers)
+        total = _invert(buffers, link.bounded)
+        _square_inverse(buffers, link.bounded)
         _respond(buffers)
         _gain_products_of_inverse(buffers)
+        slope = everywhere(0.0)
+        for i in range(link.prior.shape[0]):
+            slope += get(link.prior, i, i) * get(buffers.rest_products, i, i)
+        put(buffers.prior_slope, slope, 0, 0)
     _add_gradient(link, buffers, weight, gr, gi)
     total = where_less(0.0, fine, weight * total, np.inf)
     return where_less(0.0, weight, total, 0.0)

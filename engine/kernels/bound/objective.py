@@ -1,7 +1,8 @@
 """The weighted bound f = rho CRB_BP + (1 - rho) CRB_MS at eight designs, and its gradient; for codewords see `powers`.
 
 A factor Z gives V = P_m Q Z Z^H Q^H, a reduced covariance x gives V = P_m Q x Q^H. To the solver Z is a vector of real
-unknowns: its real, then its imaginary part, row by row. Tests: test_polar, test_interior; twin: `dense.objective`.
+unknowns: its real, then its imaginary part, row by row. All take f at whatever power V has, with the prior counted by
+that power (see `efim`). Tests: test_polar, test_interior; twin: `dense.objective`.
 """
 
 from typing import NamedTuple
@@ -9,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..jit.accelerate import inlined, kernel, unmanaged
-from ..jit.lanes import everywhere, get, lane_zeros, put
+from ..jit.lanes import everywhere, get, lane_zeros, put, where_less
 from ..linalg.lanemat import inner
+from .congruences import complex_congruence, complex_negative_congruence, congruence, negative_congruence
 from .efim import BoundBuffers, new_buffers
 from .linkbound import link_crb
 from .problems import ProblemLanes, new_lanes
@@ -22,16 +24,17 @@ class Evaluation(NamedTuple):
     problem: ProblemLanes
     bistatic: BoundBuffers
     monostatic: BoundBuffers
-    beams: np.ndarray  # C = mix^T Z, of factors: (2 * 2n, columns)
-    sr: np.ndarray  # S, rows of a path k and columns of a path h <= k: real part, (2n, 2n)
+    beams: np.ndarray  # C = mix^H Z, of factors: (2 * qn, columns)
+    sr: np.ndarray  # S, rows of a path k and columns of a path h <= k: real part, (qn, qn)
     si: np.ndarray  # imaginary part
-    gr: np.ndarray  # Gamma, the gradient with respect to S: real part, (2n, 2n)
+    gr: np.ndarray  # Gamma, the gradient with respect to S: real part, (qn, qn)
     gi: np.ndarray
-    negative_gradient: np.ndarray  # -mix Gamma mix^T, with respect to the reduced covariance: (2 * 2n, 2n)
-    powers: np.ndarray  # of codewords: (2n, 1)
-    slopes: np.ndarray  # derivatives of f with respect to these: (2n, 1)
-    half_product: np.ndarray  # of a triple product with mix, for the function that computes it: (2 * 2n, 2n)
-    slack: np.ndarray  # a multiple of the identity less -grad f, factored, for `certificate`: (2 * 2n, 2n)
+    prior_slope: np.ndarray  # -df/dpower at a given S, from the prior alone: (1, 1), or (0, 0) where there is none
+    negative_gradient: np.ndarray  # -mix Gamma mix^H, and the prior's slope: with respect to x, (2 * qn, qn)
+    powers: np.ndarray  # of codewords: (qn, 1)
+    slopes: np.ndarray  # derivatives of f with respect to these: (qn, 1)
+    half_product: np.ndarray  # of a triple product with mix, for the function that computes it: (2 * qn, qn)
+    slack: np.ndarray  # a multiple of the identity less -grad f, factored, for `certificate`: (2 * qn, qn)
 
 
 @kernel
@@ -39,15 +42,17 @@ def new_evaluation(problems, columns):
     """Room for eight of the problems (`ProblemArrays`), for factors of so many columns: even; 0 for powers."""
     count = problems.mix.shape[1]
     lanes = new_lanes(problems)
+    known = min(1, lanes.bistatic.prior.shape[0] + lanes.monostatic.prior.shape[0])
     return Evaluation(
         problem=lanes,
-        bistatic=new_buffers(lanes.bistatic, count // lanes.bistatic.phasor.shape[0]),
-        monostatic=new_buffers(lanes.monostatic, count),
+        bistatic=new_buffers(lanes.bistatic),
+        monostatic=new_buffers(lanes.monostatic),
         beams=lane_zeros(2 * count, columns),
         sr=lane_zeros(count, count),
         si=lane_zeros(count, count),
         gr=lane_zeros(count, count),
         gi=lane_zeros(count, count),
+        prior_slope=lane_zeros(known, known),
         negative_gradient=lane_zeros(2 * count, count),
         powers=lane_zeros(count, 1),
         slopes=lane_zeros(count, 1),
@@ -57,19 +62,24 @@ def new_evaluation(problems, columns):
 
 
 @inlined
-def weighted_crb(evaluation, rho):
-    """Rho CRB_BP + (1 - rho) CRB_MS at S; its gradient Gamma, both triangles, goes to evaluation.gr and gi."""
+def weighted_crb(evaluation, rho, power):
+    """Rho CRB_BP + (1 - rho) CRB_MS at S and its power; the gradient Gamma, both triangles, goes to evaluation."""
     problem, sr, si, gr, gi = evaluation.problem, evaluation.sr, evaluation.si, evaluation.gr, evaluation.gi
+    bistatic, monostatic = evaluation.bistatic, evaluation.monostatic
     count = problem.mix.shape[0]
-    n = count // 2
+    n = problem.coupling.shape[1]
     gr[:] = 0.0
     gi[:] = 0.0
-    value = link_crb(problem.bistatic, count // n, rho, sr, si, gr, gi, evaluation.bistatic)
-    value += link_crb(problem.monostatic, count, 1.0 - rho, sr, si, gr, gi, evaluation.monostatic)
+    value = link_crb(problem.bistatic, rho, (sr, si, power), gr, gi, bistatic)
+    value += link_crb(problem.monostatic, 1.0 - rho, (sr, si, power), gr, gi, monostatic)
+    if evaluation.prior_slope.shape[0] > 0:
+        slope = where_less(0.0, rho, rho * get(bistatic.prior_slope, 0, 0), 0.0)
+        slope += where_less(rho, 1.0, (1.0 - rho) * get(monostatic.prior_slope, 0, 0), 0.0)
+        put(evaluation.prior_slope, slope, 0, 0)
     for k in range(n):
         for h in range(k):
-            for r in (k, n + k):
-                for s in (h, n + h):
+            for r in range(k, count, n):
+                for s in range(h, count, n):
                     put(gr, get(gr, r, s), s, r)
                     put(gi, -get(gi, r, s), s, r)
     return value
@@ -77,10 +87,10 @@ def weighted_crb(evaluation, rho):
 
 @inlined
 def _transmit(evaluation, z, columns):
-    """C = mix^T Z and S = C C^H."""
+    """C = mix^H Z and S = C C^H."""
     mix = evaluation.problem.mix
     count = mix.shape[0]
-    n = count // 2
+    n = evaluation.problem.coupling.shape[1]
     c, sr, si = evaluation.beams, evaluation.sr, evaluation.si
     for r in range(count):
         for part in range(2):
@@ -94,42 +104,75 @@ def _transmit(evaluation, z, columns):
                     y += w * get(z, place + 1, 0)
                 put(c, x, part * count + r, k)
                 put(c, y, part * count + r, k + 1)
+    if evaluation.problem.mix_imag.shape[0] > 0:
+        _add_imaginary_beams(evaluation.problem.mix_imag, z, columns, c)
     for k in range(n):
         for h in range(k + 1):
-            for r in (k, n + k):
-                u = everywhere(0.0)
-                v = everywhere(0.0)
-                x = everywhere(0.0)
-                y = everywhere(0.0)
-                for i in range(columns):
-                    a = get(c, r, i)
-                    b = get(c, count + r, i)
-                    p = get(c, h, i)
-                    q = get(c, count + h, i)
-                    u += a * p + b * q
-                    v += b * p - a * q
-                    p = get(c, n + h, i)
-                    q = get(c, count + n + h, i)
-                    x += a * p + b * q
-                    y += b * p - a * q
-                put(sr, u, r, h)
-                put(si, v, r, h)
-                put(sr, x, r, n + h)
-                put(si, y, r, n + h)
+            for r in range(k, count, n):
+                for s in range(h, count - n, 2 * n):
+                    u = everywhere(0.0)
+                    v = everywhere(0.0)
+                    x = everywhere(0.0)
+                    y = everywhere(0.0)
+                    for i in range(columns):
+                        a = get(c, r, i)
+                        b = get(c, count + r, i)
+                        p = get(c, s, i)
+                        q = get(c, count + s, i)
+                        u += a * p + b * q
+                        v += b * p - a * q
+                        p = get(c, n + s, i)
+                        q = get(c, count + n + s, i)
+                        x += a * p + b * q
+                        y += b * p - a * q
+                    put(sr, u, r, s)
+                    put(si, v, r, s)
+                    put(sr, x, r, n + s)
+                    put(si, y, r, n + s)
+                if count // n % 2 != 0:
+                    s = count - n + h
+                    u = everywhere(0.0)
+                    v = everywhere(0.0)
+                    for i in range(columns):
+                        a = get(c, r, i)
+                        b = get(c, count + r, i)
+                        p = get(c, s, i)
+                        q = get(c, count + s, i)
+                        u += a * p + b * q
+                        v += b * p - a * q
+                    put(sr, u, r, s)
+                    put(si, v, r, s)
+
+
+@unmanaged
+def _add_imaginary_beams(mix_imag, z, columns, c):
+    """Add what the imaginary part of mix makes of C = mix^H Z."""
+    count = mix_imag.shape[0]
+    imag = count * columns
+    for r in range(count):
+        for k in range(columns):
+            x = get(c, r, k)
+            y = get(c, count + r, k)
+            for i in range(r + 1):
+                w = get(mix_imag, i, r)
+                x += w * get(z, imag + i * columns + k, 0)
+                y -= w * get(z, i * columns + k, 0)
+            put(c, x, r, k)
+            put(c, y, count + r, k)
 
 
 @inlined
 def factor_objective(evaluation, rho, z, columns, gradient):
     """The bound f at Z Z^H and the power |Z|^2, with the gradient of log f + log power.
 
-    z and gradient are (2 * 2n * columns, 1, lane); evaluation.negative_gradient is -grad f with respect to Z Z^H.
+    z and gradient are (2 * qn * columns, 1, lane); evaluation.negative_gradient is -grad f with respect to Z Z^H.
     """
     count = evaluation.problem.mix.shape[0]
     power = inner(z, z)
     _transmit(evaluation, z, columns)
-    value = weighted_crb(evaluation, rho)
+    value = weighted_crb(evaluation, rho, power)
     steep = evaluation.negative_gradient
-    reduced_gradient(evaluation.problem.mix, evaluation.gr, evaluation.gi, evaluation.half_product, steep)
+    reduced_gradient(evaluation)
     slope = -2.0 / value
     pull = 2.0 / power
     imag = count * columns
@@ -159,85 +202,37 @@ def factor_objective(evaluation, rho, z, columns, gradient):
     return value, power
 
 
-@unmanaged
-def transmit_covariance(mix, x, half, sr, si):
-    """S = mix^T x mix of a Hermitian x (2 * 2n, 2n); half, like x, becomes x mix."""
-    count = mix.shape[0]
-    n = count // 2
-    for i in range(count):
-        for s in range(count):
-            u = everywhere(0.0)
-            v = everywhere(0.0)
-            for k in range(s + 1):  # mix is upper triangular
-                w = get(mix, k, s)
-                u += w * get(x, i, k)
-                v += w * get(x, count + i, k)
-            put(half, u, i, s)
-            put(half, v, count + i, s)
-    for k in range(n):
-        for h in range(k + 1):
-            for r in (k, n + k):
-                for s in (h, n + h):
-                    u = everywhere(0.0)
-                    v = everywhere(0.0)
-                    for i in range(r + 1):
-                        w = get(mix, i, r)
-                        u += w * get(half, i, s)
-                        v += w * get(half, count + i, s)
-                    put(sr, u, r, s)
-                    put(si, v, r, s)
+@inlined
+def transmit_covariance(evaluation, x):
+    """S = mix^H x mix of a Hermitian x (2 * qn, qn)."""
+    problem, half = evaluation.problem, evaluation.half_product
+    n = problem.coupling.shape[1]
+    if problem.mix_imag.shape[0] > 0:
+        complex_congruence(problem.mix, problem.mix_imag, x, half, n, evaluation.sr, evaluation.si)
+    else:
+        congruence(problem.mix, x, half, n, evaluation.sr, evaluation.si)
+
+
+@inlined
+def reduced_gradient(evaluation):
+    """-mix Gamma mix^H, and the prior's slope: the negative gradient with respect to the reduced covariance x."""
+    problem, half, out = evaluation.problem, evaluation.half_product, evaluation.negative_gradient
+    if problem.mix_imag.shape[0] > 0:
+        complex_negative_congruence(problem.mix, problem.mix_imag, evaluation.gr, evaluation.gi, half, out)
+    else:
+        negative_congruence(problem.mix, evaluation.gr, evaluation.gi, half, out)
+    if evaluation.prior_slope.shape[0] > 0:
+        for i in range(out.shape[1]):
+            put(out, get(out, i, i) + get(evaluation.prior_slope, 0, 0), i, i)
 
 
 @unmanaged
-def reduced_gradient(mix, gr, gi, half, out):
-    """-mix Gamma mix^T, the negative gradient with respect to the reduced covariance, both triangles, (2 * 2n, 2n).
+def covariance_objective(evaluation, rho, power, x):
+    """The bound f at a reduced covariance x (2 * qn, qn) and its power; evaluation.negative_gradient is -grad f.
 
-    half, like out, becomes the part of Gamma mix^T that this needs.
+    The power may be more than the trace of x: of a covariance that has some where no link sees it.
     """
-    count = mix.shape[0]
-    for i in range(count):  # mix is upper triangular, and the sums below need the rows from i on only
-        for r in range(i - i % 2, count, 2):
-            u = everywhere(0.0)
-            v = everywhere(0.0)
-            x = everywhere(0.0)
-            y = everywhere(0.0)
-            for s in range(i, count):
-                w = get(mix, i, s)
-                u += get(gr, r, s) * w
-                v += get(gi, r, s) * w
-                x += get(gr, r + 1, s) * w
-                y += get(gi, r + 1, s) * w
-            put(half, u, r, i)
-            put(half, v, count + r, i)
-            put(half, x, r + 1, i)
-            put(half, y, count + r + 1, i)
-    for i in range(count):
-        for k in range(0, i + 1, 2):  # an entry above the diagonal comes along in even rows
-            u = everywhere(0.0)
-            v = everywhere(0.0)
-            x = everywhere(0.0)
-            y = everywhere(0.0)
-            for r in range(i, count):
-                w = get(mix, i, r)
-                u -= w * get(half, r, k)
-                v -= w * get(half, count + r, k)
-                x -= w * get(half, r, k + 1)
-                y -= w * get(half, count + r, k + 1)
-            put(out, u, i, k)
-            put(out, v, count + i, k)
-            put(out, x, i, k + 1)
-            put(out, y, count + i, k + 1)
-    for i in range(count):
-        for k in range(i):
-            put(out, get(out, i, k), k, i)
-            put(out, -get(out, count + i, k), count + k, i)
-
-
-@unmanaged
-def covariance_objective(evaluation, rho, x):
-    """The bound f at a reduced covariance x (2 * 2n, 2n); evaluation.negative_gradient is -grad f."""
-    mix, half = evaluation.problem.mix, evaluation.half_product
-    transmit_covariance(mix, x, half, evaluation.sr, evaluation.si)
-    value = weighted_crb(evaluation, rho)
-    reduced_gradient(mix, evaluation.gr, evaluation.gi, half, evaluation.negative_gradient)
+    transmit_covariance(evaluation, x)
+    value = weighted_crb(evaluation, rho, power)
+    reduced_gradient(evaluation)
     return value

@@ -16,36 +16,33 @@ _TINY = 1e-200
 
 
 @unmanaged
-def transmit_powers(gram, gram_imag, powers, sr, si):
-    """S = B^H U diag(powers) U^H B, from powers (2n, 1, lane) and `problems.ProblemLanes`' gram and gram_imag."""
+def transmit_powers(problem, powers, sr, si):
+    """S = B^H U diag(powers) U^H B, from powers (qn, 1, lane) and `problems.ProblemLanes`."""
+    gram = problem.gram
     count = powers.shape[0]
-    n = count // 2
+    n = problem.coupling.shape[1]
     for k in range(n):
         for h in range(k + 1):
-            for r in (k, n + k):
-                x = everywhere(0.0)
-                y = everywhere(0.0)
-                for i in range(count):
-                    p = get(powers, i, 0) * get(gram, i, r)
-                    x += p * get(gram, i, h)
-                    y += p * get(gram, i, n + h)
-                put(sr, x, r, h)
-                put(sr, y, r, n + h)
-                put(si, 0.0, r, h)
-                put(si, 0.0, r, n + h)
-    if gram_imag.shape[0] > 0:
-        _add_imaginary_powers(gram, gram_imag, powers, sr, si)
+            for r in range(k, count, n):
+                for s in range(h, count, n):
+                    x = everywhere(0.0)
+                    for i in range(count):
+                        p = get(powers, i, 0) * get(gram, i, r)
+                        x += p * get(gram, i, s)
+                    put(sr, x, r, s)
+                    put(si, 0.0, r, s)
+    if problem.gram_imag.shape[0] > 0:
+        _add_imaginary_powers(gram, problem.gram_imag, powers, n, sr, si)
 
 
 @unmanaged
-def _add_imaginary_powers(gram, gram_imag, powers, sr, si):
+def _add_imaginary_powers(gram, gram_imag, powers, n, sr, si):
     """What imaginary parts of B^H U add to S."""
     count = powers.shape[0]
-    n = count // 2
     for k in range(n):
         for h in range(k + 1):
-            for r in (k, n + k):
-                for s in (h, n + h):
+            for r in range(k, count, n):
+                for s in range(h, count, n):
                     x = get(sr, r, s)
                     y = everywhere(0.0)
                     for i in range(count):
@@ -60,7 +57,7 @@ def _add_imaginary_powers(gram, gram_imag, powers, sr, si):
 
 @unmanaged
 def _power_slopes(gram, gram_imag, gr, gi, slopes):
-    """Derivatives of f with respect to the powers of codewords, from Gamma: (2n, 1)."""
+    """Derivatives of f with respect to the powers of codewords, from Gamma: (qn, 1)."""
     count = slopes.shape[0]
     for i in range(count):
         total = everywhere(0.0)
@@ -89,17 +86,23 @@ def _imaginary_slope(gram, gram_imag, gr, gi, i):
 
 @inlined
 def power_objective(evaluation, rho, powers):
-    """The bound f at powers (2n, 1); evaluation.slopes holds its derivatives with respect to them."""
+    """The bound f at powers (qn, 1); evaluation.slopes holds its derivatives with respect to them."""
     gram, gram_imag = evaluation.problem.gram, evaluation.problem.gram_imag
-    transmit_powers(gram, gram_imag, powers, evaluation.sr, evaluation.si)
-    value = weighted_crb(evaluation, rho)
+    transmit_powers(evaluation.problem, powers, evaluation.sr, evaluation.si)
+    total = everywhere(0.0)
+    for i in range(powers.shape[0]):
+        total += get(powers, i, 0)
+    value = weighted_crb(evaluation, rho, total)
     _power_slopes(gram, gram_imag, evaluation.gr, evaluation.gi, evaluation.slopes)
+    if evaluation.prior_slope.shape[0] > 0:
+        for i in range(powers.shape[0]):
+            put(evaluation.slopes, get(evaluation.slopes, i, 0) - get(evaluation.prior_slope, 0, 0), i, 0)
     return value
 
 
 @unmanaged
 def balance(evaluation, rho, powers):
-    """Change powers (2n, 1) such that no codeword is far too strong or too weak: a start for the solvers.
+    """Change powers (qn, 1) such that no codeword is far too strong or too weak: a start for the solvers.
 
     Were f = sum_i c_i / p_i, its optimum would be p_i sqrt(-df/dp_i), up to a factor: the multiplicative algorithm of
     optimal design (Titterington 1976; Silvey, Titterington and Torsney, Commun. Stat. A 7, 1978), with power 1/2 and
@@ -124,7 +127,7 @@ def balance(evaluation, rho, powers):
 def root_objective(evaluation, rho, z, gradient):
     """The bound f at powers z^2 and the power |z|^2, with the gradient of log f + log power.
 
-    z and gradient are (2n, 1); evaluation.powers and evaluation.slopes are what they say at this point.
+    z and gradient are (qn, 1); evaluation.powers and evaluation.slopes are what they say at this point.
     """
     count = z.shape[0]
     power = inner(z, z)
@@ -139,7 +142,7 @@ def root_objective(evaluation, rho, z, gradient):
 
 @unmanaged
 def root_stiffness(evaluation, value, power, out):
-    """Guess of second derivatives of log f + log power along each root (2n, 1), at unit power, after `root_objective`.
+    """Guess of second derivatives of log f + log power along each root (qn, 1), at unit power, after `root_objective`.
 
     It is 2 (1 - N_i) for a codeword without power, N_i = -df/dp_i / f, and 8 N_i for one that alone gives what it gives
     (f = sum_i c_i / z_i^2); in between the latter counts by the codeword's share of the power in its direction.

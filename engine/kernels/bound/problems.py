@@ -1,5 +1,7 @@
-"""The design problems of a batch of draws as arrays, and eight of them in lanes; n = K + 1 paths throughout.
+"""The design problems of a batch of draws as arrays, and eight of them in lanes.
 
+A draw has n paths in all, K + 1 where none is a nuisance, and q columns a path: a steering vector and its derivatives,
+q = 2 in the plane and 3 in space. A link has some of the paths; of it n counts those.
 Tests: whatever designs draws in batches, and test_designs for their order.
 """
 
@@ -14,30 +16,38 @@ from ..jit.lanes import LANES, lane_zeros
 class SeparableFim(NamedTuple):
     """One link's FIM of channel parameters, of every draw: what the entries of T are multiplied by (see `efim`).
 
-    weights (batch, 4n, 4n); phasor (batch, n, 2), real and imaginary part of each path's phase; parameter_of_kind (4,),
-    the kind of parameter that each kind of term belongs to; transform A (batch, 3n, m), from whitened positions to
-    angles and delays, and rows (batch, m, m), those of F for every bound, both (batch, 0, 0) for MS.
+    weights (batch, 2qn, 2qn), and their imaginary part, (batch, 0, 0) where the receiver is symmetric about its phase
+    centre; phasor (batch, n, 2), real and imaginary part of each path's phase; parameter_of_kind (2q,), the kind of
+    parameter that each kind of term belongs to; paths (n,), which of the draw's paths these are, ascending; transform A
+    (batch, (2q - 1) n, m), from whitened positions to angles and delays, and rows (batch, m, m), those of F for every
+    bound, both (batch, 0, 0) for MS; prior (batch, m, m), J0 in the same unknowns, (batch, 0, 0) for none; bounded, how
+    many leading parameters the bound adds up, for MS how many leading paths.
     """
 
     weights: np.ndarray
+    weights_imag: np.ndarray
     phasor: np.ndarray
     parameter_of_kind: np.ndarray
+    paths: np.ndarray
     transform: np.ndarray
     rows: np.ndarray
+    prior: np.ndarray
+    bounded: int
 
 
 class ProblemArrays(NamedTuple):
     """The design problems of a batch of draws.
 
-    mix (batch, 2n, 2n) with B = Q mix; coupling (batch, 2n, n) and overlap (batch, 2n, 1) as
-    `separable.path_couplings` gives them, for guesses of second derivatives only. Row i of gram (batch, 2n, 2n) is
-    what codeword i sends into the columns of B, B^H u_i: B^H B for the codebook U = B. Where U is complex in terms of
-    B, gram is the real part of that, and gram_imag its imaginary part; else gram_imag is (batch, 0, 0).
+    mix (batch, qn, qn) with B = Q mix; coupling (batch, qn, n) and overlap (batch, qn, 1) as
+    `separable.path_couplings` gives them, for guesses of second derivatives only. Row i of gram (batch, qn, qn) is
+    what codeword i sends into the columns of B, B^H u_i: B^H B for the codebook U = B. Where that is complex, gram is
+    the real part, and gram_imag the imaginary part; else gram_imag is (batch, 0, 0). Likewise mix and mix_imag.
     """
 
     bistatic: SeparableFim
     monostatic: SeparableFim
     mix: np.ndarray
+    mix_imag: np.ndarray
     gram: np.ndarray
     gram_imag: np.ndarray
     coupling: np.ndarray
@@ -48,10 +58,14 @@ class SeparableLanes(NamedTuple):
     """`SeparableFim` of eight draws: without the first axis, and with the lane as last one."""
 
     weights: np.ndarray
+    weights_imag: np.ndarray
     phasor: np.ndarray
     parameter_of_kind: np.ndarray
+    paths: np.ndarray
     transform: np.ndarray
     rows: np.ndarray
+    prior: np.ndarray
+    bounded: int
 
 
 class ProblemLanes(NamedTuple):
@@ -60,6 +74,7 @@ class ProblemLanes(NamedTuple):
     bistatic: SeparableLanes
     monostatic: SeparableLanes
     mix: np.ndarray
+    mix_imag: np.ndarray
     gram: np.ndarray
     gram_imag: np.ndarray
     coupling: np.ndarray
@@ -75,11 +90,15 @@ def _lanes_like(array):
 @kernel
 def _separable_lanes(link):
     return SeparableLanes(
-        _lanes_like(link.weights),
-        _lanes_like(link.phasor),
-        link.parameter_of_kind,
-        _lanes_like(link.transform),
-        _lanes_like(link.rows),
+        weights=_lanes_like(link.weights),
+        weights_imag=_lanes_like(link.weights_imag),
+        phasor=_lanes_like(link.phasor),
+        parameter_of_kind=link.parameter_of_kind,
+        paths=link.paths,
+        transform=_lanes_like(link.transform),
+        rows=_lanes_like(link.rows),
+        prior=_lanes_like(link.prior),
+        bounded=link.bounded,
     )
 
 
@@ -90,6 +109,7 @@ def new_lanes(problems):
         _separable_lanes(problems.bistatic),
         _separable_lanes(problems.monostatic),
         _lanes_like(problems.mix),
+        _lanes_like(problems.mix_imag),
         _lanes_like(problems.gram),
         _lanes_like(problems.gram_imag),
         _lanes_like(problems.coupling),
@@ -133,17 +153,24 @@ def load_problem(lanes, problems, b, lane):
 
 @unmanaged
 def _load_afresh(lanes, problems, b, lane):
-    load_matrix(lanes.bistatic.weights, lane, problems.bistatic.weights[b])
-    load_matrix(lanes.bistatic.phasor, lane, problems.bistatic.phasor[b])
-    load_matrix(lanes.bistatic.transform, lane, problems.bistatic.transform[b])
-    load_matrix(lanes.bistatic.rows, lane, problems.bistatic.rows[b])
-    load_matrix(lanes.monostatic.weights, lane, problems.monostatic.weights[b])
-    load_matrix(lanes.monostatic.phasor, lane, problems.monostatic.phasor[b])
+    _load_link(lanes.bistatic, problems.bistatic, b, lane)
+    _load_link(lanes.monostatic, problems.monostatic, b, lane)
     load_matrix(lanes.mix, lane, problems.mix[b])
+    load_matrix(lanes.mix_imag, lane, problems.mix_imag[b])
     load_matrix(lanes.gram, lane, problems.gram[b])
+    load_matrix(lanes.gram_imag, lane, problems.gram_imag[b])
     load_matrix(lanes.coupling, lane, problems.coupling[b])
     load_matrix(lanes.overlap, lane, problems.overlap[b])
-    load_matrix(lanes.gram_imag, lane, problems.gram_imag[b])
+
+
+@unmanaged
+def _load_link(lanes, link, b, lane):
+    load_matrix(lanes.weights, lane, link.weights[b])
+    load_matrix(lanes.weights_imag, lane, link.weights_imag[b])
+    load_matrix(lanes.phasor, lane, link.phasor[b])
+    load_matrix(lanes.transform, lane, link.transform[b])
+    load_matrix(lanes.rows, lane, link.rows[b])
+    load_matrix(lanes.prior, lane, link.prior[b])
 
 
 @unmanaged

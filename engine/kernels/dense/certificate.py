@@ -13,11 +13,12 @@ from .objective import coordinates_of, dense_weighted_crb, hermitian_gradient
 def covariance_gap(bp, ms, rho, x, mix, rank, work):
     """Objective and certified gap of a covariance x (rank, rank) of unit trace; (inf, inf) where the FIM is singular.
 
-    bp, ms and work are those of `objective.dense_weighted_crb`, mix (n, n) that of `reduced.whitened_map`'s draw.
+    bp, ms and work are those of `objective.dense_weighted_crb`, mix (n, n) is complex, and that of
+    `reduced.whitened_map`'s draw.
     """
     count = mix.shape[1]
-    coordinates = np.zeros(count * count)
-    slopes = np.zeros(count * count)
+    coordinates = np.zeros(count * count + 1)
+    slopes = np.zeros(count * count + 1)
     coordinates_of(x, mix, rank, coordinates)
     value = dense_weighted_crb(bp, ms, rho, coordinates, slopes, work)
     if not value < math.inf:

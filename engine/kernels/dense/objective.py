@@ -16,7 +16,8 @@ from .reduced import coordinate_index
 def dense_link_crb(linear, factor, bound_rows, weight, coordinates, gradient, triangle, direction):
     """Weighted bound of one link; its gradient is added to `gradient`; inf where J_w is not positive.
 
-    linear (n^2, p (p + 1) / 2), packed, and factor (p, p) are from `reduced`; coordinates and gradient are (n^2,).
+    linear (n^2 + 1, p (p + 1) / 2), packed, and factor (p, p) are from `reduced`; coordinates and gradient are
+    (n^2 + 1,).
     triangle (p, p) and direction (p (p + 1) / 2,) are work space, and hold the Cholesky factor of J_w and
     d bound / d J_w afterwards.
     """
@@ -84,7 +85,10 @@ def work_space(bp, ms):
 
 @kernel
 def coordinates_of(x, mix, rank, out):
-    """Real coordinates (n^2,) of S = mix^T x mix, mix (n, n), x Hermitian on its leading rank x rank block."""
+    """Real coordinates of S = mix^H x mix, mix (n, n), x Hermitian on its leading rank x rank block, and full power.
+
+    (n^2 + 1,).
+    """
     count = mix.shape[1]
     half = np.zeros((rank, count), np.complex128)
     for i in range(rank):
@@ -95,16 +99,20 @@ def coordinates_of(x, mix, rank, out):
         for c in range(r, count):
             total = 0.0j
             for i in range(rank):
-                total += mix[i, r] * half[i, c]
+                total += np.conj(mix[i, r]) * half[i, c]
             place = coordinate_index(r, c, count)
             out[place] = total.real
             if c > r:
                 out[place + 1] = total.imag
+    out[count * count] = 1.0
 
 
 @kernel
 def hermitian_gradient(slopes, mix, rank):
-    """Gradient G (rank, rank) with respect to x, df = Re tr(G dx), from slopes (n^2,) along the coordinates of S."""
+    """Gradient G (rank, rank) with respect to x, df = Re tr(G dx), from slopes (n^2 + 1,) along the coordinates of S.
+
+    The last one, along the power, belongs to every direction.
+    """
     count = mix.shape[1]
     inner = np.zeros((count, count), np.complex128)
     for r in range(count):
@@ -124,5 +132,6 @@ def hermitian_gradient(slopes, mix, rank):
     for i in range(rank):
         for k in range(rank):
             for c in range(count):
-                out[i, k] += half[i, c] * mix[k, c]
+                out[i, k] += half[i, c] * np.conj(mix[k, c])
+        out[i, i] += slopes[count * count]
     return out

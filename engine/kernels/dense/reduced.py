@@ -1,9 +1,10 @@
 """The design problem of one draw as dense linear maps: for CVXPY and independent checks.
 
 Per draw and link, with S = B^H V B / P_m (B: unit-norm steering and derivative columns), the position FIM is
-linear in the real coordinates of S. It is whitened by congruence at the APA point, J_w(S) = F^T J(S) F with
-F^T J_apa F = I, and stored as `map`: J_w = coordinates(S) @ map, its lower triangle packed by rows, as LAPACK calls it:
-(p (p + 1) / 2,). Then J^-1 = F J_w^-1 F^T, so the bound of parameter a needs only row a of F.
+linear in the real coordinates of S, and in the power where there is a prior. It is whitened by congruence at the APA
+point, J_w(S) = F^T J(S) F with F^T J_apa F = I, and stored as `map`: J_w = coordinates(S) @ map, its lower triangle
+packed by rows, as LAPACK calls it: (p (p + 1) / 2,). Then J^-1 = F J_w^-1 F^T, so the bound of parameter a needs only
+row a of F.
 
 F comes from a QR factorisation of a square root of J_apa, not from J_apa itself: a geometry that makes the
 position FIM ill-conditioned costs digits only by the square root of its condition number. Columns are taken
@@ -29,11 +30,11 @@ def coordinate_index(r, c, count):
 
 
 @kernel
-def whiten(channel_information, jacobian):
+def whiten(channel_information, jacobian, prior):
     """F (p, p), `jacobian` F (P, p), and whether they exist.
 
-    channel_information is a FIM at the APA point, (P, P); jacobian takes positions to its parameters, (P, p).
-    They do not exist where the position FIM is singular.
+    channel_information is a FIM at the APA point, (P, P); jacobian takes positions to its parameters, (P, p); prior
+    (p,) is the diagonal of what is known beforehand. They do not exist where the position FIM is singular.
     """
     big, p = jacobian.shape
     factor = np.zeros((p, p))
@@ -47,23 +48,28 @@ def whiten(channel_information, jacobian):
         for j in range(big):
             unit[i, j] = scale[i] * channel_information[i, j] * scale[j]
     rows, rank = pivoted_cholesky(unit, big, _PIVOT_TOLERANCE)
-    if rank < p:
+    known = np.flatnonzero(prior > 0.0)
+    size = rank + known.size
+    if size < p:
         return factor, whitened_jacobian, False
-    root = np.zeros((rank, p))  # root^T root = position FIM, columns reversed, then of unit norm
+    root = np.zeros((size, p))  # root^T root = position FIM, columns reversed, then of unit norm
     norm = np.zeros(p)
+    for e in range(known.size):
+        root[rank + e, p - 1 - known[e]] = math.sqrt(prior[known[e]])
     for a in range(p):
         source = p - 1 - a
         for r in range(rank):
             for i in range(big):
                 if scale[i] > 0.0 and jacobian[i, source] != 0.0:
                     root[r, a] += rows[r, i] * jacobian[i, source] / scale[i]
+        for r in range(size):
             norm[a] += root[r, a] ** 2
         norm[a] = math.sqrt(norm[a])
         if not norm[a] > 0.0:
             return factor, whitened_jacobian, False
-        for r in range(rank):
+        for r in range(size):
             root[r, a] /= norm[a]
-    inverse = _inverse_triangle(root, rank, p)
+    inverse = _inverse_triangle(root, size, p)
     for a in range(p):
         for b in range(p):
             factor[a, b] = inverse[p - 1 - a, b] / norm[p - 1 - a]
@@ -105,11 +111,11 @@ def _inverse_triangle(root, rank, p):
 
 
 @kernel
-def whitened_map(pattern, coef, sums, gram, scale, whitened_jacobian, count):
-    """J_w as a linear map of the coordinates of S: (count^2, p (p + 1) / 2), packed lower triangle by rows."""
+def whitened_map(pattern, coef, sums, gram, scale, whitened_jacobian, whitened_prior, count):
+    """J_w as a linear map of the coordinates of S, then the power: (count^2 + 1, p (p + 1) / 2), packed by rows."""
     big, p = whitened_jacobian.shape
     packed = p * (p + 1) // 2
-    out = np.zeros((count * count, packed))
+    out = np.zeros((count * count + 1, packed))
     outer = np.zeros(packed)
     for i in range(big):
         for j in range(i, big):
@@ -137,6 +143,11 @@ def whitened_map(pattern, coef, sums, gram, scale, whitened_jacobian, count):
                     if r != s:
                         for e in range(packed):
                             out[place + 1, e] += imag * outer[e]
+    e = 0
+    for a in range(p):
+        for b in range(a + 1):
+            out[count * count, e] = whitened_prior[a, b]
+            e += 1
     return out
 
 
@@ -147,6 +158,7 @@ def codeword_map(full, gram, gram_imag):
     packed = full.shape[1]
     out = np.zeros((count, packed))
     for i in range(count):
+        out[i] = full[count * count]  # the prior, which a codeword's power scales like any other
         for r in range(count):
             for c in range(r, count):
                 weight = gram[i, r] * gram[i, c]
@@ -166,15 +178,20 @@ def codeword_map(full, gram, gram_imag):
 
 
 @kernel
-def dense_link(pattern, coef, sums, gram, jacobian, scale, apa_information, tx_gram, tx_gram_imag):
+def dense_link(pattern, coef, sums, gram, scale, jacobian, prior, apa_information, tx_gram, tx_gram_imag):
     """Factor F (p, p) and the maps of the coordinates of S and of codeword powers to J_w, of one draw and link.
 
-    tx_gram and tx_gram_imag are those of `problems.ProblemArrays`.
+    prior (p,) is the diagonal of J0; tx_gram and tx_gram_imag are those of `problems.ProblemArrays`.
     """
     count = tx_gram.shape[0]
-    factor, whitened_jacobian, fine = whiten(apa_information, jacobian)
+    factor, whitened_jacobian, fine = whiten(apa_information, jacobian, prior)
     if not fine:
         factor[:] = np.nan
         whitened_jacobian[:] = np.nan
-    full = whitened_map(pattern, coef, sums, gram, scale, whitened_jacobian, count)
+    known = np.zeros_like(factor)
+    for a in range(prior.size):
+        for b in range(prior.size):
+            for i in range(prior.size):
+                known[a, b] += factor[i, a] * prior[i] * factor[i, b]
+    full = whitened_map(pattern, coef, sums, gram, scale, whitened_jacobian, known, count)
     return factor, full, codeword_map(full, tx_gram, tx_gram_imag)

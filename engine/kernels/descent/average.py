@@ -55,8 +55,12 @@ def _mean_crb(mean, y, slope):
     slope[:] = 0.0
     shared = bases.shape[0] == 1
     value = 0.0
+    prior_slope = 0.0
     result = lane_zeros(1, 1)
     seen = reduce(bases[:1], whole, 1.0)
+    power = 0.0
+    for i in range(wide):
+        power += y[i, i].real
     for first in range(0, batch, LANES):
         used = min(LANES, batch - first)
         load_problems(lanes, problems, first, used)
@@ -65,7 +69,7 @@ def _mean_crb(mean, y, slope):
             if not shared:
                 seen = reduce(bases[b : b + 1], whole, 1.0)
             load_covariance(x, lane, seen[0, 0])
-        put(result, covariance_objective(evaluation, everywhere(mean.rho), x), 0, 0)
+        put(result, covariance_objective(evaluation, everywhere(mean.rho), everywhere(power), x), 0, 0)
         for lane in range(used):
             b = first + lane
             if weights[b] == 0.0:
@@ -74,10 +78,17 @@ def _mean_crb(mean, y, slope):
             if not shared:
                 own[:] = 0.0
             _add_lane(evaluation.negative_gradient, lane, weights[b], own[0, 0])
+            if evaluation.prior_slope.shape[0] > 0:  # of the power, wherever it goes: not in the draw's own basis alone
+                own_slope = weights[b] * evaluation.prior_slope[0, 0, lane]
+                prior_slope += own_slope
+                for i in range(count):
+                    own[0, 0, i, i] -= own_slope
             if not shared:
                 slope += expand(bases[b : b + 1], own, 1.0)[0, 0]
     if shared:
         slope += expand(bases, own, 1.0)[0, 0]
+    for i in range(wide):
+        slope[i, i] += prior_slope
     return value if value < math.inf else math.inf
 
 
@@ -339,8 +350,9 @@ def descend_mean(problems, bases, weights, rho, codewords, start, tolerance, mos
     trial = _new_point(np.zeros(size), wide)
     search = np.zeros(size)
     memory = _new_memory(size)
-    # Where all draws share their directions, the stiff ones are those of a single draw.
-    stiff = wide if bases.shape[0] == 1 and wide == bases.shape[2] and codewords.shape[1] == 0 else 0
+    # Where all draws share their directions, the stiff ones are those of a single draw, in pairs of rows.
+    pairs = wide == bases.shape[2] and wide == 2 * problems.coupling.shape[2]
+    stiff = wide if bases.shape[0] == 1 and pairs and codewords.shape[1] == 0 else 0
     height, value, power = _log_mean(mean, at)
     spent = 1
     while spent < most and height < math.inf:

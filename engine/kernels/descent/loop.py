@@ -24,7 +24,7 @@ from ..jit.lanes import LANES, everywhere, get, lane_zeros, put, root, where_les
 from ..linalg.lanemat import inner, inner_row
 from .curve import extrapolate, new_places, next_place
 from .polar import new_polar, polar_objective
-from .preconditioner import Stiffness, head_of, new_stiffness, within_scales
+from .preconditioner import Shape, Stiffness, head_of, new_stiffness, shape_of, within_scales
 from .quasinewton import MEMORY, Memory, new_memory, precondition, quasi_newton
 
 _ARMIJO = 1e-4
@@ -54,7 +54,7 @@ class _Task(NamedTuple):
     """What is wanted: the arguments of `descend`, with what follows of them."""
 
     problems: ProblemArrays
-    columns: int
+    shape: Shape  # of the factors
     start: np.ndarray  # (batch, unknowns)
     rho: np.ndarray
     parameter: np.ndarray  # of each weight, in which curves are smooth
@@ -75,7 +75,7 @@ _RHO, _VALUE, _SLOPE, _STEP, _IS_FIRST, _SCALE, _LENGTH2, _HEIGHT, _PASSED, _ACC
 
 
 @inlined
-def _new_vectors(size, count, columns):
+def _new_vectors(size, shape):
     return _Vectors(
         x=lane_zeros(size, 1),
         gradient=lane_zeros(size, 1),
@@ -83,7 +83,7 @@ def _new_vectors(size, count, columns):
         trial_gradient=lane_zeros(size, 1),
         search=lane_zeros(size, 1),
         scratch=lane_zeros(size, 1),
-        stiffness=new_stiffness(count, columns),
+        stiffness=new_stiffness(shape),
         memory=new_memory(size),
     )
 
@@ -96,12 +96,10 @@ def _forget(lane, vectors, state):
 
 
 @inlined
-def _evaluate(evaluation, rho, columns, polar, vectors):
+def _evaluate(evaluation, rho, shape, polar, vectors):
     """The bound f and the power at the trial points; gradients and stiffness go to the vectors."""
-    if columns > 0:
-        return polar_objective(
-            evaluation, rho, vectors.trial, columns, polar, vectors.trial_gradient, vectors.stiffness
-        )
+    if shape.columns > 0:
+        return polar_objective(evaluation, rho, vectors.trial, shape, polar, vectors.trial_gradient, vectors.stiffness)
     value, power = root_objective(evaluation, rho, vectors.trial, vectors.trial_gradient)
     root_stiffness(evaluation, value, power, vectors.stiffness.plain)
     return value, power
@@ -154,18 +152,18 @@ def _take_step(value, power, vectors, newest, state):
 
 
 @inlined
-def _rescale(good, bend, vectors, columns, newest, state):
+def _rescale(good, bend, vectors, shape, newest, state):
     """Size of the preconditioner, from the newest pair; in polar form it hangs on U alone."""
     steps, changes, shaped = vectors.memory.steps, vectors.memory.changes, vectors.scratch
-    head = head_of(vectors.x.shape[0], columns)
+    head = head_of(shape)
     for i in range(head):
         bend -= get(steps, newest, i) * get(changes, newest, i)
         put(shaped, 0.0, i, 0)
     for i in range(head, vectors.x.shape[0]):
         put(shaped, get(changes, newest, i), i, 0)
-    precondition(vectors.x, columns, vectors.stiffness, everywhere(1.0), shaped)
+    precondition(vectors.x, shape, vectors.stiffness, everywhere(1.0), shaped)
     scale = bend / inner_row(changes, newest, shaped)
-    if columns > 0:
+    if shape.columns > 0:
         scale = within_scales(scale)
     put(state, where_less(0.0, good, scale, get(state, _SCALE, 0)), _SCALE, 0)
 
@@ -181,7 +179,7 @@ def _certify(evaluation, value, power, task, places, state):
     passed = everywhere(0.0)
     if near:
         level = (1.0 + task.tolerance) * value / power
-        if task.columns > 0:
+        if task.shape.columns > 0:
             passed = covariance_is_certified(evaluation.negative_gradient, level, evaluation.slack)
         else:
             passed = powers_are_certified(evaluation.slopes, level)
@@ -189,7 +187,7 @@ def _certify(evaluation, value, power, task, places, state):
 
 
 @inlined
-def _aim(vectors, columns, newest, state):
+def _aim(vectors, shape, newest, state):
     """The next trial point: along a new direction where the last step was taken, nearer where it was too long."""
     accept = get(state, _ACCEPTED, 0)
     length2 = get(state, _LENGTH2, 0)
@@ -197,7 +195,7 @@ def _aim(vectors, columns, newest, state):
     cautious = where_less(1.0, cautious, 1.0, cautious)
     scale = where_less(0.0, get(state, _SCALE, 0), get(state, _SCALE, 0), cautious)
     direction = vectors.scratch
-    quasi_newton(vectors.gradient, vectors.x, columns, vectors.stiffness, vectors.memory, newest, scale, direction)
+    quasi_newton(vectors.gradient, vectors.x, shape, vectors.stiffness, vectors.memory, newest, scale, direction)
     slope = inner(vectors.gradient, direction)
     downhill = where_less(slope, 0.0, 1.0, 0.0)
     slope = where_less(0.0, downhill, slope, -cautious * length2)
@@ -250,7 +248,7 @@ def _account(task, places, vectors, state, found):
         most = task.patience * (_MAX_FOR_BP if state[_RHO, 0, lane] == 1.0 else _MAX_EVALUATIONS)
         given_up = places.spent[lane] >= most or places.shortened[lane] >= _MAX_SHORTENED
         if state[_PASSED, 0, lane] > 0.0 or given_up:
-            _store(vectors.x, task.columns, lane, found.points[b, w])
+            _store(vectors.x, task.shape, lane, found.points[b, w])
             found.evaluations[b, w] = places.spent[lane]
             places.low[lane] = min(places.low[lane], w)
             places.high[lane] = max(places.high[lane], w)
@@ -258,9 +256,9 @@ def _account(task, places, vectors, state, found):
 
 
 @inlined
-def _store(x, columns, lane, out):
+def _store(x, shape, lane, out):
     """Keep a lane's point, scaled to unit power: T of a factor, all of roots."""
-    scaled = head_of(out.size, columns) if columns > 0 else out.size
+    scaled = head_of(shape) if shape.columns > 0 else out.size
     total = 0.0
     for i in range(out.size):
         out[i] = x[i, 0, lane]
@@ -300,16 +298,15 @@ def descend(problems, columns, start, rho, bistatic_fine, monostatic_fine, toler
     for w in range(rho.size):
         parameter[w] = math.asin(math.sqrt(rho[w]))
     count = problems.mix.shape[1]
+    shape = shape_of(problems, columns)
     patience = max(1.0, (count / _FEW) ** 2) if columns > 0 else 1.0
     fine = (bistatic_fine, monostatic_fine)
-    task = _Task(problems, columns, start, rho, parameter, fine, tolerance, patience)
+    task = _Task(problems, shape, start, rho, parameter, fine, tolerance, patience)
     found = _Found(np.zeros((batch, rho.size, size)), np.full((batch, rho.size), -1, np.int64))
-    evaluation = new_evaluation(problems, columns)
-    vectors = _new_vectors(size, count, columns)
+    evaluation = new_evaluation(problems, shape.columns)
+    vectors = _new_vectors(size, shape)
     shares = np.zeros(_EXTRAPOLATED)
-    _descend_together(
-        task, evaluation, vectors, new_polar(count, columns), new_places(), lane_zeros(10, 1), shares, found
-    )
+    _descend_together(task, evaluation, vectors, new_polar(shape), new_places(), lane_zeros(10, 1), shares, found)
     return found.points, found.evaluations
 
 
@@ -327,11 +324,11 @@ def _descend_together(task, evaluation, vectors, polar, places, state, shares, f
         if not busy:
             return
         newest = (newest + 1) % MEMORY
-        value, power = _evaluate(evaluation, get(state, _RHO, 0), task.columns, polar, vectors)
+        value, power = _evaluate(evaluation, get(state, _RHO, 0), task.shape, polar, vectors)
         good, bend = _take_step(value, power, vectors, newest, state)
-        _rescale(good, bend, vectors, task.columns, newest, state)
+        _rescale(good, bend, vectors, task.shape, newest, state)
         _certify(evaluation, value, power, task, places, state)
-        _aim(vectors, task.columns, newest, state)
+        _aim(vectors, task.shape, newest, state)
         _account(task, places, vectors, state, found)
 
 
@@ -343,7 +340,7 @@ def _begin(task, evaluation, vectors, upcoming, places, lane, state, shares, fou
     if b >= 0:
         load_problem(evaluation.problem, task.problems, b, lane)
         # Without MS the curvature along rotations of U is another; roots of powers fare better with what they know.
-        if afresh or (task.columns > 0 and task.rho[w] == 1.0):
+        if afresh or (task.shape.columns > 0 and task.rho[w] == 1.0):
             _forget(lane, vectors, state)
         extrapolate(found.points[b], task.parameter, task.start[b], places, lane, shares, vectors.trial)
         state[_RHO, 0, lane] = task.rho[w]

@@ -1,12 +1,12 @@
 """Factors in polar form: how much of every path's beams there is, and along which directions it goes.
 
-Of path k, Z has two rows, that of its steering beam and that of its derivative beam: Z_k = T_k U_k, with T_k lower
+Of path k, Z has q rows, that of its steering beam and those of its derivative beams: Z_k = T_k U_k, with T_k lower
 triangular with a real diagonal and orthonormal rows U_k. With many antennas beams of different paths hardly couple:
 f then hangs on the T_k, and hardly on the U_k. In the entries of Z that is a curved and narrow valley, in this form a
 straight one, whose widths are known beforehand (`preconditioner`).
 
-The unknowns x are T, four for every path (two diagonal entries, then real and imaginary part of the third), then Y,
-real parts first, row by row; U_k comes from Y_k by Gram-Schmidt, so Y may be anything. Test: test_polar.
+The unknowns x are T, q^2 for every path (the diagonal, then real and imaginary part of each entry below it, row by
+row), then Y, real parts first, row by row; U_k comes from Y_k by Gram-Schmidt, so Y may be anything. Test: test_polar.
 """
 
 import math
@@ -17,7 +17,7 @@ import numpy as np
 from ..bound.objective import factor_objective
 from ..jit.accelerate import inlined, kernel, unmanaged
 from ..jit.lanes import everywhere, get, lane_zeros, put, root, where_less
-from .preconditioner import guess_stiffness, head_of
+from .preconditioner import entry_of, guess_stiffness, head_of, shape_of
 
 # A row shorter than this is one of zeros (fewer antennas than columns) and stays so.
 _NOTHING = 1e-140
@@ -27,15 +27,16 @@ _GOLDEN = 0.6180339887498949
 class PolarBuffers(NamedTuple):
     """Eight factors in the entries of Z."""
 
-    factor: np.ndarray  # Z: (2 * 2n * columns, 1)
+    factor: np.ndarray  # Z: (2 * qn * columns, 1)
     gradient: np.ndarray  # with respect to these
+    overlap: np.ndarray  # of the row at hand with the later ones of its path: (2 * q, 1)
 
 
 @inlined
-def new_polar(count, columns):
-    """Room for factors of so many rows and columns."""
-    size = 2 * count * columns
-    return PolarBuffers(lane_zeros(size, 1), lane_zeros(size, 1))
+def new_polar(shape):
+    """Room for factors."""
+    size = 2 * shape.paths * shape.rows * shape.columns
+    return PolarBuffers(lane_zeros(size, 1), lane_zeros(size, 1), lane_zeros(2 * shape.rows, 1))
 
 
 @unmanaged
@@ -44,201 +45,304 @@ def _one_over(length2):
 
 
 @unmanaged
-def polar_factor(x, columns, factor):
-    """Z (2 * 2n * columns, 1) of x (unknowns, 1), of which the Y_k become the U_k."""
-    head = head_of(x.shape[0], columns)
-    imag = factor.shape[0] // 2
-    n = head // 4
+def polar_factor(x, shape, polar):
+    """Z, into polar.factor, of x (unknowns, 1), of which the Y_k become the U_k."""
+    n, q, _ = shape
     for k in range(n):
-        length2 = everywhere(0.0)
+        for i in range(q):
+            _orthonormalise_row(x, shape, k, i, polar.overlap)
+        for i in range(q):
+            _shape_row(x, shape, k, i, polar.factor)
+
+
+@unmanaged
+def _orthonormalise_row(x, shape, k, i, overlap):
+    """Row i of Y_k to unit length, and out of the rows after it."""
+    n, q, columns = shape
+    head = head_of(shape)
+    imag = n * q * columns
+    first = head + (i * n + k) * columns
+    length2 = everywhere(0.0)
+    for a in range(first, first + columns):
+        ar = get(x, a, 0)
+        ai = get(x, imag + a, 0)
+        length2 += ar * ar + ai * ai
+    scale = _one_over(length2)
+    for j in range(i + 1, q):
         re = everywhere(0.0)
         im = everywhere(0.0)
-        for a in range(head + k * columns, head + (k + 1) * columns):
-            d = a + n * columns
+        for a in range(first, first + columns):
+            d = a + (j - i) * n * columns
             ar = get(x, a, 0)
             ai = get(x, imag + a, 0)
             dr = get(x, d, 0)
             di = get(x, imag + d, 0)
-            length2 += ar * ar + ai * ai
             re += dr * ar + di * ai
             im += di * ar - dr * ai
-        scale = _one_over(length2)
-        re *= scale
-        im *= scale
-        length2 = everywhere(0.0)
-        for a in range(head + k * columns, head + (k + 1) * columns):
-            d = a + n * columns
-            ar = scale * get(x, a, 0)
-            ai = scale * get(x, imag + a, 0)
-            dr = get(x, d, 0) - (re * ar - im * ai)
-            di = get(x, imag + d, 0) - (re * ai + im * ar)
-            put(x, ar, a, 0)
-            put(x, ai, imag + a, 0)
-            put(x, dr, d, 0)
-            put(x, di, imag + d, 0)
-            length2 += dr * dr + di * di
-        scale = _one_over(length2)
-        t0 = get(x, 4 * k, 0)
-        t1 = get(x, 4 * k + 1, 0)
-        tr = get(x, 4 * k + 2, 0)
-        ti = get(x, 4 * k + 3, 0)
-        for a in range(k * columns, (k + 1) * columns):
-            d = a + n * columns
-            ar = get(x, head + a, 0)
-            ai = get(x, head + imag + a, 0)
-            dr = scale * get(x, head + d, 0)
-            di = scale * get(x, head + imag + d, 0)
-            put(x, dr, head + d, 0)
-            put(x, di, head + imag + d, 0)
-            put(factor, t0 * ar, a, 0)
-            put(factor, t0 * ai, imag + a, 0)
-            put(factor, t1 * dr + tr * ar - ti * ai, d, 0)
-            put(factor, t1 * di + tr * ai + ti * ar, imag + d, 0)
+        put(overlap, re * scale, 2 * j, 0)
+        put(overlap, im * scale, 2 * j + 1, 0)
+    for a in range(first, first + columns):
+        ar = scale * get(x, a, 0)
+        ai = scale * get(x, imag + a, 0)
+        put(x, ar, a, 0)
+        put(x, ai, imag + a, 0)
+        for j in range(i + 1, q):
+            d = a + (j - i) * n * columns
+            re = get(overlap, 2 * j, 0)
+            im = get(overlap, 2 * j + 1, 0)
+            put(x, get(x, d, 0) - (re * ar - im * ai), d, 0)
+            put(x, get(x, imag + d, 0) - (re * ai + im * ar), imag + d, 0)
 
 
 @unmanaged
-def polar_gradient(x, columns, slope, gradient):
+def _shape_row(x, shape, k, i, factor):
+    """Row i of T_k U_k."""
+    n, q, columns = shape
+    head = head_of(shape)
+    imag = n * q * columns
+    own = get(x, q * q * k + i, 0)
+    for c in range(columns):
+        place = (i * n + k) * columns + c
+        dr = get(x, head + place, 0)
+        di = get(x, head + imag + place, 0)
+        if i == 0:
+            put(factor, own * dr, place, 0)
+            put(factor, own * di, imag + place, 0)
+            continue
+        a = head + k * columns + c
+        tr = get(x, q * q * k + entry_of(i, 0, q), 0)
+        ti = get(x, q * q * k + entry_of(i, 0, q) + 1, 0)
+        ar = get(x, a, 0)
+        ai = get(x, imag + a, 0)
+        re = own * dr + tr * ar - ti * ai
+        im = own * di + tr * ai + ti * ar
+        for j in range(1, i):
+            a = head + (j * n + k) * columns + c
+            tr = get(x, q * q * k + entry_of(i, j, q), 0)
+            ti = get(x, q * q * k + entry_of(i, j, q) + 1, 0)
+            ar = get(x, a, 0)
+            ai = get(x, imag + a, 0)
+            re += tr * ar - ti * ai
+            im += tr * ai + ti * ar
+        put(factor, re, place, 0)
+        put(factor, im, imag + place, 0)
+
+
+@unmanaged
+def polar_gradient(x, shape, slope, gradient):
     """The gradient with respect to x (unknowns, 1), from the slope with respect to Z; the Y_k of x are the U_k."""
-    head = head_of(x.shape[0], columns)
-    imag = slope.shape[0] // 2
-    n = head // 4
+    n, q, _ = shape
     for k in range(n):
-        own = everywhere(0.0)  # Re <g_a, u_a>, Re <g_d, u_d>, <g_d, u_a>
-        other = everywhere(0.0)
+        for i in range(q):
+            _entry_slopes(x, shape, k, i, slope, gradient)
+        for i in range(q):
+            _row_slope(x, shape, k, i, slope, gradient)
+
+
+@unmanaged
+def _entry_slopes(x, shape, k, i, slope, gradient):
+    """With respect to row i of T_k: the row's slope along the rows of U_k, <g_i, u_j>, of which j = i is real."""
+    n, q, columns = shape
+    head = head_of(shape)
+    imag = n * q * columns
+    row = (i * n + k) * columns
+    for j in range(i + 1):
+        a = head + (j * n + k) * columns
         re = everywhere(0.0)
         im = everywhere(0.0)
-        for a in range(k * columns, (k + 1) * columns):
-            d = a + n * columns
-            ar = get(x, head + a, 0)
-            ai = get(x, head + imag + a, 0)
-            qr = get(slope, d, 0)
-            qi = get(slope, imag + d, 0)
-            own += get(slope, a, 0) * ar + get(slope, imag + a, 0) * ai
-            other += qr * get(x, head + d, 0) + qi * get(x, head + imag + d, 0)
+        for c in range(columns):
+            qr = get(slope, row + c, 0)
+            qi = get(slope, imag + row + c, 0)
+            ar = get(x, a + c, 0)
+            ai = get(x, imag + a + c, 0)
             re += qr * ar + qi * ai
             im += qi * ar - qr * ai
-        put(gradient, own, 4 * k, 0)
-        put(gradient, other, 4 * k + 1, 0)
-        put(gradient, re, 4 * k + 2, 0)
-        put(gradient, im, 4 * k + 3, 0)
-        t0 = get(x, 4 * k, 0)
-        t1 = get(x, 4 * k + 1, 0)
-        tr = get(x, 4 * k + 2, 0)
-        ti = get(x, 4 * k + 3, 0)
-        # What T^H g has along U_k itself rotates nothing.
-        own = t0 * own + tr * re + ti * im
-        other *= t1
-        re *= t1
-        im *= t1
-        for a in range(k * columns, (k + 1) * columns):
-            d = a + n * columns
-            ar = get(x, head + a, 0)
-            ai = get(x, head + imag + a, 0)
-            dr = get(x, head + d, 0)
-            di = get(x, head + imag + d, 0)
-            pr = get(slope, a, 0)
-            pi = get(slope, imag + a, 0)
+        if j == i:
+            put(gradient, re, q * q * k + i, 0)
+        else:
+            put(gradient, re, q * q * k + entry_of(i, j, q), 0)
+            put(gradient, im, q * q * k + entry_of(i, j, q) + 1, 0)
+
+
+@unmanaged
+def _along(x, gradient, k, i, j, q):
+    """K_ij, i >= j: what the i-th row of T_k^H g has along u_j, from the slopes of T_k; of j = i the real part."""
+    first = q * q * k
+    own = get(x, first + i, 0)
+    re = get(gradient, first + i if i == j else first + entry_of(i, j, q), 0)
+    im = everywhere(0.0) if i == j else get(gradient, first + entry_of(i, j, q) + 1, 0)
+    if i + 1 == q:
+        return own * re, own * im
+    for r in range(i + 1, q):
+        tr = get(x, first + entry_of(r, i, q), 0)
+        ti = get(x, first + entry_of(r, i, q) + 1, 0)
+        cr = get(gradient, first + entry_of(r, j, q), 0)
+        ci = get(gradient, first + entry_of(r, j, q) + 1, 0)
+        if r == i + 1:
+            re = own * re + tr * cr + ti * ci
+            im = own * im + tr * ci - ti * cr
+        else:
+            re = re + tr * cr + ti * ci
+            im = im + tr * ci - ti * cr
+    return re, im
+
+
+@unmanaged
+def _row_slope(x, shape, k, i, slope, gradient):
+    """With respect to row i of Y_k: h_i = (T_k^H g)_i, less what only rotates U_k into itself.
+
+    That is sum_{j <= i} K_ij u_j, of K_ii the real part, and sum_{r > i} K_ri^* u_r, with K_ij = <h_i, u_j>.
+    """
+    n, q, columns = shape
+    head = head_of(shape)
+    imag = n * q * columns
+    row = (i * n + k) * columns
+    own = get(x, q * q * k + i, 0)
+    along, _ = _along(x, gradient, k, i, i, q)
+    for c in range(columns):
+        hr = get(slope, row + c, 0)
+        hi = get(slope, imag + row + c, 0)
+        if i + 1 == q:
+            hr = own * hr
+            hi = own * hi
+        for r in range(i + 1, q):
+            d = (r * n + k) * columns + c
+            tr = get(x, q * q * k + entry_of(r, i, q), 0)
+            ti = get(x, q * q * k + entry_of(r, i, q) + 1, 0)
             qr = get(slope, d, 0)
             qi = get(slope, imag + d, 0)
-            hr = t1 * qr - other * dr - re * ar + im * ai
-            hi = t1 * qi - other * di - re * ai - im * ar
-            put(gradient, hr, head + d, 0)
-            put(gradient, hi, head + imag + d, 0)
-            hr = t0 * pr + tr * qr + ti * qi - own * ar - re * dr - im * di
-            hi = t0 * pi + tr * qi - ti * qr - own * ai - re * di + im * dr
-            put(gradient, hr, head + a, 0)
-            put(gradient, hi, head + imag + a, 0)
+            if r == i + 1:
+                hr = own * hr + tr * qr + ti * qi
+                hi = own * hi + tr * qi - ti * qr
+            else:
+                hr = hr + tr * qr + ti * qi
+                hi = hi + tr * qi - ti * qr
+        put(gradient, hr - along * get(x, head + row + c, 0), head + row + c, 0)
+        put(gradient, hi - along * get(x, head + imag + row + c, 0), head + imag + row + c, 0)
+    for j in range(q):
+        if j == i:
+            continue
+        re, im = _along(x, gradient, k, max(i, j), min(i, j), q)
+        if j > i:
+            im = -im
+        a = head + (j * n + k) * columns
+        for c in range(columns):
+            ur = get(x, a + c, 0)
+            ui = get(x, imag + a + c, 0)
+            place = head + row + c
+            put(gradient, get(gradient, place, 0) - re * ur + im * ui, place, 0)
+            put(gradient, get(gradient, imag + place, 0) - re * ui - im * ur, imag + place, 0)
 
 
 @inlined
-def polar_objective(evaluation, rho, x, columns, polar, gradient, stiffness):
+def polar_objective(evaluation, rho, x, shape, polar, gradient, stiffness):
     """The bound f at a factor in polar form, its power, and the gradient of log f + log power with respect to x.
 
     x and gradient are (unknowns, 1, lane). The Y_k of x become the U_k; the stiffness is guessed along.
     """
-    polar_factor(x, columns, polar.factor)
-    value, power = factor_objective(evaluation, rho, polar.factor, columns, polar.gradient)
-    polar_gradient(x, columns, polar.gradient, gradient)
-    guess_stiffness(evaluation, x, columns, power / value, stiffness)
+    polar_factor(x, shape, polar)
+    value, power = factor_objective(evaluation, rho, polar.factor, shape.columns, polar.gradient)
+    polar_gradient(x, shape, polar.gradient, gradient)
+    guess_stiffness(evaluation, x, shape, power / value, stiffness)
     return value, power
 
 
 @unmanaged
-def orthonormalise(rows, k, n, columns):
-    """Make U_k of the rows of path k, in place; T_k of what they were: (t_00, t_11, Re t_10, Im t_10)."""
-    imag = 2 * n * columns
-    length2 = 0.0
-    for a in range(k * columns, (k + 1) * columns):
-        length2 += rows[a] ** 2 + rows[imag + a] ** 2
-    first = math.sqrt(length2) if length2 > _NOTHING * _NOTHING else 0.0
-    re = 0.0
-    im = 0.0
-    for a in range(k * columns, (k + 1) * columns):
-        d = a + n * columns
-        rows[a] = rows[a] / first if first > 0.0 else 0.0
-        rows[imag + a] = rows[imag + a] / first if first > 0.0 else 0.0
-        re += rows[d] * rows[a] + rows[imag + d] * rows[imag + a]
-        im += rows[imag + d] * rows[a] - rows[d] * rows[imag + a]
-    length2 = 0.0
-    for a in range(k * columns, (k + 1) * columns):
-        d = a + n * columns
-        rows[d] -= re * rows[a] - im * rows[imag + a]
-        rows[imag + d] -= re * rows[imag + a] + im * rows[a]
-        length2 += rows[d] ** 2 + rows[imag + d] ** 2
-    second = math.sqrt(length2) if length2 > _NOTHING * _NOTHING else 0.0
-    for d in range((n + k) * columns, (n + k + 1) * columns):
-        rows[d] = rows[d] / second if second > 0.0 else 0.0
-        rows[imag + d] = rows[imag + d] / second if second > 0.0 else 0.0
-    return first, second, re, im
+def orthonormalise(rows, k, shape, entries):
+    """Make U_k of the rows of path k, in place; entries (q^2,) become T_k of what they were."""
+    n, q, columns = shape
+    imag = n * q * columns
+    for i in range(q):
+        first = (i * n + k) * columns
+        for j in range(i):
+            other = (j * n + k) * columns
+            re = 0.0
+            im = 0.0
+            for c in range(columns):
+                re += rows[first + c] * rows[other + c] + rows[imag + first + c] * rows[imag + other + c]
+                im += rows[imag + first + c] * rows[other + c] - rows[first + c] * rows[imag + other + c]
+            for c in range(columns):
+                rows[first + c] -= re * rows[other + c] - im * rows[imag + other + c]
+                rows[imag + first + c] -= re * rows[imag + other + c] + im * rows[other + c]
+            entries[entry_of(i, j, q)] = re
+            entries[entry_of(i, j, q) + 1] = im
+        length2 = 0.0
+        for a in range(first, first + columns):
+            length2 += rows[a] ** 2 + rows[imag + a] ** 2
+        length = math.sqrt(length2) if length2 > _NOTHING * _NOTHING else 0.0
+        for a in range(first, first + columns):
+            rows[a] = rows[a] / length if length > 0.0 else 0.0
+            rows[imag + a] = rows[imag + a] / length if length > 0.0 else 0.0
+        entries[i] = length
 
 
 @kernel
-def polar_of_factors(factors, count):
-    """Unknowns of factors (batch, 2 * count * columns), real parts first: (batch, 2 * count * (columns + 1))."""
+def polar_of_factors(factors, shape):
+    """Unknowns of factors (batch, 2 * qn * columns), real parts first: (batch, q^2 n + 2 * qn * columns)."""
     batch, size = factors.shape
-    n = count // 2
-    out = np.zeros((batch, size + 2 * count))
+    n, q, _ = shape
+    head = head_of(shape)
+    out = np.zeros((batch, size + head))
     for b in range(batch):
-        out[b, 2 * count :] = factors[b]
+        out[b, head:] = factors[b]
         for k in range(n):
-            shape = orthonormalise(out[b, 2 * count :], k, n, size // (2 * count))
-            for i in range(4):
-                out[b, 4 * k + i] = shape[i]
+            orthonormalise(out[b, head:], k, shape, out[b, q * q * k : q * q * (k + 1)])
     return out
 
 
 @kernel
-def polar_of_powers(mix, powers, columns):
-    """Unknowns to begin with, (batch, 2 * count * (columns + 1)), from codeword powers (batch, count).
+def polar_of_powers(problems, powers, columns):
+    """Unknowns to begin with, (batch, q^2 n + 2 * qn * columns), from codeword powers (batch, qn) on the columns of B.
 
-    T is that of mix diag(powers) mix^T. With fewer columns than rows beams of different paths cannot all be
-    uncorrelated, but the steering beams among themselves (columns >= count / 2). The rows of derivative beams are
-    geometric sequences on the unit circle, by the golden ratio each in a direction of its own.
+    problems is `ProblemArrays`. T is that of mix diag(powers) mix^H. With fewer columns than rows beams of different
+    paths cannot all be uncorrelated, but the steering beams among themselves (columns >= n). The rows of derivative
+    beams are geometric sequences on the unit circle, by the golden ratio each in a direction of its own.
     """
     batch, count = powers.shape
-    n = count // 2
-    head = 2 * count
+    shape = shape_of(problems, columns)
+    n, q, _ = shape
+    head = head_of(shape)
     out = np.zeros((batch, head + 2 * count * columns))
-    rows = np.zeros(2 * count * columns)
+    rows, entries = np.zeros(2 * count * columns), np.zeros(q * q)
     for k in range(n):
         rows[k * columns + k] = 1.0
-        for c in range(columns):
-            angle = 2.0 * math.pi * _GOLDEN * (k + 1.0) * (c + 1.0)
-            rows[(n + k) * columns + c] = math.cos(angle)
-            rows[(count + n + k) * columns + c] = math.sin(angle)
-        orthonormalise(rows, k, n, columns)
+        for i in range(1, q):
+            for c in range(columns):
+                angle = 2.0 * math.pi * _GOLDEN * ((i - 1.0) * n + k + 1.0) * (c + 1.0)
+                rows[(i * n + k) * columns + c] = math.cos(angle)
+                rows[(count + i * n + k) * columns + c] = math.sin(angle)
+        orthonormalise(rows, k, shape, entries)
     for b in range(batch):
         out[b, head:] = rows
         for k in range(n):
-            aa, ad, dd = 0.0, 0.0, 0.0
-            for i in range(count):
-                a, d = mix[b, k, i], mix[b, n + k, i]
-                aa += powers[b, i] * a * a
-                ad += powers[b, i] * a * d
-                dd += powers[b, i] * d * d
-            first = math.sqrt(aa)
-            across = ad / first if first > 0.0 else 0.0
-            out[b, 4 * k] = first
-            out[b, 4 * k + 1] = math.sqrt(max(dd - across * across, 0.0))
-            out[b, 4 * k + 2] = across
+            entries = out[b, q * q * k : q * q * (k + 1)]
+            _factor_of_powers(problems.mix[b], problems.mix_imag[b], powers[b], k, shape, entries)
     return out
+
+
+@unmanaged
+def _factor_of_powers(mix, mix_imag, powers, k, shape, out):
+    """Entries of T_k: the Cholesky factor of path k's block of mix diag(powers) mix^H."""
+    n, q, _ = shape
+    imag = mix_imag.shape[0] > 0
+    for i in range(q):
+        for j in range(i + 1):
+            re, im = 0.0, 0.0
+            r, s = i * n + k, j * n + k
+            for w in range(powers.size):
+                re += powers[w] * mix[s, w] * mix[r, w]
+                if imag:
+                    re += powers[w] * mix_imag[s, w] * mix_imag[r, w]
+                    im += powers[w] * (mix_imag[r, w] * mix[s, w] - mix[r, w] * mix_imag[s, w])
+            for w in range(j):  # T_iw conj(T_jw)
+                a, b = entry_of(i, w, q), entry_of(j, w, q)
+                if i == j:
+                    re -= out[a] * out[a] + out[a + 1] * out[a + 1]
+                else:
+                    re -= out[a] * out[b] + out[a + 1] * out[b + 1]
+                    im -= out[a + 1] * out[b] - out[a] * out[b + 1]
+            if i == j:
+                out[i] = math.sqrt(max(re, 0.0))
+            else:
+                out[entry_of(i, j, q)] = re / out[j] if out[j] > 0.0 else 0.0
+                out[entry_of(i, j, q) + 1] = im / out[j] if out[j] > 0.0 else 0.0

@@ -21,32 +21,56 @@ _LEAST_SCALE, _MOST_SCALE = 0.2, 2.0  # inverse curvatures along U for a slack o
 _NEARLY_PARALLEL = 1e-12  # share of a path's power that both rows of T_k have at least, where it is divided by
 
 
+class Shape(NamedTuple):
+    """Of a factor: n paths, q rows a path, and columns; roots of powers have none."""
+
+    paths: int
+    rows: int
+    columns: int
+
+
 @unmanaged
-def head_of(unknowns, columns):
-    """How many of the unknowns are entries of T; none of roots of powers, which have no columns."""
-    return unknowns // (columns + 1) if columns > 0 else 0
+def shape_of(problems, columns):
+    """Of factors with so many columns, for the problems (`ProblemArrays`)."""
+    paths = problems.coupling.shape[2]
+    return Shape(paths, problems.mix.shape[1] // paths, columns)
+
+
+@unmanaged
+def head_of(shape):
+    """How many of the unknowns are entries of T; none of roots of powers."""
+    return shape.paths * shape.rows * shape.rows if shape.columns > 0 else 0
+
+
+@unmanaged
+def entry_of(i, j, q):
+    """Place of T_ij, j < i, among the q^2 entries of a path: its real part, which the imaginary part follows."""
+    return q + i * (i - 1) + 2 * j
 
 
 class Stiffness(NamedTuple):
     """What rotating the rows of U costs, as `precondition_polar` takes it; of eight points."""
 
-    plain: np.ndarray  # whichever way row i is rotated, d_i: (2n, 1); along roots of powers, second derivatives
-    factors: np.ndarray  # of D_i^*, row by row of U: (2n * 2 * columns, columns)
+    plain: np.ndarray  # whichever way row i is rotated, d_i: (qn, 1); along roots of powers, second derivatives
+    factors: np.ndarray  # of D_i^*, row by row of U: (qn * 2 * columns, columns)
     products: np.ndarray  # of the steering rows with themselves: (n * 2 * columns, columns)
+    mutual: np.ndarray  # of a vector with what rotates two rows of a path into each other: (2 * q^2, 1)
 
 
 @inlined
-def new_stiffness(count, columns):
-    """Room for so many rows of U, or for roots of powers, which have no columns."""
+def new_stiffness(shape):
+    """Room for the rows of U, or for roots of powers."""
+    count = shape.paths * shape.rows
     return Stiffness(
         lane_zeros(count, 1),
-        lane_zeros(2 * count * columns, columns),
-        lane_zeros(count * columns, columns),
+        lane_zeros(2 * count * shape.columns, shape.columns),
+        lane_zeros(2 * shape.paths * shape.columns, shape.columns),
+        lane_zeros(2 * shape.rows * shape.rows, 1),
     )
 
 
 @unmanaged
-def guess_stiffness(evaluation, x, columns, share, stiffness):
+def guess_stiffness(evaluation, x, shape, share, stiffness):
     """Half the cost of rotating row i: D_i = d_i 1 + sum_l w_il (u_l^H u_l + some 1), u_l steering rows of other paths.
 
     d_i is the slack 1 - power N_ii, which is exact, where it is positive, and some more. The sum guesses second
@@ -54,13 +78,13 @@ def guess_stiffness(evaluation, x, columns, share, stiffness):
     the correlation of what arrives through the two, so w_il = k_il^2 |t_l|^2 / S_ii. x (unknowns, 1, lane) is the
     point evaluated last, share its power / f.
     """
-    count = stiffness.plain.shape[0]
-    n = count // 2
-    head = 2 * count
+    n, rows, columns = shape
+    count = n * rows
+    head = head_of(shape)
     imag = count * columns
     for path in range(n):
         first = head + path * columns
-        power = get(x, 4 * path, 0) * get(x, 4 * path, 0)
+        power = get(x, rows * rows * path, 0) * get(x, rows * rows * path, 0)
         for a in range(columns):
             p = power * get(x, first + a, 0)
             q = power * get(x, imag + first + a, 0)
@@ -149,59 +173,143 @@ def _solve(factor, first, n, vector, place, imag):
 
 
 @unmanaged
-def precondition_polar(x, columns, stiffness, scale, vector):
+def precondition_polar(x, shape, stiffness, scale, vector):
     """Multiply a vector by a guess of the inverse Hessian at x, for a factor in polar form.
 
-    With W_k = T_k U_k rotated, row i of W_k costs D_i, times 1 / scale. When the first row of U_k goes towards the
-    second, that rotates too: this direction has a cost of its own. x and vector are (unknowns, 1, lane).
+    With W_k = T_k U_k rotated, row i of W_k costs D_i, times 1 / scale. When a row of U_k goes towards a later one of
+    the same path, that one rotates too: these directions have a cost of their own. x and vector are (unknowns, 1).
     """
-    head = head_of(x.shape[0], columns)
-    n = head // 4
-    imag = 2 * n * columns
+    n, q, columns = shape
     for k in range(n):
-        t0 = get(x, 4 * k, 0)
-        t1 = get(x, 4 * k + 1, 0)
-        tr = get(x, 4 * k + 2, 0)
-        ti = get(x, 4 * k + 3, 0)
-        for i in range(2):
-            put(vector, _DIAGONAL * get(vector, 4 * k + i, 0), 4 * k + i, 0)
-            put(vector, _BELOW * get(vector, 4 * k + 2 + i, 0), 4 * k + 2 + i, 0)
-        least = _NEARLY_PARALLEL * (t0 * t0 + t1 * t1 + tr * tr + ti * ti) + _TINY
-        first = t0 / (t0 * t0 + least)
-        second = t1 / (t1 * t1 + least)
-        a = head + k * columns
-        d = a + n * columns
-        cr, ci = _row_product(vector, x, a, d, columns, imag)
-        for c in range(columns):  # T^-H, without what goes along the second row
-            ur = get(x, d + c, 0)
-            ui = get(x, imag + d + c, 0)
-            dr = second * get(vector, d + c, 0)
-            di = second * get(vector, imag + d + c, 0)
-            ar = get(vector, a + c, 0) - (cr * ur - ci * ui)
-            ai = get(vector, imag + a + c, 0) - (cr * ui + ci * ur)
-            put(vector, dr, d + c, 0)
-            put(vector, di, imag + d + c, 0)
-            put(vector, first * (ar - tr * dr - ti * di), a + c, 0)
-            put(vector, first * (ai - tr * di + ti * dr), imag + a + c, 0)
-        _solve(stiffness.factors, 2 * k * columns, columns, vector, a, imag)
-        _solve(stiffness.factors, 2 * (n + k) * columns, columns, vector, d, imag)
-        first *= scale
-        for c in range(columns):  # T^-1
-            ar = first * get(vector, a + c, 0)
-            ai = first * get(vector, imag + a + c, 0)
-            put(vector, ar, a + c, 0)
-            put(vector, ai, imag + a + c, 0)
-            put(vector, second * (scale * get(vector, d + c, 0) - tr * ar + ti * ai), d + c, 0)
-            put(vector, second * (scale * get(vector, imag + d + c, 0) - tr * ai - ti * ar), imag + d + c, 0)
-        both = scale / (get(stiffness.plain, k, 0) * t0 * t0 + get(stiffness.plain, n + k, 0) * t1 * t1 + least)
-        br, bi = _row_product(vector, x, a, d, columns, imag)
-        br = cr * both - br
-        bi = ci * both - bi
+        first, second = get(x, q * q * k, 0), get(x, q * q * k + 1, 0)
+        least = first * first + second * second
+        for i in range(2, q * q):
+            entry = get(x, q * q * k + i, 0)
+            least += entry * entry
+        for i in range(q * q):
+            share = _DIAGONAL if i < q else _BELOW
+            put(vector, share * get(vector, q * q * k + i, 0), q * q * k + i, 0)
+        least = _NEARLY_PARALLEL * least + _TINY
+        _leave_mutual(x, shape, k, stiffness.mutual, vector)
+        _solve_shape_adjoint(x, shape, k, least, vector)
+        for i in range(q):
+            row = i * n + k
+            place = head_of(shape) + row * columns
+            _solve(stiffness.factors, 2 * row * columns, columns, vector, place, n * q * columns)
+        _solve_shape(x, shape, k, least, scale, vector)
+        _set_mutual(x, shape, k, least, scale, stiffness, vector)
+
+
+@unmanaged
+def _leave_mutual(x, shape, k, mutual, vector):
+    """Take what rotates a row of path k into a later one out of the vector, and note how much it is."""
+    n, q, columns = shape
+    head = head_of(shape)
+    imag = n * q * columns
+    for i in range(q - 1):
+        a = head + (i * n + k) * columns
+        for j in range(i + 1, q):
+            d = head + (j * n + k) * columns
+            cr, ci = _row_product(vector, x, a, d, columns, imag)
+            put(mutual, cr, 2 * (i * q + j), 0)
+            put(mutual, ci, 2 * (i * q + j) + 1, 0)
+        for j in range(i + 1, q):
+            d = head + (j * n + k) * columns
+            cr, ci = get(mutual, 2 * (i * q + j), 0), get(mutual, 2 * (i * q + j) + 1, 0)
+            for c in range(columns):
+                ur = get(x, d + c, 0)
+                ui = get(x, imag + d + c, 0)
+                put(vector, get(vector, a + c, 0) - (cr * ur - ci * ui), a + c, 0)
+                put(vector, get(vector, imag + a + c, 0) - (cr * ui + ci * ur), imag + a + c, 0)
+
+
+@unmanaged
+def _inverse_entry(x, place, least):
+    """1 over an entry of T's diagonal, kept finite."""
+    t = get(x, place, 0)
+    return t / (t * t + least)
+
+
+@unmanaged
+def _solve_shape_adjoint(x, shape, k, least, vector):
+    """T^-H in the rows of path k."""
+    n, q, columns = shape
+    head = head_of(shape)
+    imag = n * q * columns
+    for i in range(q - 1, -1, -1):
+        own = _inverse_entry(x, q * q * k + i, least)
+        a = head + (i * n + k) * columns
         for c in range(columns):
-            ur = get(x, d + c, 0)
-            ui = get(x, imag + d + c, 0)
-            put(vector, get(vector, a + c, 0) + br * ur - bi * ui, a + c, 0)
-            put(vector, get(vector, imag + a + c, 0) + br * ui + bi * ur, imag + a + c, 0)
+            ar = get(vector, a + c, 0)
+            ai = get(vector, imag + a + c, 0)
+            for j in range(i + 1, q):
+                d = head + (j * n + k) * columns
+                tr = get(x, q * q * k + entry_of(j, i, q), 0)
+                ti = get(x, q * q * k + entry_of(j, i, q) + 1, 0)
+                dr = get(vector, d + c, 0)
+                di = get(vector, imag + d + c, 0)
+                ar = ar - tr * dr - ti * di
+                ai = ai - tr * di + ti * dr
+            put(vector, own * ar, a + c, 0)
+            put(vector, own * ai, imag + a + c, 0)
+
+
+@unmanaged
+def _solve_shape(x, shape, k, least, scale, vector):
+    """T^-1 in the rows of path k, times scale."""
+    n, q, columns = shape
+    head = head_of(shape)
+    imag = n * q * columns
+    for i in range(q):
+        own = _inverse_entry(x, q * q * k + i, least)
+        a = head + (i * n + k) * columns
+        if i == 0:
+            own *= scale
+        for c in range(columns):
+            ar = get(vector, a + c, 0)
+            ai = get(vector, imag + a + c, 0)
+            if i > 0:
+                d = head + k * columns
+                tr = get(x, q * q * k + entry_of(i, 0, q), 0)
+                ti = get(x, q * q * k + entry_of(i, 0, q) + 1, 0)
+                dr = get(vector, d + c, 0)
+                di = get(vector, imag + d + c, 0)
+                ar = scale * ar - tr * dr + ti * di
+                ai = scale * ai - tr * di - ti * dr
+            for j in range(1, i):
+                d = head + (j * n + k) * columns
+                tr = get(x, q * q * k + entry_of(i, j, q), 0)
+                ti = get(x, q * q * k + entry_of(i, j, q) + 1, 0)
+                dr = get(vector, d + c, 0)
+                di = get(vector, imag + d + c, 0)
+                ar = ar - tr * dr + ti * di
+                ai = ai - tr * di - ti * dr
+            put(vector, own * ar, a + c, 0)
+            put(vector, own * ai, imag + a + c, 0)
+
+
+@unmanaged
+def _set_mutual(x, shape, k, least, scale, stiffness, vector):
+    """Put what rotates a row of path k into a later one in the vector, by its own guess of curvature."""
+    n, q, columns = shape
+    head = head_of(shape)
+    imag = n * q * columns
+    for i in range(q - 1):
+        a = head + (i * n + k) * columns
+        own = get(x, q * q * k + i, 0)
+        for j in range(i + 1, q):
+            d = head + (j * n + k) * columns
+            other = get(x, q * q * k + j, 0)
+            own_cost, other_cost = get(stiffness.plain, i * n + k, 0), get(stiffness.plain, j * n + k, 0)
+            both = scale / (own_cost * own * own + other_cost * other * other + least)
+            br, bi = _row_product(vector, x, a, d, columns, imag)
+            br = get(stiffness.mutual, 2 * (i * q + j), 0) * both - br
+            bi = get(stiffness.mutual, 2 * (i * q + j) + 1, 0) * both - bi
+            for c in range(columns):
+                ur = get(x, d + c, 0)
+                ui = get(x, imag + d + c, 0)
+                put(vector, get(vector, a + c, 0) + br * ur - bi * ui, a + c, 0)
+                put(vector, get(vector, imag + a + c, 0) + br * ui + bi * ur, imag + a + c, 0)
 
 
 @unmanaged

@@ -33,7 +33,7 @@ def new_memory(size):
 
 
 @unmanaged
-def quasi_newton(gradient, x, columns, stiffness, memory, newest, scale, out):
+def quasi_newton(gradient, x, shape, stiffness, memory, newest, scale, out):
     """Two-loop recursion: out = -H gradient, all (unknowns, 1, lane); pairs whose inverse is 0 do nothing."""
     steps, changes = memory.steps, memory.changes
     size = gradient.shape[0]
@@ -45,7 +45,7 @@ def quasi_newton(gradient, x, columns, stiffness, memory, newest, scale, out):
         alpha = get(memory.inverse, m, 0) * along
         put(memory.alphas, alpha, m, 0)
         along = _add_and_look_on(out, -alpha, changes, m, steps, (m - 1) % MEMORY)
-    precondition(x, columns, stiffness, scale, out)
+    precondition(x, shape, stiffness, scale, out)
     oldest = (newest + 1) % MEMORY
     along = inner_row(changes, oldest, out)
     for age in range(MEMORY - 1, -1, -1):
@@ -75,10 +75,10 @@ def _add_and_look_on(vector, share, rows, m, others, other):
 
 
 @unmanaged
-def precondition(x, columns, stiffness, scale, vector):
+def precondition(x, shape, stiffness, scale, vector):
     """Multiply a vector by a guess of the inverse Hessian at x, times scale; roots of powers have no columns."""
-    if columns > 0:
-        precondition_polar(x, columns, stiffness, scale, vector)
+    if shape.columns > 0:
+        precondition_polar(x, shape, stiffness, scale, vector)
         return
     for i in range(x.shape[0]):
         put(vector, scale * get(vector, i, 0) / get(stiffness.plain, i, 0), i, 0)

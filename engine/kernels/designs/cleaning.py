@@ -11,7 +11,8 @@ from ..bound.certificate import covariance_is_certified, gap_of_covariance, gap_
 from ..bound.objective import covariance_objective, new_evaluation
 from ..bound.powers import power_objective
 from ..bound.problems import load_designs, load_items, load_points, unload_designs, wanted_items
-from ..descent.polar import polar_factor
+from ..descent.polar import new_polar, polar_factor
+from ..descent.preconditioner import shape_of
 from ..jit.accelerate import inlined, kernel, unmanaged
 from ..jit.lanes import LANES, everywhere, get, lane_zeros, largest_lane, put, root, where_less
 from ..linalg.eigen import eigen_hermitian_lanes, eigen_space
@@ -170,7 +171,7 @@ def _cut_rank(evaluation, rho, beams, tolerance, cleaned):
 @inlined
 def _try(evaluation, rho, tolerance, cleaned):
     """The bound f at the candidate, and 1 in the lanes in which it is certified."""
-    found = covariance_objective(evaluation, rho, cleaned.slim)
+    found = covariance_objective(evaluation, rho, everywhere(1.0), cleaned.slim)
     fine = covariance_is_certified(evaluation.negative_gradient, (1.0 + tolerance) * found, evaluation.slack)
     return found, where_less(found, np.inf, fine, 0.0)
 
@@ -204,14 +205,14 @@ def _clean(evaluation, rho, beams, tolerance, threshold, space, cleaned):
         return value
     # Some optima lie on the edge of where f exists, and have no certificate without the last trace of power there.
     gap = gap_of_covariance(found, evaluation.negative_gradient, cleaned.scaled, space)
-    found = covariance_objective(evaluation, rho, cleaned.x)
+    found = covariance_objective(evaluation, rho, everywhere(1.0), cleaned.x)
     whole_gap = gap_of_covariance(found, evaluation.negative_gradient, cleaned.scaled, space)
     better = where_less(0.0, pending, where_less(gap, whole_gap, emptied, 0.0), 0.0)
     copy_where(pending, evaluation.negative_gradient, cleaned.gradient)
     value = where_less(0.0, pending, found, value)
     if largest_lane(better) == 0.0:
         return value
-    found = covariance_objective(evaluation, rho, cleaned.slim)
+    found = covariance_objective(evaluation, rho, everywhere(1.0), cleaned.slim)
     _accept(better, evaluation, cleaned)
     return where_less(0.0, better, found, value)
 
@@ -247,7 +248,8 @@ def certified_covariances(problems, rho, x, points, columns, wanted, clean, tole
     beams = new_beams(count, columns if columns > 0 else count)
     cleaned = _new_cleaned(count)
     point = lane_zeros(points.shape[2], 1)
-    factor = lane_zeros(2 * count * columns, 1)
+    shape = shape_of(problems, columns)
+    polar = new_polar(shape)
     space = eigen_space(2 * count)
     weight, gap = lane_zeros(1, 1), lane_zeros(1, 1)
     clean = clean or columns > 0
@@ -257,8 +259,8 @@ def certified_covariances(problems, rho, x, points, columns, wanted, clean, tole
         load_items(lanes, problems, eight, rho, weight)
         if columns > 0:
             load_points(point, points, eight)
-            polar_factor(point, columns, factor)
-            _from_factor(factor, beams)
+            polar_factor(point, shape, polar)
+            _from_factor(polar.factor, beams)
             leading(beams, -1.0, power_of(beams), cleaned.x)
         else:
             load_designs(cleaned.x, x, eight)
@@ -268,7 +270,7 @@ def certified_covariances(problems, rho, x, points, columns, wanted, clean, tole
         if clean:
             value = _clean(evaluation, get(weight, 0, 0), beams, tolerance, threshold, space, cleaned)
         else:
-            value = covariance_objective(evaluation, get(weight, 0, 0), cleaned.x)
+            value = covariance_objective(evaluation, get(weight, 0, 0), everywhere(1.0), cleaned.x)
             cleaned.gradient[:] = evaluation.negative_gradient
         put(gap, gap_of_covariance(value, cleaned.gradient, cleaned.scaled, space), 0, 0)
         for lane in range(len(eight)):

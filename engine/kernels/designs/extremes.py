@@ -83,7 +83,7 @@ def settled_covariances(problems, rho, x, before, wanted, certain):
         load_items(lanes, problems, eight, rho, weight)
         load_designs(point, x, eight)
         load_designs(earlier, before, eight)
-        value = covariance_objective(evaluation, get(weight, 0, 0), point)
+        value = covariance_objective(evaluation, get(weight, 0, 0), everywhere(1.0), point)
         for part in range(2):
             from_covariance(point, beams)
             certainty = 1.0 if part == 0 else certain
@@ -112,7 +112,7 @@ def covariance_slopes(problems, rho, x, wanted):
         eight = items[first : first + LANES]
         load_items(lanes, problems, eight, rho, weight)
         load_designs(point, x, eight)
-        put(found, covariance_objective(evaluation, get(weight, 0, 0), point), 0, 0)
+        put(found, covariance_objective(evaluation, get(weight, 0, 0), everywhere(1.0), point), 0, 0)
         gradient = evaluation.negative_gradient
         for lane in range(len(eight)):
             w, b = eight[lane]

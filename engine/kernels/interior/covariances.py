@@ -58,6 +58,27 @@ def _start_at_balance(evaluation, rho, n, x):
             put(x, total, k, i)
             put(x, 0.0, n + i, k)
             put(x, 0.0, n + k, i)
+    if evaluation.problem.mix_imag.shape[0] > 0:
+        _add_imaginary_start(mix, evaluation.problem.mix_imag, powers, 1.0 - _EQUAL, x)
+
+
+@unmanaged
+def _add_imaginary_start(mix, mix_imag, powers, share, x):
+    """Add what the imaginary part of R makes of share R diag(p) R^H."""
+    n = mix.shape[0]
+    for i in range(n):
+        for k in range(i + 1):
+            re = everywhere(0.0)
+            im = everywhere(0.0)
+            for j in range(i, n):
+                p = share * get(powers, j, 0)
+                re += p * get(mix_imag, i, j) * get(mix_imag, k, j)
+                im += p * (get(mix_imag, i, j) * get(mix, k, j) - get(mix, i, j) * get(mix_imag, k, j))
+            re += get(x, i, k)
+            put(x, re, i, k)
+            put(x, re, k, i)
+            put(x, im, n + i, k)
+            put(x, -im, n + k, i)
 
 
 @unmanaged

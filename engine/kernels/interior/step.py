@@ -10,10 +10,11 @@ import numpy as np
 from ..bound.objective import covariance_objective
 from ..jit.accelerate import inlined, unmanaged
 from ..jit.lanes import everywhere, get, lane_zeros, put, where_less
-from ..linalg.lanemat import hermitian_cholesky, hermitian_part, inner, times_lanes, trace_of_product
-from ..linalg.tiles import solve, symmetric_times, tiled_cholesky
+from ..linalg.lanemat import hermitian_cholesky, hermitian_part, inner, times_lanes, trace, trace_of_product
+from ..linalg.tiles import solve, symmetric_times, tiled_cholesky, whole_tiles
 from .centring import centring
-from .curvature import add_curvature, coordinate, coordinates, matrix_of
+from .coordinates import coordinate, coordinates, matrix_of
+from .curvature import add_curvature
 from .record import Record, new_record
 
 _BISECTIONS = 5
@@ -36,7 +37,7 @@ class Step(NamedTuple):
     ds: np.ndarray  # of s
     target: np.ndarray  # right hand side as a matrix
     correction: np.ndarray  # of the second order, in the right hand side
-    coordinates: np.ndarray  # of the target, then of d: (n^2, 1)
+    coordinates: np.ndarray  # of the target, then of d, then zeros: (n^2 in whole tiles, 1)
 
 
 class Curvature(NamedTuple):
@@ -82,10 +83,10 @@ def _vector(n):
 @inlined
 def new_state(n):
     """State for covariances (n, n)."""
-    size = n * n
+    size = whole_tiles(n * n)
     return State(
         Point(_matrix(n), _matrix(n), _matrix(n), _matrix(n), _vector(n)),
-        Step(_matrix(n), _matrix(n), _matrix(n), _matrix(n), _vector(n)),
+        Step(_matrix(n), _matrix(n), _matrix(n), _matrix(n), lane_zeros(size, 1)),
         Curvature(
             lane_zeros(size, size + 1), lane_zeros(size, size + 1), _vector(n), _vector(n), _vector(n), _vector(n)
         ),
@@ -170,7 +171,7 @@ def evaluate_covariance(evaluation, rho, point):
     """Value of f at x; N, in its lower triangle, and its coordinates."""
     n = evaluation.problem.mix.shape[0]
     normal = point.normal
-    value = covariance_objective(evaluation, rho, point.x)
+    value = covariance_objective(evaluation, rho, trace(point.x, n), point.x)
     gradient = evaluation.negative_gradient
     share = 1.0 / value
     for i in range(n):
@@ -232,7 +233,7 @@ def _solve_for_step(n, sigma_mu, state):
                 t -= get(step.correction, r, k)
                 put(step.target, t, r, k)
     coordinates(step.target, n, step.coordinates)
-    solve(state.curvature.system, n * n, step.coordinates)
+    solve(state.curvature.system, step.coordinates.shape[0], step.coordinates)
     matrix_of(step.coordinates, n, step.d)
     _symmetric_product(point.s, step.d, point.y, n, state.buffers, step.ds)
     for i in range(2 * n):
@@ -258,7 +259,10 @@ def advance(n, clearance, going, state):
     for i in range(size):
         put(curvature.slopes_before, get(point.slopes, i, 0), i, 0)
     _add_scaling(point.s, point.y, n, curvature.system)
-    fine = where_less(0.0, tiled_cholesky(curvature.system, size), going, 0.0)
+    padded = curvature.system.shape[0]
+    for i in range(size, padded):
+        put(curvature.system, 1.0, i, i)
+    fine = where_less(0.0, tiled_cholesky(curvature.system, padded), going, 0.0)
     mu = trace_of_product(point.x, point.s, n) / (1.0 * n)
     step.correction[:] = 0.0
     _solve_for_step(n, everywhere(0.0), state)

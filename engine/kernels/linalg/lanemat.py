@@ -148,9 +148,10 @@ def quadratic_form_lanes(matrix, columns, i):
 
 @unmanaged
 def times_lanes(a, b, n, out):
-    """Product a b of complex matrices; n is even."""
+    """Product a b of complex matrices (2 n, n), two columns at a time; where n is odd the last one twice."""
     for i in range(n):
         for k in range(0, n, 2):
+            other = min(k + 1, n - 1)
             p = everywhere(0.0)
             q = everywhere(0.0)
             r = everywhere(0.0)
@@ -162,14 +163,14 @@ def times_lanes(a, b, n, out):
                 y = get(b, n + j, k)
                 p += u * x - v * y
                 q += u * y + v * x
-                x = get(b, j, k + 1)
-                y = get(b, n + j, k + 1)
+                x = get(b, j, other)
+                y = get(b, n + j, other)
                 r += u * x - v * y
                 s += u * y + v * x
             put(out, p, i, k)
             put(out, q, n + i, k)
-            put(out, r, i, k + 1)
-            put(out, s, n + i, k + 1)
+            put(out, r, i, other)
+            put(out, s, n + i, other)
 
 
 @unmanaged

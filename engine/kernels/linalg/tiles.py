@@ -11,6 +11,12 @@ TILE = 4
 
 
 @unmanaged
+def whole_tiles(count):
+    """So many rows or columns, and as many more as a last tile needs."""
+    return -(-count // TILE) * TILE
+
+
+@unmanaged
 def _row_products(a, i, j, first, end):
     """Inner products over columns first..end of rows i..i+3 with rows j..j+3 of a, row by row."""
     s00 = everywhere(0.0)

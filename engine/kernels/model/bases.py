@@ -45,13 +45,13 @@ def _imaginary_part(real, imag, powers, i, k):
 
 @kernel
 def gram_of_powers(gram, powers):
-    """S = N diag(p) N of codeword powers: gram (batch, n, n), powers (batch, n) -> (batch, n, n), complex."""
+    """S = N diag(p) N of codeword powers: gram (batch, n, n), complex, powers (batch, n) -> (batch, n, n)."""
     batch, count = powers.shape
     out = np.zeros((batch, count, count), np.complex128)
     for b in range(batch):
         for r in range(count):
             for s in range(count):
-                total = 0.0
+                total = 0.0j
                 for c in range(count):
                     total += gram[b, r, c] * powers[b, c] * gram[b, c, s]
                 out[b, r, s] = total
@@ -156,20 +156,34 @@ def beampattern(covariance, theta):
 
 
 @kernel
-def beam_gains(mix, x, antennas):
+def beam_gains(mix, mix_imag, x, paths, antennas):
     """M_T b_k^H (Q x Q^H) b_k for the steering columns b_k of every path: what a(theta_k)^H V a(theta_k) / P_m is.
 
-    mix (batch, 2n, 2n) of B = Q mix, x (batch, design, 2n, 2n) -> (batch, design, n).
+    mix (batch, n, n) of B = Q mix, and its imaginary part or (batch, 0, 0), x (batch, design, n, n) -> (batch, design,
+    path).
     """
-    batch, designs, count, _ = x.shape
-    out = np.zeros((batch, designs, count // 2))
+    batch, designs, _, _ = x.shape
+    out = np.zeros((batch, designs, paths))
     for b in range(batch):
         for d in range(designs):
-            for path in range(count // 2):
+            for path in range(paths):
                 total = 0.0
                 for i in range(path + 1):  # mix is upper triangular
                     for k in range(i):
                         total += 2.0 * mix[b, i, path] * x[b, d, i, k].real * mix[b, k, path]
                     total += mix[b, i, path] ** 2 * x[b, d, i, i].real
+                if mix_imag.shape[1] > 0:
+                    total = _complex_gain(mix[b], mix_imag[b], x[b, d], path)
                 out[b, d, path] = antennas * total
     return out
+
+
+@unmanaged
+def _complex_gain(real, imag, x, path):
+    """m^H x m of column m of a complex mixing matrix."""
+    total = 0.0
+    for i in range(path + 1):
+        for k in range(path + 1):
+            entry = complex(real[i, path], -imag[i, path]) * x[i, k] * complex(real[k, path], imag[k, path])
+            total += entry.real
+    return total

@@ -1,0 +1,99 @@
+"""Both links of a batch of draws as the solvers take them, and what positions have to do with their parameters."""
+
+import numpy as np
+
+from ..arrays import Reals
+from ..channel import Channel, elements_of, geometry_of, orientation_sense
+from ..draws import Draws
+from ..kernels.bound import apa, separable
+from ..kernels.bound.problems import SeparableFim
+from ..kernels.model import steering
+from ..kernels.model.geometry import bistatic_jacobian, direction_rounding, monostatic_positions
+from ..links import noise_scale
+from ..scenario import SPEED_OF_LIGHT, Scenario
+from ..unknowns import Unknowns, bistatic_paths, bistatic_unknowns, monostatic_unknowns
+
+
+def separable_links(scenario: Scenario, channel: Channel) -> tuple[SeparableFim, SeparableFim]:
+    """Both links before BP is whitened."""
+    batch, everyone, q, _ = channel.departure.shape
+    grid = 2.0 * np.pi * scenario.subcarrier_spacing_hz, scenario.subcarriers
+    transmitter = elements_of(scenario.transmitter)
+    paths = np.array(bistatic_paths(scenario))
+    departure, arrival, delay, gain = (
+        np.ascontiguousarray(each[:, paths])
+        for each in (channel.departure, channel.arrival, channel.delay_bistatic, channel.gain_bistatic)
+    )
+    if not scenario.line_of_sight:
+        gain = np.where(paths > 0, gain, 0.0)
+    unknowns = bistatic_unknowns(scenario)
+    inner, size = (2 * q - 1) * paths.size, unknowns.kept.size
+    ends = separable.Ends(transmitter, elements_of(scenario.user_array), departure, arrival)
+    natural = np.ones((batch, 2, paths.size))  # radians and seconds
+    weights, weights_imag, phasor = separable.link_structure(ends, delay, gain, natural, grid)
+    bistatic = SeparableFim(
+        weights=weights,
+        weights_imag=weights_imag,
+        phasor=phasor,
+        parameter_of_kind=np.arange(2 * q),
+        paths=paths,
+        transform=np.zeros((batch, inner, size)),
+        rows=np.zeros((batch, size, size)),
+        prior=np.zeros((batch, size, size) if unknowns.has_prior else (batch, 0, 0)),
+        bounded=q,
+    )
+    # Directions and delays in metres at the target, across and along the line of sight: then CRB_MS = tr E^-1.
+    across = 0.5 * SPEED_OF_LIGHT * channel.delay_monostatic
+    metres = np.stack((across, np.full_like(across, 0.5 * SPEED_OF_LIGHT)), axis=1)
+    ends = separable.Ends(transmitter, elements_of(scenario.receiver), channel.departure, channel.departure)
+    weights, weights_imag, phasor = separable.link_structure(
+        ends, channel.delay_monostatic, channel.gain_monostatic, metres, grid
+    )
+    nothing = np.zeros((batch, 0, 0))
+    return bistatic, SeparableFim(
+        weights=weights,
+        weights_imag=weights_imag,
+        phasor=phasor,
+        # Departure and arrival are one direction.
+        parameter_of_kind=np.array([0, *range(1, q), *range(1, q), q]),
+        paths=np.arange(everyone),
+        transform=nothing,
+        rows=nothing,
+        prior=_monostatic_prior(scenario, batch),
+        bounded=everyone,
+    )
+
+
+def _unit_prior(scenario: Scenario, unknowns: Unknowns) -> Reals:
+    """Diagonal of J0 at unit power and noise, (m,)."""
+    return unknowns.prior / (noise_scale(scenario) * scenario.power_per_subcarrier_w)
+
+
+def _monostatic_prior(scenario: Scenario, batch: int) -> Reals:
+    """J0 of every position across and along its line of sight, (batch, m, m): it is the same in any direction."""
+    unknowns = monostatic_unknowns(scenario)
+    if not unknowns.has_prior:
+        return np.zeros((batch, 0, 0))
+    each = _unit_prior(scenario, unknowns).reshape(-1, scenario.dimensions)
+    return np.tile(np.diag(each.T.ravel()), (batch, 1, 1))
+
+
+def geometries(scenario: Scenario, draws: Draws, channel: Channel) -> tuple[apa.Geometry, apa.Geometry]:
+    """What positions have to do with directions and delays, of BP and of MS."""
+    transmitter, places, hops = geometry_of(scenario, draws)
+    rounding = direction_rounding(transmitter.position, places, hops)
+    departure, arrival = channel.departure, channel.arrival
+    _, everyone, q, _ = departure.shape
+    paths, unknowns = np.array(bistatic_paths(scenario)), bistatic_unknowns(scenario)
+    whole = bistatic_jacobian(transmitter, places, hops, (departure, arrival), orientation_sense(scenario))
+    rows = (everyone * np.arange(2 * q - 1)[:, None] + paths).ravel()
+    sent = steering.derivative_doubts(elements_of(scenario.transmitter), departure, rounding[:, 0].copy())
+    received = steering.derivative_doubts(elements_of(scenario.user_array), arrival, rounding[:, 1].copy())
+    own = (everyone * np.arange(q - 1)[:, None] + paths).ravel()
+    bistatic = apa.Geometry(
+        np.ascontiguousarray(whole[:, rows][:, :, unknowns.kept]),
+        np.concatenate((sent[:, own], received[:, own]), axis=1),
+        _unit_prior(scenario, unknowns),
+    )
+    jacobian = monostatic_positions(transmitter, hops, departure)
+    return bistatic, apa.Geometry(jacobian, sent, _unit_prior(scenario, monostatic_unknowns(scenario)))
