@@ -76,7 +76,7 @@ def read_elements(path: Path) -> list[list[float]]:
     for number, cells in rows:
         if len(cells) != columns or columns not in (2, 3):
             raise ValueError(
-                f"line {number} has {counted(len(cells), 'number')}; give x, y, z in each, or x, y in each"
+                f"line {number} has {counted(len(cells), 'cell')}; give x, y, z in each, or x, y in each"
             )
         wrong = next((cell for cell in cells if not NUMBER.fullmatch(cell)), None)
         if wrong is not None:
