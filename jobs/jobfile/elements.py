@@ -75,9 +75,7 @@ def read_elements(path: Path) -> list[list[float]]:
     columns = len(rows[0][1])
     for number, cells in rows:
         if len(cells) != columns or columns not in (2, 3):
-            raise ValueError(
-                f"line {number} has {counted(len(cells), 'cell')}; give x, y, z in each, or x, y in each"
-            )
+            raise ValueError(f"line {number} has {counted(len(cells), 'cell')}; give x, y, z in each, or x, y in each")
         wrong = next((cell for cell in cells if not NUMBER.fullmatch(cell)), None)
         if wrong is not None:
             raise ValueError(f"line {number}: {short(wrong)} is refused; it should be a number")

@@ -148,7 +148,7 @@ REFUSED = [
     ),
     (
         SPACE + 'tx_array = { kind = "elements", file = "metres.csv" }',
-        "scenario.tx_array: no element is 0.05 from all others: these look like metres; give wavelengths",
+        "scenario.tx_array: every element is within 0.05 of another: these look like metres; give wavelengths",
     ),
     (
         SPACE + 'tx_array = { kind = "ula", antennas = 3, file = "metres.csv" }',
