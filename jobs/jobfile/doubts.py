@@ -46,8 +46,8 @@ def _doubts(scenario: Scenario) -> Iterator[str]:
             length = getattr(getattr(scenario, name), key, 1.0)
             if length < _LEAST_SPACING:
                 yield (
-                    f"scenario.{name}.{key} = {length:g} is a small part of a wavelength, and elements are near half of "
-                    "one apart; is it in m?"
+                    f"scenario.{name}.{key} = {length:g} is a small part of a wavelength, and elements are near half "
+                    "of one apart; is it in m?"
                 )
     noise = scenario.noise_psd_dbm_hz - _THERMAL_DBM_HZ
     if not _NOISE_DB[0] <= noise <= _NOISE_DB[1]:
