@@ -241,12 +241,15 @@ def test_sweeps_of_planar_arrays(tmp_path: Path, table: str) -> None:
 
 
 def test_sweeps_of_linear_arrays_need_no_array(tmp_path: Path) -> None:
-    job = loaded(tmp_path, "[sweep]\nue_array.spacing = [0.5, 1]\nrx_array.antennas = [4]\ntx_antennas = [8]\n")
-    base = Scenario(tx_antennas=8, rx_array=Ula(antennas=4))
+    swept = "ue_array.spacing = [0.5, 1]\nrx_array.spacing = [2]\ntx_antennas = [8]\n"
+    job = loaded(tmp_path, f"[scenario]\nrx_antennas = 3\nue_antennas = 5\n[sweep]\n{swept}")
+    base = Scenario(tx_antennas=8, rx_array=Ula(antennas=3, spacing=2.0))
     assert [scenario for _, scenario in job.sweep_points()] == [
-        base.replace(ue_array=Ula(antennas=16, spacing=d)) for d in (0.5, 1.0)
+        base.replace(ue_array=Ula(antennas=5, spacing=d)) for d in (0.5, 1.0)
     ]
     assert type(job.sweep["ue_array.spacing"][1]) is float
+    more = loaded(tmp_path, "[sweep]\nrx_array.antennas = [4]\n")
+    assert [scenario.rx_array for _, scenario in more.sweep_points()] == [Ula(antennas=4)]
 
 
 def test_many_points_of_a_large_array_are_checked_once(tmp_path: Path) -> None:
