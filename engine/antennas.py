@@ -38,17 +38,22 @@ _Place = Annotated[
 ]
 
 
+def _counted(value: object) -> object:
+    """Refuse too many elements before each of them is looked at."""
+    if isinstance(value, (list, tuple)) and not 1 <= len(value) <= MOST_ANTENNAS:
+        raise ValueError(f"{len(value)} elements are refused; give 1 to {MOST_ANTENNAS}")
+    return value
+
+
 def _apart(places: tuple[_Place, ...]) -> tuple[_Place, ...]:
-    """Refuse elements that are no array, or in another unit than wavelengths."""
-    if not 1 <= len(places) <= MOST_ANTENNAS:
-        raise ValueError(f"{len(places)} elements are refused; give 1 to {MOST_ANTENNAS}")
+    """Refuse elements at one point, or in another unit than wavelengths."""
     if len(places) == 1:
         return places
     from scipy.spatial import KDTree  # 0.1 s, which few need
 
     distances, nearest = KDTree(places).query(places, k=2)
     if _ONE_POINT < distances.max() < _METRES:
-        raise ValueError(f"no element is {_METRES} from all others: these look like metres; give wavelengths")
+        raise ValueError(f"every element is within {_METRES} of another: these look like metres; give wavelengths")
     near = distances[:, 1] < _ONE_POINT
     if near.any():
         one = int(np.flatnonzero(near)[0])
@@ -155,7 +160,7 @@ class Elements(Checked):
     model_config = ConfigDict(serialize_by_alias=True)
 
     kind: Literal["elements"] = "elements"
-    places: Annotated[tuple[_Place, ...], AfterValidator(_apart), Field(alias="positions")]
+    places: Annotated[tuple[_Place, ...], AfterValidator(_apart), BeforeValidator(_counted), Field(alias="positions")]
 
     @property
     def antennas(self) -> int:

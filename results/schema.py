@@ -166,6 +166,23 @@ SWEPT: Mapping[str, tuple[str, str]] = {
     "ue_angle": ("", "reading of the UE's orientation phi"),
     "phase_centre": ("", "where the elements of steering vectors are counted from"),
     "targets": ("1", "number of targets"),
+    "bs_downtilt_deg": ("degree", "how far the BS's arrays look down"),
+    "bs_slant_deg": ("degree", "turn of the BS's arrays about their broadside"),
+    "ue_downtilt_deg": ("degree", "how far the UE's array looks down"),
+    "ue_slant_deg": ("degree", "turn of the UE's array about its broadside"),
+    **{
+        f"{end}_array.{size}": ("1", f"{words} of the {array} array")
+        for end, array in (("tx", "transmit"), ("rx", "receive"), ("ue", "UE's"))
+        for size, words in (
+            ("antennas", "number of elements"),
+            ("spacing", "spacing in wavelengths"),
+            ("rows", "number of rows"),
+            ("columns", "number of columns"),
+            ("row_spacing", "spacing of rows in wavelengths"),
+            ("column_spacing", "spacing of columns in wavelengths"),
+            ("radius", "radius in wavelengths"),
+        )
+    },
 }
 
 

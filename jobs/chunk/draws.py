@@ -1,6 +1,7 @@
 """The draws of a job: sampled, or from its file."""
 
 from dataclasses import replace
+from functools import reduce
 from itertools import combinations
 
 import numpy as np
@@ -15,17 +16,24 @@ from ..jobfile.schema import JobFile
 
 # Training draws have indices that no run reaches: designs are evaluated on fresh ones.
 _TRAINING = 2**62
-# Keys of [draws] that say the same as a variable of the file, and the word that leaves it to the file.
+# Keys of [draws] that say the same as a variable of the file, and the words that leave it to the file.
 _RIVALS = {
-    "phase_bistatic": ("phases", "uniform"),
-    "phase_monostatic": ("phases", "uniform"),
-    "ue_position": ("ue_position", "fixed"),
-    "target_position": ("target_positions", "fixed"),
-    "ue_orientation": ("ue_orientation", "fixed"),
-    "target_rcs": ("rcs", "fixed"),
-    "ue_rcs": ("rcs", "fixed"),
+    "phase_bistatic": ("phases", ("uniform",)),
+    "phase_monostatic": ("phases", ("uniform",)),
+    "ue_position": ("ue_position", ("fixed",)),
+    "target_position": ("target_positions", ("fixed",)),
+    "ue_orientation": ("ue_orientation", ("fixed",)),
+    "ue_downtilt": ("ue_orientation", ("fixed", "uniform")),
+    "ue_slant": ("ue_orientation", ("fixed", "uniform")),
+    "target_rcs": ("rcs", ("fixed",)),
+    "ue_rcs": ("rcs", ("fixed",)),
 }
-_SWEPT = {"ue_orientation_deg": "ue_orientation", "ue_rcs_m2": "ue_rcs"}
+_SWEPT = {
+    "ue_orientation_deg": "ue_orientation",
+    "ue_downtilt_deg": "ue_downtilt",
+    "ue_slant_deg": "ue_slant",
+    "ue_rcs_m2": "ue_rcs",
+}
 
 
 def draws_of(job: JobFile, scenario: Scenario, start: int, stop: int) -> Draws:
@@ -49,6 +57,7 @@ def check_draws(job: JobFile) -> None:
         return
     drops = _drops(job)
     _check_count(job, len(drops))
+    _check_dimensions(job, drops)
     targets = job.scenario.targets
     for name, values in drops.arrays.items():
         entities = {"target": targets, "phase": targets + 1}.get(name.partition("_")[0])
@@ -57,7 +66,7 @@ def check_draws(job: JobFile) -> None:
             raise _problem(job, f"has {found} (in {drops.heading(name)} ...); the scenario has {entities}")
         key, free = _RIVALS[name]
         said = getattr(job.draws, key)
-        if getattr(said, "kind", said) != free:
+        if getattr(said, "kind", said) not in free:
             raise _problem(job, f"has {drops.heading(name)}, which draws.{key} says too; leave out one of them")
     for key, name in _SWEPT.items():
         if key in job.sweep and name in drops.arrays:
@@ -80,15 +89,26 @@ def _check_count(job: JobFile, rows: int) -> None:
     raise _problem(job, f"has {counted(rows, 'draw')}, and {asked}{training} are asked for; {advice}")
 
 
+def _check_dimensions(job: JobFile, drops: Drops) -> None:
+    """Refuse a file in space for a scenario in the plane, and the reverse."""
+    dimensions = job.scenario.dimensions
+    for name, values in drops.arrays.items():
+        if name.endswith("_position") and values.shape[-1] != dimensions:
+            found = f"{values.shape[-1]} numbers (in {drops.heading(name)} ...)"
+            raise _problem(job, f"has positions of {found}, the scenario of {dimensions}; give both the same count")
+        if name in ("ue_downtilt", "ue_slant") and dimensions == 2:
+            raise _problem(job, f"has {drops.heading(name)}, which needs positions of three numbers; leave it out")
+
+
 def _check_places(job: JobFile, drops: Drops) -> None:
     """Refuse draws in which two of BS, UE and targets stand at the same point."""
     # Not as `Draws`, which would refuse them by their index, and not by the line of the file.
     drawn = sample(job.scenario, job.draws, job.draws.seed, 0, len(drops))
     ue, targets = (drops.arrays.get(name, getattr(drawn, name)) for name in ("ue_position", "target_position"))
-    bs = np.broadcast_to(np.array(job.scenario.bs_position_m), (len(drops), 1, 2))
+    bs = np.broadcast_to(np.array(job.scenario.bs_position_m), (len(drops), 1, ue.shape[1]))
     places = np.concatenate((bs, ue[:, None], targets), axis=1)
     for first, second in combinations(range(places.shape[1]), 2):
-        near = np.hypot(*(places[:, first] - places[:, second]).T) < ONE_POINT_M
+        near = reduce(np.hypot, (places[:, first] - places[:, second]).T) < ONE_POINT_M
         if near.any():
             names = ["the BS", "the UE", *(f"target {k + 1}" for k in range(job.scenario.targets))]
             where = drops.row(int(np.flatnonzero(near)[0]))

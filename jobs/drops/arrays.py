@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from .classic import classic_sizes, from_classic, is_classic
 from .found import Array, Drops, Raw
 
-_OURS = ", ".join(DRAW_VARIABLES)
+_KNOWN = {name: VARIABLES[name] for name in DRAW_VARIABLES}
+_KNOWN |= {name: VARIABLES["ue_orientation"] for name in ("ue_downtilt", "ue_slant")}
+_OURS = ", ".join(_KNOWN)
 _NAMED = 8  # foreign variables in a message
 _DEGREES = ("deg", "degree", "degrees")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -80,7 +82,7 @@ def _reading(kind: str, advice: str = "") -> Iterator[None]:
 
 def _hdf5_sizes(path: Path) -> dict[str, int]:
     """Bytes of what could be draws: neither coordinates nor single numbers."""
-    sizes = sizes_in(path, DRAW_VARIABLES)  # before it is opened here
+    sizes = sizes_in(path, tuple(_KNOWN))  # before it is opened here
     with netCDF4.Dataset(path) as file:
         return {name: size for name, size in sizes.items() if name not in file.dimensions}
 
@@ -108,12 +110,12 @@ def _wanted(path: Path, sizes: Mapping[str, int], ignored: Collection[str]) -> l
     lost = set(ignored) - set(sizes)
     if lost:
         raise ValueError(f"no variable {min(lost)!r}, which draws.ignore_columns names; correct that")
-    others = [name for name in sizes if name not in VARIABLES and name not in ignored]
+    others = [name for name in sizes if not {name} & {*VARIABLES, *_KNOWN, *ignored}]
     if others:
         said = ", ".join(map(repr, others[:_NAMED]))
         advice = "leave the others out, or name them in draws.ignore_columns"
         raise ValueError(f"unknown variables {said}; there are {_OURS}; {advice}")
-    wanted = [name for name in DRAW_VARIABLES if name in sizes and name not in ignored]
+    wanted = [name for name in _KNOWN if name in sizes and name not in ignored]
     if not wanted:
         raise ValueError(f"has none of {_OURS}")
     check_sizes(path, {name: sizes[name] for name in wanted})
@@ -122,7 +124,7 @@ def _wanted(path: Path, sizes: Mapping[str, int], ignored: Collection[str]) -> l
 
 def _as_vector(name: str, values: NDArray[Any]) -> NDArray[Any]:
     """MATLAB has no vectors: one number a draw is a row or a column."""
-    single = VARIABLES[name].dims == ("draw",) and values.ndim == 2 and 1 in values.shape
+    single = _KNOWN[name].dims == ("draw",) and values.ndim == 2 and 1 in values.shape
     return values.ravel() if single else values
 
 
@@ -137,19 +139,21 @@ def _drops(raw: Mapping[str, Raw]) -> Drops:
 
 def _checked(name: str, raw: Raw) -> Array:
     """A variable in SI units, with the cube's dimensions."""
-    known, values = VARIABLES[name], raw.values
+    known, values = _KNOWN[name], raw.values
     if values.size == 0:
         raise ValueError(f"{name} is empty; leave it out, or give a draw")
-    if raw.dims not in (None, known.dims):
+    placed = known.dims[-1] == "xy"
+    in_space = (*known.dims[:-1], "xyz") if placed else known.dims
+    if raw.dims not in (None, known.dims, in_space):
         raise ValueError(
             f"{name} has dimensions {raw.dims}; it should have {known.dims} (of a cube with a sweep, select one point)"
         )
     if values.dtype.kind not in "fiu":
         raise ValueError(f"{name} is of type {values.dtype}; it should be real numbers")
-    if values.ndim != len(known.dims) or (known.dims[-1] == "xy" and values.shape[-1] != 2):
+    if values.ndim != len(known.dims) or (placed and values.shape[-1] not in (2, 3)):
         right = ", ".join("2" if dim == "xy" else f"{dim}s" for dim in known.dims)
-        flat = "; this engine is two-dimensional" if known.dims[-1] == "xy" else ""
-        raise ValueError(f"{name} is of shape {values.shape}; it should be ({right}){flat}")
+        space = f", or ({right[:-1]}3) in space" if placed else ""
+        raise ValueError(f"{name} is of shape {values.shape}; it should be ({right}){space}")
     units = raw.units or known.units
     in_degrees = known.units == "rad" and units in _DEGREES
     if units != known.units and not in_degrees:

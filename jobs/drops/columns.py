@@ -14,11 +14,17 @@ _NAMED = 8  # unknown columns in a message
 _HEADINGS: dict[str, tuple[str, tuple[int, ...], float]] = {
     "ue_x_m": ("ue_position", (0,), 1.0),
     "ue_y_m": ("ue_position", (1,), 1.0),
+    "ue_z_m": ("ue_position", (2,), 1.0),
     "ue_orientation_deg": ("ue_orientation", (), _DEGREE),
     "ue_orientation_rad": ("ue_orientation", (), 1.0),
+    "ue_downtilt_deg": ("ue_downtilt", (), _DEGREE),
+    "ue_downtilt_rad": ("ue_downtilt", (), 1.0),
+    "ue_slant_deg": ("ue_slant", (), _DEGREE),
+    "ue_slant_rad": ("ue_slant", (), 1.0),
     "ue_rcs_m2": ("ue_rcs", (), 1.0),
     "target{}_x_m": ("target_position", (0,), 1.0),
     "target{}_y_m": ("target_position", (1,), 1.0),
+    "target{}_z_m": ("target_position", (2,), 1.0),
     "target{}_rcs_m2": ("target_rcs", (), 1.0),
     "phase_bistatic{}_deg": ("phase_bistatic", (), _DEGREE),
     "phase_bistatic{}_rad": ("phase_bistatic", (), 1.0),
@@ -84,7 +90,7 @@ def _check_whole(columns: Sequence[Column]) -> None:
     for variable, there in parts.items():
         sizes = [max(axis) + 1 for axis in zip(*there, strict=True)]
         if variable.endswith("_position"):
-            sizes[-1] = 2
+            sizes[-1] = max(2, sizes[-1])
         for place in product(*map(range, sizes)):
             if place not in there:
                 beside = next(iter(there.values())).heading

@@ -32,13 +32,17 @@ class _Limits:
 _PLACE = _Limits(-1e7, 1e7, "from -1e7 to 1e7 m")
 _RCS = _Limits(0.0, 1e15, "above 0 and at most 1e15 m2", low_is_out=True)
 _TURN = 2.0 * math.pi + 0.005  # as people round it
+_ANGLE = _Limits(-_TURN, _TURN, "from -360 to 360 deg (-2 pi to 2 pi rad)")
 _LIMITS = {
     "ue_position": _PLACE,
     "target_position": _PLACE,
-    "ue_orientation": _Limits(-_TURN, _TURN, "from -360 to 360 deg (-2 pi to 2 pi rad)"),
+    "ue_orientation": _ANGLE,
+    "ue_downtilt": _ANGLE,
+    "ue_slant": _ANGLE,
     "ue_rcs": _RCS,
     "target_rcs": _RCS,
 }
+_PLACES = ("ue_position", "target_position")
 _ANY = _Limits(-np.finfo(np.float64).max, np.finfo(np.float64).max, "finite")
 
 
@@ -67,7 +71,16 @@ def _read(path: Path, ignored: frozenset[str], _time: int, _size: int) -> Drops:
     drops = reader(path, ignored)
     for variable in drops.arrays:
         _check_limits(drops, variable)
+    _check_dimensions(drops)
     return drops
+
+
+def _check_dimensions(drops: Drops) -> None:
+    """Refuse the UE in the plane and targets in space, or the reverse."""
+    numbers = {name: drops.arrays[name].shape[-1] for name in _PLACES if name in drops.arrays}
+    if len(set(numbers.values())) > 1:
+        said = ", ".join(f"{count} numbers in {drops.heading(name)} ..." for name, count in numbers.items())
+        raise ValueError(f"positions have {said}; give all of them the same count")
 
 
 def _check_limits(drops: Drops, variable: str) -> None:

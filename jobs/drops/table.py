@@ -23,7 +23,7 @@ _SEPARATORS = ";\t,| "
 # What pandas and R call their column of row numbers.
 _INDEX = ("", "Unnamed: 0")
 # Python's float() takes 1_0, nan, inf and digits of any script as well. Possessive, so that no cell takes long.
-_NUMBER = re.compile(r"[+-]?+(\d++(\.\d*+)?+|\.\d++)([eE][+-]?+\d++)?+", re.ASCII)
+NUMBER = re.compile(r"[+-]?+(\d++(\.\d*+)?+|\.\d++)([eE][+-]?+\d++)?+", re.ASCII)
 Line = tuple[int, str]  # its number, from 1, and its text
 Row = tuple[int, list[str]]  # number of the line, and cells
 
@@ -35,7 +35,7 @@ def read_table(path: Path, ignored: Collection[str]) -> Drops:
     draw. `ignored`: headings of columns to pass over. Result: in the file's order. Raises ValueError, naming line,
     column and heading.
     """
-    line, headings, rows = _parts(_text(path))
+    line, headings, rows = _parts(text_of(path))
     index = headings[0] in _INDEX and headings[0] not in ignored
     try:
         columns = find_columns(list(enumerate(headings, 1))[index:], ignored)
@@ -53,7 +53,8 @@ def read_table(path: Path, ignored: Collection[str]) -> Drops:
     return Drops(_assembled(columns, numbers), columns, tuple(lines))
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """The text of a file; a ValueError names the first line that is none."""
     content = path.read_bytes()
     try:
         return content.decode("utf-8-sig")
@@ -74,17 +75,17 @@ def _parts(text: str) -> tuple[int, list[str], Iterator[Row]]:
         if not _is_comment(head):
             break
         head, comment = (1, ""), head
-    mark = said[1] if said else _separator(head[1])
-    headings = _trimmed(_cells(head, mark))
-    if headings and all(map(_NUMBER.fullmatch, headings)):  # NumPy makes a comment of the headings
+    mark = said[1] if said else separator_of(head[1])
+    headings = _trimmed(cells_of(head, mark))
+    if headings and all(map(NUMBER.fullmatch, headings)):  # NumPy makes a comment of the headings
         if comment is None:
             raise ValueError(f"line {head[0]} has numbers in place of headings; there are {OURS}")
         lines = chain([head], lines)
         head = (comment[0], comment[1].strip().lstrip("# "))
-        headings = _trimmed(_cells(head, said[1] if said else _separator(head[1])))
+        headings = _trimmed(cells_of(head, said[1] if said else separator_of(head[1])))
     if not any(headings):
         raise ValueError(f"no headings; the first line should have some of {OURS}")
-    cut = ((line[0], _cells(line, mark)) for line in lines if not _is_comment(line))
+    cut = ((line[0], cells_of(line, mark)) for line in lines if not _is_comment(line))
     return head[0], headings, (_row(line, cells, headings) for line, cells in cut if any(cells))
 
 
@@ -92,11 +93,13 @@ def _is_comment(line: Line) -> bool:
     return line[1].lstrip().startswith("#")
 
 
-def _separator(text: str) -> str:
+def separator_of(text: str) -> str:
+    """What cells end at, by a line of them."""
     return next((mark for mark in _SEPARATORS if mark in text.strip(" ")), ",")
 
 
-def _cells(line: Line, separator: str) -> list[str]:
+def cells_of(line: Line, separator: str) -> list[str]:
+    """Cells of a line."""
     number, text = line
     try:
         cells = next(csv.reader([text.strip(" ")], delimiter=separator, skipinitialspace=True, strict=True), [])
@@ -129,7 +132,7 @@ def _check_index(line: int, cell: str, row: int) -> None:
 
 
 def _number(line: int, column: Column, cell: str) -> float:
-    if _NUMBER.fullmatch(cell):
+    if NUMBER.fullmatch(cell):
         return float(cell)
     reason = "is refused; it should be a number"
     if "," in cell and set(cell) <= set("0123456789+-.,eE' "):

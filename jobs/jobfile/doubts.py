@@ -11,6 +11,7 @@ _SPACINGS_HZ = (250.0, 50e6)  # from broadcasting (279 Hz) to what few pilots ov
 _THERMAL_DBM_HZ = -173.98  # at 290 K
 _NOISE_DB = (-10.0, 40.0)  # colder than a cooled receiver sees, louder than man-made noise
 _WAVELENGTHS = 3.0
+_LEAST_SPACING = 0.05  # in wavelengths
 
 
 def doubts(job: JobFile) -> list[str]:
@@ -40,6 +41,14 @@ def _doubts(scenario: Scenario) -> Iterator[str]:
             f"scenario.carrier_hz = {scenario.carrier_hz:g} has waves of {scenario.wavelength_m:.3g} m, and nothing is "
             f"farther than {farthest:.3g} m from the BS; is it in GHz, or are positions in km?"
         )
+    for name in ("tx_array", "rx_array", "ue_array"):
+        for key in ("spacing", "row_spacing", "column_spacing", "radius"):
+            length = getattr(getattr(scenario, name), key, 1.0)
+            if length < _LEAST_SPACING:
+                yield (
+                    f"scenario.{name}.{key} = {length:g} is a small part of a wavelength, and elements are near half "
+                    "of one apart; is it in m?"
+                )
     noise = scenario.noise_psd_dbm_hz - _THERMAL_DBM_HZ
     if not _NOISE_DB[0] <= noise <= _NOISE_DB[1]:
         yield (

@@ -70,13 +70,16 @@ def unknown_key(table: str, key: str, tables: Tables) -> str:
     if (table, key) in _MEANT:
         return _MEANT[table, key]
     near = get_close_matches(key.lower(), keys, n=1)
-    elsewhere = [other for other in reversed(list(tables)) if other != table]
+    # What an array is made of is meant beside arrays only.
+    near_arrays = table.startswith("scenario")
+    elsewhere = [one for one in reversed(list(tables)) if one != table and (near_arrays or not one.endswith("_array"))]
     others = {name: _below(other, name) for other in elsewhere for name in tables[other]}
     near += [others[name] for name in get_close_matches(key, others, n=1, cutoff=1.0 if near else _ELSEWHERE)]
     if near:
         return "unknown key; did you mean {}?".format(" or ".join(f'"{name}"' for name in near))
     owner = f"[{table}]" if table and table in tables else "a job file"
-    return f"unknown key; {owner} has {', '.join(keys)}"
+    said = dict.fromkeys(re.sub(r"\..*", ".*", name) for name in keys)  # as tx_array.*
+    return f"unknown key; {owner} has {', '.join(said)}"
 
 
 def _cut(key: str) -> str:

@@ -13,9 +13,10 @@ from reprlib import repr as short
 from typing import Annotated, Any, Literal, Self
 
 import tomli_w
+from crbatch.engine.antennas import Elements, Uca, Ula, Upa
 from crbatch.engine.beamforming.scheme import Scheme
 from crbatch.engine.positions import BoxPosition, DiscPosition
-from crbatch.engine.scenario import Scenario
+from crbatch.engine.scenario import Prior, Scenario
 from crbatch.results.words import counted
 from pydantic import (
     AfterValidator,
@@ -32,11 +33,12 @@ from pydantic import (
 from ..drops import Drops, read_drops
 from .design import DesignSection, OutputSection, RhoRange
 from .draws import DrawsSection, Section, Until
+from .elements import with_elements
 from .inputs import Inputs
 from .kinds import instead_of_job, is_file
-from .mistakes import at, in_one_line, mistakes_of
+from .mistakes import at, at_each, in_one_line, mistakes_of
 from .packaged import packaged_jobs, packaged_text
-from .sweeps import SWEEPABLE, scenarios_of, typed_sweep
+from .sweeps import SWEEPABLE, TRANSMIT_SIZES, flat_sweep, scenarios_of, typed_sweep
 from .toml import parse_toml, read_toml
 
 _MAX_TARGETS = 256
@@ -55,6 +57,11 @@ def _few_targets(scenario: object) -> object:
     return scenario
 
 
+def _read_elements(scenario: object, info: ValidationInfo) -> object:
+    """Read the files of arrays: a checked job has elements in their place."""
+    return with_elements(scenario, (info.context or {}).get("folder", Path()))
+
+
 def _safe_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise ValueError(
@@ -68,7 +75,7 @@ class JobFile(Section):
 
     schema_version: Literal[1] = Field(alias="schema")
     name: Annotated[str, AfterValidator(_safe_name)]
-    scenario: Annotated[Scenario, BeforeValidator(_few_targets)] = Scenario()
+    scenario: Annotated[Scenario, BeforeValidator(_read_elements), BeforeValidator(_few_targets)] = Scenario()
     draws: DrawsSection = DrawsSection()
     design: DesignSection = DesignSection()
     sweep: dict[str, tuple[int | float | str, ...]] = Field(default_factory=dict)
@@ -83,7 +90,7 @@ class JobFile(Section):
         """Refuse unknown keys and impossible points; give each value the type that the scenario gives it."""
         if not isinstance(sweep, dict):
             return sweep
-        return typed_sweep(sweep, info.data.get("scenario"), _KEYS)
+        return typed_sweep(flat_sweep(sweep), info.data.get("scenario"), _KEYS)
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
@@ -97,14 +104,17 @@ class JobFile(Section):
             if phases is not None and len(phases) != paths:
                 reason = f"{counted(len(phases), 'phase')} for {counted(paths, 'path')}; give {paths}, path 0 first"
                 raise at(f"draws.{name}", reason)
-        for key, word, swept in (
-            ("output.keep", "covariance", "tx_antennas"),
-            ("output.keep", "beamformers", "tx_antennas"),
-            ("output.keep", "beamformers", "slots"),
-            ("design.schemes", "custom", "tx_antennas"),
+        for key, word, sizes in (
+            ("output.keep", "covariance", TRANSMIT_SIZES),
+            ("output.keep", "beamformers", (*TRANSMIT_SIZES, "slots")),
+            ("design.schemes", "custom", TRANSMIT_SIZES),
         ):
-            if word in (*self.output.keep, *self.design.schemes) and swept in self.sweep:
+            swept = next((size for size in sizes if size in self.sweep), None)
+            if word in (*self.output.keep, *self.design.schemes) and swept is not None:
                 raise at(key, f'"{word}" has one size, which a sweep of {swept} changes; leave out one of them')
+        misfits = self.draws.misfits(self.scenario.dimensions)
+        if misfits:
+            raise at_each([(f"draws.{key}", reason) for key, reason in misfits])
         return self
 
     def _check_knowledge(self) -> None:
@@ -117,7 +127,7 @@ class JobFile(Section):
             raise at("output.keep", reason)
         if "custom" in self.design.schemes:
             raise at("design.knowledge", "custom beams know nothing; leave out one of them")
-        largest = max(map(int, self.sweep.get("tx_antennas", (self.scenario.tx_antennas,))))
+        largest = max(scenario.tx_antennas for _, scenario in self.sweep_points())
         if largest > _MOST_SHARED_ANTENNAS:
             reason = f"one design for all draws takes tx_antennas <= {_MOST_SHARED_ANTENNAS}, and there are {largest}"
             raise at("design.knowledge", f'{reason}; use "per-draw"')
@@ -248,7 +258,7 @@ def load_job(path_or_name: str | Path) -> JobFile:
         raise JobError(f"{source}: {wrong}")
     try:
         document = parse_toml(packaged_text(source)) if packaged else read_toml(path)
-        job = JobFile.model_validate(document)
+        job = JobFile.model_validate(document, context={"folder": path.parent})
     except FileNotFoundError:
         reason = f"no such file; give a job file's path or a packaged job ({', '.join(packaged_jobs())})"
     except OSError as error:
@@ -308,6 +318,8 @@ def _canonical(job: dict[str, Any]) -> str:
 _TABLES: dict[str, list[type[BaseModel]]] = {
     "": [JobFile],
     "scenario": [Scenario],
+    **{f"scenario.{end}_array": [Ula, Upa, Uca, Elements] for end in ("tx", "rx", "ue")},
+    "scenario.prior": [Prior],
     "draws": [DrawsSection],
     "draws.until": [Until],
     "draws.ue_position": [BoxPosition, DiscPosition],
@@ -317,6 +329,8 @@ _TABLES: dict[str, list[type[BaseModel]]] = {
     "output": [OutputSection],
 }
 _KEYS = {
-    table: [field.alias or name for model in models for name, field in model.model_fields.items()]
+    table: list(dict.fromkeys(field.alias or name for model in models for name, field in model.model_fields.items()))
     for table, models in _TABLES.items()
 } | {"sweep": list(SWEEPABLE)}
+for _end in ("tx", "rx", "ue"):
+    _KEYS[f"scenario.{_end}_array"].append("file")

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from crbatch.engine.draws import DrawModel, Draws, fixed_draw, sample
+from crbatch.engine.draws import DrawModel, Draws, check_fit, fixed_draw, sample
 from crbatch.engine.errors import ScenarioError
 from crbatch.engine.positions import BoxPosition, DiscPosition
 from crbatch.engine.scenario import Scenario
@@ -213,3 +213,177 @@ def test_models_by_class_or_table():
         target_positions=DiscPosition(kind="disc", centre_m=(0, 18), radius_m=3),
     )
     assert by_class == DrawModel(ue_position=BOX, target_positions=DISC)
+
+
+SPACE = Scenario(
+    bs_position_m=[0, 0, 10],
+    ue_position_m=[-5, 20, 1.5],
+    ue_downtilt_deg=20,
+    ue_slant_deg=-30,
+    target_positions_m=[[-10, 15, 1], [5, 15, 2], [0, 17, 4]],
+)
+IN_SPACE = DrawModel(
+    ue_position=BOX | {"z_m": 1.5},
+    target_positions=DISC | {"height_m": [1, 4]},
+    ue_orientation="uniform-3d",
+    rcs="swerling1",
+)
+
+
+def unit(seed, purpose, draw, path, place):
+    """A number in (0, 1) as the address gives it."""
+    word = int(np.random.Philox(counter=[draw, path, 0, 0], key=[seed, purpose]).random_raw(4)[place])
+    return ((word >> 12) + 0.5) / 2**52
+
+
+def test_space_adds_numbers_and_changes_none():
+    """Height and tilts are the third and second word of addresses whose other words the plane uses already."""
+    space, plane = sample(SPACE, IN_SPACE, 7, 3, 9), sample(Scenario(), RANDOM, 7, 3, 9)
+    for name in set(NAMES) - {"ue_position", "target_position", "ue_downtilt", "ue_slant"}:
+        np.testing.assert_array_equal(getattr(space, name), getattr(plane, name))
+    np.testing.assert_array_equal(space.ue_position[:, :2], plane.ue_position)
+    np.testing.assert_array_equal(space.target_position[:, :, :2], plane.target_position)
+    np.testing.assert_array_equal(space.ue_position[:, 2], [1.5] * 6)
+    assert space.target_position[4, 2, 2] == pytest.approx(1 + 3 * unit(7, 3, 7, 2, 2), rel=1e-14)
+    assert space.ue_downtilt[4] == pytest.approx(math.asin(2 * unit(7, 4, 7, 0, 1) - 1), rel=1e-14)
+    assert space.ue_slant[4] == pytest.approx(2 * math.pi * unit(7, 4, 7, 0, 2) - math.pi, rel=1e-14)
+    assert (space.dimensions, plane.dimensions) == (3, 2)
+    assert not plane.ue_downtilt.any()
+    assert not plane.ue_slant.any()
+
+
+@pytest.mark.parametrize("model", ["fixed", "uniform"])
+def test_a_bearing_leaves_the_tilts_to_the_scenario(model):
+    d = sample(SPACE, DrawModel(ue_orientation=model), 7, 0, 3)
+    np.testing.assert_array_equal(d.ue_downtilt, [math.radians(20)] * 3)
+    np.testing.assert_array_equal(d.ue_slant, [math.radians(-30)] * 3)
+    np.testing.assert_array_equal(d.target_position, [[[-10, 15, 1], [5, 15, 2], [0, 17, 4]]] * 3)
+    np.testing.assert_array_equal(d.ue_position, [[-5, 20, 1.5]] * 3)
+    assert len(np.unique(d.ue_orientation)) == (1 if model == "fixed" else 3)
+
+
+def test_heights_are_one_number_a_range_or_that_of_the_centre():
+    models = {
+        1.5: BOX | {"z_m": 1.5},
+        -2.0: DISC | {"height_m": -2},
+        0.5: DISC | {"centre_m": [0, 18, 0.5]},
+    }
+    for height, model in models.items():
+        d = sample(SPACE, DrawModel(target_positions=model), 3, 0, 20)
+        assert (d.target_position[:, :, 2] == height).all()
+    for model in (BOX | {"z_m": [1, 4]}, DISC | {"height_m": [1, 4]}):
+        heights = sample(SPACE, DrawModel(target_positions=model), 3, 0, 2000).target_position[:, :, 2]
+        assert uniformity((heights - 1) / 3) < 1.95
+        assert abs(np.corrcoef(heights.T) - np.eye(3)).max() < 0.06  # each target on its own
+
+
+def rotations(d):
+    """Rz(-phi) Ry(downtilt) Rx(slant) of TR 38.901, 7.1, written out."""
+    a, b, c = -d.ue_orientation, d.ue_downtilt, d.ue_slant
+    zero, one = np.zeros(len(d)), np.ones(len(d))
+
+    def stacked(*rows):
+        return np.moveaxis(np.array(rows), 2, 0)
+
+    z = stacked([np.cos(a), -np.sin(a), zero], [np.sin(a), np.cos(a), zero], [zero, zero, one])
+    y = stacked([np.cos(b), zero, np.sin(b)], [zero, one, zero], [-np.sin(b), zero, np.cos(b)])
+    x = stacked([one, zero, zero], [zero, np.cos(c), -np.sin(c)], [zero, np.sin(c), np.cos(c)])
+    return z @ y @ x
+
+
+def test_all_rotations_are_as_likely():
+    """Of Haar's measure: every entry is uniform in (-1, 1), columns or not, and a fixed rotation changes nothing."""
+    d = sample(SPACE, IN_SPACE, 11, 0, 4000)
+    turns = rotations(d)
+    fixed = rotations(sample(SPACE, IN_SPACE, 12, 0, 1))[0]
+    for found in (turns, turns @ fixed, fixed @ turns):
+        for i in range(3):
+            for j in range(3):
+                assert uniformity((found[:, i, j] + 1) / 2) < 1.95, (i, j)
+    # The angle of a rotation about its axis has the density (1 - cos w) / pi.
+    angle = np.arccos((np.trace(turns, axis1=1, axis2=2) - 1) / 2)
+    assert uniformity((angle - np.sin(angle)) / math.pi) < 1.95
+
+
+@pytest.mark.parametrize(
+    ("scenario", "model", "wanted"),
+    [
+        (Scenario(), {"ue_position": BOX | {"z_m": 1}}, "^ue_position.z_m: positions of two numbers have no height"),
+        (Scenario(), {"target_positions": DISC | {"height_m": [1, 2]}}, "^target_positions.height_m: positions of two"),
+        (Scenario(), {"target_positions": DISC | {"centre_m": [0, 1, 2]}}, r"^target_positions.centre_m: .*\[x, y\]$"),
+        (
+            Scenario(),
+            {"ue_orientation": "uniform-3d"},
+            '^ue_orientation: "uniform-3d" needs positions of three numbers',
+        ),
+        (SPACE, {"ue_position": BOX}, "^ue_position.z_m: missing, and positions have three numbers; add it"),
+        (SPACE, {"target_positions": DISC}, "^target_positions.height_m: missing, and positions have three numbers"),
+    ],
+)
+def test_models_that_do_not_fit_the_scenario(scenario, model, wanted):
+    with pytest.raises(ScenarioError, match=wanted) as caught:
+        sample(scenario, DrawModel(**model), 1, 0, 1)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "wanted"),
+    [
+        (BOX | {"z_m": [2, 2]}, r"ue_position: z_m = \[2, 2\] is empty; give \[low, high\] with low < high"),
+        (BOX | {"z_m": [1, 2, 3]}, r"ue_position.z_m: \[1, 2, 3\] has 3 numbers; give two, \[low, high\]"),
+        (BOX | {"z_m": math.inf}, "ue_position.z_m: inf is refused; it should be a finite number"),
+        (BOX | {"z_m": "1.5"}, "ue_position.z_m: '1.5' is refused; it should be a valid number"),
+        (DISC | {"height_m": [3, 1]}, r"ue_position: height_m = \[3, 1\] is empty"),
+        (DISC | {"centre_m": [0, 1, 2], "height_m": 2}, "ue_position: centre_m and height_m both say a height; leave"),
+        ({"kind": "disc", "centre_m": [0, 1]}, "ue_position.radius_m: missing; add it"),
+    ],
+)
+def test_heights_refused(model, wanted):
+    with pytest.raises(ScenarioError, match=f"^{wanted}"):
+        DrawModel(ue_position=model)
+
+
+def test_models_dump_only_what_is_said():
+    assert DrawModel(ue_position=BOX).model_dump()["ue_position"] == BOX | {"x_m": (-15, 15), "y_m": (5, 25)}
+    assert DrawModel(**IN_SPACE.model_dump()) == IN_SPACE
+
+
+def test_draws_in_space_are_checked():
+    d = sample(SPACE, IN_SPACE, 5, 0, 3)
+    arrays = {name: getattr(d, name) for name in NAMES}
+    for name in NAMES:
+        with pytest.raises(ScenarioError, match="should be"):
+            Draws(**(arrays | {name: arrays[name][:2]}))
+    with pytest.raises(ScenarioError, match=r"target_position has shape \(3, 3, 2\); .* should be \(3, 3, 3\)$"):
+        Draws(**(arrays | {"target_position": arrays["target_position"][:, :, :2]}))
+    with pytest.raises(ScenarioError, match=r"^draws: ue_slant\[1\] is 7 \(draw 1\); it should be from -2 pi to 2 pi"):
+        Draws(**(arrays | {"ue_slant": np.array([0.0, 7.0, 0.0])}))
+    above = arrays["target_position"].copy()
+    above[1, 2] = arrays["ue_position"][1] + [0, 0, 1e-12]
+    with pytest.raises(ScenarioError, match="the UE and target 3 at the same point in draw 1"):
+        Draws(**(arrays | {"target_position": above}))
+    above[1, 2, 2] += 1e-6
+    assert len(Draws(**(arrays | {"target_position": above}))) == 3
+    upright = Draws(**{name: array for name, array in arrays.items() if name not in ("ue_downtilt", "ue_slant")})
+    np.testing.assert_array_equal(upright.ue_slant, [0.0] * 3)
+
+
+def test_the_plane_has_no_tilts():
+    d = sample(Scenario(), RANDOM, 5, 0, 3)
+    arrays = {name: getattr(d, name) for name in NAMES}
+    with pytest.raises(
+        ScenarioError, match=r"^draws: ue_downtilt\[0\] is 0.1 \(draw 0\); it should be 0 where positions"
+    ):
+        Draws(**(arrays | {"ue_downtilt": np.array([0.1, 0.0, 0.0])}))
+
+
+def test_draws_and_scenario_are_both_in_space_or_neither():
+    with pytest.raises(
+        ScenarioError, match=r"^positions have three numbers in the draws, two in the scenario; give both"
+    ):
+        check_fit(Scenario(), sample(SPACE, IN_SPACE, 5, 0, 3))
+    check_fit(SPACE, sample(SPACE, IN_SPACE, 5, 0, 3))
+    at_the_bs = SPACE.replace(bs_position_m=[0, 18, 1.5], ue_position_m=[0, 17.9, 1.5])
+    there = fixed_draw(at_the_bs).changed(ue_position=np.array([[0, 18, 1.5]]))
+    with pytest.raises(ScenarioError, match="the BS and the UE at the same point in draw 0"):
+        check_fit(at_the_bs, there)

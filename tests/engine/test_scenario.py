@@ -2,8 +2,9 @@ import math
 
 import numpy as np
 import pytest
+from crbatch.engine.antennas import Elements, Uca, Ula, Upa
 from crbatch.engine.errors import EngineError, ScenarioError
-from crbatch.engine.scenario import SPEED_OF_LIGHT, Scenario
+from crbatch.engine.scenario import SPEED_OF_LIGHT, Prior, Scenario
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -234,3 +235,130 @@ def test_numpys_other_things_are_not(field, value):
 def test_a_number_of_targets_is_whole(count):
     with pytest.raises(ScenarioError, match=r"^targets = .* is refused; it should be a whole number"):
         Scenario().with_targets(count)
+
+
+SPACE = {
+    "bs_position_m": [0, 0, 10],
+    "ue_position_m": [-5, 20, 1.5],
+    "target_positions_m": [[-10, 15, 1], [5, 15, 2], [0, 17, 4]],
+}
+UPA = {"kind": "upa", "rows": 4, "columns": 8}
+
+
+def test_a_scenario_in_space():
+    s = Scenario(**SPACE, bs_downtilt_deg=10, ue_slant_deg=-3.5, tx_array=UPA, ue_array=Uca(antennas=6, radius=1.0))
+    assert (s.dimensions, s.targets, Scenario().dimensions) == (3, 3, 2)
+    assert s.ue_position_m == (-5.0, 20.0, 1.5)
+    assert (s.tx_antennas, s.rx_antennas, s.ue_antennas) == (32, 16, 6)
+    assert s.transmitter == s.tx_array == Upa(rows=4, columns=8)
+    assert (s.receiver, s.user_array) == (Ula(antennas=16, spacing=0.5), Uca(antennas=6, radius=1.0))
+    assert s.with_targets(1).target_positions_m == ((-10.0, 15.0, 1.0),)
+    assert len({s, s.replace(), s.replace(bs_downtilt_deg=11)}) == 2
+    # Above each other is not at one point.
+    assert s.replace(ue_position_m=[0, 17, 4.001]).dimensions == 3
+
+
+def test_what_is_known_beforehand():
+    s = Scenario(known=["targets", "clock", "clock"], line_of_sight=np.bool_(False), prior={"orientation_deg": 2})
+    assert s.known == ("clock", "targets")
+    assert s == Scenario(known=("clock", "targets"), line_of_sight=False, prior=Prior(orientation_deg=2.0))
+    assert (s.prior.orientation_deg, s.prior.clock_s, s.line_of_sight) == (2.0, None, False)
+    # Without targets and line of sight nothing is identifiable, which is not invalid.
+    assert s.with_targets(0).targets == 0
+    assert Scenario().prior == Prior()
+    assert Prior(ue_position_m=1e9, clock_s=1e-30).ue_position_m == 1e9
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"ue_position_m": [0, 20, 1]}, "^bs_position_m has two numbers, ue_position_m three; give all positions of a"),
+        ({"bs_position_m": [0, 0, 1]}, "^bs_position_m has three numbers, ue_position_m two; give all positions"),
+        (SPACE | {"target_positions_m": [[1, 2, 3], [4, 5]]}, "^bs_position_m has three numbers, target_positions_m.1"),
+        (SPACE | {"ue_position_m": [0, 17, 4]}, "^ue_position_m and target_positions_m.2 are the same point"),
+        ({"bs_downtilt_deg": 1}, "^bs_downtilt_deg needs positions of three numbers; give those, or leave it out$"),
+        ({"ue_slant_deg": -1.0}, "^ue_slant_deg needs positions of three numbers"),
+        ({"ue_downtilt_deg": 361}, "^ue_downtilt_deg: 361 is refused; it should be less than or equal to 360$"),
+        ({"rx_array": UPA}, "^rx_array: an array with height needs positions of three numbers$"),
+        (
+            {"ue_array": {"kind": "elements", "positions": [[0, 0, 0.5], [0, 1, 0]]}},
+            "^ue_array: an array with height needs positions of three numbers$",
+        ),
+        (
+            {"tx_array": Ula(antennas=16), "tx_antennas": 16},
+            "^tx_antennas and tx_array both say how many elements there are; leave out one of them$",
+        ),
+        (
+            {"phase_centre": "first-element", "rx_array": Uca(antennas=4, radius=1)},
+            '^phase_centre = "first-element" is of linear arrays, and rx_array has kind = "uca"; give "array-centre"$',
+        ),
+        ({"line_of_sight": 1}, "^line_of_sight: 1 is refused; it should be a valid boolean"),
+        ({"known": ["phase"]}, "^known.0: 'phase' is refused; it should be 'clock', 'orientation' or 'targets'$"),
+        ({"known": "clock"}, "^known: 'clock' is refused; it should be a valid list$"),
+        (
+            {"prior": {"clock_s": 0}},
+            "^prior.clock_s: 0 is refused; a standard deviation is above 0; for what is known exactly use known$",
+        ),
+        ({"prior": {"ue_position_m": -1.5}}, "^prior.ue_position_m: -1.5 is refused; a standard deviation is above 0"),
+        ({"prior": {"orientation_deg": math.nan}}, "^prior.orientation_deg: nan is refused; it should be a finite"),
+        ({"prior": {"clock": 1e-9}}, "^prior.clock: unknown field; leave it out$"),
+        *(
+            ({"known": [word], "prior": {key: 1e-3}}, f"^prior.{key} has no use where known has '{word}'; leave out")
+            for word, key in (
+                ("clock", "clock_s"),
+                ("orientation", "orientation_deg"),
+                ("targets", "target_position_m"),
+            )
+        ),
+    ],
+)
+def test_space_is_refused_in_one_line(changes, wanted):
+    for build in (Scenario, Scenario().replace):
+        with pytest.raises(ScenarioError, match=wanted) as caught:
+            build(**changes)
+        assert "\n" not in str(caught.value)
+        assert "; and " not in str(caught.value)
+    with pytest.raises(ValidationError) as listed:
+        Scenario.model_validate(changes)
+    assert listed.value.error_count() == 1
+
+
+def test_linear_arrays_have_a_first_element():
+    s = Scenario(tx_array=Ula(antennas=4, spacing=0.7), phase_centre="first-element")
+    assert s.transmitter.spacing == 0.7
+
+
+WITHOUT_NEW_KEYS = [
+    *("carrier_hz", "bandwidth_hz", "subcarriers", "slots", "pilots_per_slot", "power_dbm", "noise_figure_db"),
+    *("noise_psd_dbm_hz", "tx_antennas", "rx_antennas", "ue_antennas", "bs_position_m", "bs_broadside_deg"),
+    *("ue_position_m", "ue_orientation_deg", "ue_angle", "clock_bias_s", "target_positions_m", "target_rcs_m2"),
+    *("ue_rcs_m2", "gain_law", "phase_centre"),
+]
+
+
+def test_a_dump_has_only_what_is_said():
+    """What says nothing is not in it: the identity of a job in the plane is a hash of it."""
+    assert list(Scenario().model_dump()) == WITHOUT_NEW_KEYS
+    said_nothing = {"tx_array": None, "known": [], "prior": {}, "line_of_sight": True, "bs_downtilt_deg": 0}
+    assert Scenario(**said_nothing).model_dump_json() == Scenario().model_dump_json()
+    s = Scenario(**SPACE, tx_array=UPA, known=["clock"], prior={"ue_position_m": 0.3}, line_of_sight=False)
+    dumped = s.model_dump()
+    assert set(dumped) == {*WITHOUT_NEW_KEYS, "tx_array", "known", "prior", "line_of_sight"} - {"tx_antennas"}
+    assert Scenario(**dumped) == s
+    assert Scenario.model_validate_json(s.model_dump_json()) == s
+    assert Scenario.model_validate_json(s.model_dump_json(exclude_none=True)) == s
+    elements = Scenario(ue_array=Elements(positions=[[0, 0], [0, 0.6]]))
+    assert Scenario.model_validate_json(elements.model_dump_json()) == elements
+
+
+def test_replace_puts_an_array_for_a_number_and_the_reverse():
+    s = Scenario(**SPACE, tx_antennas=8)
+    planar = s.replace(tx_array=UPA)
+    assert (planar.tx_antennas, planar.rx_antennas) == (32, 16)
+    assert planar.replace(tx_antennas=8) == s
+    assert planar.replace(tx_array=None).tx_antennas == 16
+    assert planar.replace(slots=4).tx_array == planar.tx_array
+    assert planar.replace(rx_antennas=4).transmitter == planar.transmitter
+    assert planar.with_targets(0).tx_antennas == 32
+    with pytest.raises(ScenarioError, match="both say how many elements"):
+        planar.replace(tx_antennas=8, tx_array=UPA)

@@ -22,6 +22,9 @@ NOTHING: dict[str, Any] = {}
         ({"ue_position_m": [-0.005, 0.02], "target_positions_m": [[0.005, 0.015]]}, ["carrier_hz"]),  # km
         ({"noise_psd_dbm_hz": -203.855}, ["noise_psd_dbm_hz"]),  # dBW/Hz
         ({"noise_psd_dbm_hz": -113.855}, ["noise_psd_dbm_hz"]),  # dBm/MHz
+        ({"rx_array": {"kind": "ula", "antennas": 16, "spacing": 0.00535}}, ["rx_array.spacing"]),  # m
+        ({"ue_array": {"kind": "uca", "antennas": 8, "radius": 0.01}}, ["ue_array.radius"]),  # m
+        ({"tx_array": {"kind": "ula", "antennas": 16, "spacing": 0.1}}, []),
         ({"bandwidth_hz": 1e6}, []),
         ({"bandwidth_hz": 400e6}, []),
         ({"carrier_hz": 400e6, "ue_position_m": [-2.5, 10.0]}, []),

@@ -82,8 +82,8 @@ def test_matlab_may_hold_other_types_of_number(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "said"),
     [
-        ({"ue_position": POSITION.T}, "ue_position is of shape (2, 3); it should be (draws, 2); this engine is"),
-        ({"ue_position": np.ones((4, 3))}, "ue_position is of shape (4, 3); it should be (draws, 2)"),
+        ({"ue_position": np.ones((2, 4))}, "(2, 4); it should be (draws, 2), or (draws, 3) in space"),
+        ({"ue_position": np.ones((4, 1))}, "ue_position is of shape (4, 1); it should be (draws, 2)"),
         ({"target_position": POSITION}, "target_position is of shape (3, 2); it should be (draws, targets, 2)"),
         ({"ue_rcs": np.ones((2, 2))}, "ue_rcs is of shape (2, 2); it should be (draws)"),
         ({"ue_rcs": np.array([[1.0, 1e300]])}, "draw 1: ue_rcs: 1e+300 is refused; it should be above 0 and at most"),
@@ -159,7 +159,7 @@ def test_degrees_in_netcdf(tmp_path: Path, units: str) -> None:
 @pytest.mark.parametrize(
     ("dims", "values", "said"),
     [
-        (("draw", "xy"), np.ones((2, 3)), "ue_position is of shape (2, 3); it should be (draws, 2); this engine is"),
+        (("draw", "xy"), np.ones((2, 4)), "(2, 4); it should be (draws, 2), or (draws, 3) in space"),
         (("draw", "xy"), np.ones((2, 1)), "ue_position is of shape (2, 1); it should be (draws, 2)"),
         (("draw", "axis"), POSITION, "ue_position has dimensions ('draw', 'axis'); it should have ('draw', 'xy')"),
         (("targets", "draw", "xy"), POSITION[None], "select one point"),

@@ -143,7 +143,8 @@ def test_the_last_draws_of_a_file_train(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("ue_x_m,ue_z_m\n1,2\n", "line 1: column 2 ('ue_z_m') is unknown; there are ue_x_m, ue_y_m"),
+        ("ue_x_m,ue_w_m\n1,2\n", "line 1: column 2 ('ue_w_m') is unknown; there are ue_x_m, ue_y_m"),
+        ("ue_x_m,ue_z_m\n1,2\n", "line 1: ue_y_m is missing beside ue_x_m"),
         ("ue_x_m,ue_x_m\n1,2\n", "columns 1 (ue_x_m) and 2 (ue_x_m) say the same"),
         ("ue_x_m,ue_y_m\n1\n", "line 2 has 1 cell for 2 headings"),
         ("ue_x_m,ue_y_m\n1,2\n1,far\n", "line 3, column 2 (ue_y_m): 'far' is refused; it should be a number"),

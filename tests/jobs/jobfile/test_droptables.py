@@ -11,7 +11,10 @@ from drop_cases import outcome
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-OURS = "ue_x_m, ue_y_m, ue_orientation_deg, ue_orientation_rad, ue_rcs_m2, target1_x_m, target1_y_m, target1_rcs_m2"
+OURS = (
+    "ue_x_m, ue_y_m, ue_z_m, ue_orientation_deg, ue_orientation_rad, ue_downtilt_deg, ue_downtilt_rad, ue_slant_deg, "
+    "ue_slant_rad, ue_rcs_m2, target1_x_m, target1_y_m, target1_z_m, target1_rcs_m2"
+)
 
 
 def table(folder: Path, text: str | bytes, ignored: tuple[str, ...] = (), name: str = "drops.csv") -> Drops:

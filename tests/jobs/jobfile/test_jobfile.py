@@ -90,14 +90,17 @@ def test_sweep_is_cartesian_in_file_order(write):
 
 
 def test_what_can_be_swept():
-    """Every key of one number or word, targets, and nothing else; one RCS for all targets is a number."""
-    assert set(SWEEPABLE) == {
+    """Every key of one number or word, targets, what arrays are made of; one RCS for all targets is a number."""
+    sizes = ("antennas", "spacing", "rows", "columns", "row_spacing", "column_spacing", "radius")
+    arrays = {f"{array}.{size}" for array in ("tx_array", "rx_array", "ue_array") for size in sizes}
+    assert set(SWEEPABLE) == arrays | {
         *("carrier_hz", "bandwidth_hz", "subcarriers", "slots", "pilots_per_slot", "power_dbm"),
         *("noise_figure_db", "noise_psd_dbm_hz", "tx_antennas", "rx_antennas", "ue_antennas"),
         *("bs_broadside_deg", "ue_orientation_deg", "clock_bias_s", "target_rcs_m2", "ue_rcs_m2", "targets"),
         *("gain_law", "ue_angle", "phase_centre"),
+        *("bs_downtilt_deg", "bs_slant_deg", "ue_downtilt_deg", "ue_slant_deg"),
     }
-    for key in SWEEPABLE:
+    for key in set(SWEEPABLE) - arrays:
         value = getattr(Scenario(), key)
         value = 100.0 if key == "target_rcs_m2" else value
         assert job(sweep={key: [value]}).sweep_points() == [((0,), Scenario())], key

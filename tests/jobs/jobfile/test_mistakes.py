@@ -40,12 +40,20 @@ REFUSED = [
     ("[scenario]\nue_position_m = [1]", "scenario.ue_position_m: [1] has 1 number; give two, [x, y]"),
     ("[scenario]\nbs_position_m = []", "scenario.bs_position_m: [] has 0 numbers; give two, [x, y]"),
     (
+        "[scenario]\nue_position_m = [1, 2, 3, 4]",
+        "scenario.ue_position_m: [1, 2, 3, 4] has 4 numbers; give two, [x, y], or three, [x, y, z]",
+    ),
+    (
         "[scenario]\nue_position_m = [1, 2, 3]",
-        "scenario.ue_position_m: [1, 2, 3] has 3 numbers; give two, [x, y]: this engine is two-dimensional",
+        "scenario: bs_position_m has two numbers, ue_position_m three; give all positions of a job the same count",
+    ),
+    (
+        '[draws]\nue_position = { kind = "disc", centre_m = [0, 1, 2, 3], radius_m = 1 }',
+        "draws.ue_position.centre_m: [0, 1, 2, 3] has 4 numbers; give two, [x, y], or three, [x, y, z]",
     ),
     (
         '[draws]\nue_position = { kind = "disc", centre_m = [0, 1, 2], radius_m = 1 }',
-        "draws.ue_position.centre_m: [0, 1, 2] has 3 numbers; give two, [x, y]: this engine is two-dimensional",
+        "draws.ue_position.centre_m: it has three numbers, and positions two; give [x, y]",
     ),
     (
         '[draws]\nue_position = { kind = "box", x_m = [0, 1, 2], y_m = [0, 1] }',
@@ -113,13 +121,14 @@ REFUSED = [
         '7 mistakes: (1) scenario.bandwith_hz: unknown key; did you mean "bandwidth_hz"? '
         '(2) output.kep: unknown key; did you mean "keep"? '
         "(3) scenario.slots: 0 is refused; it should be greater than or equal to 1 "
-        "(4) scenario.ue_position_m: [1] has 1 number; give two, [x, y]: this engine is two-dimensional "
+        "(4) scenario.ue_position_m: [1] has 1 number; give two, [x, y], or three, [x, y, z] "
         "(5) draws.seed: -1 is refused; it should be greater than or equal to 0 "
         "(6) sweep.foo: unknown key; [sweep] has carrier_hz, ",
     ),
     (
-        "[scenario]\ntarget_positions_m = [[1, 2, 3], [4, 5, 6]]",
-        "2 mistakes: (1) scenario.target_positions_m.0: [1, 2, 3] has 3 numbers; give two, [x, y]: this",
+        "[scenario]\ntarget_positions_m = [[1], [4, 5, 6, 7]]",
+        "2 mistakes: (1) scenario.target_positions_m.0: [1] has 1 number; give two, [x, y], or three, [x, y, z] "
+        "(2) scenario.target_positions_m.1: [4, 5, 6, 7] has 4 numbers; give two",
     ),
     (
         "[sweep]\npower_dbm = [1, 1.0]\nslots = [2, 2]",
