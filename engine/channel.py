@@ -96,14 +96,18 @@ def channel_of(scenario: Scenario, draws: Draws) -> Channel:
     )
     aod, aod_elevation = _azimuth_and_elevation(departure)
     aoa, aoa_elevation = _azimuth_and_elevation(arrival)
+    delay_bistatic, delay_monostatic, gain_bistatic, gain_monostatic = delays_and_gains(transmitter, hops, reflections)
     return Channel(
-        aod,
-        aoa,
-        aod_elevation,
-        aoa_elevation,
-        *delays_and_gains(transmitter, hops, reflections),
-        departures,
-        arrivals,
+        aod=aod,
+        aoa=aoa,
+        aod_elevation=aod_elevation,
+        aoa_elevation=aoa_elevation,
+        delay_bistatic=delay_bistatic,
+        delay_monostatic=delay_monostatic,
+        gain_bistatic=gain_bistatic,
+        gain_monostatic=gain_monostatic,
+        departure=departures,
+        arrival=arrivals,
     )
 
 

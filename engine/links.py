@@ -195,7 +195,7 @@ def _link(
     tx_columns, tx_norm = steering.steering_columns(transmitter, departure)
     own = list(paths)
     rx_columns, rx_norm = steering.steering_columns(receiver, np.ascontiguousarray(reception.directions[:, own]))
-    gain, delay = (np.ascontiguousarray(each[:, own]) for each in (reception.gain, reception.delay))
+    gain, delay = np.ascontiguousarray(reception.gain[:, own]), np.ascontiguousarray(reception.delay[:, own])
     rows = (everyone * np.arange(len(kinds))[:, None] + own).ravel()
     gains = jacobian.shape[2] - 2 * everyone + (everyone * np.arange(2)[:, None] + own).ravel()
     columns = np.concatenate((unknowns.kept, gains))

@@ -15,6 +15,10 @@ from .arrays import Flags, Reals, Wholes
 from .scenario import Scenario
 
 _Group = Literal["ue_position", "orientation", "targets", "clock"]
+_PLACE: tuple[_Group, ...] = ("ue_position",)
+_TURN: tuple[_Group, ...] = ("orientation",)
+_TARGET: tuple[_Group, ...] = ("targets",)
+_CLOCK: tuple[_Group, ...] = ("clock",)
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def bistatic_unknowns(scenario: Scenario) -> Unknowns:
 def monostatic_unknowns(scenario: Scenario) -> Unknowns:
     """Position parameters of MS, which has to find them all: what is known is so to the UE."""
     dims = scenario.dimensions
-    return _unknowns(scenario, ("ue_position",) * dims + ("targets",) * (dims * scenario.targets), ())
+    return _unknowns(scenario, (*_PLACE * dims, *_TARGET * (dims * scenario.targets)), ())
 
 
 def _unknowns(scenario: Scenario, groups: tuple[_Group, ...], known: tuple[str, ...]) -> Unknowns:

@@ -127,7 +127,7 @@ class Problem:
 
     @property
     def _paths(self) -> int:
-        return self.channel.departure.shape[1]
+        return self.scenario.targets + 1
 
     @cached_property
     def columns(self) -> Complexes:

@@ -190,7 +190,7 @@ def _balanced(problem: Problem, arrays: ProblemArrays, rho: Reals) -> Reals:
 
 
 def _columns(count: int, each: int) -> int:
-    """Columns of the factors of a covariance of so many dimensions, so many for each path: half, or the next even number.
+    """Columns of the factors of a covariance of so many dimensions, so many for each path: half, made even.
 
     Optima have hardly ever a higher rank (2 or 3 of 8 at 3 targets). The rows of a path have to find room.
     """

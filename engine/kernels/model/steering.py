@@ -163,7 +163,7 @@ def derivative_doubts(array, frames, rounding):
         for k in range(n):
             for t in range(1, q):
                 _, cosine, size = tangent_size(array, frames[b, k, t])
-                share = size / most * abs(cosine) if most > 0.0 else 0.0
+                share = (size / most if most > 0.0 else 1.0) * abs(cosine)  # one antenna: nothing to doubt
                 out[b, (t - 1) * n + k] = rounding[b, k] / share
     return out
 
