@@ -13,8 +13,9 @@ from .kernels.model.geometry import (
     Places,
     Reflections,
     Transmitter,
+    angles_of,
     delays_and_gains,
-    directions,
+    frames_of,
     hops_of,
     rotations,
 )
@@ -86,7 +87,7 @@ def channel_of(scenario: Scenario, draws: Draws) -> Channel:
     """
     check_fit(scenario, draws)
     transmitter, places, hops = geometry_of(scenario, draws)
-    departure, arrival, departures, arrivals = directions(transmitter, places, hops)
+    departure, arrival = angles_of(transmitter, places, hops)
     reflections = Reflections(
         _RCS_EXPONENT[scenario.gain_law],
         draws.target_rcs,
@@ -106,8 +107,8 @@ def channel_of(scenario: Scenario, draws: Draws) -> Channel:
         delay_monostatic=delay_monostatic,
         gain_bistatic=gain_bistatic,
         gain_monostatic=gain_monostatic,
-        departure=departures,
-        arrival=arrivals,
+        departure=frames_of(departure),
+        arrival=frames_of(arrival),
     )
 
 

@@ -15,10 +15,6 @@ from .arrays import Flags, Reals, Wholes
 from .scenario import Scenario
 
 _Group = Literal["ue_position", "orientation", "targets", "clock"]
-_PLACE: tuple[_Group, ...] = ("ue_position",)
-_TURN: tuple[_Group, ...] = ("orientation",)
-_TARGET: tuple[_Group, ...] = ("targets",)
-_CLOCK: tuple[_Group, ...] = ("clock",)
 
 
 @dataclass(frozen=True)
@@ -68,21 +64,21 @@ class Unknowns:
 def bistatic_unknowns(scenario: Scenario) -> Unknowns:
     """Position parameters of BP."""
     dims = scenario.dimensions
-    turns: tuple[_Group, ...] = ("orientation",) * (1 if dims == 2 else 3)
-    return _unknowns(
-        scenario,
-        ("ue_position",) * dims + turns + ("targets",) * (dims * scenario.targets) + ("clock",),
-        scenario.known,
-    )
+    turns = 1 if dims == 2 else 3
+    groups: list[_Group] = ["ue_position"] * dims
+    groups += ["orientation"] * turns + ["targets"] * (dims * scenario.targets) + ["clock"]
+    return _unknowns(scenario, groups, scenario.known)
 
 
 def monostatic_unknowns(scenario: Scenario) -> Unknowns:
     """Position parameters of MS, which has to find them all: what is known is so to the UE."""
     dims = scenario.dimensions
-    return _unknowns(scenario, (*_PLACE * dims, *_TARGET * (dims * scenario.targets)), ())
+    groups: list[_Group] = ["ue_position"] * dims
+    groups += ["targets"] * (dims * scenario.targets)
+    return _unknowns(scenario, groups, ())
 
 
-def _unknowns(scenario: Scenario, groups: tuple[_Group, ...], known: tuple[str, ...]) -> Unknowns:
+def _unknowns(scenario: Scenario, groups: list[_Group], known: tuple[str, ...]) -> Unknowns:
     prior = scenario.prior
     deviations = {
         "ue_position": prior.ue_position_m,
@@ -91,7 +87,7 @@ def _unknowns(scenario: Scenario, groups: tuple[_Group, ...], known: tuple[str, 
         "clock": prior.clock_s,
     }
     information = tuple(0.0 if (std := deviations[group]) is None else std**-2.0 for group in groups)
-    return Unknowns(groups, known, information)
+    return Unknowns(tuple(groups), known, information)
 
 
 def bistatic_paths(scenario: Scenario) -> tuple[int, ...]:

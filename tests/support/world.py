@@ -73,9 +73,7 @@ def tangents(u: Array) -> tuple[Array, Array]:
     """Unit vectors of growing azimuth and elevation at the unit vectors u [path, 3] of a local frame."""
     azimuth, elevation = np.arctan2(u[:, 1], u[:, 0]), np.arcsin(np.clip(u[:, 2], -1, 1))
     e1 = np.array([-np.sin(azimuth), np.cos(azimuth), 0 * azimuth]).T
-    e2 = np.array(
-        [-np.sin(elevation) * np.cos(azimuth), -np.sin(elevation) * np.sin(azimuth), np.cos(elevation)]
-    ).T
+    e2 = np.array([-np.sin(elevation) * np.cos(azimuth), -np.sin(elevation) * np.sin(azimuth), np.cos(elevation)]).T
     return e1, e2
 
 

@@ -110,47 +110,56 @@ def _frame_of_angle(angle, out):
 
 
 @unmanaged
-def frame_of_vector(x, y, z, out):
+def frame_of_direction(azimuth, elevation, out):
     """Unit vector and tangents (3, 3) of a direction in space: of azimuth and of elevation, also at a pole."""
-    level = math.hypot(x, y)
-    length = math.hypot(level, z)
-    c, s = (x / level, y / level) if level > 0.0 else (1.0, 0.0)
-    out[0, 0], out[0, 1], out[0, 2] = x / length, y / length, z / length
+    c, s = math.cos(azimuth), math.sin(azimuth)
+    level, height = math.cos(elevation), math.sin(elevation)
+    out[0, 0], out[0, 1], out[0, 2] = level * c, level * s, height
     out[1, 0], out[1, 1], out[1, 2] = -s, c, 0.0
-    out[2, 0], out[2, 1], out[2, 2] = -z / length * c, -z / length * s, level / length
+    out[2, 0], out[2, 1], out[2, 2] = -height * c, -height * s, level
 
 
 @unmanaged
-def _look(vector, rotation, angles, out):
-    """Azimuth and elevation (2,), and the frame (3, 3), of a vector of the scene in an array's own axes."""
+def _look(vector, rotation, angles):
+    """Azimuth and elevation (2,) of a vector of the scene in an array's own axes."""
     x, y, z = 0.0, 0.0, 0.0
     for c in range(3):
         x += rotation[c, 0] * vector[c]
         y += rotation[c, 1] * vector[c]
         z += rotation[c, 2] * vector[c]
-    frame_of_vector(x, y, z, out)
     angles[0] = math.atan2(y, x)
     angles[1] = math.atan2(z, math.hypot(x, y))
 
 
 @kernel
-def directions(transmitter, places, hops):
-    """Departures and arrivals of every draw: angles (batch, path, D - 1), rad, and frames (batch, path, D, 3)."""
+def angles_of(transmitter, places, hops):
+    """Departures and arrivals of every draw: azimuths and, in space, elevations, (batch, path, D - 1), rad."""
     batch, paths, dims = hops.ahead.shape
     departure, arrival = np.zeros((batch, paths, dims - 1)), np.zeros((batch, paths, dims - 1))
-    departures, arrivals = np.zeros((batch, paths, dims, 3)), np.zeros((batch, paths, dims, 3))
     for b in range(batch):
         for k in range(paths):
+            ahead, back = hops.ahead[b, k], hops.back[b, k]
             if dims == 2:
-                ahead, back = hops.ahead[b, k], hops.back[b, k]
                 departure[b, k, 0] = _wrap(math.atan2(ahead[1], ahead[0]) - transmitter.broadside)
                 arrival[b, k, 0] = _wrap(math.atan2(back[1], back[0]) + places.ue_bearing[b])
-                _frame_of_angle(departure[b, k, 0], departures[b, k])
-                _frame_of_angle(arrival[b, k, 0], arrivals[b, k])
             else:
-                _look(hops.ahead[b, k], transmitter.rotation, departure[b, k], departures[b, k])
-                _look(hops.back[b, k], places.ue_rotation[b], arrival[b, k], arrivals[b, k])
-    return departure, arrival, departures, arrivals
+                _look(ahead, transmitter.rotation, departure[b, k])
+                _look(back, places.ue_rotation[b], arrival[b, k])
+    return departure, arrival
+
+
+@kernel
+def frames_of(angles):
+    """Unit vectors and tangents (batch, path, D, 3) of directions given by angles (batch, path, D - 1)."""
+    batch, paths, tangents = angles.shape
+    out = np.zeros((batch, paths, tangents + 1, 3))
+    for b in range(batch):
+        for k in range(paths):
+            if tangents == 1:
+                _frame_of_angle(angles[b, k, 0], out[b, k])
+            else:
+                frame_of_direction(angles[b, k, 0], angles[b, k, 1], out[b, k])
+    return out
 
 
 @kernel
