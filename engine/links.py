@@ -18,6 +18,7 @@ from .errors import ScenarioError
 from .kernels.model import delaysums, steering
 from .kernels.model.geometry import bistatic_jacobian, monostatic_jacobian
 from .scenario import Scenario
+from .turns import with_turns_in_sight
 from .unknowns import Unknowns, bistatic_paths, bistatic_unknowns, monostatic_unknowns
 
 
@@ -260,6 +261,7 @@ def bistatic_link(scenario: Scenario, draws: Draws, channel: Channel | None = No
     channel = _own(scenario, draws, channel)
     transmitter, places, hops = geometry_of(scenario, draws)
     frames = channel.departure, channel.arrival
+    jacobian = bistatic_jacobian(transmitter, places, hops, frames, orientation_sense(scenario))
     reception = _Reception(scenario.user_array, channel.arrival, channel.delay_bistatic, channel.gain_bistatic)
     return _link(
         scenario,
@@ -267,7 +269,7 @@ def bistatic_link(scenario: Scenario, draws: Draws, channel: Channel | None = No
         channel.departure,
         reception if scenario.line_of_sight else reception.without_line_of_sight(),
         bistatic_paths(scenario),
-        bistatic_jacobian(transmitter, places, hops, frames, orientation_sense(scenario)),
+        with_turns_in_sight(scenario, draws, jacobian),
         bistatic_unknowns(scenario),
     )
 

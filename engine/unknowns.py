@@ -14,6 +14,8 @@ import numpy as np
 from .arrays import Flags, Reals, Wholes
 from .scenario import Scenario
 
+# Elements this close to one line, in wavelengths, are on it.
+ON_A_LINE = 1e-9
 _Group = Literal["ue_position", "orientation", "targets", "clock"]
 
 
@@ -29,16 +31,22 @@ class Unknowns:
         Which are known beforehand.
     information
         Diagonal of J0, 1 over the squared standard deviation where a prior gives one: 1/m2, 1/rad2, 1/s2.
+    unseen
+        How many of the orientation's rotations no signal tells of (see `turns`): the last ones.
     """
 
     groups: tuple[_Group, ...]
     known: tuple[str, ...]
     information: tuple[float, ...]
+    unseen: int = 0
 
     @cached_property
     def kept(self) -> Wholes:
-        """Which are unknown."""
-        return np.array([i for i, group in enumerate(self.groups) if group not in self.known], np.int64)
+        """Which are to be found: unknown, and seen."""
+        last = self.groups.index("orientation") + self.groups.count("orientation") if self.unseen else 0
+        unseen = range(last - self.unseen, last)
+        kept = [i for i, group in enumerate(self.groups) if group not in self.known and i not in unseen]
+        return np.array(kept, np.int64)
 
     @cached_property
     def prior(self) -> Reals:
@@ -55,8 +63,14 @@ class Unknowns:
         return np.array([one == group for one in self.groups])
 
     def with_known(self, bounds: Reals) -> Reals:
-        """Bounds of all parameters, (..., groups), from those of the unknown ones: 0 for what is known."""
+        """Bounds of all parameters, (..., groups), from those to be found: 0 for what is known.
+
+        Of what no signal tells, the prior's variance is left, or nothing.
+        """
         out = np.zeros((*bounds.shape[:-1], len(self.groups)))
+        for i, group in enumerate(self.groups):
+            if group not in self.known:
+                out[..., i] = 1.0 / self.information[i] if self.information[i] > 0.0 else np.inf
         out[..., self.kept] = bounds
         return out
 
@@ -66,19 +80,22 @@ def bistatic_unknowns(scenario: Scenario) -> Unknowns:
     dims = scenario.dimensions
     turns = 1 if dims == 2 else 3
     groups: list[_Group] = ["ue_position"] * dims
-    groups += ["orientation"] * turns + ["targets"] * (dims * scenario.targets) + ["clock"]
-    return _unknowns(scenario, groups, scenario.known)
+    groups.extend(["orientation"] * turns)
+    groups.extend(["targets"] * (dims * scenario.targets))
+    groups.append("clock")
+    known = scenario.known
+    return _unknowns(scenario, groups, known, 0 if dims == 2 or "orientation" in known else 3 - seen_turns(scenario))
 
 
 def monostatic_unknowns(scenario: Scenario) -> Unknowns:
     """Position parameters of MS, which has to find them all: what is known is so to the UE."""
     dims = scenario.dimensions
     groups: list[_Group] = ["ue_position"] * dims
-    groups += ["targets"] * (dims * scenario.targets)
+    groups.extend(["targets"] * (dims * scenario.targets))
     return _unknowns(scenario, groups, ())
 
 
-def _unknowns(scenario: Scenario, groups: list[_Group], known: tuple[str, ...]) -> Unknowns:
+def _unknowns(scenario: Scenario, groups: list[_Group], known: tuple[str, ...], unseen: int = 0) -> Unknowns:
     prior = scenario.prior
     deviations = {
         "ue_position": prior.ue_position_m,
@@ -87,7 +104,28 @@ def _unknowns(scenario: Scenario, groups: list[_Group], known: tuple[str, ...]) 
         "clock": prior.clock_s,
     }
     information = tuple(0.0 if (std := deviations[group]) is None else std**-2.0 for group in groups)
-    return Unknowns(tuple(groups), known, information)
+    return Unknowns(tuple(groups), known, information, unseen)
+
+
+def seen_turns(scenario: Scenario) -> int:
+    """About how many axes a rotation of the UE in space can be seen, 0 to 3.
+
+    A linear array sees none about itself, and nobody one about the direction of the only path: they change phases at
+    most, which the gains of paths absorb. A singular FIM would say so too, but not that the position may be known.
+    """
+    positions = scenario.user_array.positions
+    if np.abs(positions - positions[0]).max() <= ON_A_LINE:
+        return 0
+    return 3 - int(axis_of(positions) is not None) - int(len(bistatic_paths(scenario)) == 1)
+
+
+def axis_of(positions: Reals) -> Reals | None:
+    """Unit vector along the elements (N, 3) of an array, if they are on a line."""
+    apart = positions - positions[0]
+    farthest = apart[np.argmax(np.sum(apart**2, axis=1))]
+    axis: Reals = farthest / np.sqrt(np.sum(farthest**2))
+    across = np.abs(apart - np.outer(np.sum(apart * axis, axis=1), axis)).max()
+    return axis if across <= ON_A_LINE else None
 
 
 def bistatic_paths(scenario: Scenario) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from ..kernels.model import steering
 from ..kernels.model.geometry import bistatic_jacobian, direction_rounding, monostatic_positions
 from ..links import noise_scale
 from ..scenario import SPEED_OF_LIGHT, Scenario
+from ..turns import with_turns_in_sight
 from ..unknowns import Unknowns, bistatic_paths, bistatic_unknowns, monostatic_unknowns
 
 
@@ -86,6 +87,7 @@ def geometries(scenario: Scenario, draws: Draws, channel: Channel) -> tuple[apa.
     _, everyone, q, _ = departure.shape
     paths, unknowns = np.array(bistatic_paths(scenario)), bistatic_unknowns(scenario)
     whole = bistatic_jacobian(transmitter, places, hops, (departure, arrival), orientation_sense(scenario))
+    whole = with_turns_in_sight(scenario, draws, whole)
     rows = (everyone * np.arange(2 * q - 1)[:, None] + paths).ravel()
     sent = steering.derivative_doubts(elements_of(scenario.transmitter), departure, rounding[:, 0].copy())
     received = steering.derivative_doubts(elements_of(scenario.user_array), arrival, rounding[:, 1].copy())

@@ -101,6 +101,10 @@ class ThreeTargets:
     maps: DenseMaps
     power: float = POWER_W
 
+    @property
+    def complex_mix(self) -> np.ndarray:
+        return self.mix
+
     def dense(self, _: int) -> tuple[DenseMaps, DenseMaps]:
         return self.maps, self.maps
 
@@ -113,7 +117,7 @@ class ThreeTargets:
     def evaluate(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Sum of the bounds at a reduced covariance of unit trace, and its gradient, (9, 9) each."""
         link, count = self.maps.over_covariances(), len(x)
-        coordinates, along = np.zeros(count**2), np.zeros(count**2)
+        coordinates, along = np.zeros(count**2 + 1), np.zeros(count**2 + 1)
         objective.coordinates_of(x, self.mix[0], count, coordinates)
         work = objective.work_space(link, link)
         value = objective.dense_weighted_crb(link, link, 1.0, coordinates, along, work)
@@ -159,7 +163,7 @@ def targets() -> ThreeTargets:
         ]
     )
     sums = delaysums.delay_sums(np.zeros((1, 3)), 1.0, 1)  # one subcarrier, no delays
-    rx_gram, tx_gram = steering.real_gram(receive), steering.real_gram(transmit)
+    rx_gram, tx_gram = (steering.gram_of(columns, True) for columns in (receive, transmit))
     np.testing.assert_allclose(transmit[0].conj().T @ transmit[0], tx_gram[0], rtol=0, atol=1e-14)
     scale = 2.0 * SNAPSHOTS / NOISE_W
 
@@ -172,13 +176,14 @@ def targets() -> ThreeTargets:
         coef,
         sums[0],
         rx_gram[0],
-        jacobian,
         scale * POWER_W,
+        jacobian,
+        np.zeros(12),
         information(equal, scale * POWER_W)[0],
-        tx_gram[0],
+        tx_gram[0].real.copy(),
         np.zeros((0, 0)),
     )
-    basis, mix, rank = steering.orthonormal_basis(transmit, 1e-13)
+    basis, mix, rank = steering.orthonormal_basis(transmit, True, 1e-13)
     return ThreeTargets(transmit, basis, mix, rank, information, jacobian, DenseMaps(*maps, bound_rows=12))
 
 

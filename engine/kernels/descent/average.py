@@ -58,9 +58,7 @@ def _mean_crb(mean, y, slope):
     prior_slope = 0.0
     result = lane_zeros(1, 1)
     seen = reduce(bases[:1], whole, 1.0)
-    power = 0.0
-    for i in range(wide):
-        power += y[i, i].real
+    power = np.trace(y.real)
     for first in range(0, batch, LANES):
         used = min(LANES, batch - first)
         load_problems(lanes, problems, first, used)
@@ -87,8 +85,7 @@ def _mean_crb(mean, y, slope):
                 slope += expand(bases[b : b + 1], own, 1.0)[0, 0]
     if shared:
         slope += expand(bases, own, 1.0)[0, 0]
-    for i in range(wide):
-        slope[i, i] += prior_slope
+    slope += prior_slope * np.eye(wide)
     return value if value < math.inf else math.inf
 
 
@@ -317,6 +314,14 @@ def _remember(at, trial, memory):
 
 
 @kernel
+def _stiff_rows(problems, bases, codewords):
+    """Rows of a factor whose stiff directions are known: in pairs, where all draws share them."""
+    wide = bases.shape[1]
+    shared = bases.shape[0] == 1 and wide == bases.shape[2] == 2 * problems.coupling.shape[2]
+    return wide if shared and codewords.shape[1] == 0 else 0
+
+
+@kernel
 def descend_mean(problems, bases, weights, rho, codewords, start, tolerance, most):
     """Minimise F from a starting point until the certificate holds.
 
@@ -350,9 +355,7 @@ def descend_mean(problems, bases, weights, rho, codewords, start, tolerance, mos
     trial = _new_point(np.zeros(size), wide)
     search = np.zeros(size)
     memory = _new_memory(size)
-    # Where all draws share their directions, the stiff ones are those of a single draw, in pairs of rows.
-    pairs = wide == bases.shape[2] and wide == 2 * problems.coupling.shape[2]
-    stiff = wide if bases.shape[0] == 1 and pairs and codewords.shape[1] == 0 else 0
+    stiff = _stiff_rows(problems, bases, codewords)
     height, value, power = _log_mean(mean, at)
     spent = 1
     while spent < most and height < math.inf:

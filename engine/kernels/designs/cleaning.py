@@ -248,8 +248,7 @@ def certified_covariances(problems, rho, x, points, columns, wanted, clean, tole
     beams = new_beams(count, columns if columns > 0 else count)
     cleaned = _new_cleaned(count)
     point = lane_zeros(points.shape[2], 1)
-    shape = shape_of(problems, columns)
-    polar = new_polar(shape)
+    polar = new_polar(shape_of(problems, columns))
     space = eigen_space(2 * count)
     weight, gap = lane_zeros(1, 1), lane_zeros(1, 1)
     clean = clean or columns > 0
@@ -259,7 +258,7 @@ def certified_covariances(problems, rho, x, points, columns, wanted, clean, tole
         load_items(lanes, problems, eight, rho, weight)
         if columns > 0:
             load_points(point, points, eight)
-            polar_factor(point, shape, polar)
+            polar_factor(point, shape_of(problems, columns), polar)
             _from_factor(polar.factor, beams)
             leading(beams, -1.0, power_of(beams), cleaned.x)
         else:

@@ -11,6 +11,7 @@ from crbatch.engine.kernels.bound import objective
 from crbatch.engine.kernels.bound import powers as powers_of
 from crbatch.engine.kernels.bound.problems import load_problem
 from crbatch.engine.kernels.designs import cleaning
+from crbatch.engine.kernels.interior import coordinates as basis
 from crbatch.engine.kernels.interior import covariances as interior
 from crbatch.engine.kernels.interior import curvature
 from crbatch.engine.kernels.interior import powers as interiorpowers
@@ -74,9 +75,9 @@ def _value_and_slopes(draws, x, rho, coordinates, normal, value):
     eight = objective.new_evaluation(draws, n)
     for lane in range(LANES):
         load_problem(eight.problem, draws, lane, lane)
-    put(value, objective.covariance_objective(eight, everywhere(rho), x), 0)
+    put(value, objective.covariance_objective(eight, everywhere(rho), everywhere(1.0), x), 0)
     normal[:] = eight.negative_gradient
-    curvature.coordinates(normal, n, coordinates)
+    basis.coordinates(normal, n, coordinates)
 
 
 @kernel
@@ -86,13 +87,13 @@ def _curvature_of_covariances(draws, x, rho, bend):
     space = curvature.curvature_work(eight, False)
     for lane in range(LANES):
         load_problem(eight.problem, draws, lane, lane)
-    objective.covariance_objective(eight, everywhere(rho), x)
+    objective.covariance_objective(eight, everywhere(rho), everywhere(1.0), x)
     curvature.add_curvature(eight, everywhere(rho), everywhere(1.0), space, bend)
 
 
 @kernel
 def _matrix(vector, n, out):
-    curvature.matrix_of(vector, n, out)
+    basis.matrix_of(vector, n, out)
 
 
 @kernel
@@ -152,7 +153,7 @@ def test_curvature_is_the_slope_of_the_gradient(targets: int, rho: float) -> Non
 
 @kernel
 def _coordinates(matrix, n, out):
-    curvature.coordinates(matrix, n, out)
+    basis.coordinates(matrix, n, out)
 
 
 @pytest.mark.parametrize("targets", [1, 2])

@@ -35,8 +35,8 @@ def test_the_lowest_rank_that_keeps_the_certificate_is_taken() -> None:
     scenario = Scenario(tx_antennas=1024)
     problem = build_problem(scenario, sample(scenario, DrawModel(), 5, 0, DRAWS))
     count = problem.mix.shape[1]
-    columns = weighted._columns(count)
-    start = polar.polar_of_powers(problem.mix, weighted._balanced(problem, problem.arrays, RHO), columns)
+    columns = weighted._columns(count, 2)
+    start = polar.polar_of_powers(problem.arrays, weighted._balanced(problem, problem.arrays, RHO), columns)
     points, _ = weighted._descend(problem, columns, start, RHO, TOLERANCE)
     x = _covariances(points[:, 0], columns)[:, None]
     wanted = np.ones((DRAWS, 1), bool)

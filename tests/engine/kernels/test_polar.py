@@ -14,6 +14,7 @@ from engine_cases import DROPS
 
 COUNT, COLUMNS = 8, 4
 PATHS = COUNT // 2
+SHAPE = preconditioner.Shape(PATHS, 2, COLUMNS)
 TOLERANCE = 1e-6
 
 
@@ -46,7 +47,7 @@ def test_factors_come_back() -> None:
     lost = np.ones((LANES, 2, COUNT, COLUMNS))
     lost[2, :, [1, PATHS + 1]] = lost[3, :, PATHS + 2] = 0.0
     flat *= lost.reshape(LANES, -1)
-    x = polar.polar_of_factors(flat, COUNT)
+    x = polar.polar_of_factors(flat, SHAPE)
     z = _complex(flat)
     u = _rows(_complex(x[:, 2 * COUNT :]))
     products = u @ u.conj().swapaxes(2, 3)
@@ -58,7 +59,9 @@ def test_factors_come_back() -> None:
 
 @kernel
 def _unfolded(x, factor):
-    polar.polar_factor(x, factor.shape[0] // (2 * COUNT), factor)
+    space = polar.new_polar(SHAPE)
+    polar.polar_factor(x, SHAPE, space)
+    factor[:] = space.factor
 
 
 def test_any_rows_are_made_orthonormal_on_the_way() -> None:
@@ -84,10 +87,10 @@ def _problem(antennas: int, draws: int = LANES, model: DrawModel = DROPS) -> Pro
 @kernel
 def _objective(problems, rho, x, gradient, result, stiffness):
     eight = objective.new_evaluation(problems, COLUMNS)
-    space = polar.new_polar(COUNT, COLUMNS)
+    space = polar.new_polar(SHAPE)
     for lane in range(LANES):
         load_problem(eight.problem, problems, lane, lane)
-    value, power = polar.polar_objective(eight, everywhere(rho), x, COLUMNS, space, gradient, stiffness)
+    value, power = polar.polar_objective(eight, everywhere(rho), x, SHAPE, space, gradient, stiffness)
     put(result, value, 0)
     put(result, power, 1)
     for i in range(COUNT):
@@ -102,6 +105,7 @@ def _at(problems: ProblemArrays, rho: float, x: np.ndarray) -> tuple[np.ndarray,
         np.zeros((COUNT, 1, LANES)),
         np.zeros((2 * COUNT * COLUMNS, COLUMNS, LANES)),
         np.zeros((COUNT * COLUMNS, COLUMNS, LANES)),
+        np.zeros((8, 1, LANES)),
     )
     result = np.zeros((2 + 2 * COUNT, LANES))
     _objective(problems, rho, x.copy(), gradient, result, stiffness)
@@ -116,7 +120,7 @@ def _packed(x: np.ndarray) -> np.ndarray:
 def test_the_gradient_is_the_slope_of_log_f_and_log_power(rho: float) -> None:
     """Central differences along T, along U, and along both."""
     problems = _problem(64).arrays
-    x = _packed(polar.polar_of_factors(_factors(3), COUNT))
+    x = _packed(polar.polar_of_factors(_factors(3), SHAPE))
     _, gradient, _ = _at(problems, rho, x)
     random = np.random.default_rng(4)
     head = np.arange(len(x))[:, None, None] < 2 * COUNT
@@ -140,7 +144,7 @@ def _costs(stiffness: preconditioner.Stiffness) -> np.ndarray:
 @pytest.mark.parametrize("antennas", [8, 64])
 def test_rotating_a_row_costs_its_slack_and_what_it_takes_of_other_paths(antennas: int) -> None:
     problems = _problem(antennas).arrays
-    x = polar.polar_of_factors(_factors(3), COUNT)
+    x = polar.polar_of_factors(_factors(3), SHAPE)
     result, _, stiffness = _at(problems, 0.4, _packed(x))
     value, power, normal, seen = result[0], result[1], result[2 : 2 + COUNT], result[2 + COUNT :]
     slack = 1.0 - power * normal / value
@@ -177,12 +181,12 @@ def test_coupling_is_what_arrives_through_both_columns() -> None:
 
 @kernel
 def _preconditioned(x, stiffness, scale, vector):
-    preconditioner.precondition_polar(x, COLUMNS, stiffness, everywhere(scale), vector)
+    preconditioner.precondition_polar(x, SHAPE, stiffness, everywhere(scale), vector)
 
 
 def test_rotations_are_scaled_by_what_they_cost() -> None:
     """In matrices; the way from the first row of a path to its second has a cost of its own."""
-    x = polar.polar_of_factors(_factors(6), COUNT)
+    x = polar.polar_of_factors(_factors(6), SHAPE)
     _, _, stiffness = _at(_problem(16).arrays, 0.6, _packed(x))
     vector = np.random.default_rng(5).standard_normal((x.shape[1], 1, LANES))
     out = vector.copy()
@@ -206,7 +210,7 @@ def test_rotations_are_scaled_by_what_they_cost() -> None:
 
 
 def test_the_guess_of_the_inverse_hessian_is_symmetric() -> None:
-    x = polar.polar_of_factors(_factors(8), COUNT)
+    x = polar.polar_of_factors(_factors(8), SHAPE)
     _, _, stiffness = _at(_problem(16).arrays, 0.5, _packed(x))
     size = x.shape[1]
     columns = []
@@ -253,7 +257,7 @@ def test_powers_are_shared_out_as_on_the_codebook() -> None:
     for antennas, columns in ((16, 4), (3, 4), (64, 8)):
         problem = _problem(antennas)
         powers = np.random.default_rng(7).dirichlet(np.ones(COUNT), LANES)
-        x = polar.polar_of_powers(problem.mix, powers, columns)
+        x = polar.polar_of_powers(problem.arrays, powers, columns)
         assert x.shape == (LANES, 2 * COUNT * (columns + 1))
         full = problem.mix @ (powers[:, :, None] * problem.mix.swapaxes(1, 2))
         t = _triangles(x)
@@ -266,7 +270,7 @@ def test_powers_are_shared_out_as_on_the_codebook() -> None:
 def test_more_columns_find_the_same_optimum(antennas: int, monkeypatch: pytest.MonkeyPatch) -> None:
     problem, rho = _problem(antennas), np.array([0.0, 0.4, 0.8])
     found = weighted.solve_fdb(problem, rho, TOLERANCE)
-    monkeypatch.setattr(weighted, "_columns", lambda count: count)
+    monkeypatch.setattr(weighted, "_columns", lambda count, each: count)
     other = weighted.solve_fdb(problem, rho, TOLERANCE)
     there = found.iterations >= 0
     assert (found.solver[there] == Solver.LBFGS).mean() > 0.8
