@@ -332,9 +332,9 @@ def objective_and_gradient(world: World, v: Array, rho: float) -> tuple[float, A
         picked = np.isin(places, wanted)
         slope = c[:, picked] @ c[picked]
         d = world.seen[link]
-        turned_d = np.tensordot(slope, d, 1)
+        mixed = np.tensordot(slope, d, 1)
         f += weight * np.trace(c[np.ix_(picked, picked)])
-        g += weight * world.snr_factor * d.reshape(-1, len(v)).conj().T @ turned_d.reshape(-1, len(v))
+        g += weight * world.snr_factor * d.reshape(-1, len(v)).conj().T @ mixed.reshape(-1, len(v))
         g0 += weight * np.trace(slope @ world.prior[block])
     return f, (g + g.conj().T) / 2, g0
 
