@@ -287,8 +287,21 @@ def test_codewords_are_differences_of_steering_in_the_arrays_own_frame() -> None
 
 
 def test_blocking_the_line_of_sight_leaves_ms_alone() -> None:
-    scene = random_scene(1)
+    scene = random_scene(1, known=["clock"])
     found, free = apa_bounds(scene | {"los": False}), apa_bounds(scene)
-    assert found["crb_ms"] == free["crb_ms"]
+    assert found["crb_ms"] == pytest.approx(free["crb_ms"], rel=1e-12)
     assert found["crb_bp"] > 1.01 * free["crb_bp"]
     assert found["crb_bp_fused"] > free["crb_bp_fused"]
+
+
+@random_seeds
+@pytest.mark.parametrize(("targets", "known", "short"), [(3, [], 1), (2, ["clock"], 2), (3, ["clock"], 0), (4, [], 0)])
+def test_blocked_links_need_as_many_observations_as_unknowns(
+    seed: int, targets: int, known: list[str], short: int
+) -> None:
+    # Five angles and delays a path against three coordinates a target, three of the UE, three turns and the clock.
+    world = World(random_scene(seed, targets, los=False, known=known))
+    places = world.unknowns("bp")
+    fim = world.fim("bp", world.apa)[np.ix_(places, places)]
+    scale = 1 / np.sqrt(np.diag(fim))
+    assert np.sum(np.linalg.eigvalsh(fim * np.outer(scale, scale)) < 1e-13) == short
