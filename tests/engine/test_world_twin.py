@@ -305,3 +305,28 @@ def test_blocked_links_need_as_many_observations_as_unknowns(
     fim = world.fim("bp", world.apa)[np.ix_(places, places)]
     scale = 1 / np.sqrt(np.diag(fim))
     assert np.sum(np.linalg.eigvalsh(fim * np.outer(scale, scale)) < 1e-13) == short
+
+
+def test_a_turn_that_no_antenna_sees_leaves_the_position_alone() -> None:
+    # About the axis of a row of antennas.
+    row = random_scene(0, uea=planar(1, 8))
+    found = apa_bounds(row)
+    assert np.isinf(found["crb_orientation"])
+    vague = apa_bounds(row | {"prior": {"orientation": 1e3}})
+    assert vague["crb_bp"] == pytest.approx(found["crb_bp"], rel=1e-6)
+    assert vague["crb_ms_fused"] == pytest.approx(found["crb_ms_fused"], rel=1e-6)
+    # About the line of sight, without targets.
+    alone = random_scene(0, 0, known=["clock"])
+    found, vague = apa_bounds(alone), apa_bounds(alone | {"prior": {"orientation": 1e3}})
+    assert np.isinf(found["crb_orientation"])
+    assert vague["crb_bp"] == pytest.approx(found["crb_bp"], rel=1e-6)
+
+
+def test_unidentifiable_is_infinite() -> None:
+    for scene in (random_scene(0, 0), random_scene(0, los=False), random_scene(1, 0, known=["orientation"])):
+        found = apa_bounds(scene)
+        assert found["crb_bp"] == np.inf
+        assert np.isfinite([found["crb_ms"], found["crb_bp_fused"]]).all()
+        world = World(scene)
+        assert objective_and_gradient(world, world.apa, 0.5)[0] == np.inf
+        assert np.isfinite(objective_and_gradient(world, world.apa, 0.0)[0])

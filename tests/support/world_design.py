@@ -29,9 +29,8 @@ def best_covariance(world: World, rho: float) -> Array:
 
     def log_objective(x: Array) -> tuple[float, Array]:
         z = x.view(complex).reshape(n, n)
-        with np.errstate(invalid="ignore"):
-            f, g, g0 = objective_and_gradient(small, covariance(z), rho)
-        if not f > 0:
+        f, g, g0 = objective_and_gradient(small, covariance(z), rho)
+        if not np.isfinite(f):
             return 1e3, np.zeros(x.size)  # singular to rounding: a wall for the line search
         along = (f - g0) / np.sum(np.abs(z) ** 2)  # <G, V> = f - g0
         slope = world.power / np.sum(np.abs(z) ** 2) * g @ z - along * z
