@@ -26,6 +26,7 @@ SPEED_OF_LIGHT = 299792458.0
 WORLD = {entry["name"]: entry for entry in json.loads((ROOT / "tests" / "golden" / "world.json").read_text())}
 STEP = 1e-30  # of a complex step: nothing is subtracted, so nothing cancels
 VANISHING = 1e-9  # a codeword's norm against the largest that its array could give
+NO_INFORMATION = 1e-13  # an eigenvalue of the FIM of unit diagonal that is rounding; ordinary scenes have 1e-9 and more
 
 
 def rotation(bearing: float, downtilt: float, slant: float) -> Array:
@@ -278,9 +279,18 @@ class World:
 
 
 def inverse(matrix: Array) -> Array:
-    """Inverse of a positive matrix by way of the unit diagonal."""
-    scale = 1 / np.sqrt(np.diag(matrix))
-    return scale[:, None] * np.linalg.inv(scale[:, None] * matrix * scale) * scale
+    """Inverse of an information matrix by way of the unit diagonal; infinite variance for what it does not see.
+
+    A direction without information spoils only the unknowns that it moves: a row of antennas never sees itself turn
+    about its axis, and yet tells where it is.
+    """
+    information = np.diag(matrix) > 0
+    scale = np.where(information, 1 / np.sqrt(np.where(information, np.diag(matrix), 1)), 1)
+    values, vectors = np.linalg.eigh(scale[:, None] * matrix * scale)
+    seen = values > NO_INFORMATION
+    half = scale[:, None] * vectors[:, seen] / np.sqrt(values[seen])
+    spoilt = np.any(np.abs(vectors[:, ~seen]) > 1e-6, axis=1)
+    return half @ half.T + np.diag(np.where(spoilt, np.inf, 0))
 
 
 def covariance_of(world: World, information: Array, places: Array) -> Array:
@@ -300,7 +310,7 @@ def covariances(world: World, v: Array) -> dict[str, Array]:
 
 
 def bounds(world: World, v: Array) -> dict[str, Any]:
-    """CRBs at v in m2, rad2 and s2; targets one by one, the UE first. An unidentifiable scene gives nonsense."""
+    """CRBs at v in m2, rad2 and s2; targets one by one, the UE first."""
     at = covariances(world, v)
     points = [world.at_ue, *world.at_target]
 
@@ -330,11 +340,14 @@ def objective_and_gradient(world: World, v: Array, rho: float) -> tuple[float, A
         block = np.ix_(places, places)
         c = inverse((world.fim(link, v) + world.prior)[block])
         picked = np.isin(places, wanted)
+        if np.isinf(np.diag(c)[picked]).any():
+            return np.inf, np.full(v.shape, np.nan), np.nan
+        c[np.isinf(c)] = 0  # no wanted bound leans on it
         slope = c[:, picked] @ c[picked]
         d = world.seen[link]
-        turned_d = np.tensordot(slope, d, 1)
+        mixed = np.tensordot(slope, d, 1)
         f += weight * np.trace(c[np.ix_(picked, picked)])
-        g += weight * world.snr_factor * d.reshape(-1, len(v)).conj().T @ turned_d.reshape(-1, len(v))
+        g += weight * world.snr_factor * d.reshape(-1, len(v)).conj().T @ mixed.reshape(-1, len(v))
         g0 += weight * np.trace(slope @ world.prior[block])
     return f, (g + g.conj().T) / 2, g0
 
