@@ -62,15 +62,15 @@ class Unknowns:
         """Which of all parameters belong to a group."""
         return np.array([one == group for one in self.groups])
 
-    def with_known(self, bounds: Reals) -> Reals:
-        """Bounds of all parameters, (..., groups), from those to be found: 0 for what is known.
+    def with_known(self, bounds: Reals, scale: float = 1.0) -> Reals:
+        """Bounds of all parameters, (..., groups), from those to be found, `scale` times as large: 0 for what is known.
 
         Of what no signal tells, the prior's variance is left, or nothing.
         """
         out = np.zeros((*bounds.shape[:-1], len(self.groups)))
         for i, group in enumerate(self.groups):
             if group not in self.known:
-                out[..., i] = 1.0 / self.information[i] if self.information[i] > 0.0 else np.inf
+                out[..., i] = scale / self.information[i] if self.information[i] > 0.0 else np.inf
         out[..., self.kept] = bounds
         return out
 

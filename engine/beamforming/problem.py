@@ -223,7 +223,8 @@ class Problem:
         found = designbounds.design_bounds(self.arrays, np.ascontiguousarray(x), reference, SINGULAR)
         bp, ms = (np.where(link.bounded[:, None], rows, np.inf) for link, rows in zip(links, found, strict=True))
         across_and_along = ms.reshape(*ms.shape[:2], self.scenario.dimensions, -1)
-        return bistatic_unknowns(self.scenario).with_known(bp), np.swapaxes(across_and_along, 2, 3).reshape(ms.shape)
+        bp = bistatic_unknowns(self.scenario).with_known(bp, self.scale)
+        return bp, np.swapaxes(across_and_along, 2, 3).reshape(ms.shape)
 
     def dense(self, draw: int) -> tuple[DenseMaps, DenseMaps]:
         """Both links of one draw as linear maps: an independent and slower way to the same numbers."""
