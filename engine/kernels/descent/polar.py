@@ -1,12 +1,15 @@
 """Factors in polar form: how much of every path's beams there is, and along which directions it goes.
 
-Of path k, Z has q rows, that of its steering beam and those of its derivative beams: Z_k = T_k U_k, with T_k lower
-triangular with a real diagonal and orthonormal rows U_k. With many antennas beams of different paths hardly couple:
+Of path k, Z has q rows, that of its steering beam and those of its derivative beams: Z_k = T_k U_k, where U_k has rows
+of unit length, the first orthogonal to the others, and T_k nothing but a real diagonal and its first column. With many antennas beams of different paths hardly couple:
 f then hangs on the T_k, and hardly on the U_k. In the entries of Z that is a curved and narrow valley, in this form a
 straight one, whose widths are known beforehand (`preconditioner`).
 
-The unknowns x are T, q^2 for every path (the diagonal, then real and imaginary part of each entry below it, row by
-row), then Y, real parts first, row by row; U_k comes from Y_k by Gram-Schmidt, so Y may be anything. Test: test_polar.
+Derivative beams along two tangents are not made orthogonal to each other: at many optima they are one beam, and a
+triangular T_k would have a diagonal of 0 there, where the direction of its row means nothing.
+
+The unknowns x are T, 3 q - 2 for every path (the diagonal, then real and imaginary parts of the first column), then Y,
+real parts first, row by row; U_k comes from Y_k by Gram-Schmidt, so Y may be anything. Test: test_polar.
 """
 
 import math
@@ -17,7 +20,7 @@ import numpy as np
 from ..bound.objective import factor_objective
 from ..jit.accelerate import inlined, kernel, unmanaged
 from ..jit.lanes import everywhere, get, lane_zeros, put, root, where_less
-from .preconditioner import entry_of, guess_stiffness, head_of, shape_of
+from .preconditioner import entries_of, entry_of, guess_stiffness, head_of, shape_of
 
 # A row shorter than this is one of zeros (fewer antennas than columns) and stays so.
 _NOTHING = 1e-140
@@ -29,14 +32,13 @@ class PolarBuffers(NamedTuple):
 
     factor: np.ndarray  # Z: (2 * qn * columns, 1)
     gradient: np.ndarray  # with respect to these
-    overlap: np.ndarray  # of the row at hand with the later ones of its path: (2 * q, 1)
 
 
 @inlined
 def new_polar(shape):
     """Room for factors."""
     size = 2 * shape.paths * shape.rows * shape.columns
-    return PolarBuffers(lane_zeros(size, 1), lane_zeros(size, 1), lane_zeros(2 * shape.rows, 1))
+    return PolarBuffers(lane_zeros(size, 1), lane_zeros(size, 1))
 
 
 @unmanaged
@@ -45,87 +47,81 @@ def _one_over(length2):
 
 
 @unmanaged
-def polar_factor(x, shape, polar):
-    """Z, into polar.factor, of x (unknowns, 1), of which the Y_k become the U_k."""
-    n, q, _ = shape
-    for k in range(n):
-        for i in range(q):
-            _orthonormalise_row(x, shape, k, i, polar.overlap)
-        for i in range(q):
-            _shape_row(x, shape, k, i, polar.factor)
-
-
-@unmanaged
-def _orthonormalise_row(x, shape, k, i, overlap):
-    """Row i of Y_k to unit length, and out of the rows after it."""
+def polar_factor(x, shape, factor):
+    """Z (2 * qn * columns, 1) of x (unknowns, 1), of which the Y_k become the U_k."""
     n, q, columns = shape
     head = head_of(shape)
     imag = n * q * columns
-    first = head + (i * n + k) * columns
-    length2 = everywhere(0.0)
-    for a in range(first, first + columns):
-        ar = get(x, a, 0)
-        ai = get(x, imag + a, 0)
-        length2 += ar * ar + ai * ai
-    scale = _one_over(length2)
-    for j in range(i + 1, q):
-        re = everywhere(0.0)
-        im = everywhere(0.0)
+    for k in range(n):
+        first = head + k * columns
+        length2 = everywhere(0.0)
         for a in range(first, first + columns):
-            d = a + (j - i) * n * columns
             ar = get(x, a, 0)
             ai = get(x, imag + a, 0)
-            dr = get(x, d, 0)
-            di = get(x, imag + d, 0)
-            re += dr * ar + di * ai
-            im += di * ar - dr * ai
-        put(overlap, re * scale, 2 * j, 0)
-        put(overlap, im * scale, 2 * j + 1, 0)
-    for a in range(first, first + columns):
-        ar = scale * get(x, a, 0)
-        ai = scale * get(x, imag + a, 0)
-        put(x, ar, a, 0)
-        put(x, ai, imag + a, 0)
-        for j in range(i + 1, q):
-            d = a + (j - i) * n * columns
-            re = get(overlap, 2 * j, 0)
-            im = get(overlap, 2 * j + 1, 0)
-            put(x, get(x, d, 0) - (re * ar - im * ai), d, 0)
-            put(x, get(x, imag + d, 0) - (re * ai + im * ar), imag + d, 0)
+            length2 += ar * ar + ai * ai
+        scale = _one_over(length2)
+        for i in range(1, q):
+            _leave_steering(x, first, first + i * n * columns, columns, imag, scale)
+        own = get(x, entries_of(q) * k, 0)
+        for c in range(columns):
+            ar = scale * get(x, first + c, 0)
+            ai = scale * get(x, imag + first + c, 0)
+            put(x, ar, first + c, 0)
+            put(x, ai, imag + first + c, 0)
+            put(factor, own * ar, k * columns + c, 0)
+            put(factor, own * ai, imag + k * columns + c, 0)
+        for i in range(1, q):
+            _shape_row(x, shape, k, i, factor)
+
+
+@unmanaged
+def _leave_steering(x, first, row, columns, imag, scale):
+    """Take what a row has along the one at `first`, of length 1 / scale, out of it, and make it of unit length."""
+    re = everywhere(0.0)
+    im = everywhere(0.0)
+    for c in range(columns):
+        ar = get(x, first + c, 0)
+        ai = get(x, imag + first + c, 0)
+        dr = get(x, row + c, 0)
+        di = get(x, imag + row + c, 0)
+        re += dr * ar + di * ai
+        im += di * ar - dr * ai
+    re *= scale
+    im *= scale
+    length2 = everywhere(0.0)
+    for c in range(columns):
+        ar = scale * get(x, first + c, 0)
+        ai = scale * get(x, imag + first + c, 0)
+        dr = get(x, row + c, 0) - (re * ar - im * ai)
+        di = get(x, imag + row + c, 0) - (re * ai + im * ar)
+        put(x, dr, row + c, 0)
+        put(x, di, imag + row + c, 0)
+        length2 += dr * dr + di * di
+    scale = _one_over(length2)
+    for c in range(columns):
+        put(x, scale * get(x, row + c, 0), row + c, 0)
+        put(x, scale * get(x, imag + row + c, 0), imag + row + c, 0)
 
 
 @unmanaged
 def _shape_row(x, shape, k, i, factor):
-    """Row i of T_k U_k."""
+    """Row i > 0 of T_k U_k."""
     n, q, columns = shape
     head = head_of(shape)
     imag = n * q * columns
-    own = get(x, q * q * k + i, 0)
+    first = entries_of(q) * k
+    own = get(x, first + i, 0)
+    tr = get(x, first + entry_of(i, q), 0)
+    ti = get(x, first + entry_of(i, q) + 1, 0)
     for c in range(columns):
+        a = head + k * columns + c
         place = (i * n + k) * columns + c
         dr = get(x, head + place, 0)
         di = get(x, head + imag + place, 0)
-        if i == 0:
-            put(factor, own * dr, place, 0)
-            put(factor, own * di, imag + place, 0)
-            continue
-        a = head + k * columns + c
-        tr = get(x, q * q * k + entry_of(i, 0, q), 0)
-        ti = get(x, q * q * k + entry_of(i, 0, q) + 1, 0)
         ar = get(x, a, 0)
         ai = get(x, imag + a, 0)
-        re = own * dr + tr * ar - ti * ai
-        im = own * di + tr * ai + ti * ar
-        for j in range(1, i):
-            a = head + (j * n + k) * columns + c
-            tr = get(x, q * q * k + entry_of(i, j, q), 0)
-            ti = get(x, q * q * k + entry_of(i, j, q) + 1, 0)
-            ar = get(x, a, 0)
-            ai = get(x, imag + a, 0)
-            re += tr * ar - ti * ai
-            im += tr * ai + ti * ar
-        put(factor, re, place, 0)
-        put(factor, im, imag + place, 0)
+        put(factor, own * dr + tr * ar - ti * ai, place, 0)
+        put(factor, own * di + tr * ai + ti * ar, imag + place, 0)
 
 
 @unmanaged
@@ -135,103 +131,101 @@ def polar_gradient(x, shape, slope, gradient):
     for k in range(n):
         for i in range(q):
             _entry_slopes(x, shape, k, i, slope, gradient)
-        for i in range(q):
-            _row_slope(x, shape, k, i, slope, gradient)
+        for i in range(1, q):
+            _derivative_slope(x, shape, k, i, slope, gradient)
+        _steering_slope(x, shape, k, slope, gradient)
 
 
 @unmanaged
 def _entry_slopes(x, shape, k, i, slope, gradient):
-    """With respect to row i of T_k: the row's slope along the rows of U_k, <g_i, u_j>, of which j = i is real."""
+    """With respect to row i of T_k: the row's slope along u_i, of which the real part, and along u_0."""
     n, q, columns = shape
     head = head_of(shape)
     imag = n * q * columns
+    first = entries_of(q) * k
     row = (i * n + k) * columns
-    for j in range(i + 1):
-        a = head + (j * n + k) * columns
-        re = everywhere(0.0)
-        im = everywhere(0.0)
-        for c in range(columns):
-            qr = get(slope, row + c, 0)
-            qi = get(slope, imag + row + c, 0)
-            ar = get(x, a + c, 0)
-            ai = get(x, imag + a + c, 0)
-            re += qr * ar + qi * ai
-            im += qi * ar - qr * ai
-        if j == i:
-            put(gradient, re, q * q * k + i, 0)
-        else:
-            put(gradient, re, q * q * k + entry_of(i, j, q), 0)
-            put(gradient, im, q * q * k + entry_of(i, j, q) + 1, 0)
-
-
-@unmanaged
-def _along(x, gradient, k, i, j, q):
-    """K_ij, i >= j: what the i-th row of T_k^H g has along u_j, from the slopes of T_k; of j = i the real part."""
-    first = q * q * k
-    own = get(x, first + i, 0)
-    re = get(gradient, first + i if i == j else first + entry_of(i, j, q), 0)
-    im = everywhere(0.0) if i == j else get(gradient, first + entry_of(i, j, q) + 1, 0)
-    if i + 1 == q:
-        return own * re, own * im
-    for r in range(i + 1, q):
-        tr = get(x, first + entry_of(r, i, q), 0)
-        ti = get(x, first + entry_of(r, i, q) + 1, 0)
-        cr = get(gradient, first + entry_of(r, j, q), 0)
-        ci = get(gradient, first + entry_of(r, j, q) + 1, 0)
-        if r == i + 1:
-            re = own * re + tr * cr + ti * ci
-            im = own * im + tr * ci - ti * cr
-        else:
-            re = re + tr * cr + ti * ci
-            im = im + tr * ci - ti * cr
-    return re, im
-
-
-@unmanaged
-def _row_slope(x, shape, k, i, slope, gradient):
-    """With respect to row i of Y_k: h_i = (T_k^H g)_i, less what only rotates U_k into itself.
-
-    That is sum_{j <= i} K_ij u_j, of K_ii the real part, and sum_{r > i} K_ri^* u_r, with K_ij = <h_i, u_j>.
-    """
-    n, q, columns = shape
-    head = head_of(shape)
-    imag = n * q * columns
-    row = (i * n + k) * columns
-    own = get(x, q * q * k + i, 0)
-    along, _ = _along(x, gradient, k, i, i, q)
+    own = everywhere(0.0)
+    re = everywhere(0.0)
+    im = everywhere(0.0)
     for c in range(columns):
-        hr = get(slope, row + c, 0)
-        hi = get(slope, imag + row + c, 0)
-        if i + 1 == q:
-            hr = own * hr
-            hi = own * hi
-        for r in range(i + 1, q):
-            d = (r * n + k) * columns + c
-            tr = get(x, q * q * k + entry_of(r, i, q), 0)
-            ti = get(x, q * q * k + entry_of(r, i, q) + 1, 0)
+        qr = get(slope, row + c, 0)
+        qi = get(slope, imag + row + c, 0)
+        own += qr * get(x, head + row + c, 0) + qi * get(x, head + imag + row + c, 0)
+        ar = get(x, head + k * columns + c, 0)
+        ai = get(x, head + imag + k * columns + c, 0)
+        re += qr * ar + qi * ai
+        im += qi * ar - qr * ai
+    put(gradient, own, first + i, 0)
+    if i > 0:
+        put(gradient, re, first + entry_of(i, q), 0)
+        put(gradient, im, first + entry_of(i, q) + 1, 0)
+
+
+@unmanaged
+def _derivative_slope(x, shape, k, i, slope, gradient):
+    """With respect to row i > 0 of Y_k: t_i g_i, less what it has along u_0, and along u_i itself."""
+    n, q, columns = shape
+    head = head_of(shape)
+    imag = n * q * columns
+    first = entries_of(q) * k
+    row = (i * n + k) * columns
+    t1 = get(x, first + i, 0)
+    other = t1 * get(gradient, first + i, 0)
+    re = t1 * get(gradient, first + entry_of(i, q), 0)
+    im = t1 * get(gradient, first + entry_of(i, q) + 1, 0)
+    for c in range(columns):
+        ar = get(x, head + k * columns + c, 0)
+        ai = get(x, head + imag + k * columns + c, 0)
+        dr = get(x, head + row + c, 0)
+        di = get(x, head + imag + row + c, 0)
+        hr = t1 * get(slope, row + c, 0) - other * dr - re * ar + im * ai
+        hi = t1 * get(slope, imag + row + c, 0) - other * di - re * ai - im * ar
+        put(gradient, hr, head + row + c, 0)
+        put(gradient, hi, head + imag + row + c, 0)
+
+
+@unmanaged
+def _steering_slope(x, shape, k, slope, gradient):
+    """With respect to row 0 of Y_k: the first row of T_k^H g, less what only rotates U_k into itself."""
+    n, q, columns = shape
+    head = head_of(shape)
+    imag = n * q * columns
+    first = entries_of(q) * k
+    t0 = get(x, first, 0)
+    tr, ti = get(x, first + q, 0), get(x, first + q + 1, 0)
+    cr, ci = get(gradient, first + q, 0), get(gradient, first + q + 1, 0)
+    own = t0 * get(gradient, first, 0) + tr * cr + ti * ci
+    for i in range(2, q):
+        place = first + entry_of(i, q)
+        own += get(x, place, 0) * get(gradient, place, 0)
+        own += get(x, place + 1, 0) * get(gradient, place + 1, 0)
+    for c in range(columns):
+        a = k * columns + c
+        d = a + n * columns
+        qr = get(slope, d, 0)
+        qi = get(slope, imag + d, 0)
+        hr = t0 * get(slope, a, 0) + tr * qr + ti * qi
+        hi = t0 * get(slope, imag + a, 0) + tr * qi - ti * qr
+        for i in range(2, q):
+            d = a + i * n * columns
+            ur, ui = get(x, first + entry_of(i, q), 0), get(x, first + entry_of(i, q) + 1, 0)
             qr = get(slope, d, 0)
             qi = get(slope, imag + d, 0)
-            if r == i + 1:
-                hr = own * hr + tr * qr + ti * qi
-                hi = own * hi + tr * qi - ti * qr
-            else:
-                hr = hr + tr * qr + ti * qi
-                hi = hi + tr * qi - ti * qr
-        put(gradient, hr - along * get(x, head + row + c, 0), head + row + c, 0)
-        put(gradient, hi - along * get(x, head + imag + row + c, 0), head + imag + row + c, 0)
-    for j in range(q):
-        if j == i:
-            continue
-        re, im = _along(x, gradient, k, max(i, j), min(i, j), q)
-        if j > i:
-            im = -im
-        a = head + (j * n + k) * columns
-        for c in range(columns):
-            ur = get(x, a + c, 0)
-            ui = get(x, imag + a + c, 0)
-            place = head + row + c
-            put(gradient, get(gradient, place, 0) - re * ur + im * ui, place, 0)
-            put(gradient, get(gradient, imag + place, 0) - re * ui - im * ur, imag + place, 0)
+            hr = hr + ur * qr + ui * qi
+            hi = hi + ur * qi - ui * qr
+        hr = hr - own * get(x, head + a, 0)
+        hi = hi - own * get(x, head + imag + a, 0)
+        for i in range(1, q):
+            d = a + i * n * columns
+            t1 = get(x, first + i, 0)
+            re = t1 * get(gradient, first + entry_of(i, q), 0)
+            im = t1 * get(gradient, first + entry_of(i, q) + 1, 0)
+            dr = get(x, head + d, 0)
+            di = get(x, head + imag + d, 0)
+            hr = hr - re * dr - im * di
+            hi = hi - re * di + im * dr
+        put(gradient, hr, head + a, 0)
+        put(gradient, hi, head + imag + a, 0)
 
 
 @inlined
@@ -240,7 +234,7 @@ def polar_objective(evaluation, rho, x, shape, polar, gradient, stiffness):
 
     x and gradient are (unknowns, 1, lane). The Y_k of x become the U_k; the stiffness is guessed along.
     """
-    polar_factor(x, shape, polar)
+    polar_factor(x, shape, polar.factor)
     value, power = factor_objective(evaluation, rho, polar.factor, shape.columns, polar.gradient)
     polar_gradient(x, shape, polar.gradient, gradient)
     guess_stiffness(evaluation, x, shape, power / value, stiffness)
@@ -249,13 +243,13 @@ def polar_objective(evaluation, rho, x, shape, polar, gradient, stiffness):
 
 @unmanaged
 def orthonormalise(rows, k, shape, entries):
-    """Make U_k of the rows of path k, in place; entries (q^2,) become T_k of what they were."""
+    """Make U_k of the rows of path k, in place; entries (3 q - 2,) become T_k of what they were."""
     n, q, columns = shape
     imag = n * q * columns
     for i in range(q):
         first = (i * n + k) * columns
-        for j in range(i):
-            other = (j * n + k) * columns
+        if i > 0:
+            other = k * columns
             re = 0.0
             im = 0.0
             for c in range(columns):
@@ -264,8 +258,8 @@ def orthonormalise(rows, k, shape, entries):
             for c in range(columns):
                 rows[first + c] -= re * rows[other + c] - im * rows[imag + other + c]
                 rows[imag + first + c] -= re * rows[imag + other + c] + im * rows[other + c]
-            entries[entry_of(i, j, q)] = re
-            entries[entry_of(i, j, q) + 1] = im
+            entries[entry_of(i, q)] = re
+            entries[entry_of(i, q) + 1] = im
         length2 = 0.0
         for a in range(first, first + columns):
             length2 += rows[a] ** 2 + rows[imag + a] ** 2
@@ -278,7 +272,7 @@ def orthonormalise(rows, k, shape, entries):
 
 @kernel
 def polar_of_factors(factors, shape):
-    """Unknowns of factors (batch, 2 * qn * columns), real parts first: (batch, q^2 n + 2 * qn * columns)."""
+    """Unknowns of factors (batch, 2 * qn * columns), real parts first, with n T_k before them: (batch, unknowns)."""
     batch, size = factors.shape
     n, q, _ = shape
     head = head_of(shape)
@@ -286,13 +280,13 @@ def polar_of_factors(factors, shape):
     for b in range(batch):
         out[b, head:] = factors[b]
         for k in range(n):
-            orthonormalise(out[b, head:], k, shape, out[b, q * q * k : q * q * (k + 1)])
+            orthonormalise(out[b, head:], k, shape, out[b, entries_of(q) * k : entries_of(q) * (k + 1)])
     return out
 
 
 @kernel
 def polar_of_powers(problems, powers, columns):
-    """Unknowns to begin with, (batch, q^2 n + 2 * qn * columns), from codeword powers (batch, qn) on the columns of B.
+    """Unknowns to begin with, (batch, unknowns), from codeword powers (batch, qn) on the columns of B.
 
     problems is `ProblemArrays`. T is that of mix diag(powers) mix^H. With fewer columns than rows beams of different
     paths cannot all be uncorrelated, but the steering beams among themselves (columns >= n). The rows of derivative
@@ -303,7 +297,7 @@ def polar_of_powers(problems, powers, columns):
     n, q, _ = shape
     head = head_of(shape)
     out = np.zeros((batch, head + 2 * count * columns))
-    rows, entries = np.zeros(2 * count * columns), np.zeros(q * q)
+    rows, entries = np.zeros(2 * count * columns), np.zeros(entries_of(q))
     for k in range(n):
         rows[k * columns + k] = 1.0
         for i in range(1, q):
@@ -315,34 +309,33 @@ def polar_of_powers(problems, powers, columns):
     for b in range(batch):
         out[b, head:] = rows
         for k in range(n):
-            entries = out[b, q * q * k : q * q * (k + 1)]
+            entries = out[b, entries_of(q) * k : entries_of(q) * (k + 1)]
             _factor_of_powers(problems.mix[b], problems.mix_imag[b], powers[b], k, shape, entries)
     return out
 
 
 @unmanaged
 def _factor_of_powers(mix, mix_imag, powers, k, shape, out):
-    """Entries of T_k: the Cholesky factor of path k's block of mix diag(powers) mix^H."""
+    """Entries of T_k: the first column and the diagonal of path k's block of mix diag(powers) mix^H."""
     n, q, _ = shape
-    imag = mix_imag.shape[0] > 0
     for i in range(q):
-        for j in range(i + 1):
-            re, im = 0.0, 0.0
-            r, s = i * n + k, j * n + k
-            for w in range(powers.size):
-                re += powers[w] * mix[s, w] * mix[r, w]
-                if imag:
-                    re += powers[w] * mix_imag[s, w] * mix_imag[r, w]
-                    im += powers[w] * (mix_imag[r, w] * mix[s, w] - mix[r, w] * mix_imag[s, w])
-            for w in range(j):  # T_iw conj(T_jw)
-                a, b = entry_of(i, w, q), entry_of(j, w, q)
-                if i == j:
-                    re -= out[a] * out[a] + out[a + 1] * out[a + 1]
-                else:
-                    re -= out[a] * out[b] + out[a + 1] * out[b + 1]
-                    im -= out[a + 1] * out[b] - out[a] * out[b + 1]
-            if i == j:
-                out[i] = math.sqrt(max(re, 0.0))
-            else:
-                out[entry_of(i, j, q)] = re / out[j] if out[j] > 0.0 else 0.0
-                out[entry_of(i, j, q) + 1] = im / out[j] if out[j] > 0.0 else 0.0
+        own, _ = _entry_of_powers(mix, mix_imag, powers, i * n + k, i * n + k)
+        if i > 0:
+            re, im = _entry_of_powers(mix, mix_imag, powers, i * n + k, k)
+            re, im = (re / out[0], im / out[0]) if out[0] > 0.0 else (0.0, 0.0)
+            own -= re * re + im * im
+            out[entry_of(i, q)] = re
+            out[entry_of(i, q) + 1] = im
+        out[i] = math.sqrt(max(own, 0.0))
+
+
+@unmanaged
+def _entry_of_powers(mix, mix_imag, powers, r, s):
+    """Real and imaginary part of entry (r, s) of mix diag(powers) mix^H."""
+    re, im = 0.0, 0.0
+    for w in range(powers.size):
+        re += powers[w] * mix[s, w] * mix[r, w]
+        if mix_imag.shape[0] > 0:
+            re += powers[w] * mix_imag[s, w] * mix_imag[r, w]
+            im += powers[w] * (mix_imag[r, w] * mix[s, w] - mix[r, w] * mix_imag[s, w])
+    return re, im

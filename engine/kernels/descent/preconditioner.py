@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..jit.accelerate import inlined, unmanaged
-from ..jit.lanes import everywhere, get, lane_zeros, put, where_less
+from ..jit.lanes import everywhere, get, lane_zeros, put, root, where_less
 
 _TINY = 1e-150
 # Inverse curvatures of log f + log power along T: f = sum_i c_i / t_i^2 gives 8 at its optimum on the diagonal, but for
@@ -18,6 +18,7 @@ _DIAGONAL, _BELOW = 0.2, 0.4
 _LEAST_EXTRA, _MOST_EXTRA = 0.02, 1.0
 _ANY_WAY = 0.05  # share of the guess for one direction that counts for all
 _LEAST_SCALE, _MOST_SCALE = 0.2, 2.0  # inverse curvatures along U for a slack of 1
+_PARALLEL = 1e-12  # squared share of a derivative row that is new beside those before it
 _NEARLY_PARALLEL = 1e-12  # share of a path's power that both rows of T_k have at least, where it is divided by
 
 
@@ -39,13 +40,19 @@ def shape_of(problems, columns):
 @unmanaged
 def head_of(shape):
     """How many of the unknowns are entries of T; none of roots of powers."""
-    return shape.paths * shape.rows * shape.rows if shape.columns > 0 else 0
+    return shape.paths * entries_of(shape.rows) if shape.columns > 0 else 0
 
 
 @unmanaged
-def entry_of(i, j, q):
-    """Place of T_ij, j < i, among the q^2 entries of a path: its real part, which the imaginary part follows."""
-    return q + i * (i - 1) + 2 * j
+def entries_of(rows):
+    """How many unknowns the T_k of a path has: its diagonal, and real and imaginary part of its first column."""
+    return 3 * rows - 2
+
+
+@unmanaged
+def entry_of(i, q):
+    """Place of T_i0, i > 0, among the entries of a path: its real part, which the imaginary part follows."""
+    return q + 2 * (i - 1)
 
 
 class Stiffness(NamedTuple):
@@ -54,7 +61,8 @@ class Stiffness(NamedTuple):
     plain: np.ndarray  # whichever way row i is rotated, d_i: (qn, 1); along roots of powers, second derivatives
     factors: np.ndarray  # of D_i^*, row by row of U: (qn * 2 * columns, columns)
     products: np.ndarray  # of the steering rows with themselves: (n * 2 * columns, columns)
-    mutual: np.ndarray  # of a vector with what rotates two rows of a path into each other: (2 * q^2, 1)
+    mutual: np.ndarray  # orthonormal directions of a path's derivative rows: (2 * q * columns, 1)
+    shares: np.ndarray  # of a vector's steering row along these: (2 * q, 1)
 
 
 @inlined
@@ -65,7 +73,8 @@ def new_stiffness(shape):
         lane_zeros(count, 1),
         lane_zeros(2 * count * shape.columns, shape.columns),
         lane_zeros(2 * shape.paths * shape.columns, shape.columns),
-        lane_zeros(2 * shape.rows * shape.rows, 1),
+        lane_zeros(2 * shape.rows * shape.columns, 1),
+        lane_zeros(2 * shape.rows, 1),
     )
 
 
@@ -84,7 +93,7 @@ def guess_stiffness(evaluation, x, shape, share, stiffness):
     imag = count * columns
     for path in range(n):
         first = head + path * columns
-        power = get(x, rows * rows * path, 0) * get(x, rows * rows * path, 0)
+        power = get(x, entries_of(rows) * path, 0) * get(x, entries_of(rows) * path, 0)
         for a in range(columns):
             p = power * get(x, first + a, 0)
             q = power * get(x, imag + first + a, 0)
@@ -176,21 +185,22 @@ def _solve(factor, first, n, vector, place, imag):
 def precondition_polar(x, shape, stiffness, scale, vector):
     """Multiply a vector by a guess of the inverse Hessian at x, for a factor in polar form.
 
-    With W_k = T_k U_k rotated, row i of W_k costs D_i, times 1 / scale. When a row of U_k goes towards a later one of
-    the same path, that one rotates too: these directions have a cost of their own. x and vector are (unknowns, 1).
+    With W_k = T_k U_k rotated, row i of W_k costs D_i, times 1 / scale. When the first row of U_k goes towards a later
+    one, that one rotates too: these directions have a cost of their own. x and vector are (unknowns, 1, lane).
     """
     n, q, columns = shape
     for k in range(n):
-        first, second = get(x, q * q * k, 0), get(x, q * q * k + 1, 0)
-        least = first * first + second * second
-        for i in range(2, q * q):
-            entry = get(x, q * q * k + i, 0)
+        first = entries_of(q) * k
+        t0, t1 = get(x, first, 0), get(x, first + 1, 0)
+        least = t0 * t0 + t1 * t1
+        for i in range(2, entries_of(q)):
+            entry = get(x, first + i, 0)
             least += entry * entry
-        for i in range(q * q):
+        for i in range(entries_of(q)):
             share = _DIAGONAL if i < q else _BELOW
-            put(vector, share * get(vector, q * q * k + i, 0), q * q * k + i, 0)
+            put(vector, share * get(vector, first + i, 0), first + i, 0)
         least = _NEARLY_PARALLEL * least + _TINY
-        _leave_mutual(x, shape, k, stiffness.mutual, vector)
+        _leave_mutual(x, shape, k, stiffness, vector)
         _solve_shape_adjoint(x, shape, k, least, vector)
         for i in range(q):
             row = i * n + k
@@ -201,26 +211,68 @@ def precondition_polar(x, shape, stiffness, scale, vector):
 
 
 @unmanaged
-def _leave_mutual(x, shape, k, mutual, vector):
-    """Take what rotates a row of path k into a later one out of the vector, and note how much it is."""
+def _leave_mutual(x, shape, k, stiffness, vector):
+    """Take what rotates the first row of path k into later ones out of the vector, and note how much it is."""
     n, q, columns = shape
     head = head_of(shape)
     imag = n * q * columns
-    for i in range(q - 1):
-        a = head + (i * n + k) * columns
-        for j in range(i + 1, q):
-            d = head + (j * n + k) * columns
-            cr, ci = _row_product(vector, x, a, d, columns, imag)
-            put(mutual, cr, 2 * (i * q + j), 0)
-            put(mutual, ci, 2 * (i * q + j) + 1, 0)
-        for j in range(i + 1, q):
-            d = head + (j * n + k) * columns
-            cr, ci = get(mutual, 2 * (i * q + j), 0), get(mutual, 2 * (i * q + j) + 1, 0)
-            for c in range(columns):
-                ur = get(x, d + c, 0)
-                ui = get(x, imag + d + c, 0)
-                put(vector, get(vector, a + c, 0) - (cr * ur - ci * ui), a + c, 0)
-                put(vector, get(vector, imag + a + c, 0) - (cr * ui + ci * ur), imag + a + c, 0)
+    a = head + k * columns
+    mutual, half = stiffness.mutual, stiffness.mutual.shape[0] // 2
+    for j in range(1, q):
+        _own_direction(x, shape, k, j, mutual)
+        re = everywhere(0.0)
+        im = everywhere(0.0)
+        for c in range(columns):
+            ar = get(vector, a + c, 0)
+            ai = get(vector, imag + a + c, 0)
+            dr = get(mutual, j * columns + c, 0)
+            di = get(mutual, half + j * columns + c, 0)
+            re += ar * dr + ai * di
+            im += ai * dr - ar * di
+        put(stiffness.shares, re, 2 * j, 0)
+        put(stiffness.shares, im, 2 * j + 1, 0)
+    for j in range(1, q):
+        cr, ci = get(stiffness.shares, 2 * j, 0), get(stiffness.shares, 2 * j + 1, 0)
+        for c in range(columns):
+            ur = get(mutual, j * columns + c, 0)
+            ui = get(mutual, half + j * columns + c, 0)
+            put(vector, get(vector, a + c, 0) - (cr * ur - ci * ui), a + c, 0)
+            put(vector, get(vector, imag + a + c, 0) - (cr * ui + ci * ur), imag + a + c, 0)
+
+
+@unmanaged
+def _own_direction(x, shape, k, j, mutual):
+    """What is in row j of U_k and not in the derivative rows before it, of unit length or 0, into `mutual`."""
+    n, q, columns = shape
+    d = head_of(shape) + (j * n + k) * columns
+    imag = n * q * columns
+    half = mutual.shape[0] // 2
+    for c in range(columns):
+        put(mutual, get(x, d + c, 0), j * columns + c, 0)
+        put(mutual, get(x, imag + d + c, 0), half + j * columns + c, 0)
+    for i in range(1, j):
+        re = everywhere(0.0)
+        im = everywhere(0.0)
+        for c in range(columns):
+            ar = get(mutual, j * columns + c, 0)
+            ai = get(mutual, half + j * columns + c, 0)
+            dr = get(mutual, i * columns + c, 0)
+            di = get(mutual, half + i * columns + c, 0)
+            re += ar * dr + ai * di
+            im += ai * dr - ar * di
+        length2 = everywhere(0.0)
+        for c in range(columns):
+            dr = get(mutual, i * columns + c, 0)
+            di = get(mutual, half + i * columns + c, 0)
+            ar = get(mutual, j * columns + c, 0) - (re * dr - im * di)
+            ai = get(mutual, half + j * columns + c, 0) - (re * di + im * dr)
+            put(mutual, ar, j * columns + c, 0)
+            put(mutual, ai, half + j * columns + c, 0)
+            length2 += ar * ar + ai * ai
+        scale = where_less(_PARALLEL, length2, 1.0 / root(length2), 0.0)
+        for c in range(columns):
+            put(mutual, scale * get(mutual, j * columns + c, 0), j * columns + c, 0)
+            put(mutual, scale * get(mutual, half + j * columns + c, 0), half + j * columns + c, 0)
 
 
 @unmanaged
@@ -234,18 +286,18 @@ def _inverse_entry(x, place, least):
 def _solve_shape_adjoint(x, shape, k, least, vector):
     """T^-H in the rows of path k."""
     n, q, columns = shape
-    head = head_of(shape)
     imag = n * q * columns
+    first = entries_of(q) * k
     for i in range(q - 1, -1, -1):
-        own = _inverse_entry(x, q * q * k + i, least)
-        a = head + (i * n + k) * columns
+        own = _inverse_entry(x, first + i, least)
+        a = head_of(shape) + (i * n + k) * columns
         for c in range(columns):
             ar = get(vector, a + c, 0)
             ai = get(vector, imag + a + c, 0)
-            for j in range(i + 1, q):
-                d = head + (j * n + k) * columns
-                tr = get(x, q * q * k + entry_of(j, i, q), 0)
-                ti = get(x, q * q * k + entry_of(j, i, q) + 1, 0)
+            for j in range(1, q if i == 0 else 1):
+                d = a + j * n * columns
+                tr = get(x, first + entry_of(j, q), 0)
+                ti = get(x, first + entry_of(j, q) + 1, 0)
                 dr = get(vector, d + c, 0)
                 di = get(vector, imag + d + c, 0)
                 ar = ar - tr * dr - ti * di
@@ -258,73 +310,56 @@ def _solve_shape_adjoint(x, shape, k, least, vector):
 def _solve_shape(x, shape, k, least, scale, vector):
     """T^-1 in the rows of path k, times scale."""
     n, q, columns = shape
-    head = head_of(shape)
     imag = n * q * columns
+    first = entries_of(q) * k
+    d = head_of(shape) + k * columns
     for i in range(q):
-        own = _inverse_entry(x, q * q * k + i, least)
-        a = head + (i * n + k) * columns
+        own = _inverse_entry(x, first + i, least)
+        a = d + i * n * columns
         if i == 0:
             own *= scale
         for c in range(columns):
             ar = get(vector, a + c, 0)
             ai = get(vector, imag + a + c, 0)
             if i > 0:
-                d = head + k * columns
-                tr = get(x, q * q * k + entry_of(i, 0, q), 0)
-                ti = get(x, q * q * k + entry_of(i, 0, q) + 1, 0)
+                tr = get(x, first + entry_of(i, q), 0)
+                ti = get(x, first + entry_of(i, q) + 1, 0)
                 dr = get(vector, d + c, 0)
                 di = get(vector, imag + d + c, 0)
                 ar = scale * ar - tr * dr + ti * di
                 ai = scale * ai - tr * di - ti * dr
-            for j in range(1, i):
-                d = head + (j * n + k) * columns
-                tr = get(x, q * q * k + entry_of(i, j, q), 0)
-                ti = get(x, q * q * k + entry_of(i, j, q) + 1, 0)
-                dr = get(vector, d + c, 0)
-                di = get(vector, imag + d + c, 0)
-                ar = ar - tr * dr + ti * di
-                ai = ai - tr * di - ti * dr
             put(vector, own * ar, a + c, 0)
             put(vector, own * ai, imag + a + c, 0)
 
 
 @unmanaged
 def _set_mutual(x, shape, k, least, scale, stiffness, vector):
-    """Put what rotates a row of path k into a later one in the vector, by its own guess of curvature."""
+    """Put what rotates the first row of path k into later ones in the vector, by its own guess of curvature."""
     n, q, columns = shape
-    head = head_of(shape)
     imag = n * q * columns
-    for i in range(q - 1):
-        a = head + (i * n + k) * columns
-        own = get(x, q * q * k + i, 0)
-        for j in range(i + 1, q):
-            d = head + (j * n + k) * columns
-            other = get(x, q * q * k + j, 0)
-            own_cost, other_cost = get(stiffness.plain, i * n + k, 0), get(stiffness.plain, j * n + k, 0)
-            both = scale / (own_cost * own * own + other_cost * other * other + least)
-            br, bi = _row_product(vector, x, a, d, columns, imag)
-            br = get(stiffness.mutual, 2 * (i * q + j), 0) * both - br
-            bi = get(stiffness.mutual, 2 * (i * q + j) + 1, 0) * both - bi
-            for c in range(columns):
-                ur = get(x, d + c, 0)
-                ui = get(x, imag + d + c, 0)
-                put(vector, get(vector, a + c, 0) + br * ur - bi * ui, a + c, 0)
-                put(vector, get(vector, imag + a + c, 0) + br * ui + bi * ur, imag + a + c, 0)
-
-
-@unmanaged
-def _row_product(vector, x, a, d, columns, imag):
-    """Inner product of the row at a of a vector with the row at d of U: real and imaginary part."""
-    re = everywhere(0.0)
-    im = everywhere(0.0)
-    for c in range(columns):
-        ar = get(vector, a + c, 0)
-        ai = get(vector, imag + a + c, 0)
-        dr = get(x, d + c, 0)
-        di = get(x, imag + d + c, 0)
-        re += ar * dr + ai * di
-        im += ai * dr - ar * di
-    return re, im
+    first = entries_of(q) * k
+    a = head_of(shape) + k * columns
+    mutual, half = stiffness.mutual, stiffness.mutual.shape[0] // 2
+    own, own_cost = get(x, first, 0), get(stiffness.plain, k, 0)
+    for j in range(1, q):
+        other, other_cost = get(x, first + j, 0), get(stiffness.plain, j * n + k, 0)
+        both = scale / (own_cost * own * own + other_cost * other * other + least)
+        re = everywhere(0.0)
+        im = everywhere(0.0)
+        for c in range(columns):
+            ar = get(vector, a + c, 0)
+            ai = get(vector, imag + a + c, 0)
+            dr = get(mutual, j * columns + c, 0)
+            di = get(mutual, half + j * columns + c, 0)
+            re += ar * dr + ai * di
+            im += ai * dr - ar * di
+        br = get(stiffness.shares, 2 * j, 0) * both - re
+        bi = get(stiffness.shares, 2 * j + 1, 0) * both - im
+        for c in range(columns):
+            ur = get(mutual, j * columns + c, 0)
+            ui = get(mutual, half + j * columns + c, 0)
+            put(vector, get(vector, a + c, 0) + br * ur - bi * ui, a + c, 0)
+            put(vector, get(vector, imag + a + c, 0) + br * ui + bi * ur, imag + a + c, 0)
 
 
 @unmanaged

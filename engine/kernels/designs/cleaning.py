@@ -258,7 +258,7 @@ def certified_covariances(problems, rho, x, points, columns, wanted, clean, tole
         load_items(lanes, problems, eight, rho, weight)
         if columns > 0:
             load_points(point, points, eight)
-            polar_factor(point, shape_of(problems, columns), polar)
+            polar_factor(point, shape_of(problems, columns), polar.factor)
             _from_factor(polar.factor, beams)
             leading(beams, -1.0, power_of(beams), cleaned.x)
         else:
