@@ -7,7 +7,7 @@ of those that stay are the same.
 import math
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from functools import reduce
 from typing import Any, Literal, Self
 
@@ -20,6 +20,7 @@ from .arguments import reals, whole
 from .arrays import Reals
 from .checked import Checked
 from .errors import ScenarioError
+from .paths import Paths
 from .positions import FixedPosition, Position, each, misfit, placed
 from .quantities import LARGEST_DEG, LARGEST_M, LARGEST_POSITIVE, NUMERALS, Finite
 from .scenario import ONE_POINT_M, Scenario
@@ -103,6 +104,9 @@ class Draws:
         (batch,), m2.
     ue_downtilt, ue_slant
         (batch,), rad; zeros in the plane, and if left out.
+    paths
+        Paths as they are, whose directions, delays and gains take the place of those that positions, phases and RCS
+        would give; positions stay the unknowns.
 
     Raises
     ------
@@ -120,12 +124,13 @@ class Draws:
     ue_rcs: Reals
     ue_downtilt: Reals = _UPRIGHT
     ue_slant: Reals = _UPRIGHT
+    paths: Paths | None = None
 
     def __post_init__(self) -> None:
         for name in ("ue_downtilt", "ue_slant"):
             if getattr(self, name) is _UPRIGHT:
                 object.__setattr__(self, name, np.zeros(np.shape(self.ue_orientation)))
-        for field in fields(self):
+        for field in _arrays():
             # One layout only: a kernel is compiled anew for every other one.
             value = np.ascontiguousarray(reals(f"draws: {field.name}", getattr(self, field.name), ScenarioError))
             object.__setattr__(self, field.name, value)
@@ -150,6 +155,10 @@ class Draws:
                 )
         for name in expected:
             _check_values(name, getattr(self, name), self.dimensions)
+        if self.paths is not None:
+            found, right = self.paths.departure.shape, (batch, targets + 1 + sum(self.nuisances), self.dimensions - 1)
+            if found != right:
+                raise ScenarioError(f"draws: paths have directions of shape {found}; it should be {right}")
         _check_apart(self.places, ("the UE", *(f"target {k + 1}" for k in range(targets))))
 
     def __len__(self) -> int:
@@ -161,6 +170,11 @@ class Draws:
         return 3 if self.ue_position.shape[-1:] == (3,) else 2
 
     @property
+    def nuisances(self) -> tuple[int, int]:
+        """How many nuisance paths BP has, and MS."""
+        return (0, 0) if self.paths is None else self.paths.nuisances
+
+    @property
     def places(self) -> Reals:
         """Positions of the UE, then the targets, (batch, K+1, 2 or 3), m."""
         return np.concatenate((self.ue_position[:, None], self.target_position), axis=1)
@@ -168,13 +182,20 @@ class Draws:
     def __getitem__(self, index: slice) -> "Draws":
         if not isinstance(index, slice):
             raise TypeError("draws are taken by slice, so that the batch axis stays: draws[i:i + 1]")
-        return self.changed(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
+        arrays = {field.name: getattr(self, field.name)[index] for field in _arrays()}
+        return self.changed(**arrays)._through(None if self.paths is None else self.paths[index])
 
     def changed(self, **arrays: Reals) -> "Draws":
         """A copy with other arrays that fit each other, unchecked: for parts of draws, and for estimates of them."""
         other = copy(self)
         for name, values in arrays.items():
             object.__setattr__(other, name, np.ascontiguousarray(values))
+        return other
+
+    def _through(self, paths: Paths | None) -> "Draws":
+        """A copy with other paths."""
+        other = copy(self)
+        object.__setattr__(other, "paths", paths)
         return other
 
     def with_targets(self, count: int) -> "Draws":
@@ -203,7 +224,11 @@ class Draws:
             phase_monostatic=self.phase_monostatic[:, : count + 1],
             target_position=self.target_position[:, :count],
             target_rcs=self.target_rcs[:, :count],
-        )
+        )._through(None if self.paths is None else self.paths.with_targets(count))
+
+
+def _arrays() -> list[Field[Any]]:
+    return [field for field in fields(Draws) if field.name != "paths"]
 
 
 def check_fit(scenario: Scenario, draws: Draws) -> None:
