@@ -5,7 +5,7 @@ of those that stay are the same.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import Field, dataclass, fields
 from functools import reduce
@@ -183,18 +183,22 @@ class Draws:
         if not isinstance(index, slice):
             raise TypeError("draws are taken by slice, so that the batch axis stays: draws[i:i + 1]")
         arrays = {field.name: getattr(self, field.name)[index] for field in _arrays()}
-        return self.changed(**arrays)._through(None if self.paths is None else self.paths[index])
+        return self._with(arrays, None if self.paths is None else self.paths[index])
 
     def changed(self, **arrays: Reals) -> "Draws":
-        """A copy with other arrays that fit each other, unchecked: for parts of draws, and for estimates of them."""
+        """A copy with other arrays that fit each other, unchecked: for estimates.
+
+        Raises ScenarioError if the draws bring their paths, which no position moves.
+        """
+        if self.paths is not None:
+            raise ScenarioError("draws that bring their paths have no other positions or gains; leave out their paths")
+        return self._with(arrays, None)
+
+    def _with(self, arrays: Mapping[str, Reals], paths: Paths | None) -> "Draws":
+        """A copy with other arrays and paths that fit each other."""
         other = copy(self)
         for name, values in arrays.items():
             object.__setattr__(other, name, np.ascontiguousarray(values))
-        return other
-
-    def _through(self, paths: Paths | None) -> "Draws":
-        """A copy with other paths."""
-        other = copy(self)
         object.__setattr__(other, "paths", paths)
         return other
 
@@ -219,12 +223,13 @@ class Draws:
         count = whole("targets", count, ScenarioError)
         if not 0 <= count <= self.target_rcs.shape[1]:
             raise ScenarioError(f"targets = {count} is outside 0..{self.target_rcs.shape[1]}, those of the draws")
-        return self.changed(
-            phase_bistatic=self.phase_bistatic[:, : count + 1],
-            phase_monostatic=self.phase_monostatic[:, : count + 1],
-            target_position=self.target_position[:, :count],
-            target_rcs=self.target_rcs[:, :count],
-        )._through(None if self.paths is None else self.paths.with_targets(count))
+        arrays = {
+            "phase_bistatic": self.phase_bistatic[:, : count + 1],
+            "phase_monostatic": self.phase_monostatic[:, : count + 1],
+            "target_position": self.target_position[:, :count],
+            "target_rcs": self.target_rcs[:, :count],
+        }
+        return self._with(arrays, None if self.paths is None else self.paths.with_targets(count))
 
 
 def _arrays() -> list[Field[Any]]:

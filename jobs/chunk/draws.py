@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import reduce
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from crbatch.engine.draws import Draws, sample
@@ -133,7 +134,7 @@ def _with_file(job: JobFile, drawn: Draws, first: int) -> Draws:
     if job.drops_path is None:
         return drawn
     paths = drawn.phase_bistatic.shape[1]
-    given = {}
+    given: dict[str, Any] = {}
     for name, values in _drops(job).arrays.items():
         rows = values[first : first + len(drawn)]
         kept = {"target": paths - 1, "phase": paths}.get(name.partition("_")[0])
