@@ -5,29 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import world
-from crbatch import Draws, Scenario, bistatic_link, channel_of, design, fixed_draw, link_bounds, monostatic_link, sample
+from crbatch import Draws, Scenario, bistatic_link, design, fixed_draw, link_bounds, monostatic_link, sample
 from crbatch.engine.beamforming.problem import build_problem
 from crbatch.engine.draws import DrawModel
 from crbatch.engine.errors import ScenarioError
-from crbatch.engine.paths import Paths
 from engine_cases import DROPS
 from world import WORLD
-from world_nuisances import CrowdedWorld, crowded_paths, random_nuisances, scenario_of_world
+from world_nuisances import CrowdedWorld, crowded_paths, own_paths, random_nuisances, scenario_of_world
 from world_scenes import random_scene
 
 # Conditioning of the twin's FIM.
 CLOSE = 1e-8
 PLANE = next(name for name in WORLD if not name.startswith("3d"))
 COUNTS = [(1, 0), (0, 1), (2, 1), (1, 2)]
-
-
-def own_paths(scenario: Scenario, draws: Draws) -> Paths:
-    """What the engine would make of positions and RCS, as paths."""
-    channel = channel_of(scenario, draws)
-    pairs = (channel.aod, channel.aod_elevation), (channel.aoa, channel.aoa_elevation)
-    departure, arrival = (np.stack(pair[: scenario.dimensions - 1], axis=2) for pair in pairs)
-    delays = channel.delay_bistatic, channel.delay_monostatic
-    return Paths(departure, arrival, *delays, channel.gain_bistatic, channel.gain_monostatic)
 
 
 def crowded(scene: world.Scene) -> tuple[Scenario, Draws]:

@@ -7,7 +7,7 @@ same, "delay": s, "gain": complex}; angles in radians in the arrays' own frames,
 from functools import cached_property
 
 import numpy as np
-from crbatch import Draws, Scenario
+from crbatch import Draws, Scenario, channel_of
 from crbatch.engine.paths import Paths
 from world import SPEED_OF_LIGHT, VANISHING, Array, Scene, World, length, tangents
 
@@ -125,6 +125,15 @@ def scenario_of_world(scene: Scene) -> Scenario:
 
 
 _ARRAYS = (("tx", "tx"), ("rx", "rx"), ("ue", "uea"))
+
+
+def own_paths(scenario: Scenario, draws: Draws) -> Paths:
+    """What the engine would make of positions and RCS, as paths."""
+    channel = channel_of(scenario, draws)
+    pairs = (channel.aod, channel.aod_elevation), (channel.aoa, channel.aoa_elevation)
+    departure, arrival = (np.stack(pair[: scenario.dimensions - 1], axis=2) for pair in pairs)
+    delays = channel.delay_bistatic, channel.delay_monostatic
+    return Paths(departure, arrival, *delays, channel.gain_bistatic, channel.gain_monostatic)
 
 
 def crowded_paths(draws: Draws, scene: Scene, own: Paths) -> Paths:
