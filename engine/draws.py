@@ -19,10 +19,11 @@ from .addresses import DrawWords, Purpose
 from .arguments import reals, whole
 from .arrays import Reals
 from .checked import Checked
+from .drawlimits import check_apart, check_values
 from .errors import ScenarioError
 from .paths import Paths
 from .positions import FixedPosition, Position, each, misfit, placed
-from .quantities import LARGEST_DEG, LARGEST_M, LARGEST_POSITIVE, NUMERALS, Finite
+from .quantities import NUMERALS, Finite
 from .scenario import ONE_POINT_M, Scenario
 
 Phases = tuple[Finite, ...]
@@ -154,12 +155,12 @@ class Draws:
                     f"it should be {shape}"
                 )
         for name in expected:
-            _check_values(name, getattr(self, name), self.dimensions)
+            check_values(name, getattr(self, name), self.dimensions)
         if self.paths is not None:
             found, right = self.paths.departure.shape, (batch, targets + 1 + sum(self.nuisances), self.dimensions - 1)
             if found != right:
                 raise ScenarioError(f"draws: paths have directions of shape {found}; it should be {right}")
-        _check_apart(self.places, ("the UE", *(f"target {k + 1}" for k in range(targets))))
+        check_apart(self.places, ("the UE", *(f"target {k + 1}" for k in range(targets))))
 
     def __len__(self) -> int:
         return len(self.ue_rcs)
@@ -259,47 +260,6 @@ def check_fit(scenario: Scenario, draws: Draws) -> None:
         draw, entity = np.argwhere(near)[0].tolist()
         name, array = (f"target {entity}", "target_position") if entity else ("the UE", "ue_position")
         raise ScenarioError(f"draws: the BS and {name} at the same point in draw {draw} ({array}); move one")
-
-
-# The limits of a scenario, in the draws' units.
-_LIMITS = {
-    "ue_position": (-LARGEST_M, LARGEST_M, f"from {-LARGEST_M:g} to {LARGEST_M:g} m"),
-    "ue_orientation": (-math.radians(LARGEST_DEG), math.radians(LARGEST_DEG), "from -2 pi to 2 pi rad"),
-    "ue_rcs": (math.ulp(0.0), LARGEST_POSITIVE, f"above 0, up to {LARGEST_POSITIVE:g} m2"),
-    "phase_bistatic": (-math.inf, math.inf, "a finite angle in rad"),
-}
-_LIMITS |= {
-    "target_position": _LIMITS["ue_position"],
-    "target_rcs": _LIMITS["ue_rcs"],
-    "phase_monostatic": _LIMITS["phase_bistatic"],
-    "ue_downtilt": _LIMITS["ue_orientation"],
-    "ue_slant": _LIMITS["ue_orientation"],
-}
-_FLAT = (0.0, 0.0, "0 where positions have two numbers")
-
-
-def _check_values(name: str, values: Reals, dimensions: int) -> None:
-    """Refuse values that are not finite, or beyond the limits of a scenario."""
-    low, high, wanted = _FLAT if name in ("ue_downtilt", "ue_slant") and dimensions == 2 else _LIMITS[name]
-    good = np.isfinite(values) & (values >= low) & (values <= high)
-    if not good.all():
-        draw, *place = np.argwhere(~good)[0].tolist()
-        index = "".join(f", {i}" for i in place)
-        raise ScenarioError(
-            f"draws: {name}[{draw}{index}] is {values[(draw, *place)]:g} (draw {draw}); it should be {wanted}"
-        )
-
-
-def _check_apart(places: Reals, names: tuple[str, ...]) -> None:
-    """Refuse draws in which two entities stand at one point; places (batch, entity, 2 or 3)."""
-    first, second = np.triu_indices(len(names), 1)
-    # An axis at a time: K = 20 makes 210 pairs.
-    apart = (axis[:, first] - axis[:, second] for axis in np.moveaxis(places, 2, 0))
-    near = reduce(np.hypot, apart) < ONE_POINT_M
-    if near.any():
-        draw, pair = np.argwhere(near)[0].tolist()
-        one, other = names[first[pair]], names[second[pair]]
-        raise ScenarioError(f"draws: {one} and {other} at the same point in draw {draw} (target_position); move one")
 
 
 def sample(scenario: Scenario, model: DrawModel, seed: int, start: int, stop: int) -> Draws:
