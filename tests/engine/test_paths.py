@@ -5,7 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import world
-from crbatch import Draws, Scenario, bistatic_link, design, fixed_draw, link_bounds, monostatic_link, sample
+from crbatch import (
+    Draws,
+    Scenario,
+    ambiguities,
+    bistatic_link,
+    design,
+    fixed_draw,
+    link_bounds,
+    monostatic_link,
+    sample,
+)
 from crbatch.engine.beamforming.problem import build_problem
 from crbatch.engine.draws import DrawModel
 from crbatch.engine.errors import ScenarioError
@@ -123,6 +133,27 @@ def test_paths_are_cut_with_their_draws() -> None:
     empty = draws[:0].paths
     assert empty is not None
     assert len(empty.departure) == 0
+
+
+def test_a_nuisance_path_like_that_of_a_target_is_named() -> None:
+    scenario, draws = crowded(random_nuisances(0, random_scene(0, targets=2), 2, 1))
+    assert draws.paths is not None
+    assert not ambiguities(scenario, draws)
+    like: dict[str, np.ndarray] = {}
+    for name in ("departure", "arrival", "delay_bistatic"):
+        like[name] = getattr(draws.paths, name).copy()
+        like[name][:, 4] = like[name][:, 1]
+    same = replace(draws, paths=replace(draws.paths, **like))
+    (found,) = ambiguities(scenario, same)
+    assert str(found) == "bistatic: the gain of target 1 and the gain of nuisance path 2 cannot be told apart"
+    assert np.isinf(design(scenario, same, "apa", 1.0).crb_bp).all()
+
+
+def test_too_few_paths_over_points_are_named_in_space() -> None:
+    scenario, draws = crowded(random_nuisances(3, random_scene(3, targets=3, los=False), 1, 0))
+    (found,) = ambiguities(scenario, draws)
+    assert {"UE position", "clock bias"} <= set(found.parameters)
+    assert not any("nuisance" in name for name in found.parameters)
 
 
 def test_paths_that_do_not_fit_are_refused() -> None:
