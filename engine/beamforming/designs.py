@@ -1,6 +1,7 @@
 """What comes out of a design run: reduced covariances, bounds, certificates and statuses."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,6 +10,7 @@ from ..arguments import reals, weight
 from ..arrays import Complexes, Reals, Wholes
 from ..errors import DesignError
 from ..kernels.model import bases
+from .fusion import fused_crbs
 from .problem import Problem
 
 
@@ -85,6 +87,29 @@ class Designs:
         """V of one design for every draw, (draw, M_T, M_T), W."""
         s, r = self.index(scheme, rho)
         return self.problem.expand(np.ascontiguousarray(self.covariance[:, s, r])[:, None])[:, 0]
+
+    @property
+    def crb_bp_fused(self) -> Reals:
+        """Bound on the UE's position from both observations together, (draw, scheme, rho), m2.
+
+        Their noise is independent and their gains are their own; positions are shared, and priors count once. Known
+        targets are so to the UE alone. Computed when first asked for.
+        """
+        return self._fused[0]
+
+    @property
+    def crb_ms_fused(self) -> Reals:
+        """Bound on all positions, summed, from both observations together, (draw, scheme, rho), m2."""
+        return self._fused[1]
+
+    @cached_property
+    def _fused(self) -> tuple[Reals, Reals]:
+        x = self.covariance
+        shape = x.shape[:3]
+        absent = np.isnan(x[..., 0, 0])
+        found = fused_crbs(self.problem, np.where(absent[..., None, None], 0.0, x).reshape(shape[0], -1, *x.shape[3:]))
+        bp, ms = (np.where(absent & fine[:, None, None], np.nan, each.reshape(shape)) for each, fine in found)
+        return bp, ms
 
     @property
     def beam_gain(self) -> Reals:
