@@ -194,6 +194,10 @@ SWEPT: Mapping[str, tuple[str, str]] = {
             ("radius", "radius in wavelengths"),
         )
     },
+    "prior.ue_position_m": ("m", "prior standard deviation of each coordinate of the UE"),
+    "prior.target_position_m": ("m", "prior standard deviation of each coordinate of the targets"),
+    "prior.orientation_deg": ("degree", "prior standard deviation of the UE's orientation"),
+    "prior.clock_s": ("s", "prior standard deviation of the UE's clock bias"),
 }
 
 
@@ -296,7 +300,7 @@ def validate(dataset: xr.Dataset) -> None:
         variable = VARIABLES.get(str(name))
         if variable is None:
             raise ResultsError(f"{name}: no variable of the cube")
-        dims = (*sweep, *_dims(variable, (*array.shape, 0)[-1]))
+        dims = (*sweep, *_dims(variable, (0, *array.shape)[-1]))
         if array.dims != dims:
             raise ResultsError(f"{name}: dimensions {array.dims}; they should be {dims}")
         if array.dtype != np.dtype(variable.dtype):
