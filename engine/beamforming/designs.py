@@ -6,8 +6,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..arguments import reals, weight
+from ..arguments import weight
 from ..arrays import Complexes, Reals, Wholes
+from ..beampatterns import beampattern
 from ..errors import DesignError
 from ..kernels.model import bases
 from .fusion import fused_crbs
@@ -125,15 +126,17 @@ class Designs:
         )
         return gains.reshape(*x.shape[:3], -1)
 
-    def beampattern(self, scheme: str, rho: float, angle_rad: ArrayLike) -> Reals:
-        """Power a(theta)^H V a(theta) of one design sent towards angles, for every draw.
+    def beampattern(self, scheme: str, rho: float, angle_rad: ArrayLike, elevation_rad: ArrayLike = 0.0) -> Reals:
+        """Power a^H V a of one design sent towards directions in the axes of the BS's array, for every draw.
 
         Parameters
         ----------
         scheme, rho
             Which design.
         angle_rad
-            One angle or several, from broadside, rad (``numpy.radians`` of degrees).
+            One azimuth or several, from broadside, rad (``numpy.radians`` of degrees).
+        elevation_rad
+            Above the array's own horizon, one for each azimuth or one for all, rad.
 
         Returns
         -------
@@ -145,9 +148,5 @@ class Designs:
         DesignError
             If this batch has no such design, or an angle is not finite or beyond a full turn, as degrees are.
         """
-        theta = np.atleast_1d(reals("angle_rad", angle_rad, DesignError))
-        beyond = ~(np.abs(theta) <= 2.0 * np.pi)
-        if theta.ndim != 1 or beyond.any():
-            what = f"{theta[beyond][0]:g} is beyond a full turn" if beyond.any() else f"of shape {theta.shape}"
-            raise DesignError(f"angle_rad: {what}; give a list of angles in rad, as numpy.radians makes of degrees")
-        return bases.beampattern(self.beam_covariance(scheme, rho), theta)  # type: ignore[no-any-return]
+        antennas = self.problem.scenario.transmitter
+        return beampattern(self.beam_covariance(scheme, rho), antennas, angle_rad, elevation_rad)

@@ -10,18 +10,21 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 from crbatch.cluster.machine import cpu_model
+from crbatch.engine.antennas import AntennaArray, Ula, Upa
 from crbatch.engine.beamforming.designs import Designs
 from crbatch.engine.beamforming.recovery import recover_all
 from crbatch.engine.beamforming.scheme import Scheme
+from crbatch.engine.beampatterns import beampattern
 from crbatch.engine.channel import channel_of
-from crbatch.engine.covariances import beampattern
 from crbatch.engine.scenario import Scenario
 from crbatch.results import statistics
 from crbatch.results.accessor import write_csv
 from crbatch.results.figures import beams as beamfigures
 from crbatch.results.figures import draws as drawfigures
 from crbatch.results.figures.estimator import estimator
+from crbatch.results.figures.fusion import fusion
 from crbatch.results.figures.panels import saving
+from crbatch.results.figures.places import places
 from crbatch.results.figures.tradeoff import tradeoff
 from crbatch.results.files import file_hash, temporary_folder
 from crbatch.results.page import METRICS, Picture, render
@@ -32,6 +35,7 @@ from crbatch.results.statements import text as statementtext
 from crbatch.results.statements import verdicts
 from crbatch.results.words import counted, said
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from ..chunk.evaluate import design_draws
 from ..chunk.knowledge import covariance_of
@@ -44,6 +48,7 @@ from ..jobfile.schema import JobFile, load_job
 from .reasons import reasons
 
 _ANGLES_DEG = np.linspace(-90.0, 90.0, 721)
+_ALL_AROUND_DEG = np.linspace(-180.0, 180.0, 1441)
 _PATTERN_DRAW = 0
 _KNOWLEDGE = {
     "per-draw": "every draw (the genie)",
@@ -56,6 +61,8 @@ _IN_FILE = {
     "ue_position": "UE position",
     "target_position": "target positions",
     "ue_orientation": "UE orientation",
+    "ue_downtilt": "UE orientation",
+    "ue_slant": "UE orientation",
     "target_rcs": "RCS",
     "ue_rcs": "RCS",
 }
@@ -102,7 +109,7 @@ def _write_words(folder: RunDirectory, job: JobFile, cube: xr.Dataset, place: Pa
     (place / "claims.txt").write_text(text, encoding="utf-8")
     found_json = json.dumps(verdicts.as_plain(judged), indent=1)
     (place / "claims.json").write_text(f"{found_json}\n", encoding="utf-8")
-    for metric in METRICS:
+    for metric in (*METRICS, "crb_bp_fused", "crb_ms_fused"):
         write_csv(statistics.quantile(cube, metric, _TABLE_LEVELS), place / f"quantiles-{metric}.csv")
     return render(
         cube,
@@ -126,6 +133,10 @@ def _figures(cube: xr.Dataset, job: JobFile, beams: xr.Dataset) -> dict[str, Fig
         made["fig3-tradeoff"] = tradeoff(cube.sel(scheme=list(DEFAULT_SCHEMES)))
     else:
         made["tradeoff"] = tradeoff(cube)
+        made["fusion"] = fusion(cube)
+        if _are_places_drawn(job):
+            scenario = job.sweep_points()[0][1]
+            made["places"] = places(cube, scenario.bs_position_m, scenario.bs_broadside_deg)
     factors = wbf_schemes(job.labels, "fdb")
     if len(factors) > 1 and len(job.design.rho) > 2:
         bounds = [name for name in ("fdb-wcrb", "fdb-wvm") if name in job.labels]
@@ -140,6 +151,14 @@ def _figures(cube: xr.Dataset, job: JobFile, beams: xr.Dataset) -> dict[str, Fig
         "certificates": drawfigures.certificates(cube, job.design.gap_tolerance),
     }
     return made
+
+
+def _are_places_drawn(job: JobFile) -> bool:
+    """Whether draws differ in where the UE or the targets are."""
+    drops = job.drops()
+    filed = drops.arrays if drops else {}
+    fixed = job.draws.ue_position.kind == "fixed" and job.draws.target_positions.kind == "fixed"
+    return not fixed or bool({"ue_position", "target_position"} & set(filed))
 
 
 def is_the_papers(job: JobFile) -> bool:
@@ -171,6 +190,17 @@ _WORDS = {
     "tradeoff": (
         "Median root bound of positioning against that of sensing, one curve over rho for each scheme.",
         "Trade-off of the schemes: medians over the draws.",
+    ),
+    "fusion": (
+        "Root bounds along rho of positioning alone, of sensing alone and of both observations together.",
+        "What both observations tell together. The UE hears the BS, and the BS hears its echoes: with noise of their "
+        "own, gains of their own and the same positions, their Fisher information adds up, and what is known beforehand "
+        "counts once. Medians; shaded: 5 to 95 % of the draws. Beams are designed for the two bounds alone.",
+    ),
+    "places": (
+        "Positions of the UE and of the targets seen from above, coloured by the root bound of each.",
+        "The draws from above, and how well each position is found: the UE by itself (BP), targets by the BS (MS). "
+        "Square and arrow: the BS and where it faces. Draws with infinite bounds are left out.",
     ),
     "wbf-factors": (
         "Trade-off of mixed beamformers, one curve for each factor of V, beside mixed covariances and optima.",
@@ -273,20 +303,25 @@ def _citation(cube: xr.Dataset) -> list[tuple[str, str]]:
 
 
 def beams_of(job: JobFile, draw: int) -> xr.Dataset:
-    """Where all beams of one draw point, at the last point of the sweep.
+    """Where all beams of one draw point, at the last point of the sweep; in space at the UE's elevation.
 
     Result: gains over uniform radiation as `results.figures.beams.paper_beampatterns` takes them; ``slot`` only of the
     paper's experiment.
     """
     _, scenario = job.sweep_points()[-1]
     draws, designs = design_draws(job, scenario, draw, draw + 1)
-    aod = channel_of(scenario, draws).aod[0]
-    theta, power = np.radians(_ANGLES_DEG), scenario.power_per_subcarrier_w
-    both = np.concatenate((theta, aod))
+    channel = channel_of(scenario, draws)
+    aod, elevation = channel.aod[0], channel.aod_elevation[0]
+    theta, power = np.radians(_angles_of(scenario.transmitter)), scenario.power_per_subcarrier_w
+    both = np.concatenate((theta, aod)), np.concatenate((np.full_like(theta, elevation[0]), elevation))
     rho = designs.rho[nearest_weights(designs.rho)]
     gain = np.array(
         [
-            [beampattern(covariance_of(job, scenario, designs, label, weight), both)[0] / power for weight in rho]
+            [
+                beampattern(covariance_of(job, scenario, designs, label, weight), scenario.transmitter, *both)[0]
+                / power
+                for weight in rho
+            ]
             for label in job.labels
         ]
     )
@@ -300,11 +335,16 @@ def beams_of(job: JobFile, draw: int) -> xr.Dataset:
         coords={
             "scheme": list(job.labels),
             "rho": rho,
-            "angle_deg": _ANGLES_DEG,
+            "angle_deg": _angles_of(scenario.transmitter),
             "path": ["UE", *(f"T{k}" for k in range(1, aod.size))],
         },
     )
     return beams.assign(slot=_slot_gains(job, scenario, designs)) if is_the_papers(job) else beams
+
+
+def _angles_of(antennas: AntennaArray) -> NDArray[np.float64]:
+    """Azimuths of a pattern: what is behind a line or a plane is what is before it."""
+    return _ANGLES_DEG if isinstance(antennas, (Ula, Upa)) else _ALL_AROUND_DEG
 
 
 def _slot_gains(job: JobFile, scenario: Scenario, designs: Designs) -> xr.DataArray:
