@@ -194,8 +194,8 @@ _WORDS = {
     "fusion": (
         "Root bounds along rho of positioning alone, of sensing alone and of both observations together.",
         "What both observations tell together. The UE hears the BS, and the BS hears its echoes: with noise of their "
-        "own, gains of their own and the same positions, their Fisher information adds up, and what is known beforehand "
-        "counts once. Medians; shaded: 5 to 95 % of the draws. Beams are designed for the two bounds alone.",
+        "own, gains of their own and the same positions, their Fisher information adds up, and what is known "
+        "beforehand counts once. Medians; shaded: 5 to 95 % of the draws. Beams are designed for the two bounds alone.",
     ),
     "places": (
         "Positions of the UE and of the targets seen from above, coloured by the root bound of each.",
@@ -315,16 +315,12 @@ def beams_of(job: JobFile, draw: int) -> xr.Dataset:
     theta, power = np.radians(_angles_of(scenario.transmitter)), scenario.power_per_subcarrier_w
     both = np.concatenate((theta, aod)), np.concatenate((np.full_like(theta, elevation[0]), elevation))
     rho = designs.rho[nearest_weights(designs.rho)]
-    gain = np.array(
-        [
-            [
-                beampattern(covariance_of(job, scenario, designs, label, weight), scenario.transmitter, *both)[0]
-                / power
-                for weight in rho
-            ]
-            for label in job.labels
-        ]
-    )
+
+    def gains(label: str, weight: float) -> NDArray[np.float64]:
+        covariance = covariance_of(job, scenario, designs, label, weight)
+        return beampattern(covariance, scenario.transmitter, *both)[0] / power
+
+    gain = np.array([[gains(label, weight) for weight in rho] for label in job.labels])
     over = ("scheme", "rho")
     beams = xr.Dataset(
         {

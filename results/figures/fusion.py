@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from .. import statistics
-from ..points import at_first_point, nearest_weights, swept_keys
+from ..points import at_one_point, nearest_weights, swept_keys
 from ..schema import is_words
 from ..schemes import label_of
 from .panels import BLUE, DASHED, VERMILION, panels, styled
@@ -25,13 +25,13 @@ _LEVELS = [0.05, 0.5, 0.95]
 def fusion(cube: xr.Dataset) -> Figure:
     """Draw root bounds along rho, of each observation alone and of both together, of the first scheme.
 
-    `cube`: as `results.schema` has it; of swept keys the first value. Result: a panel for the UE's position and one for
+    `cube`: as `results.schema` has it; of swept keys the first value, of ``targets`` the last. Result: a panel for the UE's position and one for
     all positions, medians with the range of 5 to 95 % of the draws; where one number is swept, one more for the UE's
     position along it, at the weight nearest to 0.5.
     """
     scheme = str(cube["scheme"].values[0])
     one = cube[["crb_bp", "crb_ms_target", "crb_ms", "crb_bp_fused", "crb_ms_fused", "status"]].sel(scheme=[scheme])
-    first, where = at_first_point(one)
+    first, where = at_one_point(one)
     first = first.sortby("rho")
     keys = swept_keys(cube)
     swept = keys[0] if len(keys) == 1 and not is_words(cube[keys[0]].values) and cube.sizes[keys[0]] > 1 else None

@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from ..points import at_first_point, nearest_weights
+from ..points import at_one_point, nearest_weights
 from ..schemes import label_of
 from .panels import panels, styled
 
@@ -18,13 +18,13 @@ _MOST = 4000  # points in a panel
 def places(cube: xr.Dataset, bs_position_m: Sequence[float], bs_broadside_deg: float) -> Figure:
     """Draw UEs and targets from above, coloured by the root bound of each, of the first scheme, rho nearest to 0.5.
 
-    `cube`: as `results.schema` has it; of swept keys the first value. `bs_position_m`, `bs_broadside_deg`: where the BS
+    `cube`: as `results.schema` has it; of swept keys the first value, of ``targets`` the last. `bs_position_m`, `bs_broadside_deg`: where the BS
     is and where it faces. Result: a panel for the UE, found by BP, and one for the targets, found by MS, if there are
     any; colours end at 5 and 95 % of the draws.
     """
     scheme = str(cube["scheme"].values[0])
     names = [name for name in ("crb_bp", "crb_ms_target", "ue_position", "target_position", "status") if name in cube]
-    first, where = at_first_point(cube[names].sel(scheme=scheme))
+    first, where = at_one_point(cube[names].sel(scheme=scheme))
     weights = nearest_weights(first["rho"].values)
     one = first.isel(rho=weights[len(weights) // 2]).load()
     shown = {"UE": (one["ue_position"].values, one["crb_bp"].values)}
