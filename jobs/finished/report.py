@@ -318,7 +318,8 @@ def beams_of(job: JobFile, draw: int) -> xr.Dataset:
 
     def gains(label: str, weight: float) -> NDArray[np.float64]:
         covariance = covariance_of(job, scenario, designs, label, weight)
-        return beampattern(covariance, scenario.transmitter, *both)[0] / power
+        found: NDArray[np.float64] = beampattern(covariance, scenario.transmitter, *both)[0] / power
+        return found
 
     gain = np.array([[gains(label, weight) for weight in rho] for label in job.labels])
     over = ("scheme", "rho")

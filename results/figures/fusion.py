@@ -25,9 +25,9 @@ _LEVELS = [0.05, 0.5, 0.95]
 def fusion(cube: xr.Dataset) -> Figure:
     """Draw root bounds along rho, of each observation alone and of both together, of the first scheme.
 
-    `cube`: as `results.schema` has it; of swept keys the first value, of ``targets`` the last. Result: a panel for the UE's position and one for
-    all positions, medians with the range of 5 to 95 % of the draws; where one number is swept, one more for the UE's
-    position along it, at the weight nearest to 0.5.
+    `cube`: as `results.schema` has it; of swept keys the first value, of ``targets`` the last. Result: a panel for the
+    UE's position and one for all positions, medians with the range of 5 to 95 % of the draws; where one number is
+    swept, one more for the UE's position along it, at the weight nearest to 0.5.
     """
     scheme = str(cube["scheme"].values[0])
     one = cube[["crb_bp", "crb_ms_target", "crb_ms", "crb_bp_fused", "crb_ms_fused", "status"]].sel(scheme=[scheme])

@@ -18,9 +18,9 @@ _MOST = 4000  # points in a panel
 def places(cube: xr.Dataset, bs_position_m: Sequence[float], bs_broadside_deg: float) -> Figure:
     """Draw UEs and targets from above, coloured by the root bound of each, of the first scheme, rho nearest to 0.5.
 
-    `cube`: as `results.schema` has it; of swept keys the first value, of ``targets`` the last. `bs_position_m`, `bs_broadside_deg`: where the BS
-    is and where it faces. Result: a panel for the UE, found by BP, and one for the targets, found by MS, if there are
-    any; colours end at 5 and 95 % of the draws.
+    `cube`: as `results.schema` has it; of swept keys the first value, of ``targets`` the last. `bs_position_m`,
+    `bs_broadside_deg`: where the BS is and where it faces. Result: a panel for the UE, found by BP, and one for the
+    targets, found by MS, if there are any; colours end at 5 and 95 % of the draws.
     """
     scheme = str(cube["scheme"].values[0])
     names = [name for name in ("crb_bp", "crb_ms_target", "ue_position", "target_position", "status") if name in cube]
