@@ -29,11 +29,13 @@ from crbatch.results.figures.tradeoff import tradeoff
 from crbatch.results.files import file_hash, temporary_folder
 from crbatch.results.page import METRICS, Picture, render
 from crbatch.results.points import nearest_weights
-from crbatch.results.schemes import FACTOR_WORDS, wbf_schemes
+from crbatch.results.schemes import wbf_schemes
 from crbatch.results.statements import judge as statements
 from crbatch.results.statements import text as statementtext
 from crbatch.results.statements import verdicts
-from crbatch.results.words import counted, said
+from crbatch.results.statements.text import Table
+from crbatch.results.statements.verdicts import Statement
+from crbatch.results.words import counted
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -41,31 +43,14 @@ from ..chunk.evaluate import design_draws
 from ..chunk.knowledge import covariance_of
 from ..folder.rundir import RunDirectory
 from ..folder.timings import overhead_text, timings
-from ..folder.until import last_look, precision_text
 from ..identity import versions
 from ..jobfile.design import DEFAULT_SCHEMES
 from ..jobfile.schema import JobFile, load_job
-from .reasons import reasons
+from .description import what
 
 _ANGLES_DEG = np.linspace(-90.0, 90.0, 721)
 _ALL_AROUND_DEG = np.linspace(-180.0, 180.0, 1441)
 _PATTERN_DRAW = 0
-_KNOWLEDGE = {
-    "per-draw": "every draw (the genie)",
-    "nominal": "only the scenario's own geometry, with zero phases (@nominal)",
-    "average": "training draws, of which they are best in the mean over APA (@average)",
-}
-_IN_FILE = {
-    "phase_bistatic": "phases",
-    "phase_monostatic": "phases",
-    "ue_position": "UE position",
-    "target_position": "target positions",
-    "ue_orientation": "UE orientation",
-    "ue_downtilt": "UE orientation",
-    "ue_slant": "UE orientation",
-    "target_rcs": "RCS",
-    "ue_rcs": "RCS",
-}
 _TABLE_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -102,18 +87,12 @@ def _make(folder: RunDirectory, job: JobFile, place: Path) -> None:
 
 def _write_words(folder: RunDirectory, job: JobFile, cube: xr.Dataset, place: Path, stems: list[str]) -> str:
     """Write statements and tables; return the page, whose figures are there as SVG."""
-    judged, table = statements.judged(cube), statementtext.verdict_table(cube)
-    text = statementtext.as_text(judged)
-    if table:
-        text += f"\nAt each point of the sweep:\n{statementtext.table_text(table)}"
-    (place / "claims.txt").write_text(text, encoding="utf-8")
-    found_json = json.dumps(verdicts.as_plain(judged), indent=1)
-    (place / "claims.json").write_text(f"{found_json}\n", encoding="utf-8")
+    judged, table = ([], None) if job.scenario.dimensions == 3 else _claims(cube, place)
     for metric in (*METRICS, "crb_bp_fused", "crb_ms_fused"):
         write_csv(statistics.quantile(cube, metric, _TABLE_LEVELS), place / f"quantiles-{metric}.csv")
     return render(
         cube,
-        what=_what(folder, job),
+        what=what(folder, job),
         pictures=[Picture(place / f"{stem}.svg", *_WORDS[stem]) for stem in stems],
         statements=judged,
         verdicts=table,
@@ -123,6 +102,18 @@ def _write_words(folder: RunDirectory, job: JobFile, cube: xr.Dataset, place: Pa
             "How to cite": _citation(cube),
         },
     )
+
+
+def _claims(cube: xr.Dataset, place: Path) -> tuple[list[Statement], Table | None]:
+    """Judge the paper's statements, which are about the plane, and write them down."""
+    judged, table = statements.judged(cube), statementtext.verdict_table(cube)
+    text = statementtext.as_text(judged)
+    if table:
+        text += f"\nAt each point of the sweep:\n{statementtext.table_text(table)}"
+    (place / "claims.txt").write_text(text, encoding="utf-8")
+    found_json = json.dumps(verdicts.as_plain(judged), indent=1)
+    (place / "claims.json").write_text(f"{found_json}\n", encoding="utf-8")
+    return judged, table
 
 
 def _figures(cube: xr.Dataset, job: JobFile, beams: xr.Dataset) -> dict[str, Figure]:
@@ -224,42 +215,6 @@ _WORDS = {
         "How far designs are from the optimum at most. No solver is trusted for this.",
     ),
 }
-
-
-def _what(folder: RunDirectory, job: JobFile) -> list[tuple[str, str]]:
-    """What was run and what varied, in words; what cannot be told apart in it; why there are as many draws."""
-    draws = job.draws
-    varied = {
-        "phases": draws.phases == "uniform",
-        "UE position": draws.ue_position.kind != "fixed",
-        "target positions": draws.target_positions.kind != "fixed",
-        "UE orientation": draws.ue_orientation != "fixed",
-        "RCS": draws.rcs != "fixed",
-    }
-    drops = job.drops()
-    filed = [_IN_FILE[name] for name in drops.arrays] if drops else []
-    yes, no = (
-        [name for name, drawn in varied.items() if drawn is wanted and name not in filed] for wanted in (True, False)
-    )
-    lost = reasons(job, folder.cube)
-    s = job.scenario
-    return [
-        ("Draws", f"{draws.count} from seed {draws.seed}"),
-        *([(f"From {draws.file}", ", ".join(dict.fromkeys(filed)))] if filed else []),
-        ("Random", ", ".join("RCS (Swerling 1)" if name == "RCS" else name for name in yes) or "nothing"),
-        ("Fixed", ", ".join(no) or "nothing"),
-        *((f"Swept {key}", ", ".join(map(said, values))) for key, values in job.sweep.items()),
-        (
-            "Scenario",
-            f"{counted(s.targets, 'target')}, {counted(s.tx_antennas, 'transmit antenna')}, {s.power_dbm:g} dBm, "
-            f"{s.bandwidth_hz / 1e6:g} MHz at {s.carrier_hz / 1e9:g} GHz, {counted(s.subcarriers, 'subcarrier')}",
-        ),
-        ("Beams know", ", ".join(_KNOWLEDGE[word] for word in job.design.knowledge)),
-        *([("FDB-WBF mixes", FACTOR_WORDS[job.design.wbf_factor])] if "fdb-wbf" in job.design.schemes else []),
-        ("Designs", f"{counted(len(job.labels), 'scheme')} at {counted(len(job.design.rho), 'weight')} rho"),
-        *([("Unidentifiable", "; ".join(lost))] if lost else []),
-        *(("Precision", precision_text(look)) for look in last_look(folder, job).values()),
-    ]
 
 
 def _timings(folder: RunDirectory) -> list[tuple[str, str]]:

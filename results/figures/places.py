@@ -43,6 +43,7 @@ def places(cube: xr.Dataset, bs_position_m: Sequence[float], bs_broadside_deg: f
         turn = np.radians(bs_broadside_deg)
         axes.plot(*bs_position_m[:2], "s", color="black", markersize=4.0)
         axes.quiver(*bs_position_m[:2], np.cos(turn), np.sin(turn), scale=9.0, width=0.006)
+        axes.set_axisbelow(True)
         axes.set(aspect="equal", xlabel="x (m)", title=f"{words}, {link}{_heights(position)}")
     grid[0, 0].set_ylabel("y (m)")
     rho = f"{label_of(scheme)}, " + rf"$\rho$ = {one['rho'].item():g}"
