@@ -90,7 +90,7 @@ def test_sweep_is_cartesian_in_file_order(write):
 
 
 def test_what_can_be_swept():
-    """Every key of one number or word, targets, what arrays are made of, priors; one RCS for all targets is a number."""
+    """Every key of one number or word, targets, arrays' sizes, priors; one RCS for all targets is a number."""
     sizes = ("antennas", "spacing", "rows", "columns", "row_spacing", "column_spacing", "radius")
     arrays = {f"{array}.{size}" for array in ("tx_array", "rx_array", "ue_array") for size in sizes}
     priors = {f"prior.{name}" for name in ("ue_position_m", "target_position_m", "orientation_deg", "clock_s")}
