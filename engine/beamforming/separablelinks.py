@@ -72,7 +72,7 @@ def separable_links(scenario: Scenario, channel: Channel) -> tuple[SeparableFim,
     )
 
 
-def _unit_prior(scenario: Scenario, unknowns: Unknowns) -> Reals:
+def unit_prior(scenario: Scenario, unknowns: Unknowns) -> Reals:
     """Diagonal of J0 at unit power and noise, (m,)."""
     return unknowns.prior / (noise_scale(scenario) * scenario.power_per_subcarrier_w)
 
@@ -82,7 +82,7 @@ def _monostatic_prior(scenario: Scenario, channel: Channel) -> Reals:
     unknowns, batch = monostatic_unknowns(scenario, channel.nuisances[1]), len(channel.aod)
     if not unknowns.has_prior:
         return np.zeros((batch, 0, 0))
-    each = _unit_prior(scenario, unknowns).reshape(-1, scenario.dimensions)  # 0 of nuisance paths, which come last
+    each = unit_prior(scenario, unknowns).reshape(-1, scenario.dimensions)  # 0 of nuisance paths, which come last
     return np.tile(np.diag(each.T.ravel()), (batch, 1, 1))
 
 
@@ -106,7 +106,7 @@ def geometries(scenario: Scenario, draws: Draws, channel: Channel) -> tuple[apa.
     bistatic = apa.Geometry(
         np.ascontiguousarray(whole[:, rows][:, :, unknowns.kept]),
         np.concatenate((sent[:, own], received[:, own]), axis=1),
-        _unit_prior(scenario, unknowns),
+        unit_prior(scenario, unknowns),
     )
 
     paths = np.array(monostatic_paths(scenario, channel.nuisances))
@@ -116,6 +116,6 @@ def geometries(scenario: Scenario, draws: Draws, channel: Channel) -> tuple[apa.
     own = (everyone * np.arange(q - 1)[:, None] + paths).ravel()
     rows = (everyone * np.arange(q)[:, None] + paths).ravel()
     monostatic = apa.Geometry(
-        np.ascontiguousarray(whole[:, rows]), np.ascontiguousarray(sent[:, own]), _unit_prior(scenario, unknowns)
+        np.ascontiguousarray(whole[:, rows]), np.ascontiguousarray(sent[:, own]), unit_prior(scenario, unknowns)
     )
     return bistatic, monostatic
