@@ -115,7 +115,19 @@ def geometries(scenario: Scenario, draws: Draws, channel: Channel) -> tuple[apa.
     whole = with_nuisances(located, q, paths[paths > scenario.targets].tolist(), everyone, gains=False)
     own = (everyone * np.arange(q - 1)[:, None] + paths).ravel()
     rows = (everyone * np.arange(q)[:, None] + paths).ravel()
+    echoed = steering.derivative_doubts(elements_of(scenario.receiver), departure, rounding[:, 0].copy())
+    doubt = _doubts_of_sum(scenario, sent, echoed)
     monostatic = apa.Geometry(
-        np.ascontiguousarray(whole[:, rows]), np.ascontiguousarray(sent[:, own]), unit_prior(scenario, unknowns)
+        np.ascontiguousarray(whole[:, rows]), np.ascontiguousarray(doubt[:, own]), unit_prior(scenario, unknowns)
     )
     return bistatic, monostatic
+
+
+def _doubts_of_sum(scenario: Scenario, sent: Reals, received: Reals) -> Reals:
+    """Relative rounding of the derivatives of echoes, of two terms each: where one vanishes the other counts."""
+    t, r = (float(np.mean(ends.positions**2)) for ends in (scenario.transmitter, scenario.receiver))
+    if t == r == 0.0:
+        return sent
+    with np.errstate(divide="ignore"):  # both vanish
+        both: Reals = np.sqrt((t + r) / (t / sent**2 + r / received**2))
+    return both
