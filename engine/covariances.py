@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .arguments import complexes
-from .arrays import Complexes, Reals
+from .arrays import Complexes
 from .errors import DesignError
 from .kernels.linalg.smallmat import times_adjoint
-from .kernels.model import bases
 
 # What a V in double precision may miss, relative to its trace: it may come from a solver or a file.
 _DOUBLE = 1e-9
@@ -27,11 +26,6 @@ def covariance_of(factors: Complexes) -> Complexes:
     """V = W W^H of every factor (..., M_T, L) -> (..., M_T, M_T); BLAS would have other bits on other machines."""
     flat = factors.reshape(-1, *factors.shape[-2:])
     return np.stack([times_adjoint(w, w) for w in flat]).reshape(*factors.shape[:-1], factors.shape[-2])
-
-
-def beampattern(covariance: Complexes, theta: Reals) -> Reals:
-    """a(theta)^H V a(theta), W: covariances (design, M_T, M_T), angles (angle), rad -> (design, angle)."""
-    return bases.beampattern(covariance, theta)  # type: ignore[no-any-return]
 
 
 def checked_covariances(

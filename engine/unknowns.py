@@ -1,9 +1,10 @@
 """What a link does not know: its position parameters, those that are known beforehand, and what is known of the others.
 
-BP has [p_U, orientation, p_1..p_K, dt], MS [p_U, p_1..p_K]. Positions have D = 2 or 3 coordinates; the orientation is
-phi in the plane, and in space a rotation vector.
+BP has [p_U, orientation, p_1..p_K, dt], MS [p_U, p_1..p_K], both together [p_U, p_1..p_K, orientation, dt]. Positions
+have D = 2 or 3 coordinates; the orientation is phi in the plane, and in space a rotation vector.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import radians
@@ -95,7 +96,25 @@ def monostatic_unknowns(scenario: Scenario) -> Unknowns:
     return _unknowns(scenario, groups, ())
 
 
-def _unknowns(scenario: Scenario, groups: list[_Group], known: tuple[str, ...], unseen: int = 0) -> Unknowns:
+def fused_unknowns(scenario: Scenario) -> Unknowns:
+    """Parameters of both links together: targets that are known to the UE are still unknown to MS."""
+    bistatic, positions = bistatic_unknowns(scenario), monostatic_unknowns(scenario).groups
+    others = [group for group in bistatic.groups if group not in positions]
+    known = tuple(word for word in scenario.known if word != "targets")
+    return _unknowns(scenario, [*positions, *others], known, bistatic.unseen)
+
+
+def bistatic_places(scenario: Scenario) -> Wholes:
+    """Which unknown of both links together each of BP's is."""
+    bistatic, fused = bistatic_unknowns(scenario), fused_unknowns(scenario)
+    # Groups come in another order, their members in the same.
+    order = np.concatenate([np.flatnonzero(bistatic.of(group)) for group in dict.fromkeys(fused.groups)])
+    place = np.zeros(order.size, np.int64)
+    place[order[fused.kept]] = np.arange(fused.kept.size)
+    return place[bistatic.kept]
+
+
+def _unknowns(scenario: Scenario, groups: Sequence[_Group], known: tuple[str, ...], unseen: int = 0) -> Unknowns:
     prior = scenario.prior
     deviations = {
         "ue_position": prior.ue_position_m,

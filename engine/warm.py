@@ -55,7 +55,7 @@ def _run_through() -> None:
     from .beamforming.schemes import design
     from .scenario import Scenario
 
-    design(Scenario(subcarriers=8), None, SCHEMES, [0.0, 0.5, 1.0])
+    _ = design(Scenario(subcarriers=8), None, SCHEMES, [0.0, 0.5, 1.0]).crb_bp_fused
 
 
 def _compile_solvers() -> None:

@@ -1,6 +1,7 @@
 """The public names, and where each is defined (read by `public`, and by type checkers)."""
 
 from crbatch.engine.ambiguities import Ambiguity, ambiguities
+from crbatch.engine.antennas import Elements, Uca, Ula, Upa
 from crbatch.engine.beamforming.certificate import certified_gap, certified_mean_gap
 from crbatch.engine.beamforming.designs import Designs
 from crbatch.engine.beamforming.knowledge import average_designs, nominal_designs
@@ -23,7 +24,7 @@ from crbatch.engine.draws import DrawModel, Draws, fixed_draw, sample
 from crbatch.engine.errors import DesignError, EngineError, ScenarioError
 from crbatch.engine.fisher import channel_fim, position_fim
 from crbatch.engine.links import Link, bistatic_link, monostatic_link
-from crbatch.engine.scenario import SPEED_OF_LIGHT, Scenario
+from crbatch.engine.scenario import SPEED_OF_LIGHT, Prior, Scenario
 from crbatch.engine.status import Solver, Status
 from crbatch.results.accessor import open_cube, write_csv
 
@@ -39,15 +40,20 @@ __all__ = [
     "Designs",
     "DrawModel",
     "Draws",
+    "Elements",
     "EngineError",
     "Link",
     "MonostaticBounds",
+    "Prior",
     "Problem",
     "Scenario",
     "ScenarioError",
     "SharedDesigns",
     "Solver",
     "Status",
+    "Uca",
+    "Ula",
+    "Upa",
     "ambiguities",
     "average_designs",
     "bistatic_bounds",

@@ -84,7 +84,7 @@ def _define(file: netCDF4.Dataset, template: xr.Dataset, count: int, attrs: Mapp
         file.setncattr_string(name, value)
     names = [name for name in VARIABLES if name in template]
     sweep = [str(dim) for dim in template[names[0]].dims[: -len(VARIABLES[names[0]].dims)]]
-    for dim in dict.fromkeys((*sweep, *(dim for name in names for dim in VARIABLES[name].dims))):
+    for dim in dict.fromkeys(str(dim) for name in names for dim in template[name].dims):
         file.createDimension(dim, count if dim == "draw" else template.sizes[dim])
     for name in (*sweep, "draw", "scheme", "rho"):
         values = template[name].values

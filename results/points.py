@@ -38,6 +38,15 @@ def at_first_point(cube: xr.Dataset) -> tuple[xr.Dataset, str]:
     return first, ", ".join(f"{name} = {said(first[name].item())}" for name in others)
 
 
+def at_one_point(cube: xr.Dataset) -> tuple[xr.Dataset, str]:
+    """Take the first value of every swept key, of ``targets`` the last, and say which that is."""
+    first, where = at_first_point(cube)
+    if "targets" in first["status"].dims:
+        first = first.isel(targets=-1)
+        where = ", ".join(filter(None, [where, f"targets = {first['targets'].item():g}"]))
+    return first, where
+
+
 def good(cube: xr.Dataset) -> xr.DataArray:
     """Where a design may be published, by its status."""
     return cube["status"].isin([STATUS["certified"], STATUS["closed_form"]])

@@ -3,8 +3,8 @@
 Every variable has the swept keys as leading dimensions, then those listed here.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,12 @@ VARIABLES: dict[str, Variable] = {
     "crb_map": Variable(
         (*_DESIGN, "target"), "m2", "bistatic bound of each target position, seen by the UE", "inverse of (7)"
     ),
+    "crb_bp_fused": Variable(
+        _DESIGN, "m2", "Cramer-Rao bound of the UE position from both observations together", "(8), (10) of their sum"
+    ),
+    "crb_ms_fused": Variable(
+        _DESIGN, "m2", "Cramer-Rao bound of all positions, summed, from both observations together"
+    ),
     "gap": Variable(
         _DESIGN,
         "1",
@@ -76,6 +82,8 @@ VARIABLES: dict[str, Variable] = {
     "ue_position": Variable(("draw", "xy"), "m", "position of the UE"),
     "target_position": Variable(("draw", "target", "xy"), "m", "position of the targets"),
     "ue_orientation": Variable(("draw",), "rad", "orientation phi of the UE, whose broadside is -phi"),
+    "ue_downtilt": Variable(("draw",), "rad", "how far the UE's array looks down"),
+    "ue_slant": Variable(("draw",), "rad", "turn of the UE's array about its broadside"),
     "target_rcs": Variable(("draw", "target"), "m2", "radar cross section of the targets"),
     "ue_rcs": Variable(("draw",), "m2", "radar cross section of the UE"),
     **{
@@ -134,9 +142,12 @@ DRAW_VARIABLES = (
     "ue_position",
     "target_position",
     "ue_orientation",
+    "ue_downtilt",
+    "ue_slant",
     "target_rcs",
     "ue_rcs",
 )
+_TILTS = ("ue_downtilt", "ue_slant")
 
 #: Coordinates of every cube, then keys of the scenario that a sweep may vary: units as UDUNITS has them (none for
 #: words), and what they are.
@@ -183,7 +194,26 @@ SWEPT: Mapping[str, tuple[str, str]] = {
             ("radius", "radius in wavelengths"),
         )
     },
+    "prior.ue_position_m": ("m", "prior standard deviation of each coordinate of the UE"),
+    "prior.target_position_m": ("m", "prior standard deviation of each coordinate of the targets"),
+    "prior.orientation_deg": ("degree", "prior standard deviation of the UE's orientation"),
+    "prior.clock_s": ("s", "prior standard deviation of the UE's clock bias"),
 }
+
+
+def variables_of(keep: Collection[str], dimensions: int) -> dict[str, Variable]:
+    """Variables of a cube of positions of so many numbers; `keep`: words of ``[output] keep``."""
+    return {
+        name: replace(variable, dims=_dims(variable, dimensions))
+        for name, variable in VARIABLES.items()
+        if (variable.keep is None or variable.keep in keep) and (dimensions == 3 or name not in _TILTS)
+    }
+
+
+def _dims(variable: Variable, last: int) -> tuple[str, ...]:
+    """Dimensions after the swept ones, from the size of the last: positions have two numbers, or three."""
+    placed = variable.dims[-1] == "xy" and last == 3
+    return (*variable.dims[:-1], "xyz") if placed else variable.dims
 
 
 def make_dataset(
@@ -214,7 +244,7 @@ def make_dataset(
     data = {}
     for name, variable in VARIABLES.items():
         if name in arrays:
-            dims = (*sweep, *variable.dims)
+            dims = (*sweep, *_dims(variable, arrays[name].shape[-1]))
             _check_shape(name, dims, arrays[name], sizes)
             if sizes["draw"] > 0 and arrays[name].size == 0:
                 continue  # without targets: NetCDF would make the empty dimension an unlimited one
@@ -270,8 +300,9 @@ def validate(dataset: xr.Dataset) -> None:
         variable = VARIABLES.get(str(name))
         if variable is None:
             raise ResultsError(f"{name}: no variable of the cube")
-        if array.dims != (*sweep, *variable.dims):
-            raise ResultsError(f"{name}: dimensions {array.dims}; they should be {(*sweep, *variable.dims)}")
+        dims = (*sweep, *_dims(variable, (0, *array.shape)[-1]))
+        if array.dims != dims:
+            raise ResultsError(f"{name}: dimensions {array.dims}; they should be {dims}")
         if array.dtype != np.dtype(variable.dtype):
             raise ResultsError(f"{name}: type {array.dtype}; it should be {np.dtype(variable.dtype)}")
         if array.attrs.get("units") != variable.units:

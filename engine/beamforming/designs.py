@@ -1,14 +1,17 @@
 """What comes out of a design run: reduced covariances, bounds, certificates and statuses."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..arguments import reals, weight
+from ..arguments import weight
 from ..arrays import Complexes, Reals, Wholes
+from ..beampatterns import beampattern
 from ..errors import DesignError
 from ..kernels.model import bases
+from .fusion import fused_crbs
 from .problem import Problem
 
 
@@ -87,6 +90,29 @@ class Designs:
         return self.problem.expand(np.ascontiguousarray(self.covariance[:, s, r])[:, None])[:, 0]
 
     @property
+    def crb_bp_fused(self) -> Reals:
+        """Bound on the UE's position from both observations together, (draw, scheme, rho), m2.
+
+        Their noise is independent and their gains are their own; positions are shared, and priors count once. Known
+        targets are so to the UE alone. Computed when first asked for.
+        """
+        return self._fused[0]
+
+    @property
+    def crb_ms_fused(self) -> Reals:
+        """Bound on all positions, summed, from both observations together, (draw, scheme, rho), m2."""
+        return self._fused[1]
+
+    @cached_property
+    def _fused(self) -> tuple[Reals, Reals]:
+        x = self.covariance
+        shape = x.shape[:3]
+        absent = np.isnan(x[..., 0, 0])
+        found = fused_crbs(self.problem, np.where(absent[..., None, None], 0.0, x).reshape(shape[0], -1, *x.shape[3:]))
+        bp, ms = (np.where(absent & fine[:, None, None], np.nan, each.reshape(shape)) for each, fine in found)
+        return bp, ms
+
+    @property
     def beam_gain(self) -> Reals:
         """Power sent towards each path over that of uniform radiation, a(theta_k)^H V a(theta_k) / P_m.
 
@@ -100,15 +126,17 @@ class Designs:
         )
         return gains.reshape(*x.shape[:3], -1)
 
-    def beampattern(self, scheme: str, rho: float, angle_rad: ArrayLike) -> Reals:
-        """Power a(theta)^H V a(theta) of one design sent towards angles, for every draw.
+    def beampattern(self, scheme: str, rho: float, angle_rad: ArrayLike, elevation_rad: ArrayLike = 0.0) -> Reals:
+        """Power a^H V a of one design sent towards directions in the axes of the BS's array, for every draw.
 
         Parameters
         ----------
         scheme, rho
             Which design.
         angle_rad
-            One angle or several, from broadside, rad (``numpy.radians`` of degrees).
+            One azimuth or several, from broadside, rad (``numpy.radians`` of degrees).
+        elevation_rad
+            Above the array's own horizon, one for each azimuth or one for all, rad.
 
         Returns
         -------
@@ -120,9 +148,5 @@ class Designs:
         DesignError
             If this batch has no such design, or an angle is not finite or beyond a full turn, as degrees are.
         """
-        theta = np.atleast_1d(reals("angle_rad", angle_rad, DesignError))
-        beyond = ~(np.abs(theta) <= 2.0 * np.pi)
-        if theta.ndim != 1 or beyond.any():
-            what = f"{theta[beyond][0]:g} is beyond a full turn" if beyond.any() else f"of shape {theta.shape}"
-            raise DesignError(f"angle_rad: {what}; give a list of angles in rad, as numpy.radians makes of degrees")
-        return bases.beampattern(self.beam_covariance(scheme, rho), theta)  # type: ignore[no-any-return]
+        antennas = self.problem.scenario.transmitter
+        return beampattern(self.beam_covariance(scheme, rho), antennas, angle_rad, elevation_rad)

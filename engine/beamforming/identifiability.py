@@ -9,6 +9,12 @@ from ..arrays import Flags, Reals, summed
 from ..crb import LOST
 
 
+def blur_of_sum(bounds: Reals, blur: Reals) -> Reals:
+    """Relative rounding of sums of bounds, (batch,), from the bounds and their own, (batch, parameters)."""
+    total, blurred = summed(bounds), summed(blur * bounds)
+    return np.divide(blurred, total, out=np.full_like(total, np.inf), where=total < np.inf)
+
+
 @dataclass(frozen=True)
 class ApaReference:
     """What the APA point tells about one link, of every draw.
@@ -36,8 +42,7 @@ class ApaReference:
     def crb_blur(self) -> Reals:
         """Relative rounding of the link's CRB, (batch,)."""
         rows = slice(self.bound_rows)
-        total, blurred = summed(self.bounds[:, rows]), summed(self.blur[:, rows] * self.bounds[:, rows])
-        return np.divide(blurred, total, out=np.full_like(total, np.inf), where=total < np.inf)
+        return blur_of_sum(self.bounds[:, rows], self.blur[:, rows])
 
     @property
     def identifiable(self) -> Flags:

@@ -65,7 +65,7 @@ def separable_links(scenario: Scenario, channel: Channel) -> tuple[SeparableFim,
     )
 
 
-def _unit_prior(scenario: Scenario, unknowns: Unknowns) -> Reals:
+def unit_prior(scenario: Scenario, unknowns: Unknowns) -> Reals:
     """Diagonal of J0 at unit power and noise, (m,)."""
     return unknowns.prior / (noise_scale(scenario) * scenario.power_per_subcarrier_w)
 
@@ -75,7 +75,7 @@ def _monostatic_prior(scenario: Scenario, batch: int) -> Reals:
     unknowns = monostatic_unknowns(scenario)
     if not unknowns.has_prior:
         return np.zeros((batch, 0, 0))
-    each = _unit_prior(scenario, unknowns).reshape(-1, scenario.dimensions)
+    each = unit_prior(scenario, unknowns).reshape(-1, scenario.dimensions)
     return np.tile(np.diag(each.T.ravel()), (batch, 1, 1))
 
 
@@ -95,7 +95,7 @@ def geometries(scenario: Scenario, draws: Draws, channel: Channel) -> tuple[apa.
     bistatic = apa.Geometry(
         np.ascontiguousarray(whole[:, rows][:, :, unknowns.kept]),
         np.concatenate((sent[:, own], received[:, own]), axis=1),
-        _unit_prior(scenario, unknowns),
+        unit_prior(scenario, unknowns),
     )
     jacobian = monostatic_positions(transmitter, hops, departure)
-    return bistatic, apa.Geometry(jacobian, sent, _unit_prior(scenario, monostatic_unknowns(scenario)))
+    return bistatic, apa.Geometry(jacobian, sent, unit_prior(scenario, monostatic_unknowns(scenario)))

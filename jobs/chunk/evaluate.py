@@ -11,7 +11,7 @@ from crbatch.engine.draws import Draws
 from crbatch.engine.estimation import estimate
 from crbatch.engine.scenario import Scenario
 from crbatch.engine.status import Status
-from crbatch.results.schema import DRAW_VARIABLES, VARIABLES, make_dataset
+from crbatch.results.schema import DRAW_VARIABLES, VARIABLES, make_dataset, variables_of
 from numpy.typing import NDArray
 
 from ..jobfile.schema import JobFile
@@ -20,6 +20,7 @@ from .knowledge import designs_of
 
 # Results of a design that the cube always has, by their names in both; all (draw, scheme, rho, ...).
 _DESIGN_ARRAYS = [one.name for one in fields(Designs) if one.name in VARIABLES and VARIABLES[one.name].keep is None]
+_DESIGN_ARRAYS += ["crb_bp_fused", "crb_ms_fused"]
 # Draws that are designed together: their whitened problems stay in memory, about 0.2 MB a draw for three targets.
 _BATCH = 128
 # Draws that are observed together: their samples on every subcarrier and antenna stay in memory.
@@ -49,10 +50,9 @@ def failed(job: JobFile, start: int, stop: int) -> xr.Dataset:
     sizes = {"draw": stop - start, **sizes_of(job)}
     shape = tuple(len(values) for values in job.sweep.values())
     arrays = {}
-    for name, variable in VARIABLES.items():
-        if variable.keep is None or variable.keep in job.output.keep:
-            fill = np.nan if variable.dtype.startswith("f") else -1
-            arrays[name] = np.full((*shape, *(sizes[dim] for dim in variable.dims)), fill, variable.dtype)
+    for name, variable in variables_of(job.output.keep, job.scenario.dimensions).items():
+        fill = np.nan if variable.dtype.startswith("f") else -1
+        arrays[name] = np.full((*shape, *(sizes[dim] for dim in variable.dims)), fill, variable.dtype)
     arrays["status"][:] = int(Status.FAILED)
     return _labelled(job, arrays, start, stop)
 
@@ -68,11 +68,12 @@ def sizes_of(job: JobFile) -> dict[str, int]:
         "path": paths,
         "target": paths - 1,
         "xy": 2,
+        "xyz": 3,
         "ri": 2,
         "tx": antennas,
         "tx_conj": antennas,
         "slot": max(scenario.slots for scenario in scenarios),
-        "codeword": 2 * paths,
+        "codeword": job.scenario.dimensions * paths,
     }
 
 
@@ -95,7 +96,8 @@ def design_draws(job: JobFile, scenario: Scenario, start: int, stop: int) -> tup
 
 def _point_arrays(job: JobFile, slots: int, draws: Draws, designs: Designs, start: int) -> dict[str, NDArray[Any]]:
     """Everything the cube holds of one point of the sweep."""
-    arrays = {name: getattr(draws, name) for name in DRAW_VARIABLES}
+    kept = variables_of(job.output.keep, job.scenario.dimensions)
+    arrays = {name: getattr(draws, name) for name in DRAW_VARIABLES if name in kept}
     arrays |= {name: getattr(designs, name) for name in _DESIGN_ARRAYS}
     arrays["conditioning_bistatic"] = designs.problem.bistatic.smallest_eigenvalue
     arrays["rounding_bistatic"] = designs.problem.bistatic.rounding

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import ceil, prod
 from typing import Any
 
-from crbatch.results.schema import VARIABLES
+from crbatch.results.schema import variables_of
 from crbatch.results.words import counted, duration_text, size_text
 
 from ..chunk.evaluate import sizes_of
@@ -137,8 +137,7 @@ def _draw_bytes(job: JobFile) -> int:
     sizes = {"draw": 1, **sizes_of(job)}
     per_point = sum(
         int(variable.dtype[1]) * prod(sizes[dim] for dim in variable.dims)
-        for variable in VARIABLES.values()
-        if variable.keep is None or variable.keep in job.output.keep
+        for variable in variables_of(job.output.keep, job.scenario.dimensions).values()
     )
     return len(job.sweep_points()) * per_point
 

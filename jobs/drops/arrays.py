@@ -19,7 +19,6 @@ from .classic import classic_sizes, from_classic, is_classic
 from .found import Array, Drops, Raw
 
 _KNOWN = {name: VARIABLES[name] for name in DRAW_VARIABLES}
-_KNOWN |= {name: VARIABLES["ue_orientation"] for name in ("ue_downtilt", "ue_slant")}
 _OURS = ", ".join(_KNOWN)
 _NAMED = 8  # foreign variables in a message
 _DEGREES = ("deg", "degree", "degrees")

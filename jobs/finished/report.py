@@ -10,55 +10,47 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 from crbatch.cluster.machine import cpu_model
+from crbatch.engine.antennas import AntennaArray, Ula, Upa
 from crbatch.engine.beamforming.designs import Designs
 from crbatch.engine.beamforming.recovery import recover_all
 from crbatch.engine.beamforming.scheme import Scheme
+from crbatch.engine.beampatterns import beampattern
 from crbatch.engine.channel import channel_of
-from crbatch.engine.covariances import beampattern
 from crbatch.engine.scenario import Scenario
 from crbatch.results import statistics
 from crbatch.results.accessor import write_csv
 from crbatch.results.figures import beams as beamfigures
 from crbatch.results.figures import draws as drawfigures
 from crbatch.results.figures.estimator import estimator
+from crbatch.results.figures.fusion import fusion
 from crbatch.results.figures.panels import saving
+from crbatch.results.figures.places import places
 from crbatch.results.figures.tradeoff import tradeoff
 from crbatch.results.files import file_hash, temporary_folder
 from crbatch.results.page import METRICS, Picture, render
 from crbatch.results.points import nearest_weights
-from crbatch.results.schemes import FACTOR_WORDS, wbf_schemes
+from crbatch.results.schemes import wbf_schemes
 from crbatch.results.statements import judge as statements
 from crbatch.results.statements import text as statementtext
 from crbatch.results.statements import verdicts
-from crbatch.results.words import counted, said
+from crbatch.results.statements.text import Table
+from crbatch.results.statements.verdicts import Statement
+from crbatch.results.words import counted
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from ..chunk.evaluate import design_draws
 from ..chunk.knowledge import covariance_of
 from ..folder.rundir import RunDirectory
 from ..folder.timings import overhead_text, timings
-from ..folder.until import last_look, precision_text
 from ..identity import versions
 from ..jobfile.design import DEFAULT_SCHEMES
 from ..jobfile.schema import JobFile, load_job
-from .reasons import reasons
+from .description import what
 
 _ANGLES_DEG = np.linspace(-90.0, 90.0, 721)
+_ALL_AROUND_DEG = np.linspace(-180.0, 180.0, 1441)
 _PATTERN_DRAW = 0
-_KNOWLEDGE = {
-    "per-draw": "every draw (the genie)",
-    "nominal": "only the scenario's own geometry, with zero phases (@nominal)",
-    "average": "training draws, of which they are best in the mean over APA (@average)",
-}
-_IN_FILE = {
-    "phase_bistatic": "phases",
-    "phase_monostatic": "phases",
-    "ue_position": "UE position",
-    "target_position": "target positions",
-    "ue_orientation": "UE orientation",
-    "target_rcs": "RCS",
-    "ue_rcs": "RCS",
-}
 _TABLE_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -95,18 +87,12 @@ def _make(folder: RunDirectory, job: JobFile, place: Path) -> None:
 
 def _write_words(folder: RunDirectory, job: JobFile, cube: xr.Dataset, place: Path, stems: list[str]) -> str:
     """Write statements and tables; return the page, whose figures are there as SVG."""
-    judged, table = statements.judged(cube), statementtext.verdict_table(cube)
-    text = statementtext.as_text(judged)
-    if table:
-        text += f"\nAt each point of the sweep:\n{statementtext.table_text(table)}"
-    (place / "claims.txt").write_text(text, encoding="utf-8")
-    found_json = json.dumps(verdicts.as_plain(judged), indent=1)
-    (place / "claims.json").write_text(f"{found_json}\n", encoding="utf-8")
-    for metric in METRICS:
+    judged, table = ([], None) if job.scenario.dimensions == 3 else _claims(cube, place)
+    for metric in (*METRICS, "crb_bp_fused", "crb_ms_fused"):
         write_csv(statistics.quantile(cube, metric, _TABLE_LEVELS), place / f"quantiles-{metric}.csv")
     return render(
         cube,
-        what=_what(folder, job),
+        what=what(folder, job),
         pictures=[Picture(place / f"{stem}.svg", *_WORDS[stem]) for stem in stems],
         statements=judged,
         verdicts=table,
@@ -118,6 +104,18 @@ def _write_words(folder: RunDirectory, job: JobFile, cube: xr.Dataset, place: Pa
     )
 
 
+def _claims(cube: xr.Dataset, place: Path) -> tuple[list[Statement], Table | None]:
+    """Judge the paper's statements, which are about the plane, and write them down."""
+    judged, table = statements.judged(cube), statementtext.verdict_table(cube)
+    text = statementtext.as_text(judged)
+    if table:
+        text += f"\nAt each point of the sweep:\n{statementtext.table_text(table)}"
+    (place / "claims.txt").write_text(text, encoding="utf-8")
+    found_json = json.dumps(verdicts.as_plain(judged), indent=1)
+    (place / "claims.json").write_text(f"{found_json}\n", encoding="utf-8")
+    return judged, table
+
+
 def _figures(cube: xr.Dataset, job: JobFile, beams: xr.Dataset) -> dict[str, Figure]:
     """All figures by the stems of their files; the paper's own only where the job is the paper's experiment."""
     made = {"estimator": estimator(cube)} if "error_bp" in cube and len(job.sweep) < 2 else {}
@@ -126,6 +124,10 @@ def _figures(cube: xr.Dataset, job: JobFile, beams: xr.Dataset) -> dict[str, Fig
         made["fig3-tradeoff"] = tradeoff(cube.sel(scheme=list(DEFAULT_SCHEMES)))
     else:
         made["tradeoff"] = tradeoff(cube)
+        made["fusion"] = fusion(cube)
+        if _are_places_drawn(job):
+            scenario = job.sweep_points()[0][1]
+            made["places"] = places(cube, scenario.bs_position_m, scenario.bs_broadside_deg)
     factors = wbf_schemes(job.labels, "fdb")
     if len(factors) > 1 and len(job.design.rho) > 2:
         bounds = [name for name in ("fdb-wcrb", "fdb-wvm") if name in job.labels]
@@ -140,6 +142,14 @@ def _figures(cube: xr.Dataset, job: JobFile, beams: xr.Dataset) -> dict[str, Fig
         "certificates": drawfigures.certificates(cube, job.design.gap_tolerance),
     }
     return made
+
+
+def _are_places_drawn(job: JobFile) -> bool:
+    """Whether draws differ in where the UE or the targets are."""
+    drops = job.drops()
+    filed = drops.arrays if drops else {}
+    fixed = job.draws.ue_position.kind == "fixed" and job.draws.target_positions.kind == "fixed"
+    return not fixed or bool({"ue_position", "target_position"} & set(filed))
 
 
 def is_the_papers(job: JobFile) -> bool:
@@ -172,6 +182,17 @@ _WORDS = {
         "Median root bound of positioning against that of sensing, one curve over rho for each scheme.",
         "Trade-off of the schemes: medians over the draws.",
     ),
+    "fusion": (
+        "Root bounds along rho of positioning alone, of sensing alone and of both observations together.",
+        "What both observations tell together. The UE hears the BS, and the BS hears its echoes: with noise of their "
+        "own, gains of their own and the same positions, their Fisher information adds up, and what is known "
+        "beforehand counts once. Medians; shaded: 5 to 95 % of the draws. Beams are designed for the two bounds alone.",
+    ),
+    "places": (
+        "Positions of the UE and of the targets seen from above, coloured by the root bound of each.",
+        "The draws from above, and how well each position is found: the UE by itself (BP), targets by the BS (MS). "
+        "Square and arrow: the BS and where it faces. Draws with infinite bounds are left out.",
+    ),
     "wbf-factors": (
         "Trade-off of mixed beamformers, one curve for each factor of V, beside mixed covariances and optima.",
         "What the factor of V decides: mixed beamformers (WBF) for each factor that may be mixed, beside mixed "
@@ -194,42 +215,6 @@ _WORDS = {
         "How far designs are from the optimum at most. No solver is trusted for this.",
     ),
 }
-
-
-def _what(folder: RunDirectory, job: JobFile) -> list[tuple[str, str]]:
-    """What was run and what varied, in words; what cannot be told apart in it; why there are as many draws."""
-    draws = job.draws
-    varied = {
-        "phases": draws.phases == "uniform",
-        "UE position": draws.ue_position.kind != "fixed",
-        "target positions": draws.target_positions.kind != "fixed",
-        "UE orientation": draws.ue_orientation != "fixed",
-        "RCS": draws.rcs != "fixed",
-    }
-    drops = job.drops()
-    filed = [_IN_FILE[name] for name in drops.arrays] if drops else []
-    yes, no = (
-        [name for name, drawn in varied.items() if drawn is wanted and name not in filed] for wanted in (True, False)
-    )
-    lost = reasons(job, folder.cube)
-    s = job.scenario
-    return [
-        ("Draws", f"{draws.count} from seed {draws.seed}"),
-        *([(f"From {draws.file}", ", ".join(dict.fromkeys(filed)))] if filed else []),
-        ("Random", ", ".join("RCS (Swerling 1)" if name == "RCS" else name for name in yes) or "nothing"),
-        ("Fixed", ", ".join(no) or "nothing"),
-        *((f"Swept {key}", ", ".join(map(said, values))) for key, values in job.sweep.items()),
-        (
-            "Scenario",
-            f"{counted(s.targets, 'target')}, {counted(s.tx_antennas, 'transmit antenna')}, {s.power_dbm:g} dBm, "
-            f"{s.bandwidth_hz / 1e6:g} MHz at {s.carrier_hz / 1e9:g} GHz, {counted(s.subcarriers, 'subcarrier')}",
-        ),
-        ("Beams know", ", ".join(_KNOWLEDGE[word] for word in job.design.knowledge)),
-        *([("FDB-WBF mixes", FACTOR_WORDS[job.design.wbf_factor])] if "fdb-wbf" in job.design.schemes else []),
-        ("Designs", f"{counted(len(job.labels), 'scheme')} at {counted(len(job.design.rho), 'weight')} rho"),
-        *([("Unidentifiable", "; ".join(lost))] if lost else []),
-        *(("Precision", precision_text(look)) for look in last_look(folder, job).values()),
-    ]
 
 
 def _timings(folder: RunDirectory) -> list[tuple[str, str]]:
@@ -273,23 +258,25 @@ def _citation(cube: xr.Dataset) -> list[tuple[str, str]]:
 
 
 def beams_of(job: JobFile, draw: int) -> xr.Dataset:
-    """Where all beams of one draw point, at the last point of the sweep.
+    """Where all beams of one draw point, at the last point of the sweep; in space at the UE's elevation.
 
     Result: gains over uniform radiation as `results.figures.beams.paper_beampatterns` takes them; ``slot`` only of the
     paper's experiment.
     """
     _, scenario = job.sweep_points()[-1]
     draws, designs = design_draws(job, scenario, draw, draw + 1)
-    aod = channel_of(scenario, draws).aod[0]
-    theta, power = np.radians(_ANGLES_DEG), scenario.power_per_subcarrier_w
-    both = np.concatenate((theta, aod))
+    channel = channel_of(scenario, draws)
+    aod, elevation = channel.aod[0], channel.aod_elevation[0]
+    theta, power = np.radians(_angles_of(scenario.transmitter)), scenario.power_per_subcarrier_w
+    both = np.concatenate((theta, aod)), np.concatenate((np.full_like(theta, elevation[0]), elevation))
     rho = designs.rho[nearest_weights(designs.rho)]
-    gain = np.array(
-        [
-            [beampattern(covariance_of(job, scenario, designs, label, weight), both)[0] / power for weight in rho]
-            for label in job.labels
-        ]
-    )
+
+    def gains(label: str, weight: float) -> NDArray[np.float64]:
+        covariance = covariance_of(job, scenario, designs, label, weight)
+        found: NDArray[np.float64] = beampattern(covariance, scenario.transmitter, *both)[0] / power
+        return found
+
+    gain = np.array([[gains(label, weight) for weight in rho] for label in job.labels])
     over = ("scheme", "rho")
     beams = xr.Dataset(
         {
@@ -300,11 +287,16 @@ def beams_of(job: JobFile, draw: int) -> xr.Dataset:
         coords={
             "scheme": list(job.labels),
             "rho": rho,
-            "angle_deg": _ANGLES_DEG,
+            "angle_deg": _angles_of(scenario.transmitter),
             "path": ["UE", *(f"T{k}" for k in range(1, aod.size))],
         },
     )
     return beams.assign(slot=_slot_gains(job, scenario, designs)) if is_the_papers(job) else beams
+
+
+def _angles_of(antennas: AntennaArray) -> NDArray[np.float64]:
+    """Azimuths of a pattern: what is behind a line or a plane is what is before it."""
+    return _ANGLES_DEG if isinstance(antennas, (Ula, Upa)) else _ALL_AROUND_DEG
 
 
 def _slot_gains(job: JobFile, scenario: Scenario, designs: Designs) -> xr.DataArray:

@@ -9,13 +9,13 @@ from typing import Any, get_args
 
 from crbatch.engine.antennas import Uca, Ula, Upa
 from crbatch.engine.errors import EngineError
-from crbatch.engine.scenario import Scenario
+from crbatch.engine.scenario import Prior, Scenario
 from pydantic import ValidationError
 
 from .mistakes import LOOKED_AT, Mistake, Tables, at, at_each, mistakes_of, unknown_key
 
-# What [sweep] may vary: the scenario's keys that are one number or one of some words, how many targets take part, and
-# what the arrays are made of.
+# What [sweep] may vary: the scenario's keys that are one number or one of some words, how many targets take part, what
+# the arrays are made of, and how much is known beforehand.
 _WORDS = {n: get_args(f.annotation) for n, f in Scenario.model_fields.items() if isinstance(f.default, str)}
 _NUMBERS = tuple(n for n, f in Scenario.model_fields.items() if type(f.default) in (int, float))
 # Keys of the arrays, the properties that say which are in force, and the keys that say how many elements these have.
@@ -25,7 +25,11 @@ _ARRAYS = {
     "ue_array": ("user_array", "ue_antennas"),
 }
 _SIZES = dict.fromkeys(name for array in (Ula, Upa, Uca) for name in array.model_fields if name != "kind")
-SWEEPABLE = (*_NUMBERS, *_WORDS, "targets", *(f"{array}.{size}" for array in _ARRAYS for size in _SIZES))
+SWEEPABLE = (
+    *(*_NUMBERS, *_WORDS, "targets"),
+    *(f"{array}.{size}" for array in _ARRAYS for size in _SIZES),
+    *(f"prior.{name}" for name in Prior.model_fields),
+)
 #: Those that change the number of transmit antennas.
 TRANSMIT_SIZES = ("tx_antennas", "tx_array.antennas", "tx_array.rows", "tx_array.columns")
 _MAX_POINTS = 10_000
@@ -35,7 +39,7 @@ def flat_sweep(sweep: Mapping[str, Any]) -> dict[str, Any]:
     """A sweep with keys like "tx_array.rows", which TOML without quotes makes a table of."""
     flat: dict[str, Any] = {}
     for key, values in sweep.items():
-        inside = values if key in _ARRAYS and isinstance(values, dict) else None
+        inside = values if key in (*_ARRAYS, "prior") and isinstance(values, dict) else None
         for name, value in ((key, values),) if inside is None else ((f"{key}.{n}", v) for n, v in inside.items()):
             if name in flat:
                 raise at(name, "there twice; leave out one of them")
@@ -110,6 +114,8 @@ def _moved(scenario: Scenario, point: dict[str, Any], tables: Tables) -> Scenari
         for name, sizes in changes.items()
         if name in _ARRAYS
     }
+    if "prior" in changes:
+        changes["prior"] = scenario.prior.model_dump() | changes["prior"]
     try:
         moved = Scenario.model_validate(scenario.changed(changes | arrays))
     except ValidationError as error:

@@ -69,7 +69,9 @@ def beampatterns(pattern: xr.DataArray, aod_deg: Mapping[str, float]) -> Figure:
             axes.plot(drawn["angle_deg"].values, _decibels(power / strongest), **style)
         _mark_paths(axes, aod_deg)
         axes.set_title(f"({chr(ord('a') + i)}) {label_of(scheme)}", pad=12)
-    grid[0, 0].set(xlim=(-90, 90), ylim=(_FLOOR_DB, 2.0), xticks=range(-60, 61, 30), yticks=range(-30, 1, 10))
+    edge = round(float(drawn["angle_deg"][-1]))
+    ticks = range(-60, 61, 30) if edge == 90 else range(-120, 121, 60)
+    grid[0, 0].set(xlim=(-edge, edge), ylim=(_FLOOR_DB, 2.0), xticks=ticks, yticks=range(-30, 1, 10))
     label_edges(grid, len(schemes), "Angle from broadside (deg)", "Relative power (dB)")
     styles = zip(drawn["rho"].values, WEIGHT_STYLES, strict=False)
     handles = [Line2D([], [], label=rf"$\rho = {rho:g}$", **style) for rho, style in styles]

@@ -11,22 +11,13 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from .. import statistics
-from ..points import at_first_point, good, nearest_weights
+from ..points import at_one_point, good, nearest_weights
 from ..samples import slabs
 from ..schemes import label_of
 from .panels import panels, root_label, style_of, styled
 
 _LINKS = (("crb_bp", "BP"), ("crb_ms", "MS"))
 _POINTS = 300
-
-
-def _first(cube: xr.Dataset) -> tuple[xr.Dataset, str]:
-    """The first value of every swept key, and words for it."""
-    first, where = at_first_point(cube)
-    if "targets" in first["status"].dims:
-        first = first.isel(targets=-1)
-        where = ", ".join(filter(None, [where, f"targets = {first['targets'].item():g}"]))
-    return first, where
 
 
 @styled
@@ -36,7 +27,7 @@ def distributions(cube: xr.Dataset) -> Figure:
     `cube`: as `results.schema` has it; of swept keys the first value, of ``targets`` the last. Result: two panels; the
     bands are 95 % ones that hold over the whole axis. A curve that ends below 1 has infinite bounds.
     """
-    first, where = _first(cube)
+    first, where = at_one_point(cube)
     weights = nearest_weights(first["rho"].values)
     first = first.isel(rho=[weights[len(weights) // 2]])
     schemes = [str(name) for name in first["scheme"].values]
@@ -63,7 +54,7 @@ def spread(cube: xr.Dataset) -> Figure:
 
     `cube`: as for `distributions`. Result: two panels, a curve and a range for each scheme.
     """
-    first, where = _first(cube)
+    first, where = at_one_point(cube)
     first = first.sortby("rho")
     rho = first["rho"].values
     schemes = [str(name) for name in first["scheme"].values]

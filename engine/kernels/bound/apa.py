@@ -139,7 +139,7 @@ def _rounding(link, diagonal, buffers):
 
 
 @unmanaged
-def _blur(link, row, bound, diagonal, doubt, buffers):
+def bound_blur(link, row, bound, diagonal, doubt, buffers):
     """Relative rounding error to expect of the bound of parameter `row`, whose L^-1 F_row is in buffers.forward.
 
     With v its response, v^H G v is the bound: errors of entries of G move it by u sum_i q_i as above, with
@@ -165,27 +165,39 @@ def _blur(link, row, bound, diagonal, doubt, buffers):
 
 
 @unmanaged
-def _look(link, rows, sr, si, buffers, diagonal, doubt, out):
-    """Rounding, bounds and their own rounding at S: out[1:] = [rounding, bounds, blur of each bound]."""
+def gram_diagonal(link, sr, si, buffers, diagonal):
+    """Diagonal of G into diagonal (size, 1, lane), at S."""
     n = link.phasor.shape[0]
-    size = diagonal.shape[0]
     rephase(link, sr, si, buffers.rephased)
     gram_of_gains(link, buffers.rephased, buffers.gain_columns)
     gram_of_rest(link, buffers.rephased, buffers.efim)
     for k in range(n):
         put(diagonal, get(buffers.gain_columns, k, k), k, 0)
-    for i in range(size - n):
+    for i in range(diagonal.shape[0] - n):
         put(diagonal, get(buffers.efim, i, i), n + i, 0)
-    fine = factor_positions(link, sr, si, everywhere(1.0), buffers)
-    for k in range(n):  # what of a path's response is not in those of the paths before it
-        pivot = get(buffers.gain_columns, k, k)
+
+
+@unmanaged
+def told_apart(gain_columns, diagonal, fine):
+    """`fine`, and 0 in the lanes in which two paths coincide, from the factor of the gains' block of G."""
+    for k in range(gain_columns.shape[1]):  # what of a path's response is not in those of the paths before it
+        pivot = get(gain_columns, k, k)
         own = 1.0 / (pivot * pivot * get(diagonal, k, 0))
         fine = where_less(_COINCIDENT, own, fine, 0.0)
+    return fine
+
+
+@unmanaged
+def _look(link, rows, sr, si, buffers, diagonal, doubt, out):
+    """Rounding, bounds and their own rounding at S: out[1:] = [rounding, bounds, blur of each bound]."""
+    gram_diagonal(link, sr, si, buffers, diagonal)
+    fine = factor_positions(link, sr, si, everywhere(1.0), buffers)
+    fine = told_apart(buffers.gain_columns, diagonal, fine)
     put(out, where_less(0.0, fine, _rounding(link, diagonal, buffers), np.inf), 1, 0)
     for row in range(rows):
         bound = solve_forward(link, buffers, row)
         put(out, where_less(0.0, fine, bound, np.inf), 2 + row, 0)
-        blur = _blur(link, row, bound, diagonal, doubt, buffers)
+        blur = bound_blur(link, row, bound, diagonal, doubt, buffers)
         put(out, where_less(0.0, fine, blur, np.inf), 2 + rows + row, 0)
 
 

@@ -37,8 +37,33 @@ def whiten(channel_information, jacobian, prior):
     (p,) is the diagonal of what is known beforehand. They do not exist where the position FIM is singular.
     """
     big, p = jacobian.shape
-    factor = np.zeros((p, p))
-    whitened_jacobian = np.zeros((big, p))
+    seen, known = information_root(channel_information, jacobian), prior_root(prior)
+    root = np.zeros((len(seen) + len(known), p))
+    root[: len(seen)] = seen
+    root[len(seen) :] = known
+    if len(root) < p:
+        return np.zeros((p, p)), np.zeros((big, p)), False
+    factor, exists = inverse_root(root, 0.0)
+    if not exists.all():
+        return factor, np.zeros((big, p)), False
+    return factor, product(jacobian, factor), True
+
+
+@kernel
+def product(a, b):
+    """The product of two matrices, entry by entry in one order, whatever library there is."""
+    out = np.zeros((a.shape[0], b.shape[1]))
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            for k in range(a.shape[1]):
+                out[i, j] += a[i, k] * b[k, j]
+    return out
+
+
+@kernel
+def information_root(channel_information, jacobian):
+    """Root (rank, p) of the position FIM: root^T root = jacobian^T channel_information jacobian."""
+    big, p = jacobian.shape
     unit = np.zeros((big, big))
     scale = np.zeros(big)
     for i in range(big):
@@ -48,42 +73,62 @@ def whiten(channel_information, jacobian, prior):
         for j in range(big):
             unit[i, j] = scale[i] * channel_information[i, j] * scale[j]
     rows, rank = pivoted_cholesky(unit, big, _PIVOT_TOLERANCE)
-    known = np.flatnonzero(prior > 0.0)
-    size = rank + known.size
-    if size < p:
-        return factor, whitened_jacobian, False
-    root = np.zeros((size, p))  # root^T root = position FIM, columns reversed, then of unit norm
-    norm = np.zeros(p)
-    for e in range(known.size):
-        root[rank + e, p - 1 - known[e]] = math.sqrt(prior[known[e]])
+    root = np.zeros((rank, p))
     for a in range(p):
-        source = p - 1 - a
         for r in range(rank):
             for i in range(big):
-                if scale[i] > 0.0 and jacobian[i, source] != 0.0:
-                    root[r, a] += rows[r, i] * jacobian[i, source] / scale[i]
-        for r in range(size):
-            norm[a] += root[r, a] ** 2
-        norm[a] = math.sqrt(norm[a])
-        if not norm[a] > 0.0:
-            return factor, whitened_jacobian, False
-        for r in range(size):
-            root[r, a] /= norm[a]
-    inverse = _inverse_triangle(root, size, p)
-    for a in range(p):
-        for b in range(p):
-            factor[a, b] = inverse[p - 1 - a, b] / norm[p - 1 - a]
-    for i in range(big):
-        for b in range(p):
-            for a in range(p):
-                whitened_jacobian[i, b] += jacobian[i, a] * factor[a, b]
-    return factor, whitened_jacobian, True
+                if scale[i] > 0.0 and jacobian[i, a] != 0.0:
+                    root[r, a] += rows[r, i] * jacobian[i, a] / scale[i]
+    return root
 
 
 @kernel
-def _inverse_triangle(root, rank, p):
-    """R^-1 (p, p) of root (rank, p) = Q R, by Gram-Schmidt with reorthogonalisation."""
+def prior_root(prior):
+    """Root (known, p) of the diagonal prior (p,)."""
+    known = np.flatnonzero(prior > 0.0)
+    root = np.zeros((known.size, prior.size))
+    for e in range(known.size):
+        root[e, known[e]] = math.sqrt(prior[known[e]])
+    return root
+
+
+@kernel
+def inverse_root(root, least):
+    """F (p, p) with F^T root^T root F = I from a root (rows, p) of the FIM, and which parameters have their own part.
+
+    Parameters are taken from the last one on. Of one that differs by no more than `least`, relatively, from what those
+    after it can do, row and column of F are 0.
+    """
+    size, p = root.shape
+    factor = np.zeros((p, p))
+    turned = np.zeros((size, p))  # columns reversed, then of unit norm
+    norm = np.zeros(p)
+    exists = np.ones(p, np.bool_)
+    for a in range(p):
+        for r in range(size):
+            turned[r, a] = root[r, p - 1 - a]
+            norm[a] += turned[r, a] ** 2
+        norm[a] = math.sqrt(norm[a])
+        if norm[a] > 0.0:
+            for r in range(size):
+                turned[r, a] /= norm[a]
+    inverse, own = _inverse_triangle(turned, size, p, least)
+    for a in range(p):
+        exists[p - 1 - a] = own[a]
+        for b in range(p):
+            if own[a] and own[b]:
+                factor[p - 1 - a, b] = inverse[a, b] / norm[a]
+    return factor, exists
+
+
+@kernel
+def _inverse_triangle(root, rank, p, least):
+    """R^-1 (p, p) of root (rank, p) = Q R, by Gram-Schmidt with reorthogonalisation, and which columns it is of.
+
+    A column of which no more than `least` is left is as good as one of zeros, and left out.
+    """
     triangle = np.zeros((p, p))
+    own = np.ones(p, np.bool_)
     for a in range(p):
         for _ in range(2):
             for b in range(a):
@@ -97,6 +142,12 @@ def _inverse_triangle(root, rank, p):
         for r in range(rank):
             norm += root[r, a] ** 2
         triangle[a, a] = math.sqrt(norm)
+        if not triangle[a, a] > least:
+            own[a] = False
+            triangle[:, a] = 0.0
+            triangle[a, a] = 1.0
+            root[:, a] = 0.0
+            continue
         for r in range(rank):
             root[r, a] /= triangle[a, a]
     inverse = np.zeros((p, p))
@@ -107,7 +158,7 @@ def _inverse_triangle(root, rank, p):
             for k in range(a + 1, b + 1):
                 total += triangle[a, k] * inverse[k, b]
             inverse[a, b] = -total / triangle[a, a]
-    return inverse
+    return inverse, own
 
 
 @kernel

@@ -51,7 +51,7 @@ def test_unsafe_names(name):
 
 
 def test_files_that_cannot_be_read(tmp_path, write):
-    with pytest.raises(JobError, match=r"^gone\.toml: no such file; .*packaged job \(antennas, .*, drops, .*, smoke\)"):
+    with pytest.raises(JobError, match=r"^gone\.toml: no such file; .*packaged job \(antennas, .*, drops, .*, space\)"):
         load_job("gone.toml")
     with pytest.raises(JobError, match="a folder, not a job file"):
         load_job(tmp_path)
@@ -90,17 +90,18 @@ def test_sweep_is_cartesian_in_file_order(write):
 
 
 def test_what_can_be_swept():
-    """Every key of one number or word, targets, what arrays are made of; one RCS for all targets is a number."""
+    """Every key of one number or word, targets, arrays' sizes, priors; one RCS for all targets is a number."""
     sizes = ("antennas", "spacing", "rows", "columns", "row_spacing", "column_spacing", "radius")
     arrays = {f"{array}.{size}" for array in ("tx_array", "rx_array", "ue_array") for size in sizes}
-    assert set(SWEEPABLE) == arrays | {
+    priors = {f"prior.{name}" for name in ("ue_position_m", "target_position_m", "orientation_deg", "clock_s")}
+    assert set(SWEEPABLE) == arrays | priors | {
         *("carrier_hz", "bandwidth_hz", "subcarriers", "slots", "pilots_per_slot", "power_dbm"),
         *("noise_figure_db", "noise_psd_dbm_hz", "tx_antennas", "rx_antennas", "ue_antennas"),
         *("bs_broadside_deg", "ue_orientation_deg", "clock_bias_s", "target_rcs_m2", "ue_rcs_m2", "targets"),
         *("gain_law", "ue_angle", "phase_centre"),
         *("bs_downtilt_deg", "bs_slant_deg", "ue_downtilt_deg", "ue_slant_deg"),
     }
-    for key in set(SWEEPABLE) - arrays:
+    for key in set(SWEEPABLE) - arrays - priors:
         value = getattr(Scenario(), key)
         value = 100.0 if key == "target_rcs_m2" else value
         assert job(sweep={key: [value]}).sweep_points() == [((0,), Scenario())], key
@@ -188,12 +189,14 @@ def test_packaged_jobs():
         "conventions",
         "drops",
         "estimator",
+        "fusion",
         "knowledge",
         "narrowband",
         "paper",
         "phases",
         "power",
         "smoke",
+        "space",
     ]
     assert all(loaded.name == name for name, loaded in jobs.items())
     assert all(line and not line.startswith("#") for line in packaged_jobs().values())
