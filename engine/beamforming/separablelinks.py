@@ -97,5 +97,19 @@ def geometries(scenario: Scenario, draws: Draws, channel: Channel) -> tuple[apa.
         np.concatenate((sent[:, own], received[:, own]), axis=1),
         unit_prior(scenario, unknowns),
     )
-    jacobian = monostatic_positions(transmitter, hops, departure)
-    return bistatic, apa.Geometry(jacobian, sent, unit_prior(scenario, monostatic_unknowns(scenario)))
+    echoed = steering.derivative_doubts(elements_of(scenario.receiver), departure, rounding[:, 0].copy())
+    return bistatic, apa.Geometry(
+        monostatic_positions(transmitter, hops, departure),
+        _doubts_of_sum(scenario, sent, echoed),
+        unit_prior(scenario, monostatic_unknowns(scenario)),
+    )
+
+
+def _doubts_of_sum(scenario: Scenario, sent: Reals, received: Reals) -> Reals:
+    """Relative rounding of the derivatives of echoes, of two terms each: where one vanishes the other counts."""
+    t, r = (float(np.mean(ends.positions**2)) for ends in (scenario.transmitter, scenario.receiver))
+    if t == r == 0.0:
+        return sent
+    with np.errstate(divide="ignore"):  # both vanish
+        both: Reals = np.sqrt((t + r) / (t / sent**2 + r / received**2))
+    return both
