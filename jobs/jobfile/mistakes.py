@@ -69,7 +69,9 @@ def unknown_key(table: str, key: str, tables: Tables) -> str:
         return "not a key of this kind; leave it out, or give another kind"
     if (table, key) in _MEANT:
         return _MEANT[table, key]
-    near = get_close_matches(key.lower(), keys, n=1)
+    # Of keys with a dot, those of arrays may be meant by a part of their names.
+    named = [one for one in keys if key.startswith("prior") or not one.startswith("prior.")]
+    near = get_close_matches(key.lower(), named, n=1)
     # What an array is made of is meant beside arrays only.
     near_arrays = table.startswith("scenario")
     elsewhere = [one for one in reversed(list(tables)) if one != table and (near_arrays or not one.endswith("_array"))]

@@ -64,4 +64,5 @@ def _curves(axes: Axes, x: Any, styles: dict[str, dict[str, Any]], cube: xr.Data
         values = np.where(np.isfinite(found), found, np.nan).reshape(len(x), len(_LEVELS))
         axes.fill_between(x, values[:, 0], values[:, 2], color=style["color"], alpha=0.10, linewidth=0)
         axes.plot(x, values[:, 1], **style)
-    axes.set_yscale("log")
+        if (values > 0.0).any():  # Matplotlib has no logarithm of nothing
+            axes.set_yscale("log")

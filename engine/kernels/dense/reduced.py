@@ -21,6 +21,7 @@ from ..linalg.smallmat import pivoted_cholesky
 from ..model.fisher import pair_coefficient
 
 _PIVOT_TOLERANCE = 1e-15
+_ROUNDING = 1e-14  # of a column of unit length: what is left of one that others make up, where good cells have 1e-8
 
 
 @kernel
@@ -43,7 +44,7 @@ def whiten(channel_information, jacobian, prior):
     root[len(seen) :] = known
     if len(root) < p:
         return np.zeros((p, p)), np.zeros((big, p)), False
-    factor, exists = inverse_root(root, 0.0)
+    factor, exists = inverse_root(root, _ROUNDING)
     if not exists.all():
         return factor, np.zeros((big, p)), False
     return factor, product(jacobian, factor), True

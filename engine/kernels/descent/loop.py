@@ -25,7 +25,7 @@ from ..linalg.lanemat import inner, inner_row
 from .curve import extrapolate, new_places, next_place
 from .polar import new_polar, polar_objective
 from .preconditioner import Shape, Stiffness, head_of, new_stiffness, shape_of, within_scales
-from .quasinewton import MEMORY, Memory, new_memory, precondition, quasi_newton
+from .quasinewton import Memory, new_memory, precondition, quasi_newton
 
 _ARMIJO = 1e-4
 _BLUR = 1e-8  # differences of F that rounding may hide, with the worst of FIMs
@@ -84,7 +84,7 @@ def _new_vectors(size, shape):
         search=lane_zeros(size, 1),
         scratch=lane_zeros(size, 1),
         stiffness=new_stiffness(shape),
-        memory=new_memory(size),
+        memory=new_memory(size, shape.rows),
     )
 
 
@@ -323,7 +323,7 @@ def _descend_together(task, evaluation, vectors, polar, places, state, shares, f
             busy = busy or not places.finished[lane]
         if not busy:
             return
-        newest = (newest + 1) % MEMORY
+        newest = (newest + 1) % vectors.memory.steps.shape[0]
         value, power = _evaluate(evaluation, get(state, _RHO, 0), task.shape, polar, vectors)
         good, bend = _take_step(value, power, vectors, newest, state)
         _rescale(good, bend, vectors, task.shape, newest, state)

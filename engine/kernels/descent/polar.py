@@ -1,9 +1,9 @@
 """Factors in polar form: how much of every path's beams there is, and along which directions it goes.
 
 Of path k, Z has q rows, that of its steering beam and those of its derivative beams: Z_k = T_k U_k, where U_k has rows
-of unit length, the first orthogonal to the others, and T_k nothing but a real diagonal and its first column. With many antennas beams of different paths hardly couple:
-f then hangs on the T_k, and hardly on the U_k. In the entries of Z that is a curved and narrow valley, in this form a
-straight one, whose widths are known beforehand (`preconditioner`).
+of unit length, the first orthogonal to the others, and T_k nothing but a real diagonal and its first column. With many
+antennas beams of different paths hardly couple: f then hangs on the T_k, and hardly on the U_k. In the entries of Z
+that is a curved and narrow valley, in this form a straight one, whose widths are known beforehand (`preconditioner`).
 
 Derivative beams along two tangents are not made orthogonal to each other: at many optima they are one beam, and a
 triangular T_k would have a diagonal of 0 there, where the direction of its row means nothing.

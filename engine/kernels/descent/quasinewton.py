@@ -14,22 +14,24 @@ from ..jit.lanes import everywhere, get, lane_zeros, put
 from ..linalg.lanemat import inner_row
 from .preconditioner import precondition_polar
 
-MEMORY = 7
+MEMORY = 7  # pairs kept in the plane
+MEMORY_IN_SPACE = 24  # where there are half as many unknowns again, and the guess of curvature misses more
 
 
 class Memory(NamedTuple):
     """The last steps of eight draws, in a ring of rows."""
 
-    steps: np.ndarray  # s: (MEMORY, unknowns)
-    changes: np.ndarray  # of the gradient along each, y: (MEMORY, unknowns)
-    inverse: np.ndarray  # 1 / s^T y; 0 where there is no pair: (MEMORY, 1)
-    alphas: np.ndarray  # of the first loop, for the second: (MEMORY, 1)
+    steps: np.ndarray  # s: (pairs, unknowns)
+    changes: np.ndarray  # of the gradient along each, y: (pairs, unknowns)
+    inverse: np.ndarray  # 1 / s^T y; 0 where there is no pair: (pairs, 1)
+    alphas: np.ndarray  # of the first loop, for the second: (pairs, 1)
 
 
 @inlined
-def new_memory(size):
-    """No pairs yet, of so many unknowns."""
-    return Memory(lane_zeros(MEMORY, size), lane_zeros(MEMORY, size), lane_zeros(MEMORY, 1), lane_zeros(MEMORY, 1))
+def new_memory(size, rows):
+    """No pairs yet, of so many unknowns, for so many rows a path."""
+    pairs = MEMORY if rows == 2 else MEMORY_IN_SPACE
+    return Memory(lane_zeros(pairs, size), lane_zeros(pairs, size), lane_zeros(pairs, 1), lane_zeros(pairs, 1))
 
 
 @unmanaged
@@ -37,21 +39,22 @@ def quasi_newton(gradient, x, shape, stiffness, memory, newest, scale, out):
     """Two-loop recursion: out = -H gradient, all (unknowns, 1, lane); pairs whose inverse is 0 do nothing."""
     steps, changes = memory.steps, memory.changes
     size = gradient.shape[0]
+    pairs = steps.shape[0]
     for i in range(size):
         put(out, -get(gradient, i, 0), i, 0)
     along = inner_row(steps, newest, out)
-    for age in range(MEMORY):
-        m = (newest - age) % MEMORY
+    for age in range(pairs):
+        m = (newest - age) % pairs
         alpha = get(memory.inverse, m, 0) * along
         put(memory.alphas, alpha, m, 0)
-        along = _add_and_look_on(out, -alpha, changes, m, steps, (m - 1) % MEMORY)
+        along = _add_and_look_on(out, -alpha, changes, m, steps, (m - 1) % pairs)
     precondition(x, shape, stiffness, scale, out)
-    oldest = (newest + 1) % MEMORY
+    oldest = (newest + 1) % pairs
     along = inner_row(changes, oldest, out)
-    for age in range(MEMORY - 1, -1, -1):
-        m = (newest - age) % MEMORY
+    for age in range(pairs - 1, -1, -1):
+        m = (newest - age) % pairs
         beta = get(memory.alphas, m, 0) - get(memory.inverse, m, 0) * along
-        along = _add_and_look_on(out, beta, steps, m, changes, (m + 1) % MEMORY)
+        along = _add_and_look_on(out, beta, steps, m, changes, (m + 1) % pairs)
 
 
 @unmanaged

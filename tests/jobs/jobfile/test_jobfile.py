@@ -51,7 +51,7 @@ def test_unsafe_names(name):
 
 
 def test_files_that_cannot_be_read(tmp_path, write):
-    with pytest.raises(JobError, match=r"^gone\.toml: no such file; .*packaged job \(antennas, .*, drops, .*, smoke\)"):
+    with pytest.raises(JobError, match=r"^gone\.toml: no such file; .*packaged job \(antennas, .*, drops, .*, space\)"):
         load_job("gone.toml")
     with pytest.raises(JobError, match="a folder, not a job file"):
         load_job(tmp_path)

@@ -31,7 +31,7 @@ def test_a_run_leaves_a_page_that_needs_no_network(folder: Path) -> None:
     assert all(value is not None and (value.startswith("data:") or value in places) for value in links)
     assert "@import" not in text
     pictures = [attrs for tag, attrs in reader.tags if tag == "img"]
-    assert len(pictures) == 5
+    assert len(pictures) == 6
     assert all(attrs.get("alt") for attrs in pictures)
     assert len(text) < 6e6
 
