@@ -1,6 +1,6 @@
 """Why a link is unidentifiable: which of its parameters nobody can tell apart, from the null directions of its FIM."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +13,7 @@ from .fisher import channel_fim
 from .kernels.linalg.smallmat import pivoted_cholesky
 from .links import Link, bistatic_link, monostatic_link
 from .scenario import Scenario
+from .unknowns import bistatic_paths, monostatic_paths
 
 # Singular values this small beside the largest, or this close to the smallest, are those of null directions.
 _NULL, _CLOSE = 1e-10, 10.0
@@ -61,23 +62,33 @@ def ambiguities(scenario: Scenario, draws: Draws) -> list[Ambiguity]:
     list of Ambiguity
         In the order of the draws; empty where all links are identifiable.
     """
-    problem, names = build_problem(scenario, draws), _names(scenario.targets)
+    problem = build_problem(scenario, draws)
     found = []
     for draw, side in np.argwhere(~problem.identifiable).tolist():
         link = (bistatic_link, monostatic_link)[side](scenario, draws[draw : draw + 1])
         one = problem.draw(draw)
         equal_powers = one.expand(one.covariance_of_powers(one.apa[:, None]))[0, 0]
-        found.append(Ambiguity(draw, _LINKS[side], _null_parameters(link, equal_powers, names[side])))
+        found.append(Ambiguity(draw, _LINKS[side], _null_parameters(link, equal_powers, _names(scenario, draws, link))))
     return found
 
 
-def _names(targets: int) -> tuple[list[str], list[str]]:
-    """What each position parameter of a link belongs to, 4K+6 of BP and 4K+4 of MS."""
-    each = [f"target {k + 1}" for k in range(targets)]
-    ue, places = ["UE position"] * 2, [name for name in each for _ in range(2)]
-    gains = [f"the gain of {name}" for name in each]
-    bistatic = [*ue, "UE orientation", *places, "clock bias", *["the gain of the line of sight", *gains] * 2]
-    return bistatic, [*ue, *places, *["the gain of the UE", *gains] * 2]
+def _names(scenario: Scenario, draws: Draws, link: Link) -> list[str]:
+    """What each column of a link's Jacobian belongs to: the unknowns, then the gains, Re and Im."""
+    located, first = scenario.targets + 1, "the line of sight" if link.is_bistatic else "the UE"
+    paths = (bistatic_paths if link.is_bistatic else monostatic_paths)(scenario, draws.nuisances)
+    free = [path for path in paths if path >= located]
+    path_names = {path: f"nuisance path {n}" for n, path in enumerate(free, 1)}
+    path_names |= {path: f"target {path}" if path else first for path in range(located)}
+    whose: dict[str, Callable[[int], str]] = {
+        "ue_position": lambda _: "UE position",
+        "orientation": lambda _: "UE orientation",
+        "targets": lambda i: f"target {i // scenario.dimensions + 1}",
+        "clock": lambda _: "clock bias",
+        "nuisance": lambda i: f"nuisance path {i % max(len(free), 1) + 1}",
+    }
+    groups = link.unknowns.groups
+    names = [whose[group](groups[:i].count(group)) for i, group in enumerate(groups)]
+    return [names[i] for i in link.unknowns.kept] + [f"the gain of {path_names[path]}" for path in paths] * 2
 
 
 def _null_parameters(link: Link, covariance: Complexes, names: Sequence[str]) -> tuple[str, ...]:

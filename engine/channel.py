@@ -1,6 +1,6 @@
 """Directions, delays and gains of every path, for a batch of draws."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
 import numpy as np
@@ -20,6 +20,7 @@ from .kernels.model.geometry import (
     rotations,
 )
 from .kernels.model.steering import Array
+from .paths import Paths
 from .scenario import SPEED_OF_LIGHT, Scenario
 
 _RCS_EXPONENT = {"radar-equation": 0.5, "as-printed": 1.0}
@@ -38,6 +39,8 @@ _MIRRORED = 1e-9
 class Channel:
     """Channel parameters of a batch of draws; path 0 is the line of sight (BP) or the UE (MS).
 
+    There are K+1 paths, and more where draws bring nuisance paths, see `Paths`.
+
     Attributes
     ----------
     aod, aoa
@@ -51,6 +54,8 @@ class Channel:
     departure, arrival
         The directions as unit vectors, each with its unit tangents of azimuth and, in space, of elevation, in the axes
         of the arrays (x broadside, y left, z up): (batch, K+1, 2 or 3, 3).
+    nuisances
+        How many of the last paths are nuisances of BP, and then of MS.
     """
 
     aod: Reals
@@ -63,6 +68,11 @@ class Channel:
     gain_monostatic: Complexes
     departure: Reals
     arrival: Reals
+    nuisances: tuple[int, int] = (0, 0)
+
+    def __getitem__(self, index: slice) -> "Channel":
+        arrays = [field.name for field in fields(self) if field.name != "nuisances"]
+        return replace(self, **{name: getattr(self, name)[index] for name in arrays})
 
 
 def channel_of(scenario: Scenario, draws: Draws) -> Channel:
@@ -86,6 +96,8 @@ def channel_of(scenario: Scenario, draws: Draws) -> Channel:
         If the draws have another number of targets than the scenario, or an entity is where the BS is.
     """
     check_fit(scenario, draws)
+    if draws.paths is not None:
+        return channel_of_paths(draws.paths)
     transmitter, places, hops = geometry_of(scenario, draws)
     departure, arrival = angles_of(transmitter, places, hops)
     reflections = Reflections(
@@ -95,20 +107,36 @@ def channel_of(scenario: Scenario, draws: Draws) -> Channel:
         draws.phase_bistatic,
         draws.phase_monostatic,
     )
-    aod, aod_elevation = _azimuth_and_elevation(departure)
-    aoa, aoa_elevation = _azimuth_and_elevation(arrival)
-    delay_bistatic, delay_monostatic, gain_bistatic, gain_monostatic = delays_and_gains(transmitter, hops, reflections)
+    return channel_of_paths(Paths(departure, arrival, *delays_and_gains(transmitter, hops, reflections)))
+
+
+def channel_of_paths(paths: Paths) -> Channel:
+    """Channel parameters of paths as they are.
+
+    Parameters
+    ----------
+    paths
+        Directions, delays and gains.
+
+    Returns
+    -------
+    Channel
+        The same, with the directions as vectors, too.
+    """
+    aod, aod_elevation = _azimuth_and_elevation(paths.departure)
+    aoa, aoa_elevation = _azimuth_and_elevation(paths.arrival)
     return Channel(
         aod=aod,
         aoa=aoa,
         aod_elevation=aod_elevation,
         aoa_elevation=aoa_elevation,
-        delay_bistatic=delay_bistatic,
-        delay_monostatic=delay_monostatic,
-        gain_bistatic=gain_bistatic,
-        gain_monostatic=gain_monostatic,
-        departure=frames_of(departure),
-        arrival=frames_of(arrival),
+        delay_bistatic=paths.delay_bistatic,
+        delay_monostatic=paths.delay_monostatic,
+        gain_bistatic=paths.gain_bistatic,
+        gain_monostatic=paths.gain_monostatic,
+        departure=frames_of(paths.departure),
+        arrival=frames_of(paths.arrival),
+        nuisances=paths.nuisances,
     )
 
 

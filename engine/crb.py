@@ -193,7 +193,7 @@ def link_bounds(link: Link, covariance: ArrayLike, path: FimPath = "separable") 
     """
     fim = channel_fim(link, covariance, path)
     diagonal = designbounds.bounds_of_channel_fims(fim, link.jacobian, link.prior, LOST)
-    bounds = link.unknowns.with_known(diagonal[:, : link.unknowns.kept.size])
+    bounds = link.unknowns.with_known(diagonal[:, : link.unknowns.kept.size])[:, : link.unknowns.located]
     dims = int(link.unknowns.of("ue_position").sum())
     return (bistatic_from_diagonal if link.is_bistatic else monostatic_from_diagonal)(bounds, dims)
 

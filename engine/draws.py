@@ -5,9 +5,9 @@ of those that stay are the same.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from functools import reduce
 from typing import Any, Literal, Self
 
@@ -19,9 +19,11 @@ from .addresses import DrawWords, Purpose
 from .arguments import reals, whole
 from .arrays import Reals
 from .checked import Checked
+from .drawlimits import check_apart, check_values
 from .errors import ScenarioError
+from .paths import Paths
 from .positions import FixedPosition, Position, each, misfit, placed
-from .quantities import LARGEST_DEG, LARGEST_M, LARGEST_POSITIVE, NUMERALS, Finite
+from .quantities import NUMERALS, Finite
 from .scenario import ONE_POINT_M, Scenario
 
 Phases = tuple[Finite, ...]
@@ -103,6 +105,9 @@ class Draws:
         (batch,), m2.
     ue_downtilt, ue_slant
         (batch,), rad; zeros in the plane, and if left out.
+    paths
+        Paths as they are, whose directions, delays and gains take the place of those that positions, phases and RCS
+        would give; positions stay the unknowns.
 
     Raises
     ------
@@ -120,12 +125,13 @@ class Draws:
     ue_rcs: Reals
     ue_downtilt: Reals = _UPRIGHT
     ue_slant: Reals = _UPRIGHT
+    paths: Paths | None = None
 
     def __post_init__(self) -> None:
         for name in ("ue_downtilt", "ue_slant"):
             if getattr(self, name) is _UPRIGHT:
                 object.__setattr__(self, name, np.zeros(np.shape(self.ue_orientation)))
-        for field in fields(self):
+        for field in _arrays():
             # One layout only: a kernel is compiled anew for every other one.
             value = np.ascontiguousarray(reals(f"draws: {field.name}", getattr(self, field.name), ScenarioError))
             object.__setattr__(self, field.name, value)
@@ -149,8 +155,12 @@ class Draws:
                     f"it should be {shape}"
                 )
         for name in expected:
-            _check_values(name, getattr(self, name), self.dimensions)
-        _check_apart(self.places, ("the UE", *(f"target {k + 1}" for k in range(targets))))
+            check_values(name, getattr(self, name), self.dimensions)
+        if self.paths is not None:
+            found, right = self.paths.departure.shape, (batch, targets + 1 + sum(self.nuisances), self.dimensions - 1)
+            if found != right:
+                raise ScenarioError(f"draws: paths have directions of shape {found}; it should be {right}")
+        check_apart(self.places, ("the UE", *(f"target {k + 1}" for k in range(targets))))
 
     def __len__(self) -> int:
         return len(self.ue_rcs)
@@ -161,6 +171,11 @@ class Draws:
         return 3 if self.ue_position.shape[-1:] == (3,) else 2
 
     @property
+    def nuisances(self) -> tuple[int, int]:
+        """How many nuisance paths BP has, and MS."""
+        return (0, 0) if self.paths is None else self.paths.nuisances
+
+    @property
     def places(self) -> Reals:
         """Positions of the UE, then the targets, (batch, K+1, 2 or 3), m."""
         return np.concatenate((self.ue_position[:, None], self.target_position), axis=1)
@@ -168,13 +183,24 @@ class Draws:
     def __getitem__(self, index: slice) -> "Draws":
         if not isinstance(index, slice):
             raise TypeError("draws are taken by slice, so that the batch axis stays: draws[i:i + 1]")
-        return self.changed(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
+        arrays = {field.name: getattr(self, field.name)[index] for field in _arrays()}
+        return self._with(arrays, None if self.paths is None else self.paths[index])
 
     def changed(self, **arrays: Reals) -> "Draws":
-        """A copy with other arrays that fit each other, unchecked: for parts of draws, and for estimates of them."""
+        """A copy with other arrays that fit each other, unchecked: for estimates.
+
+        Raises ScenarioError if the draws bring their paths, which no position moves.
+        """
+        if self.paths is not None:
+            raise ScenarioError("draws that bring their paths have no other positions or gains; leave out their paths")
+        return self._with(arrays, None)
+
+    def _with(self, arrays: Mapping[str, Reals], paths: Paths | None) -> "Draws":
+        """A copy with other arrays and paths that fit each other."""
         other = copy(self)
         for name, values in arrays.items():
             object.__setattr__(other, name, np.ascontiguousarray(values))
+        object.__setattr__(other, "paths", paths)
         return other
 
     def with_targets(self, count: int) -> "Draws":
@@ -198,12 +224,17 @@ class Draws:
         count = whole("targets", count, ScenarioError)
         if not 0 <= count <= self.target_rcs.shape[1]:
             raise ScenarioError(f"targets = {count} is outside 0..{self.target_rcs.shape[1]}, those of the draws")
-        return self.changed(
-            phase_bistatic=self.phase_bistatic[:, : count + 1],
-            phase_monostatic=self.phase_monostatic[:, : count + 1],
-            target_position=self.target_position[:, :count],
-            target_rcs=self.target_rcs[:, :count],
-        )
+        arrays = {
+            "phase_bistatic": self.phase_bistatic[:, : count + 1],
+            "phase_monostatic": self.phase_monostatic[:, : count + 1],
+            "target_position": self.target_position[:, :count],
+            "target_rcs": self.target_rcs[:, :count],
+        }
+        return self._with(arrays, None if self.paths is None else self.paths.with_targets(count))
+
+
+def _arrays() -> list[Field[Any]]:
+    return [field for field in fields(Draws) if field.name != "paths"]
 
 
 def check_fit(scenario: Scenario, draws: Draws) -> None:
@@ -229,47 +260,6 @@ def check_fit(scenario: Scenario, draws: Draws) -> None:
         draw, entity = np.argwhere(near)[0].tolist()
         name, array = (f"target {entity}", "target_position") if entity else ("the UE", "ue_position")
         raise ScenarioError(f"draws: the BS and {name} at the same point in draw {draw} ({array}); move one")
-
-
-# The limits of a scenario, in the draws' units.
-_LIMITS = {
-    "ue_position": (-LARGEST_M, LARGEST_M, f"from {-LARGEST_M:g} to {LARGEST_M:g} m"),
-    "ue_orientation": (-math.radians(LARGEST_DEG), math.radians(LARGEST_DEG), "from -2 pi to 2 pi rad"),
-    "ue_rcs": (math.ulp(0.0), LARGEST_POSITIVE, f"above 0, up to {LARGEST_POSITIVE:g} m2"),
-    "phase_bistatic": (-math.inf, math.inf, "a finite angle in rad"),
-}
-_LIMITS |= {
-    "target_position": _LIMITS["ue_position"],
-    "target_rcs": _LIMITS["ue_rcs"],
-    "phase_monostatic": _LIMITS["phase_bistatic"],
-    "ue_downtilt": _LIMITS["ue_orientation"],
-    "ue_slant": _LIMITS["ue_orientation"],
-}
-_FLAT = (0.0, 0.0, "0 where positions have two numbers")
-
-
-def _check_values(name: str, values: Reals, dimensions: int) -> None:
-    """Refuse values that are not finite, or beyond the limits of a scenario."""
-    low, high, wanted = _FLAT if name in ("ue_downtilt", "ue_slant") and dimensions == 2 else _LIMITS[name]
-    good = np.isfinite(values) & (values >= low) & (values <= high)
-    if not good.all():
-        draw, *place = np.argwhere(~good)[0].tolist()
-        index = "".join(f", {i}" for i in place)
-        raise ScenarioError(
-            f"draws: {name}[{draw}{index}] is {values[(draw, *place)]:g} (draw {draw}); it should be {wanted}"
-        )
-
-
-def _check_apart(places: Reals, names: tuple[str, ...]) -> None:
-    """Refuse draws in which two entities stand at one point; places (batch, entity, 2 or 3)."""
-    first, second = np.triu_indices(len(names), 1)
-    # An axis at a time: K = 20 makes 210 pairs.
-    apart = (axis[:, first] - axis[:, second] for axis in np.moveaxis(places, 2, 0))
-    near = reduce(np.hypot, apart) < ONE_POINT_M
-    if near.any():
-        draw, pair = np.argwhere(near)[0].tolist()
-        one, other = names[first[pair]], names[second[pair]]
-        raise ScenarioError(f"draws: {one} and {other} at the same point in draw {draw} (target_position); move one")
 
 
 def sample(scenario: Scenario, model: DrawModel, seed: int, start: int, stop: int) -> Draws:

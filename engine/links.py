@@ -17,9 +17,10 @@ from .draws import Draws, check_fit
 from .errors import ScenarioError
 from .kernels.model import delaysums, steering
 from .kernels.model.geometry import bistatic_jacobian, monostatic_jacobian
+from .paths import with_nuisances
 from .scenario import Scenario
 from .turns import with_turns_in_sight
-from .unknowns import Unknowns, bistatic_paths, bistatic_unknowns, monostatic_unknowns
+from .unknowns import Unknowns, bistatic_paths, bistatic_unknowns, monostatic_paths, monostatic_unknowns
 
 
 class Pattern(NamedTuple):
@@ -229,9 +230,10 @@ def _own(scenario: Scenario, draws: Draws, channel: Channel | None) -> Channel:
     if channel is None:
         return channel_of(scenario, draws)
     check_fit(scenario, draws)
-    if channel.aod.shape != draws.phase_bistatic.shape:
+    right = len(draws), draws.phase_bistatic.shape[1] + sum(draws.nuisances)
+    if channel.aod.shape != right:
         raise ScenarioError(
-            f"the channel is of (draws, paths) {channel.aod.shape}, the draws of {draws.phase_bistatic.shape}; "
+            f"the channel is of (draws, paths) {channel.aod.shape}, the draws of {right}; "
             "take channel_of(scenario, draws)"
         )
     return channel
@@ -261,16 +263,18 @@ def bistatic_link(scenario: Scenario, draws: Draws, channel: Channel | None = No
     channel = _own(scenario, draws, channel)
     transmitter, places, hops = geometry_of(scenario, draws)
     frames = channel.departure, channel.arrival
+    kinds, paths = _bistatic_kinds(scenario.dimensions - 1), bistatic_paths(scenario, channel.nuisances)
     jacobian = bistatic_jacobian(transmitter, places, hops, frames, orientation_sense(scenario))
+    own = [path for path in paths if path > scenario.targets]
     reception = _Reception(scenario.user_array, channel.arrival, channel.delay_bistatic, channel.gain_bistatic)
     return _link(
         scenario,
-        _bistatic_kinds(scenario.dimensions - 1),
+        kinds,
         channel.departure,
         reception if scenario.line_of_sight else reception.without_line_of_sight(),
-        bistatic_paths(scenario),
-        with_turns_in_sight(scenario, draws, jacobian),
-        bistatic_unknowns(scenario),
+        paths,
+        with_nuisances(with_turns_in_sight(scenario, draws, jacobian), len(kinds), own, channel.aod.shape[1]),
+        bistatic_unknowns(scenario, channel.nuisances[0]),
     )
 
 
@@ -296,12 +300,15 @@ def monostatic_link(scenario: Scenario, draws: Draws, channel: Channel | None = 
     """
     channel = _own(scenario, draws, channel)
     transmitter, _, hops = geometry_of(scenario, draws)
+    kinds, paths = _monostatic_kinds(scenario.dimensions - 1), monostatic_paths(scenario, channel.nuisances)
+    jacobian = monostatic_jacobian(transmitter, hops, channel.departure)
+    own = [path for path in paths if path > scenario.targets]
     return _link(
         scenario,
-        _monostatic_kinds(scenario.dimensions - 1),
+        kinds,
         channel.departure,
         _Reception(scenario.receiver, channel.departure, channel.delay_monostatic, channel.gain_monostatic),
-        tuple(range(scenario.targets + 1)),
-        monostatic_jacobian(transmitter, hops, channel.departure),
-        monostatic_unknowns(scenario),
+        paths,
+        with_nuisances(jacobian, len(kinds), own, channel.aod.shape[1]),
+        monostatic_unknowns(scenario, channel.nuisances[1]),
     )

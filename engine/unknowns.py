@@ -1,7 +1,8 @@
 """What a link does not know: its position parameters, those that are known beforehand, and what is known of the others.
 
 BP has [p_U, orientation, p_1..p_K, dt], MS [p_U, p_1..p_K], both together [p_U, p_1..p_K, orientation, dt]. Positions
-have D = 2 or 3 coordinates; the orientation is phi in the plane, and in space a rotation vector.
+have D = 2 or 3 coordinates; the orientation is phi in the plane, and in space a rotation vector. Directions and delays
+of nuisance paths come last, one kind of all these paths after the other.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from .scenario import Scenario
 
 # Elements this close to one line, in wavelengths, are on it.
 ON_A_LINE = 1e-9
-_Group = Literal["ue_position", "orientation", "targets", "clock"]
+_Group = Literal["ue_position", "orientation", "targets", "clock", "nuisance"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ class Unknowns:
         """Whether anything is known of them."""
         return bool((self.prior > 0.0).any())
 
+    @property
+    def located(self) -> int:
+        """How many there are without those of nuisance paths."""
+        return len(self.groups) - self.groups.count("nuisance")
+
     def of(self, group: _Group) -> Flags:
         """Which of all parameters belong to a group."""
         return np.array([one == group for one in self.groups])
@@ -76,7 +82,7 @@ class Unknowns:
         return out
 
 
-def bistatic_unknowns(scenario: Scenario) -> Unknowns:
+def bistatic_unknowns(scenario: Scenario, nuisances: int = 0) -> Unknowns:
     """Position parameters of BP."""
     dims = scenario.dimensions
     turns = 1 if dims == 2 else 3
@@ -84,15 +90,17 @@ def bistatic_unknowns(scenario: Scenario) -> Unknowns:
     groups.extend(["orientation"] * turns)
     groups.extend(["targets"] * (dims * scenario.targets))
     groups.append("clock")
+    groups.extend(["nuisance"] * ((2 * dims - 1) * nuisances))
     known = scenario.known
     return _unknowns(scenario, groups, known, 0 if dims == 2 or "orientation" in known else 3 - seen_turns(scenario))
 
 
-def monostatic_unknowns(scenario: Scenario) -> Unknowns:
+def monostatic_unknowns(scenario: Scenario, nuisances: int = 0) -> Unknowns:
     """Position parameters of MS, which has to find them all: what is known is so to the UE."""
     dims = scenario.dimensions
     groups: list[_Group] = ["ue_position"] * dims
     groups.extend(["targets"] * (dims * scenario.targets))
+    groups.extend(["nuisance"] * (dims * nuisances))
     return _unknowns(scenario, groups, ())
 
 
@@ -116,11 +124,12 @@ def bistatic_places(scenario: Scenario) -> Wholes:
 
 def _unknowns(scenario: Scenario, groups: Sequence[_Group], known: tuple[str, ...], unseen: int = 0) -> Unknowns:
     prior = scenario.prior
-    deviations = {
+    deviations: dict[str, float | None] = {
         "ue_position": prior.ue_position_m,
         "orientation": None if prior.orientation_deg is None else radians(prior.orientation_deg),
         "targets": prior.target_position_m,
         "clock": prior.clock_s,
+        "nuisance": None,
     }
     information = tuple(0.0 if (std := deviations[group]) is None else std**-2.0 for group in groups)
     return Unknowns(tuple(groups), known, information, unseen)
@@ -147,6 +156,13 @@ def axis_of(positions: Reals) -> Reals | None:
     return axis if across <= ON_A_LINE else None
 
 
-def bistatic_paths(scenario: Scenario) -> tuple[int, ...]:
-    """Which paths reach the UE: all but a blocked line of sight."""
-    return tuple(range(0 if scenario.line_of_sight or scenario.targets == 0 else 1, scenario.targets + 1))
+def bistatic_paths(scenario: Scenario, nuisances: tuple[int, int] = (0, 0)) -> tuple[int, ...]:
+    """Which paths reach the UE: all but a blocked line of sight and the nuisances of MS."""
+    first = 0 if scenario.line_of_sight or scenario.targets == 0 else 1
+    return tuple(range(first, scenario.targets + 1 + nuisances[0]))
+
+
+def monostatic_paths(scenario: Scenario, nuisances: tuple[int, int] = (0, 0)) -> tuple[int, ...]:
+    """Which paths come back to the BS: all but the nuisances of BP."""
+    located = scenario.targets + 1
+    return (*range(located), *range(located + nuisances[0], located + sum(nuisances)))

@@ -24,8 +24,10 @@ from crbatch.engine.draws import DrawModel, Draws, fixed_draw, sample
 from crbatch.engine.errors import DesignError, EngineError, ScenarioError
 from crbatch.engine.fisher import channel_fim, position_fim
 from crbatch.engine.links import Link, bistatic_link, monostatic_link
+from crbatch.engine.paths import Paths
 from crbatch.engine.scenario import SPEED_OF_LIGHT, Prior, Scenario
 from crbatch.engine.status import Solver, Status
+from crbatch.jobs.drops import read_paths, write_paths
 from crbatch.results.accessor import open_cube, write_csv
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "EngineError",
     "Link",
     "MonostaticBounds",
+    "Paths",
     "Prior",
     "Problem",
     "Scenario",
@@ -78,6 +81,8 @@ __all__ = [
     "nominal_designs",
     "open_cube",
     "position_fim",
+    "read_paths",
     "sample",
     "write_csv",
+    "write_paths",
 ]

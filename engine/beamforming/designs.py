@@ -120,11 +120,9 @@ class Designs:
         """
         x = self.covariance
         flat = x.reshape(x.shape[0], -1, *x.shape[3:])
-        scenario, arrays = self.problem.scenario, self.problem.arrays
-        gains: Reals = bases.beam_gains(
-            arrays.mix, arrays.mix_imag, flat, scenario.targets + 1, float(scenario.tx_antennas)
-        )
-        return gains.reshape(*x.shape[:3], -1)
+        scenario, arrays, paths = self.problem.scenario, self.problem.arrays, self.problem.channel.aod.shape[1]
+        gains: Reals = bases.beam_gains(arrays.mix, arrays.mix_imag, flat, paths, float(scenario.tx_antennas))
+        return gains.reshape(*x.shape[:3], -1)[..., : scenario.targets + 1]
 
     def beampattern(self, scheme: str, rho: float, angle_rad: ArrayLike, elevation_rad: ArrayLike = 0.0) -> Reals:
         """Power a^H V a of one design sent towards directions in the axes of the BS's array, for every draw.

@@ -1,6 +1,6 @@
 """The design problem (12) of a batch of draws, reduced to span(B), ready for the solvers."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import sqrt
 from typing import Any
@@ -127,7 +127,7 @@ class Problem:
 
     @property
     def _paths(self) -> int:
-        return self.scenario.targets + 1
+        return self.channel.aod.shape[1]  # type: ignore[no-any-return]
 
     @cached_property
     def columns(self) -> Complexes:
@@ -187,7 +187,7 @@ class Problem:
         return replace(
             self,
             draws=self.draws[one],
-            channel=Channel(*(getattr(self.channel, field.name)[one] for field in fields(Channel))),
+            channel=self.channel[one],
             arrays=ProblemArrays(_cut(bistatic, one), _cut(monostatic, one), *(array[one] for array in others)),
             rank=self.rank[one],
             apa=self.apa[one],
@@ -216,15 +216,22 @@ class Problem:
 
     def unit_bounds(self, x: Complexes) -> tuple[Reals, Reals]:
         """The same at unit power and noise: `scale` times as large."""
-        links = self.bistatic, self.monostatic
-        reference = np.zeros((2, len(self.apa), max(link.bounds.shape[1] for link in links)))
-        for link, rows in zip(links, reference, strict=True):
-            rows[:, : link.bounds.shape[1]] = self.scale * link.bounds
-        found = designbounds.design_bounds(self.arrays, np.ascontiguousarray(x), reference, SINGULAR)
-        bp, ms = (np.where(link.bounded[:, None], rows, np.inf) for link, rows in zip(links, found, strict=True))
-        across_and_along = ms.reshape(*ms.shape[:2], self.scenario.dimensions, -1)
-        bp = bistatic_unknowns(self.scenario).with_known(bp, self.scale)
-        return bp, np.swapaxes(across_and_along, 2, 3).reshape(ms.shape)
+        dims, located = self.scenario.dimensions, self.scenario.targets + 1
+        batch, size = self.bistatic.bounds.shape
+        own = self.arrays.monostatic.paths.size
+        reference = np.full((2, batch, max(size, dims * own)), np.inf)
+        reference[0, :, :size] = self.scale * self.bistatic.bounds
+        # A kind of parameter of all paths, then the next.
+        each = reference[1, :, : dims * own].reshape(batch, dims, own)
+        each[:, :, :located] = self.scale * self.monostatic.bounds.reshape(batch, dims, located)
+        found_bp, found_ms = designbounds.design_bounds(self.arrays, np.ascontiguousarray(x), reference, SINGULAR)
+        bp = np.where(self.bistatic.bounded[:, None], found_bp, np.inf)
+        across_and_along = found_ms.reshape(*found_ms.shape[:2], dims, own)[..., :located]
+        ms = np.where(self.monostatic.bounded.reshape(batch, 1, dims, located), across_and_along, np.inf)
+        unknowns = bistatic_unknowns(self.scenario, self.channel.nuisances[0])
+        return unknowns.with_known(bp, self.scale)[..., : unknowns.located], np.swapaxes(ms, 2, 3).reshape(
+            *ms.shape[:2], -1
+        )
 
     def dense(self, draw: int) -> tuple[DenseMaps, DenseMaps]:
         """Both links of one draw as linear maps: an independent and slower way to the same numbers."""
@@ -237,7 +244,7 @@ class Problem:
         )
         bistatic, monostatic = links
         dims = self.scenario.dimensions
-        return self._dense(bistatic, draw, dims), self._dense(monostatic, draw, dims * monostatic.paths)
+        return self._dense(bistatic, draw, dims), self._dense(monostatic, draw, dims * (self.scenario.targets + 1))
 
     def _dense(self, link: Link, draw: int, bound_rows: int) -> DenseMaps:
         gram = steering.gram_of(link.tx_columns, elements_of(self.scenario.transmitter).is_symmetric)
@@ -311,7 +318,7 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
     alive = gram[:, np.arange(gram.shape[1]), np.arange(gram.shape[1])] > 0.5  # one antenna: no derivative beam
     # In rows: picking a diagonal leaves columns, for which kernels would be compiled a second time.
     apa_powers = np.ascontiguousarray(alive / alive.sum(axis=1, keepdims=True))
-    couplings = separable.path_couplings(bistatic, monostatic, gram, gram_imag, scenario.targets + 1)
+    couplings = separable.path_couplings(bistatic, monostatic, gram, gram_imag, channel.aod.shape[1])
     # Codeword i is column i: row i is B^H b_i.
     arrays = ProblemArrays(bistatic, monostatic, mix, mix_imag, gram, -gram_imag, *couplings)
     middle = np.pi * scenario.subcarrier_spacing_hz * (scenario.subcarriers + 1)
@@ -319,8 +326,10 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
         arrays, apa_powers, *geometries(scenario, draws, channel), (middle, middle / (0.5 * SPEED_OF_LIGHT))
     )
     found /= noise_scale(scenario) * scenario.power_per_subcarrier_w
-    dims = scenario.dimensions
-    bp, ms = slice(arrays.bistatic.rows.shape[1]), slice(dims * (scenario.targets + 1))
+    dims, located = scenario.dimensions, scenario.targets + 1
+    bp = np.arange(arrays.bistatic.rows.shape[1])
+    # A kind of parameter of all paths, then the next; nuisance paths are the last of each.
+    ms = (monostatic.paths.size * np.arange(dims)[:, None] + np.arange(located)).ravel()
     return Problem(
         scenario=scenario,
         draws=draws,
@@ -328,8 +337,8 @@ def build_problem(scenario: Scenario, draws: Draws) -> Problem:
         arrays=arrays,
         rank=rank,
         apa=apa_powers,
-        bistatic=ApaReference(smallest[0], rounding[0], found[0, :, bp], blur[0, :, bp], dims),
-        monostatic=ApaReference(smallest[1], rounding[1], found[1, :, ms], blur[1, :, ms], ms.stop),
+        bistatic=ApaReference(smallest[0], rounding[0], found[0][:, bp], blur[0][:, bp], dims),
+        monostatic=ApaReference(smallest[1], rounding[1], found[1][:, ms], blur[1][:, ms], ms.size),
     )
 
 

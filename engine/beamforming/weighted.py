@@ -236,7 +236,7 @@ def _fdb_by_clarabel(problem: Problem, draw: int, rho: float) -> Reals | None:
     mixed = (1.0 - _POLISH_SHARE) * guess + _POLISH_SHARE * apa
     values, vectors = smallmat.eigen_hermitian(np.ascontiguousarray(mixed), len(mixed))
     z = vectors * np.sqrt(np.maximum(values, 0.0))
-    paths = problem.scenario.targets + 1
+    paths = problem.channel.aod.shape[1]
     shape = Shape(paths, len(z) // paths, len(z))
     return polar.polar_of_factors(np.concatenate((z.real.ravel(), z.imag.ravel()))[None], shape)  # type: ignore[no-any-return]
 

@@ -1,8 +1,10 @@
 """The draws of a job: sampled, or from its file."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import reduce
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from crbatch.engine.draws import Draws, sample
@@ -10,7 +12,7 @@ from crbatch.engine.errors import ScenarioError
 from crbatch.engine.scenario import ONE_POINT_M, Scenario
 from crbatch.results.words import counted
 
-from ..drops import Drops
+from ..drops import Drops, PathFile
 from ..errors import UsageProblem
 from ..jobfile.schema import JobFile
 
@@ -38,6 +40,8 @@ _SWEPT = {
 
 def draws_of(job: JobFile, scenario: Scenario, start: int, stop: int) -> Draws:
     """Draws start to stop - 1 of one point of the sweep; what a file of draws does not hold is sampled."""
+    if job.paths_path is not None:
+        return _with_paths(job, scenario, start, stop)
     return _with_file(job, sample(scenario, job.draws, job.draws.seed, start, stop), start)
 
 
@@ -53,10 +57,12 @@ def check_draws(job: JobFile) -> None:
 
     Raises UsageProblem, naming the file and what is wrong in it.
     """
+    if job.paths_path is not None:
+        _check_paths(job)
     if job.drops_path is None:
         return
     drops = _drops(job)
-    _check_count(job, len(drops))
+    _check_count(job, len(drops), _problem)
     _check_dimensions(job, drops)
     targets = job.scenario.targets
     for name, values in drops.arrays.items():
@@ -75,7 +81,7 @@ def check_draws(job: JobFile) -> None:
     _check_places(job, drops)
 
 
-def _check_count(job: JobFile, rows: int) -> None:
+def _check_count(job: JobFile, rows: int, problem: Callable[[JobFile, str], UsageProblem]) -> None:
     """Refuse a file with fewer draws than are asked for; what training takes comes first."""
     trained, until = job.trained, job.draws.until
     asked = until.max if until else job.draws.count
@@ -86,7 +92,7 @@ def _check_count(job: JobFile, rows: int) -> None:
     advice = f"lower {key} to {rows - trained}"
     if trained >= rows:
         advice = f"lower design.training_draws (to {rows - 1} at most)" if rows > 1 else "give more, or no training"
-    raise _problem(job, f"has {counted(rows, 'draw')}, and {asked}{training} are asked for; {advice}")
+    raise problem(job, f"has {counted(rows, 'draw')}, and {asked}{training} are asked for; {advice}")
 
 
 def _check_dimensions(job: JobFile, drops: Drops) -> None:
@@ -128,12 +134,44 @@ def _problem(job: JobFile, reason: str) -> UsageProblem:
     return UsageProblem(f"draws.file: {job.drops_path} {reason}")
 
 
+def _check_paths(job: JobFile) -> None:
+    """Refuse a file of paths that does not fit its job."""
+    found = _path_file(job)
+    _check_count(job, len(found), _path_problem)
+    if job.draws.rcs != "fixed" and found.monostatic is not None:
+        raise _path_problem(job, "has echoes, of which draws.rcs speaks too; leave out one of them")
+    _with_paths(job, job.scenario, 0, len(found))  # all at once: draws have to have the same number of paths
+
+
+def _path_file(job: JobFile) -> PathFile:
+    try:
+        found = job.path_file()
+    except ValueError as error:
+        raise UsageProblem(" ".join(f"draws.paths: {error}".split())) from None
+    assert found is not None
+    return found
+
+
+def _path_problem(job: JobFile, reason: str) -> UsageProblem:
+    return UsageProblem(f"draws.paths: {job.paths_path} {reason}")
+
+
+def _with_paths(job: JobFile, scenario: Scenario, start: int, stop: int) -> Draws:
+    """Draws start to stop - 1 of a file of paths, of as many targets as there are at a point of the sweep."""
+    whole = job.scenario  # with all targets, by which paths are told apart
+    drawn = sample(whole, job.draws, job.draws.seed, start, stop)
+    try:
+        return _path_file(job).draws(whole, drawn, start).with_targets(scenario.targets)
+    except ScenarioError as error:
+        raise UsageProblem(f"draws.paths: {job.paths_path}: {error}") from None
+
+
 def _with_file(job: JobFile, drawn: Draws, first: int) -> Draws:
     """Put what the file holds, from its row `first` on, in the place of what was drawn."""
     if job.drops_path is None:
         return drawn
     paths = drawn.phase_bistatic.shape[1]
-    given = {}
+    given: dict[str, Any] = {}
     for name, values in _drops(job).arrays.items():
         rows = values[first : first + len(drawn)]
         kept = {"target": paths - 1, "phase": paths}.get(name.partition("_")[0])

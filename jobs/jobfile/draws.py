@@ -63,6 +63,9 @@ class DrawsSection(DrawModel):
     file: Annotated[str, Field(min_length=1)] | None = None
     # Columns (or variables) of the file that are none of ours.
     ignore_columns: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    # Paths as they are, in place of positions and RCS; and how many of each link to keep.
+    paths: Annotated[str, Field(min_length=1)] | None = None
+    strongest: Annotated[int, Field(strict=True, ge=1)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -76,6 +79,7 @@ class DrawsSection(DrawModel):
     def _check_together(self) -> Self:
         if self.ignore_columns is not None and self.file is None:
             raise at("ignore_columns", "there is no file whose columns they could be; add file, or leave them out")
+        self._check_paths()
         if self.until is None:
             return self
         if self.until.max < self.until.first:
@@ -85,3 +89,16 @@ class DrawsSection(DrawModel):
             known = ", ".join(map(str, self.until.looks()))
             raise at("count", f"{self.count} is none of the numbers of draws at which until looks ({known})")
         return self
+
+    def _check_paths(self) -> None:
+        """Refuse what paths say too."""
+        if self.paths is None:
+            if self.strongest is not None:
+                raise at("strongest", "there are no paths to choose from; add paths, a file of them, or leave it out")
+            return
+        if self.file is not None:
+            raise at("paths", "file says where everything is, too; leave out one of them")
+        fixed = DrawModel()
+        for key in ("phases", "ue_position", "target_positions", "ue_orientation"):
+            if getattr(self, key) != getattr(fixed, key):
+                raise at("paths", f"they say what {key} says, too; leave out one of them")

@@ -30,7 +30,7 @@ from pydantic import (
     model_validator,
 )
 
-from ..drops import Drops, read_drops
+from ..drops import Drops, PathFile, read_drops, read_path_file
 from .design import DesignSection, OutputSection, RhoRange
 from .draws import DrawsSection, Section, Until
 from .elements import with_elements
@@ -112,10 +112,21 @@ class JobFile(Section):
             swept = next((size for size in sizes if size in self.sweep), None)
             if word in (*self.output.keep, *self.design.schemes) and swept is not None:
                 raise at(key, f'"{word}" has one size, which a sweep of {swept} changes; leave out one of them')
+        self._check_paths()
         misfits = self.draws.misfits(self.scenario.dimensions)
         if misfits:
             raise at_each([(f"draws.{key}", reason) for key, reason in misfits])
         return self
+
+    def _check_paths(self) -> None:
+        """Refuse what would need paths elsewhere than where they are given."""
+        if self.draws.paths is None:
+            return
+        if self.design.knowledge != ("per-draw",):
+            raise at("design.knowledge", 'paths are known draw by draw; use "per-draw"')
+        moved = next((key for key in self.sweep if key in _MOVING), None)
+        if moved is not None:
+            raise at(f"sweep.{moved}", "draws.paths would stay as they are; leave out one of them")
 
     def _check_knowledge(self) -> None:
         """Refuse what one design for all draws cannot have."""
@@ -177,6 +188,20 @@ class JobFile(Section):
         return self._inputs.content("draws.file", self.drops_path, lambda path: read_drops(path, ignored))
 
     @property
+    def paths_path(self) -> Path | None:
+        """File of the draws' paths, if any."""
+        return None if self.draws.paths is None else self._folder / self.draws.paths
+
+    def path_file(self) -> PathFile | None:
+        """Paths of the job's file, if any, those that are kept of them.
+
+        Raises ValueError, in one line: what is wrong with the file, and where.
+        """
+        if self.paths_path is None:
+            return None
+        return self._inputs.content("draws.paths", self.paths_path, read_path_file).strongest(self.draws.strongest)
+
+    @property
     def inputs(self) -> Inputs:
         """What was read of the files that the job names."""
         return self._inputs
@@ -184,16 +209,17 @@ class JobFile(Section):
     @property
     def files(self) -> dict[str, Path]:
         """Files that the job names, by their keys."""
-        named = {"design.custom": self.custom_path, "draws.file": self.drops_path}
+        named = {"design.custom": self.custom_path, "draws.file": self.drops_path, "draws.paths": self.paths_path}
         return {key: path for key, path in named.items() if path is not None}
 
     def beside(self) -> "JobFile":
         """Return the same job with its files under the names that they have in a run's folder."""
-        custom, drops = self.custom_path, self.drops_path
+        custom, drops, paths = self.custom_path, self.drops_path, self.paths_path
+        files = {"file": drops and f"draws{drops.suffix}", "paths": paths and f"paths{paths.suffix}"}
         return self.model_copy(
             update={
                 "design": self.design.model_copy(update={"custom": custom and f"custom{custom.suffix}"}),
-                "draws": self.draws.model_copy(update={"file": drops and f"draws{drops.suffix}"}),
+                "draws": self.draws.model_copy(update=files),
             }
         )
 
@@ -242,6 +268,22 @@ class JobFile(Section):
         """
         indices = product(*(range(len(values)) for values in self.sweep.values()))
         return list(zip(indices, scenarios_of(self.sweep, self.scenario, _KEYS), strict=True))
+
+
+# Keys of the scenario on which directions, delays or gains of paths depend.
+_MOVING = (
+    "bs_broadside_deg",
+    "bs_downtilt_deg",
+    "bs_slant_deg",
+    "ue_orientation_deg",
+    "ue_downtilt_deg",
+    "ue_slant_deg",
+    "ue_angle",
+    "clock_bias_s",
+    "carrier_hz",
+    "gain_law",
+    "ue_rcs_m2",
+)
 
 
 def load_job(path_or_name: str | Path) -> JobFile:
@@ -297,13 +339,16 @@ def parse_job(canonical: str, folder: Path) -> JobFile:
 
 def _counted(job: JobFile, source: str) -> JobFile:
     """Take all draws of a file where the job does not say how many."""
-    if job.drops_path is None or "count" in job.draws.model_fields_set or job.draws.until is not None:
+    if "count" in job.draws.model_fields_set or job.draws.until is not None:
         return job
-    try:
-        drops = job.drops()
-    except ValueError as error:
-        raise JobError(" ".join(f"{source}: draws.file: {error}".split())) from None
-    return job if drops is None else job.with_count(max(1, len(drops) - job.trained))
+    for key, read in (("file", job.drops), ("paths", job.path_file)):
+        try:
+            found = read()
+        except ValueError as error:
+            raise JobError(" ".join(f"{source}: draws.{key}: {error}".split())) from None
+        if found is not None:
+            return job.with_count(max(1, len(found) - job.trained))
+    return job
 
 
 def _canonical(job: dict[str, Any]) -> str:
