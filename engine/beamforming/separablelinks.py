@@ -116,9 +116,10 @@ def geometries(scenario: Scenario, draws: Draws, channel: Channel) -> tuple[apa.
     own = (everyone * np.arange(q - 1)[:, None] + paths).ravel()
     rows = (everyone * np.arange(q)[:, None] + paths).ravel()
     echoed = steering.derivative_doubts(elements_of(scenario.receiver), departure, rounding[:, 0].copy())
-    doubt = _doubts_of_sum(scenario, sent, echoed)
     monostatic = apa.Geometry(
-        np.ascontiguousarray(whole[:, rows]), np.ascontiguousarray(doubt[:, own]), unit_prior(scenario, unknowns)
+        np.ascontiguousarray(whole[:, rows]),
+        np.ascontiguousarray(_doubts_of_sum(scenario, sent, echoed)[:, own]),
+        unit_prior(scenario, unknowns),
     )
     return bistatic, monostatic
 
