@@ -7,7 +7,7 @@ from ..crb import LOST, SINGULAR
 from ..kernels.bound import fused
 from ..kernels.bound.apa import Geometry
 from ..kernels.bound.problems import SeparableFim
-from ..unknowns import bistatic_places, fused_unknowns
+from ..unknowns import fused_unknowns, places_in_fused
 from .identifiability import blur_of_sum
 from .problem import Problem
 from .separablelinks import geometries, unit_prior
@@ -29,15 +29,15 @@ def fused_crbs(problem: Problem, x: Complexes) -> list[tuple[Reals, Flags]]:
         adds nothing.
     """
     scenario = problem.scenario
-    unknowns = fused_unknowns(scenario)
-    places = bistatic_places(scenario), np.arange(scenario.dimensions * (scenario.targets + 1))
-    known = unit_prior(scenario, unknowns)
+    nuisances = problem.channel.nuisances
+    places = places_in_fused(scenario, nuisances)
+    known = unit_prior(scenario, fused_unknowns(scenario, nuisances))
     links = geometries(scenario, problem.draws, problem.channel)
     bistatic, monostatic = (
         Geometry(_among(link.jacobian, place, known.size), link.doubt, known)
         for link, place in zip(links, places, strict=True)
     )
-    wanted = places[1].size
+    wanted = scenario.dimensions * (scenario.targets + 1)
     arrays = problem.arrays._replace(
         bistatic=_unwhitened(problem.arrays.bistatic, known.size, wanted),
         monostatic=_unwhitened(problem.arrays.monostatic, known.size, wanted),
