@@ -88,7 +88,7 @@ def _make(folder: RunDirectory, job: JobFile, place: Path) -> None:
 def _write_words(folder: RunDirectory, job: JobFile, cube: xr.Dataset, place: Path, stems: list[str]) -> str:
     """Write statements and tables; return the page, whose figures are there as SVG."""
     judged, table = ([], None) if job.scenario.dimensions == 3 else _claims(cube, place)
-    for metric in (*METRICS, "crb_bp_fused", "crb_ms_fused"):
+    for metric in [name for name in (*METRICS, "crb_bp_fused", "crb_ms_fused") if name in cube]:
         write_csv(statistics.quantile(cube, metric, _TABLE_LEVELS), place / f"quantiles-{metric}.csv")
     return render(
         cube,
@@ -124,7 +124,8 @@ def _figures(cube: xr.Dataset, job: JobFile, beams: xr.Dataset) -> dict[str, Fig
         made["fig3-tradeoff"] = tradeoff(cube.sel(scheme=list(DEFAULT_SCHEMES)))
     else:
         made["tradeoff"] = tradeoff(cube)
-        made["fusion"] = fusion(cube)
+        if "crb_bp_fused" in cube:  # which older ones lack
+            made["fusion"] = fusion(cube)
         if _are_places_drawn(job):
             scenario = job.sweep_points()[0][1]
             made["places"] = places(cube, scenario.bs_position_m, scenario.bs_broadside_deg)
