@@ -89,6 +89,7 @@ def test_report_shows_space_and_leaves_the_papers_statements_out(folder: RunDire
     assert "at a height of 8 m, downtilt 10 degrees" in text
     assert "transmit 3 x 4, UE's 2 x 2" in text or "transmit 3 x 4, UE&#39;s 2 x 2" in text
     assert "statements, judged" not in text
+    assert "at the UE" in text.partition("Beampatterns of the first draw along the azimuth")[2][:60]
     assert "What both observations tell together" in text
 
 
