@@ -11,6 +11,7 @@ from crbatch.jobs.chunk.evaluate import evaluate, failed, sizes_of
 from crbatch.jobs.finished.check import replay, verify
 from crbatch.jobs.finished.compare import compare_cubes
 from crbatch.jobs.folder.rundir import RunDirectory
+from crbatch.results.schema import DRAW_VARIABLES
 from job_cases import DROPS, run_tiny, tiny_job
 
 SPACE: dict[str, Any] = {
@@ -50,8 +51,7 @@ def test_draws_have_three_coordinates_and_all_of_the_attitude(folder: RunDirecto
         assert (np.abs(cube["ue_slant"]) > 0).all()
         assert cube.sizes["codeword"] == 9
         # From the draws as the cube has them, the same bounds.
-        names = [name for name in Draws.__dataclass_fields__]
-        draws = Draws(**{name: cube[name].values for name in names})
+        draws = Draws(**{name: cube[name].values for name in DRAW_VARIABLES})
         job = folder.job()
         again = design(job.scenario, draws, job.design.schemes, job.design.rho)
         for name in ("crb_bp", "crb_ms", "crb_bp_fused", "crb_ms_fused"):
