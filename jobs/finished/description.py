@@ -42,6 +42,8 @@ def what(folder: RunDirectory, job: JobFile) -> list[tuple[str, str]]:
     }
     drops = job.drops()
     filed = [_IN_FILE[name] for name in drops.arrays] if drops else []
+    if draws.paths is not None:
+        filed = ["phases", "UE position", "target positions", "UE orientation"]
     yes, no = (
         [name for name, drawn in varied.items() if drawn is wanted and name not in filed] for wanted in (True, False)
     )
@@ -49,7 +51,7 @@ def what(folder: RunDirectory, job: JobFile) -> list[tuple[str, str]]:
     s = job.scenario
     return [
         ("Draws", f"{draws.count} from seed {draws.seed}"),
-        *([(f"From {draws.file}", ", ".join(dict.fromkeys(filed)))] if filed else []),
+        *([(f"From {draws.file or draws.paths}", ", ".join(dict.fromkeys(filed)))] if filed else []),
         ("Random", ", ".join("RCS (Swerling 1)" if name == "RCS" else name for name in yes) or "nothing"),
         ("Fixed", ", ".join(no) or "nothing"),
         *((f"Swept {key}", ", ".join(map(said, values))) for key, values in job.sweep.items()),

@@ -125,6 +125,10 @@ class JobFile(Section):
             return
         if self.design.knowledge != ("per-draw",):
             raise at("design.knowledge", 'paths are known draw by draw; use "per-draw"')
+        if "errors" in self.output.keep:
+            raise at(
+                "output.keep", '"errors" takes an estimator, which draws.paths would not follow; leave out one of them'
+            )
         moved = next((key for key in self.sweep if key in _MOVING), None)
         if moved is not None:
             raise at(f"sweep.{moved}", "draws.paths would stay as they are; leave out one of them")

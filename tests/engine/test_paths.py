@@ -86,6 +86,9 @@ def test_designs_with_nuisance_paths_are_certified_by_the_twin(scene: world.Scen
         f, _, _ = world.objective_and_gradient(twin, v, rho)
         np.testing.assert_allclose(designs.objective[0, 0, r], f, rtol=CLOSE)
         assert world.certified_gap(twin, v, rho) <= 1.1e-6
+    wanted = world.bounds(twin, twin.apa)
+    np.testing.assert_allclose(designs.crb_bp_fused[0, 2, 0], wanted["crb_bp_fused"], rtol=CLOSE)
+    np.testing.assert_allclose(designs.crb_ms_fused[0, 2, 0], wanted["crb_ms_fused"], rtol=CLOSE)
 
 
 @every_scene

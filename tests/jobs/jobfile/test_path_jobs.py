@@ -12,6 +12,7 @@ from crbatch.engine.draws import DrawModel
 from crbatch.jobs.chunk.draws import check_draws, draws_of
 from crbatch.jobs.errors import Exit, UsageProblem
 from crbatch.jobs.finished.check import verify
+from crbatch.jobs.finished.description import what
 from crbatch.jobs.folder.rundir import RunDirectory
 from crbatch.jobs.jobfile.packaged import packaged_text
 from crbatch.jobs.jobfile.schema import JobError, JobFile, load_job
@@ -128,6 +129,7 @@ REFUSED = [
     ("strongest = 2", "", "draws.paths: .*: draw 0"),
     ("", "[sweep]\nclock_bias_s = [0.0, 1e-7]\n", "sweep.clock_bias_s: draws.paths would stay as they are"),
     ("", 'knowledge = "nominal"\n', "design.knowledge: paths are known draw by draw"),
+    ("", '[output]\nkeep = ["errors"]\n', 'output.keep: "errors" takes an estimator'),
 ]
 
 
@@ -136,6 +138,14 @@ def test_refusals(tmp_path: Path, draws: str, more: str, reason: str) -> None:
     with pytest.raises((JobError, UsageProblem), match=reason) as caught:
         check_draws(crowded_job(tmp_path, draws, more))
     assert "\n" not in str(caught.value)
+
+
+def test_the_report_says_that_paths_are_from_the_file(tmp_path: Path) -> None:
+    job = crowded_job(tmp_path)
+    run_tiny(tmp_path / "run", job)
+    rows = dict(what(RunDirectory(tmp_path / "run"), job))
+    assert rows["From paths.csv"] == "phases, UE position, target positions, UE orientation"
+    assert rows["Random"] == "nothing"
 
 
 def test_files_that_are_missing_or_none(tmp_path: Path) -> None:
