@@ -61,6 +61,25 @@ class MonostaticBounds:
     targets: Reals
 
 
+@dataclass(frozen=True)
+class PathBounds:
+    """Bounds of every path's own angles and delay, all of them free, (batch, path); inf where unidentifiable.
+
+    Attributes
+    ----------
+    aod
+        Of the direction at the BS, rad2; in space the trace over both its tangents.
+    aoa
+        Of that at the UE, rad2; none in MS, where it is the same.
+    delay
+        tau_k or eps_k, s2.
+    """
+
+    aod: Reals
+    aoa: Reals | None
+    delay: Reals
+
+
 def _each(diagonal: Reals, dims: int) -> Reals:
     """Sums over the coordinates of each position, in order; (..., n D) -> (..., n)."""
     total = diagonal[..., ::dims].copy()
@@ -196,6 +215,39 @@ def link_bounds(link: Link, covariance: ArrayLike, path: FimPath = "separable") 
     bounds = link.unknowns.with_known(diagonal[:, : link.unknowns.kept.size])[:, : link.unknowns.located]
     dims = int(link.unknowns.of("ue_position").sum())
     return (bistatic_from_diagonal if link.is_bistatic else monostatic_from_diagonal)(bounds, dims)
+
+
+def path_bounds(link: Link, covariance: ArrayLike, path: FimPath = "separable") -> PathBounds:
+    """Bounds of the angles and delays of a link's paths, from the FIM (6) of these and the gains.
+
+    Nothing is known of where paths lead: no geometry, no prior. Delays in BP are those on the UE's own clock.
+
+    Parameters
+    ----------
+    link
+        A bistatic or monostatic link.
+    covariance
+        V, (M_T, M_T) or (batch, M_T, M_T), W.
+    path
+        Closed form or explicit sum.
+
+    Returns
+    -------
+    PathBounds
+        (batch, n), of the link's paths in order: without path 0 in BP where the line of sight is blocked.
+
+    Raises
+    ------
+    EngineError
+        If the covariance does not fit the link.
+    """
+    fim = channel_fim(link, covariance, path)
+    kinds = designbounds.inverse_diagonal(fim, LOST).reshape(len(fim), -1, link.paths)
+    # Angles in order, then the delay and both parts of the gain.
+    angles = kinds[:, :-3]
+    sides = 2 if link.is_bistatic else 1
+    each = [summed(side.swapaxes(1, 2)) for side in np.split(angles, sides, axis=1)]
+    return PathBounds(aod=each[0], aoa=each[1] if link.is_bistatic else None, delay=kinds[:, -3])
 
 
 def equivalent_fim(fim: ArrayLike, keep: int) -> Reals:

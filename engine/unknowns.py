@@ -90,7 +90,7 @@ def bistatic_unknowns(scenario: Scenario, nuisances: int = 0) -> Unknowns:
     groups.extend(["orientation"] * turns)
     groups.extend(["targets"] * (dims * scenario.targets))
     groups.append("clock")
-    groups.extend(["nuisance"] * ((2 * dims - 1) * nuisances))
+    groups.extend(["nuisance"] * _nuisance_unknowns(scenario, (nuisances, 0))[0])
     known = scenario.known
     return _unknowns(scenario, groups, known, 0 if dims == 2 or "orientation" in known else 3 - seen_turns(scenario))
 
@@ -100,26 +100,39 @@ def monostatic_unknowns(scenario: Scenario, nuisances: int = 0) -> Unknowns:
     dims = scenario.dimensions
     groups: list[_Group] = ["ue_position"] * dims
     groups.extend(["targets"] * (dims * scenario.targets))
-    groups.extend(["nuisance"] * (dims * nuisances))
+    groups.extend(["nuisance"] * _nuisance_unknowns(scenario, (0, nuisances))[1])
     return _unknowns(scenario, groups, ())
 
 
-def fused_unknowns(scenario: Scenario) -> Unknowns:
-    """Parameters of both links together: targets that are known to the UE are still unknown to MS."""
+def fused_unknowns(scenario: Scenario, nuisances: tuple[int, int] = (0, 0)) -> Unknowns:
+    """Parameters of both links together: targets that are known to the UE are still unknown to MS.
+
+    Those of nuisance paths come last, BP's before those of MS.
+    """
     bistatic, positions = bistatic_unknowns(scenario), monostatic_unknowns(scenario).groups
-    others = [group for group in bistatic.groups if group not in positions]
+    groups = [*positions, *(group for group in bistatic.groups if group not in positions)]
+    groups.extend(["nuisance"] * sum(_nuisance_unknowns(scenario, nuisances)))
     known = tuple(word for word in scenario.known if word != "targets")
-    return _unknowns(scenario, [*positions, *others], known, bistatic.unseen)
+    return _unknowns(scenario, groups, known, bistatic.unseen)
 
 
-def bistatic_places(scenario: Scenario) -> Wholes:
-    """Which unknown of both links together each of BP's is."""
+def places_in_fused(scenario: Scenario, nuisances: tuple[int, int]) -> tuple[Wholes, Wholes]:
+    """Which unknown of both links together each of BP's is, and each of MS's."""
     bistatic, fused = bistatic_unknowns(scenario), fused_unknowns(scenario)
     # Groups come in another order, their members in the same.
     order = np.concatenate([np.flatnonzero(bistatic.of(group)) for group in dict.fromkeys(fused.groups)])
     place = np.zeros(order.size, np.int64)
     place[order[fused.kept]] = np.arange(fused.kept.size)
-    return place[bistatic.kept]
+    of_bp, of_ms = _nuisance_unknowns(scenario, nuisances)
+    last = fused.kept.size + np.arange(of_bp + of_ms)
+    positions = np.arange(len(monostatic_unknowns(scenario).groups))
+    return np.concatenate((place[bistatic.kept], last[:of_bp])), np.concatenate((positions, last[of_bp:]))
+
+
+def _nuisance_unknowns(scenario: Scenario, nuisances: tuple[int, int]) -> tuple[int, int]:
+    """How many unknowns nuisance paths of BP and of MS bring: directions and delays."""
+    dims = scenario.dimensions
+    return (2 * dims - 1) * nuisances[0], dims * nuisances[1]
 
 
 def _unknowns(scenario: Scenario, groups: Sequence[_Group], known: tuple[str, ...], unseen: int = 0) -> Unknowns:

@@ -14,10 +14,12 @@ from crbatch.engine.channel import Channel, channel_of
 from crbatch.engine.crb import (
     BistaticBounds,
     MonostaticBounds,
+    PathBounds,
     bistatic_bounds,
     equivalent_fim,
     link_bounds,
     monostatic_bounds,
+    path_bounds,
 )
 from crbatch.engine.derivatives import channel_matrix, derivative_tensor
 from crbatch.engine.draws import DrawModel, Draws, fixed_draw, sample
@@ -46,6 +48,7 @@ __all__ = [
     "EngineError",
     "Link",
     "MonostaticBounds",
+    "PathBounds",
     "Paths",
     "Prior",
     "Problem",
@@ -80,6 +83,7 @@ __all__ = [
     "monostatic_link",
     "nominal_designs",
     "open_cube",
+    "path_bounds",
     "position_fim",
     "read_paths",
     "sample",

@@ -135,6 +135,21 @@ for _link, _words in (("bp", "the UE position"), ("ms", "all sensed positions, s
         _DESIGN, "1", f"normalised estimation error squared of {_words}", "e^T C^-1 e / d", keep="errors"
     )
 
+for _name, _unit, _words in (
+    ("crb_aod", "rad2", "direction at the BS"),
+    ("crb_aoa", "rad2", "direction at the UE"),
+    ("crb_delay_bistatic", "s2", "delay"),
+    ("crb_aod_monostatic", "rad2", "direction at the BS, from echoes"),
+    ("crb_delay_monostatic", "s2", "delay of the echo"),
+):
+    VARIABLES[_name] = Variable(
+        (*_DESIGN, "path"),
+        _unit,
+        f"Cramer-Rao bound of each path's {_words}",
+        "inverse of (6), all angles, delays and gains free; in space summed over both tangents",
+        keep="paths",
+    )
+
 # What a draw is.
 DRAW_VARIABLES = (
     "phase_bistatic",

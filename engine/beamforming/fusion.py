@@ -7,7 +7,7 @@ from ..crb import LOST, SINGULAR
 from ..kernels.bound import fused
 from ..kernels.bound.apa import Geometry
 from ..kernels.bound.problems import SeparableFim
-from ..unknowns import bistatic_places, fused_unknowns
+from ..unknowns import fused_unknowns, places_in_fused
 from .identifiability import blur_of_sum
 from .problem import Problem
 from .separablelinks import geometries, unit_prior
@@ -29,21 +29,15 @@ def fused_crbs(problem: Problem, x: Complexes) -> list[tuple[Reals, Flags]]:
         adds nothing.
     """
     scenario = problem.scenario
+    nuisances = problem.channel.nuisances
+    places = places_in_fused(scenario, nuisances)
+    known = unit_prior(scenario, fused_unknowns(scenario, nuisances))
     links = geometries(scenario, problem.draws, problem.channel)
-    shared = bistatic_places(scenario), np.arange(scenario.dimensions * (scenario.targets + 1))
-    prior = unit_prior(scenario, fused_unknowns(scenario))
-    # Behind what both share come the nuisance paths of BP, then those of MS.
-    free = [link.jacobian.shape[2] - place.size for link, place in zip(links, shared, strict=True)]
-    known = np.concatenate((prior, np.zeros(sum(free))))
-    places = (
-        np.concatenate((shared[0], prior.size + np.arange(free[0]))),
-        np.concatenate((shared[1], prior.size + free[0] + np.arange(free[1]))),
-    )
     bistatic, monostatic = (
         Geometry(_among(link.jacobian, place, known.size), link.doubt, known)
         for link, place in zip(links, places, strict=True)
     )
-    wanted = shared[1].size
+    wanted = scenario.dimensions * (scenario.targets + 1)
     arrays = problem.arrays._replace(
         bistatic=_unwhitened(problem.arrays.bistatic, known.size, wanted),
         monostatic=_unwhitened(problem.arrays.monostatic, known.size, wanted),

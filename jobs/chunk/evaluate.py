@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..jobfile.schema import JobFile
 from .draws import draws_of
 from .knowledge import designs_of
+from .pathbounds import path_bounds_of
 
 # Results of a design that the cube always has, by their names in both; all (draw, scheme, rho, ...).
 _DESIGN_ARRAYS = [one.name for one in fields(Designs) if one.name in VARIABLES and VARIABLES[one.name].keep is None]
@@ -115,6 +116,8 @@ def _point_arrays(job: JobFile, slots: int, draws: Draws, designs: Designs, star
         arrays["covariance"] = _parts(v.reshape(b, s, r, *v.shape[2:]))
     if "errors" in job.output.keep:
         arrays |= _errors(job, draws, designs, start)
+    if "paths" in job.output.keep:
+        arrays |= path_bounds_of(designs)
     if "beam_gain" in job.output.keep:
         arrays["beam_gain"] = designs.beam_gain
     if "power" in job.output.keep:

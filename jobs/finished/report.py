@@ -87,13 +87,15 @@ def _make(folder: RunDirectory, job: JobFile, place: Path) -> None:
 
 def _write_words(folder: RunDirectory, job: JobFile, cube: xr.Dataset, place: Path, stems: list[str]) -> str:
     """Write statements and tables; return the page, whose figures are there as SVG."""
-    judged, table = ([], None) if job.scenario.dimensions == 3 else _claims(cube, place)
-    for metric in (*METRICS, "crb_bp_fused", "crb_ms_fused"):
+    space = job.scenario.dimensions == 3
+    judged, table = ([], None) if space else _claims(cube, place)
+    words = _WORDS | ({"beampatterns": (_WORDS["beampatterns"][0], _CUT)} if space else {})
+    for metric in [name for name in (*METRICS, "crb_bp_fused", "crb_ms_fused") if name in cube]:
         write_csv(statistics.quantile(cube, metric, _TABLE_LEVELS), place / f"quantiles-{metric}.csv")
     return render(
         cube,
         what=what(folder, job),
-        pictures=[Picture(place / f"{stem}.svg", *_WORDS[stem]) for stem in stems],
+        pictures=[Picture(place / f"{stem}.svg", *words[stem]) for stem in stems],
         statements=judged,
         verdicts=table,
         tables={
@@ -124,7 +126,8 @@ def _figures(cube: xr.Dataset, job: JobFile, beams: xr.Dataset) -> dict[str, Fig
         made["fig3-tradeoff"] = tradeoff(cube.sel(scheme=list(DEFAULT_SCHEMES)))
     else:
         made["tradeoff"] = tradeoff(cube)
-        made["fusion"] = fusion(cube)
+        if "crb_bp_fused" in cube:  # which older ones lack
+            made["fusion"] = fusion(cube)
         if _are_places_drawn(job):
             scenario = job.sweep_points()[0][1]
             made["places"] = places(cube, scenario.bs_position_m, scenario.bs_broadside_deg)
@@ -162,6 +165,7 @@ def is_the_papers(job: JobFile) -> bool:
     return same and drawn and asked
 
 
+_CUT = "Beampatterns of the first draw along the azimuth of the BS's array, at the UE's elevation there."
 # Alternative text and caption of each figure.
 _WORDS = {
     "estimator": (

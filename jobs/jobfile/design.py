@@ -84,5 +84,6 @@ class OutputSection(Section):
     """What the cube keeps beside the bounds."""
 
     keep: Annotated[
-        tuple[Literal["covariance", "beamformers", "power", "beam_gain", "errors"], ...], AfterValidator(_distinct)
+        tuple[Literal["covariance", "beamformers", "power", "beam_gain", "errors", "paths"], ...],
+        AfterValidator(_distinct),
     ] = ()

@@ -10,7 +10,7 @@ from crbatch.engine.beamforming.certificate import certified_gap
 from crbatch.engine.crb import BistaticBounds, MonostaticBounds, link_bounds
 from crbatch.engine.fisher import channel_fim, position_fim
 from crbatch.engine.links import Link, bistatic_link, monostatic_link
-from world import WORLD, Array, Scene, World, bounds, turned
+from world import WORLD, Array, Scene, World, bounds, objective_and_gradient, turned
 from world_engine import engine_scene
 from world_scenes import planar, random_rotation, random_scene, scattered
 
@@ -244,3 +244,14 @@ def test_a_single_rcs_is_that_of_every_target() -> None:
     np.testing.assert_array_equal(one, each)
     assert (other > 1.01 * one).all()
     agree(other, bounds(World(scene | {"rcs": [50.0, 50.0, 9.0]}), v)["crb_ms"], 1e-9)
+
+
+@pytest.mark.parametrize("name", ["odd transmitter", "prior", "planar transmitter"])
+@pytest.mark.parametrize("rho", [0.0, 0.5])
+def test_powers_on_the_codebook_are_the_best(name: str, rho: float) -> None:
+    """No codeword would bring more than those that have power: complex Gram matrices and priors included."""
+    world = world_of(name)
+    v = design(*engine_scene(SCENES[name]), ["cpa-wcrb"], rho).beam_covariance("cpa-wcrb", rho)[0]
+    f, g, g0 = objective_and_gradient(world, v, rho)
+    each = np.einsum("ik,ij,jk->k", world.codebook.conj(), g, world.codebook).real
+    assert world.power * each.max() + g0 <= f * (1 + 2e-6)

@@ -11,6 +11,7 @@ from crbatch.jobs.chunk.evaluate import evaluate, failed, sizes_of
 from crbatch.jobs.finished.check import replay, verify
 from crbatch.jobs.finished.compare import compare_cubes
 from crbatch.jobs.folder.rundir import RunDirectory
+from crbatch.results.schema import DRAW_VARIABLES
 from job_cases import DROPS, run_tiny, tiny_job
 
 SPACE: dict[str, Any] = {
@@ -50,8 +51,7 @@ def test_draws_have_three_coordinates_and_all_of_the_attitude(folder: RunDirecto
         assert (np.abs(cube["ue_slant"]) > 0).all()
         assert cube.sizes["codeword"] == 9
         # From the draws as the cube has them, the same bounds.
-        names = [name for name in Draws.__dataclass_fields__]
-        draws = Draws(**{name: cube[name].values for name in names})
+        draws = Draws(**{name: cube[name].values for name in DRAW_VARIABLES})
         job = folder.job()
         again = design(job.scenario, draws, job.design.schemes, job.design.rho)
         for name in ("crb_bp", "crb_ms", "crb_bp_fused", "crb_ms_fused"):
@@ -89,6 +89,7 @@ def test_report_shows_space_and_leaves_the_papers_statements_out(folder: RunDire
     assert "at a height of 8 m, downtilt 10 degrees" in text
     assert "transmit 3 x 4, UE's 2 x 2" in text or "transmit 3 x 4, UE&#39;s 2 x 2" in text
     assert "statements, judged" not in text
+    assert "at the UE" in text.partition("Beampatterns of the first draw along the azimuth")[2][:60]
     assert "What both observations tell together" in text
 
 
