@@ -111,7 +111,7 @@ def _same(one: Designs, other: Designs, here: Any, there: Any) -> None:
 def test_a_draw_has_the_same_bits_alone_reversed_and_in_a_batch() -> None:
     scenario, draws = drops(40, seed=2)
     together = design(scenario, draws, SCHEMES, RHO)
-    backwards = Draws(**{name: value[::-1] for name, value in vars(draws).items()})
+    backwards = Draws(**{name: value[::-1] for name, value in vars(draws).items() if name != "paths"})
     _same(together, design(scenario, backwards, SCHEMES, RHO), slice(None), slice(None, None, -1))
     for i in (0, 17, 39):
         _same(together, design(scenario, draws[i : i + 1], SCHEMES, RHO), i, 0)
@@ -213,7 +213,7 @@ def test_an_unidentifiable_draw_does_not_touch_its_neighbours() -> None:
     scenario = Scenario(subcarriers=64, target_positions_m=((-10.0, 15.0), (5.0, 15.0)))
     good = fixed_draw(scenario)
     places = np.concatenate((good.target_position, [[(-2.5, 10.0), (5.0, 15.0)]], good.target_position))
-    three = Draws(**{name: np.concatenate([value] * 3) for name, value in vars(good).items()})
+    three = Draws(**{name: np.concatenate([value] * 3) for name, value in vars(good).items() if name != "paths"})
     designs = design(scenario, replace(three, target_position=places), SCHEMES, RHO)
     alone = design(scenario, good, SCHEMES, RHO)
     _same(designs, alone, 0, 0)
