@@ -13,14 +13,11 @@ from reprlib import repr as short
 from typing import Annotated, Any, Literal, Self
 
 import tomli_w
-from crbatch.engine.antennas import Elements, Uca, Ula, Upa
 from crbatch.engine.beamforming.scheme import Scheme
-from crbatch.engine.positions import BoxPosition, DiscPosition
 from crbatch.engine.scenario import Prior, Scenario
 from crbatch.results.words import counted
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     Field,
     PrivateAttr,
@@ -31,14 +28,15 @@ from pydantic import (
 )
 
 from ..drops import Drops, PathFile, read_drops, read_path_file
-from .design import DesignSection, OutputSection, RhoRange
-from .draws import DrawsSection, Section, Until
+from .design import DesignSection, OutputSection
+from .draws import DrawsSection, Section
 from .elements import with_elements
 from .inputs import Inputs
+from .keys import keys_of
 from .kinds import instead_of_job, is_file
 from .mistakes import at, at_each, in_one_line, mistakes_of
 from .packaged import packaged_jobs, packaged_text
-from .sweeps import SWEEPABLE, TRANSMIT_SIZES, flat_sweep, scenarios_of, typed_sweep
+from .sweeps import TRANSMIT_SIZES, flat_sweep, scenarios_of, typed_sweep
 from .toml import parse_toml, read_toml
 
 _MAX_TARGETS = 256
@@ -381,22 +379,4 @@ def _canonical(job: dict[str, Any]) -> str:
     return "{" + ",".join(parts) + "}"
 
 
-_TABLES: dict[str, list[type[BaseModel]]] = {
-    "": [JobFile],
-    "scenario": [Scenario],
-    **{f"scenario.{end}_array": [Ula, Upa, Uca, Elements] for end in ("tx", "rx", "ue")},
-    "scenario.prior": [Prior],
-    "draws": [DrawsSection],
-    "draws.until": [Until],
-    "draws.ue_position": [BoxPosition, DiscPosition],
-    "draws.target_positions": [BoxPosition, DiscPosition],
-    "design": [DesignSection],
-    "design.rho": [RhoRange],
-    "output": [OutputSection],
-}
-_KEYS = {
-    table: list(dict.fromkeys(field.alias or name for model in models for name, field in model.model_fields.items()))
-    for table, models in _TABLES.items()
-} | {"sweep": list(SWEEPABLE)}
-for _end in ("tx", "rx", "ue"):
-    _KEYS[f"scenario.{_end}_array"].append("file")
+_KEYS = keys_of(JobFile)

@@ -159,8 +159,9 @@ def test_each_draw_of_a_batch_may_have_its_own_covariance() -> None:
     case = case_of("paper-k2", m=16)
     scenario, one = setup(case)
     two = replace(case, phase_bp=[0.1, 0.2, 0.3], ue=[-4.0, 21.0])
-    names = set(vars(one)) - {"paths"}
-    batch = type(one)(**{key: np.concatenate((getattr(one, key), getattr(draws_of(two), key))) for key in names})
+    batch = type(one)(
+        **{key: np.concatenate((getattr(one, key), getattr(draws_of(two), key))) for key in vars(one) if key != "paths"}
+    )
     v = np.stack((golden_covariance(case), random_covariance(case, 3)))
     for path in PATHS:
         fims = position_fim(bistatic_link(scenario, batch), v, path)
