@@ -1,10 +1,12 @@
 """Methods of `crbatch bench speed`, timed in turns on the same draws, and judged by one certificate."""
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from crbatch.engine.antennas import Upa
 from crbatch.engine.beamforming import baselines, weighted
 from crbatch.engine.beamforming.certificate import certified_gap
 from crbatch.engine.beamforming.problem import Problem, build_problem
@@ -34,9 +36,13 @@ CONIC: Mapping[str, baselines.Baseline] = {
 }
 
 
+# In space a design over all covariances of 64 antennas takes the others minutes.
+_TOO_LARGE_IN_SPACE = ("clarabel-full", "clarabel-full-tuned")
+
+
 @dataclass(frozen=True)
 class Setting:
-    """What is measured: antennas, targets, weight, draws of the others, draws of ours, rounds, seed."""
+    """What is measured: antennas, targets, weight, draws of the others, draws of ours, rounds, seed, and where."""
 
     tx_antennas: int = 16
     targets: int = 3
@@ -45,10 +51,29 @@ class Setting:
     batch: int = 1024
     rounds: int = 5
     seed: int = 2025
+    space: bool = False
 
     def scenario(self) -> Scenario:
-        """The paper's scenario with these antennas and the first of its targets."""
-        return Scenario(tx_antennas=self.tx_antennas).with_targets(self.targets)
+        """The paper's scenario with these antennas and the first of its targets; in space with planar arrays."""
+        whole = _in_space(math.isqrt(self.tx_antennas)) if self.space else Scenario(tx_antennas=self.tx_antennas)
+        return whole.with_targets(self.targets)
+
+    def conic(self) -> dict[str, baselines.Baseline]:
+        """What others use, by method, as far as it can be waited for."""
+        return {name: one for name, one in CONIC.items() if not (self.space and name in _TOO_LARGE_IN_SPACE)}
+
+
+def _in_space(side: int) -> Scenario:
+    """The paper's scene under a BS at a height of 10 m with side x side antennas; the UE has 2 x 4."""
+    return Scenario(
+        bs_position_m=(0.0, 0.0, 10.0),
+        bs_downtilt_deg=10.0,
+        ue_position_m=(-5.0, 20.0, 1.5),
+        target_positions_m=((-10.0, 15.0, 1.0), (5.0, 15.0, 2.0), (0.0, 17.0, 4.0)),
+        tx_array=Upa(rows=side, columns=side),
+        rx_array=Upa(rows=8, columns=8),
+        ue_array=Upa(rows=2, columns=4),
+    )
 
 
 @dataclass
@@ -137,13 +162,18 @@ def _runs(setting: Setting, model: DrawModel, wide: bool) -> dict[str, Run]:
         "alone": lambda n: _alone(scenario, few[:n], rho, build_problem(scenario, few[:n])),
         "front": lambda n: _ours(scenario, batch[:n], WEIGHTS, weighted.solve_fdb, min(n, _JUDGED_FRONTS)),
     }
-    for name, baseline in CONIC.items():
+    for name, baseline in setting.conic().items():
         runs[name] = lambda n, b=baseline: _conic(b, problem, setting.rho, min(n, len(few)))  # type: ignore[misc]
     if wide:
         some = draws[: min(setting.batch, _WIDE_BATCH)]
-        for name, antennas in (("narrow", setting.tx_antennas), ("wide", WIDE)):
-            other = scenario.replace(tx_antennas=antennas)
+        narrow = 16 if setting.space else setting.tx_antennas
+        for name, antennas in (("narrow", narrow), ("wide", WIDE)):
+            other = replace(setting, tx_antennas=antennas).scenario()
             runs[name] = lambda n, s=other: _ours(s, some[:n], rho, weighted.solve_fdb, min(n, _JUDGED_WIDE))  # type: ignore[misc]
+    if setting.space:
+        flat = Scenario().with_targets(setting.targets)
+        there = sample(flat, model, setting.seed, 0, setting.batch)
+        runs["plane"] = lambda n: _ours(flat, there[:n], rho, weighted.solve_fdb, n)
     return runs
 
 
@@ -152,13 +182,15 @@ def measure(setting: Setting, progress: Progress) -> dict[str, dict[str, Tally]]
 
     Result: by set of draws, then by method; ``narrow`` and ``wide`` (1,024 antennas) in the first set only.
     """
-    models: dict[str, DrawModel] = {"phases": DrawModel(), "drops": load_job("drops").draws}
+    models: dict[str, DrawModel] = {"phases": DrawModel()}
+    if not setting.space:
+        models["drops"] = load_job("drops").draws
     out: dict[str, dict[str, Tally]] = {}
     with on_one_core():
         for place, (name, model) in enumerate(models.items()):
             runs = _runs(setting, model, wide=place == 0)
             tallies = {method: Tally() for method in runs}
-            slow, fast = [*CONIC], [method for method in runs if method not in CONIC]
+            slow, fast = [*setting.conic()], [method for method in runs if method not in CONIC]
             total = len(runs) + setting.rounds * (len(slow) + _TURNS * len(fast))
             with progress.bar(name, total=total) as advance:
                 for method, run in runs.items():
@@ -203,7 +235,7 @@ def _judge(setting: Setting, model: DrawModel, tallies: dict[str, Tally]) -> Non
     values = {
         method: np.array([_value(setting, draws[i : i + 1], tally, i) for i in range(setting.draws)])
         for method, tally in tallies.items()
-        if method not in ("front", "narrow", "wide")
+        if method not in ("front", "narrow", "wide", "plane")
     }
     for method, objective in values.items():
         tallies[method].difference = objective / values["alone"] - 1.0

@@ -27,10 +27,17 @@ LABELS = {
     "clarabel-reduced": "CVXPY + Clarabel, reduced cone",
     "scs-reduced": "CVXPY + SCS, reduced cone",
     "clarabel-direct": "Clarabel alone, reduced cone",
+    "plane": "crbatch, a batch of draws in the plane",
 }
+# Beside these, methods that are there in space alone, or for a ratio.
 OURS = ("batch", "alone", "front")
 _REDUCED = ("clarabel-reduced", "scs-reduced", "clarabel-direct")
 _PARTS = ("build", "compile", "solve")
+
+
+def labels_of(found: Mapping[str, Mapping[str, Tally]]) -> list[str]:
+    """The methods that were measured and have a row of their own."""
+    return [method for method in LABELS if all(method in tallies for tallies in found.values())]
 
 
 def headlines_of(found: Mapping[str, Mapping[str, Tally]], antennas: int) -> list[dict[str, Any]]:
@@ -38,16 +45,20 @@ def headlines_of(found: Mapping[str, Mapping[str, Tally]], antennas: int) -> lis
     out = []
     for name, tallies in found.items():
         ours = tallies["batch"]
-        printed, tuned = tallies["clarabel-full"], tallies["clarabel-full-tuned"]
         best = min(_REDUCED, key=lambda method: quartiles(tallies[method].seconds)[1])
         front = tallies["front"]
+        if "clarabel-full" in tallies:
+            printed, tuned = tallies["clarabel-full"], tallies["clarabel-full-tuned"]
+            out.append(_ratio(name, "(15) as printed by CVXPY + Clarabel, over ours", printed, ours, 2000, 10_000))
+            out.append(_ratio(name, "the same with tuned settings, over ours", tuned, ours))
         out += [
-            _ratio(name, "(15) as printed by CVXPY + Clarabel, over ours", printed, ours, 2000, 10_000),
-            _ratio(name, "the same with tuned settings, over ours", tuned, ours),
             _ratio(name, f"fastest on the reduced cone ({LABELS[best]}), over ours", tallies[best], ours, 300, 2000),
             _ratio(name, "front of 21 weights over one cold design", front, ours, -8, -5, WEIGHTS.size),
             _ratio(name, "the same, both without set-up", front, ours, scale=WEIGHTS.size, part=2),
         ]
+        if "plane" in tallies:
+            out.append(_ratio(name, "a cold design in space over one in the plane", ours, tallies["plane"], -5, -3))
+            antennas = 16
         if "wide" in tallies:
             text = f"time per draw at M_T = {interleaved.WIDE} over M_T = {antennas}"
             out.append(_ratio(name, text, tallies["wide"], tallies["narrow"], -1.3, -1.05))
@@ -65,7 +76,7 @@ def _ratio(
 
 def make_cube(setting: Setting, found: Mapping[str, Mapping[str, Tally]], before: list[float]) -> xr.Dataset:
     """All timings and gaps as a labelled cube; NaN where a method has fewer samples or designs than another."""
-    sets, methods = list(found), list(LABELS)
+    sets, methods = list(found), labels_of(found)
     tallies = [found[name][method] for name in sets for method in methods]
     shape = (len(sets), len(methods))
 
@@ -87,7 +98,7 @@ def make_cube(setting: Setting, found: Mapping[str, Mapping[str, Tally]], before
         data[f"{part}_seconds"] = each([t.part(i) for t in tallies], "s", f"time per design: {part}", "sample")
     attrs = cube_attributes("Time per certified beam design", asdict(setting), before)
     cube = xr.Dataset(data, {"set": sets, "algorithm": methods}, attrs)
-    cube["label"] = ("algorithm", list(LABELS.values()))
+    cube["label"] = ("algorithm", [LABELS[method] for method in methods])
     headlines = headlines_of(found, setting.tx_antennas)
     for key in headlines[0]:
         values = np.array([line[key] for line in headlines])
@@ -159,5 +170,7 @@ def run_speed(folder: BenchFolder, setting: Setting, progress: Progress) -> dict
     cube = make_cube(setting, measure(setting, progress), before)
     folder.write_cube(cube)
     found = report_of(cube)
-    files = save(speed_figure(found["rows"], LABELS, SETS), folder.path, "speed")
+    labels = {row["method"]: row["label"] for row in found["rows"]}
+    sets = {row["set"]: SETS[row["set"]] for row in found["rows"]}
+    files = save(speed_figure(found["rows"], labels, sets), folder.path, "speed")
     return found | {"files": [str(folder.cube), *map(str, files)]}

@@ -29,6 +29,7 @@ def speed(
     tx_antennas: Annotated[int, typer.Option("--tx-antennas", min=2, max=4096, help="Transmit antennas M_T.")] = 16,
     targets: Annotated[int, typer.Option(min=1, help="The first so many of the paper's targets.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 2025,
+    space: Annotated[bool, typer.Option("--space", help="In space, with 8 x 8 antennas, beside the plane.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Count certified designs a second: crbatch, CVXPY with Clarabel and SCS, and Clarabel alone, in one run.
@@ -47,7 +48,7 @@ def speed(
     from ..bench.tables import speed_text
     from ..terminal.progress import Progress
 
-    setting = Setting(tx_antennas, targets, rho, draws, batch, rounds, seed)
+    setting = Setting(64 if space else tx_antennas, targets, rho, draws, batch, rounds, seed, space)
     try:
         setting.scenario()
     except ScenarioError as error:
