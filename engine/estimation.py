@@ -17,10 +17,11 @@ from .arrays import Complexes, Flags, Reals, summed
 from .channel import channel_of
 from .covariances import checked_beamformers, covariance_of
 from .draws import Draws
+from .errors import EngineError
 from .fisher import position_fim_at
 from .kernels.model import likelihood as kernels
 from .links import Link, bistatic_link, monostatic_link
-from .scenario import Scenario
+from .scenario import Prior, Scenario
 
 _MOST_STEPS = 60
 _CLOSE = 1e-8  # squared length of a step in standard deviations, at which to stop
@@ -72,6 +73,7 @@ def estimate(scenario: Scenario, draws: Draws, factors: ArrayLike, seed: int, st
     -----
     S. M. Kay, Fundamentals of Statistical Signal Processing: Estimation Theory, 1993, section 7.7 (scoring).
     """
+    _check_model(scenario, draws)
     channel = channel_of(scenario, draws)
     batch = len(draws)
     w = checked_beamformers("factors", factors, (batch, scenario.tx_antennas, "columns"))
@@ -90,6 +92,20 @@ def estimate(scenario: Scenario, draws: Draws, factors: ArrayLike, seed: int, st
         errors.append(np.where(converged, summed(error**2), np.nan))
         scaled.append(np.where(converged, kernels.normalised_error(fim, error), np.nan))
     return Errors(errors[0], errors[1], scaled[0], scaled[1])
+
+
+def _check_model(scenario: Scenario, draws: Draws) -> None:
+    """Refuse what the estimator does not know how to move along, or to weigh."""
+    reasons = {
+        "positions of three numbers": scenario.dimensions == 3,
+        "known": bool(scenario.known),
+        "a prior": scenario.prior != Prior(),
+        "line_of_sight = false": not scenario.line_of_sight,
+        "draws that bring their paths": draws.paths is not None,
+    }
+    for what, there in reasons.items():
+        if there:
+            raise EngineError(f"the estimator does not take {what}; it is for the plane, where nothing is known")
 
 
 def _maximum(

@@ -180,7 +180,7 @@ def _custom(request: Request, _: Scheme) -> Part:
 
 
 def _codewords(scenario: Scenario) -> int:
-    return 2 * scenario.targets + 2
+    return scenario.dimensions * (scenario.targets + 1)
 
 
 def _span(scenario: Scenario) -> int:

@@ -190,11 +190,11 @@ def _balanced(problem: Problem, arrays: ProblemArrays, rho: Reals) -> Reals:
 
 
 def _columns(count: int, each: int) -> int:
-    """Columns of the factors of a covariance of so many dimensions, so many for each path: half, made even.
+    """Columns of the factors of a covariance of so many dimensions, so many for each path: one a path, made even.
 
-    Optima have hardly ever a higher rank (2 or 3 of 8 at 3 targets). The rows of a path have to find room.
+    Optima have hardly ever a higher rank (2 or 3 at 3 targets). The rows of a path have to find room.
     """
-    return 2 * max((count + 3) // 4, (each + 1) // 2)
+    return 2 * max((count // each + 1) // 2, (each + 1) // 2)
 
 
 def _descend(problem: Problem, columns: int, start: Reals, rho: Reals, tolerance: float) -> tuple[Reals, Wholes]:

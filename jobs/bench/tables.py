@@ -46,9 +46,9 @@ def markdown(study: str, cube: xr.Dataset) -> str:
 def speed_text(result: dict[str, Any]) -> str:
     """Tables of `crbatch bench speed`."""
     parts: list[Table | str] = []
-    for name, title in speed.SETS.items():
+    for name in dict.fromkeys(row["set"] for row in result["rows"]):
         rows = [row for row in result["rows"] if row["set"] == name]
-        parts += [_speed_table(title, rows), _quality_table(rows)]
+        parts += [_speed_table(speed.SETS[name], rows), _quality_table(rows)]
     return _shown(result, *parts, _headlines_table(result["headlines"]))
 
 

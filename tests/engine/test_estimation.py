@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crbatch import DrawModel, Draws, Scenario, channel_matrix, design, position_fim, sample
+from crbatch import DrawModel, Draws, EngineError, Scenario, channel_matrix, design, position_fim, sample
 from crbatch.engine import estimation as est
 from crbatch.engine.addresses import Purpose, pairs_of_words
 from crbatch.engine.kernels.model import likelihood as kernels
@@ -131,3 +131,25 @@ def test_a_job_keeps_errors_whatever_its_chunks(tmp_path: Path) -> None:
             assert (ratio > 0.0).all()
             assert 0.05 < ratio.mean() < 5.0
             assert (cube[f"nees_{link}"] > 0.0).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"known": ["clock"]}, "known"),
+        ({"prior": {"clock_s": 1e-9}}, "a prior"),
+        ({"line_of_sight": False}, "line_of_sight"),
+    ],
+)
+def test_what_it_does_not_do_is_refused(changes: dict[str, object], word: str) -> None:
+    scenario = SCENARIO.replace(**changes)
+    with pytest.raises(EngineError, match=f"the estimator does not take {word}"):
+        est.estimate(scenario, DRAWS, factors(), 0, 0)
+
+
+def test_space_is_refused() -> None:
+    scenario = Scenario(
+        bs_position_m=[0, 0, 5], ue_position_m=[-5, 20, 1], target_positions_m=[[-10, 15, 1]], subcarriers=8
+    )
+    with pytest.raises(EngineError, match="three numbers"):
+        est.estimate(scenario, sample(scenario, DrawModel(), 1, 0, 1), factors(1, antennas=16), 0, 0)

@@ -63,7 +63,8 @@ def test_speed_shows_failures_as_failures(tmp_path: Path, monkeypatch: pytest.Mo
     code, result = run_speed(monkeypatch, capsys, tmp_path / "out")
     assert code == Exit.DONE
     rows = {(row["set"], row["method"]): row for row in result["rows"]}
-    assert len(rows) == 2 * len(speed.LABELS)
+    assert {method for _, method in rows} == set(speed.LABELS) - {"plane"}
+    assert len(rows) == 2 * len(speed.LABELS) - 2
     for (_, method), row in rows.items():
         bad = method in ("scs-reduced", "clarabel-full-tuned")
         assert row["judged"] == {"front": 2 * 2 * 21}.get(method, 2 * 2)
@@ -75,7 +76,7 @@ def test_speed_shows_failures_as_failures(tmp_path: Path, monkeypatch: pytest.Mo
             assert row["objective_difference"] < 1e-5
     assert rows["phases", "scs-reduced"]["worst_gap"] is None  # infinite
     with xr.open_dataset(tmp_path / "out" / "bench.nc") as cube:
-        assert dict(cube.sizes)["algorithm"] == len(speed.LABELS)
+        assert dict(cube.sizes)["algorithm"] == len(speed.LABELS) - 1
         assert cube["seconds"].attrs["units"] == "s"
         assert cube["failures"].sel(set="drops", algorithm="scs-reduced") == 4
         assert np.isfinite(cube["seconds"].sel(set="drops", algorithm="alone")).sum() == 4
@@ -87,6 +88,19 @@ def test_speed_shows_failures_as_failures(tmp_path: Path, monkeypatch: pytest.Mo
     assert all(line["value"] > 0.0 for line in ratios.values())
 
 
+def test_speed_in_space_is_held_against_the_plane(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setattr(interleaved, "WIDE", 25)
+    words = ("-o", tmp_path / "out", "--space", "--targets", 1, "--draws", 1, "--batch", 2, "--rounds", 1)
+    assert crbatch(monkeypatch, "bench", "speed", *words) == Exit.DONE
+    said = capsys.readouterr().out
+    assert "a cold design in space over one in the plane" in said
+    assert "a batch of draws in the plane" in said
+    assert "as printed" not in said
+    assert "random drops" not in said
+
+
 @pytest.mark.slow("times conic solvers")
 def test_speed_in_text_and_in_the_same_folder_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
@@ -96,7 +110,8 @@ def test_speed_in_text_and_in_the_same_folder_again(
         words = ("-o", tmp_path / "out", *SMALL, "--rounds", 1, "--draws", 1, "--seed", seed)
         assert crbatch(monkeypatch, "bench", "speed", *words) == Exit.DONE
         captured = capsys.readouterr()
-        assert all(label in captured.out for label in speed.LABELS.values())
+        labels = {method: label for method, label in speed.LABELS.items() if method != "plane"}
+        assert all(label in captured.out for label in labels.values())
         assert "time per draw at M_T = 32 over M_T = 4" in captured.out
         assert ">= 2,000" in captured.out
         assert "drops: 20 of 20" not in captured.out
