@@ -28,6 +28,8 @@ class Purpose(IntEnum):
     FACTOR_PHASE = 9
     FACTOR_CANDIDATE = 10
     RECOVERY_CANDIDATE = 11
+    PRIOR_BISTATIC = 12
+    PRIOR_MONOSTATIC = 13
 
 
 @dataclass(frozen=True)

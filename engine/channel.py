@@ -170,6 +170,12 @@ def geometry_of(scenario: Scenario, draws: Draws) -> tuple[Transmitter, Places, 
     return transmitter, places, hops_of(bs, draws.ue_position, draws.target_position)
 
 
+def orientation_of(scenario: Scenario, bearing: Reals) -> Reals:
+    """Phi of a UE whose broadside points there, (batch,), rad."""
+    sense, offset = _READINGS[scenario.ue_angle]
+    return sense * (offset - bearing)
+
+
 def orientation_sense(scenario: Scenario) -> float:
     """Derivative of every angle at the UE with respect to phi: 1 or -1."""
     return _READINGS[scenario.ue_angle][0]

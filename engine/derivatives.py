@@ -46,7 +46,7 @@ def channel_matrix(link: Link, subcarriers: ArrayLike | None = None) -> Complexe
         link.delay,
         link.spacing_hz,
         link.rx_columns,
-        link.tx_columns,
+        link.sent_columns,
         norm,
         _subcarriers(link, subcarriers),
     )

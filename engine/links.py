@@ -94,6 +94,11 @@ class Link:
         return int(self.delay.shape[1])
 
     @property
+    def sent_columns(self) -> Complexes:
+        """Unit-norm transmit steering columns of the link's own paths, (batch, M_T, n)."""
+        return np.ascontiguousarray(self.tx_columns[:, :, self.pattern.tx[-self.paths :, 0]])
+
+    @property
     def is_bistatic(self) -> bool:
         """Whether this is the link to the UE, whose clock is unknown or known."""
         return bool(self.unknowns.of("clock").any())

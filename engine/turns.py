@@ -3,8 +3,9 @@
 import numpy as np
 
 from .arrays import Reals
-from .channel import geometry_of
+from .channel import geometry_of, orientation_of
 from .draws import Draws
+from .kernels.model.geometry import angles_of_rotation, rotated
 from .scenario import Scenario
 from .unknowns import axis_of, bistatic_paths, seen_turns
 
@@ -23,6 +24,20 @@ def with_turns_in_sight(scenario: Scenario, draws: Draws, jacobian: Reals) -> Re
         for c in range(3):
             out[:, :, 3 + i] += jacobian[:, :, 3 + c] * axis[:, c, None]
     return out
+
+
+def turned(scenario: Scenario, draws: Draws, steps: Reals) -> Draws:
+    """Draws whose UE is rotated by steps (batch, 1 or 3), rad: of phi, or in space about the axes in sight."""
+    if scenario.dimensions == 2:
+        return draws.changed(ue_orientation=draws.ue_orientation + steps[:, 0])
+    seen = seen_turns(scenario)
+    axes = np.eye(3)[:, None] if seen == 3 else _axes_in_sight(scenario, draws) if seen > 0 else ()
+    vector = np.zeros_like(steps)
+    for i, axis in enumerate(axes):
+        vector += steps[:, i, None] * axis
+    _, places, _ = geometry_of(scenario, draws)
+    bearing, downtilt, slant = angles_of_rotation(rotated(places.ue_rotation, vector))
+    return draws.changed(ue_orientation=orientation_of(scenario, bearing), ue_downtilt=downtilt, ue_slant=slant)
 
 
 def _axes_in_sight(scenario: Scenario, draws: Draws) -> tuple[Reals, ...]:

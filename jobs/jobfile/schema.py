@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self
 
 import tomli_w
 from crbatch.engine.beamforming.scheme import Scheme
-from crbatch.engine.scenario import Prior, Scenario
+from crbatch.engine.scenario import Scenario
 from crbatch.results.words import counted
 from pydantic import (
     AfterValidator,
@@ -111,7 +111,6 @@ class JobFile(Section):
             if word in (*self.output.keep, *self.design.schemes) and swept is not None:
                 raise at(key, f'"{word}" has one size, which a sweep of {swept} changes; leave out one of them')
         self._check_paths()
-        self._check_errors()
         misfits = self.draws.misfits(self.scenario.dimensions)
         if misfits:
             raise at_each([(f"draws.{key}", reason) for key, reason in misfits])
@@ -130,22 +129,6 @@ class JobFile(Section):
         moved = next((key for key in self.sweep if key in _MOVING), None)
         if moved is not None:
             raise at(f"sweep.{moved}", "draws.paths would stay as they are; leave out one of them")
-
-    def _check_errors(self) -> None:
-        """Refuse what the simulated estimator does not do."""
-        if "errors" not in self.output.keep:
-            return
-        scenarios = [scenario for _, scenario in self.sweep_points()]
-        reasons = {
-            "positions of three numbers": self.scenario.dimensions == 3,
-            "known": any(scenario.known for scenario in scenarios),
-            "a prior": any(scenario.prior != Prior() for scenario in scenarios),
-            "line_of_sight = false": not all(scenario.line_of_sight for scenario in scenarios),
-            "draws.paths": self.draws.paths is not None,
-        }
-        for what, there in reasons.items():
-            if there:
-                raise at("output.keep", f'the estimator of "errors" does not take {what}; leave out one of them')
 
     def _check_knowledge(self) -> None:
         """Refuse what one design for all draws cannot have."""

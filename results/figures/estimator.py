@@ -32,7 +32,7 @@ def estimator_table(cube: xr.Dataset, scheme: str, link: str) -> xr.Dataset:
     square, spread = error.mean("draw"), error.std("draw", ddof=1)
     reach = ndtri(0.5 + 0.5 * _CONFIDENCE) * spread / np.sqrt(count)
     targets = one["targets"] if "targets" in one["status"].dims else one.sizes.get("target", 0)
-    size = 2 if link == "bp" else 2 * (1 + targets)
+    size = one.sizes.get("xyz", 2) * (1 if link == "bp" else 1 + targets)
     freedom = np.maximum(count * size, 1)
     half = 0.5 * (1.0 - _CONFIDENCE)
     return xr.Dataset(

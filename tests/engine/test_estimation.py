@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crbatch import DrawModel, Draws, EngineError, Scenario, channel_matrix, design, position_fim, sample
+from crbatch import DrawModel, Draws, Scenario, channel_matrix, design, position_fim, sample
 from crbatch.engine import estimation as est
 from crbatch.engine.addresses import Purpose, pairs_of_words
+from crbatch.engine.channel import geometry_of
 from crbatch.engine.kernels.model import likelihood as kernels
+from crbatch.engine.turns import turned
 from crbatch.results.accessor import open_cube
 from job_cases import digests, run_tiny, tiny_job
 
@@ -61,7 +63,7 @@ def test_the_score_is_the_slope_of_the_likelihood(link_of, moved, keep) -> None:
         step = np.zeros((len(DRAWS), fim.shape[1]))
         step[:, i] = size
         up, down = (
-            kernels.squared_length(seen - observed(link_of, moved(state, sign * step))[1], link.scale)
+            kernels.squared_length(seen - observed(link_of, moved(SCENARIO, state, sign * step))[1], link.scale)
             for sign in (1, -1)
         )
         numeric = -(up - down) / (2.0 * size)
@@ -133,23 +135,60 @@ def test_a_job_keeps_errors_whatever_its_chunks(tmp_path: Path) -> None:
             assert (cube[f"nees_{link}"] > 0.0).all()
 
 
-@pytest.mark.parametrize(
-    ("changes", "word"),
-    [
-        ({"known": ["clock"]}, "known"),
-        ({"prior": {"clock_s": 1e-9}}, "a prior"),
-        ({"line_of_sight": False}, "line_of_sight"),
-    ],
+SPACE = Scenario(
+    subcarriers=12,
+    bs_position_m=(0, 0, 8),
+    bs_downtilt_deg=10.0,
+    ue_position_m=(-5, 20, 1.5),
+    ue_downtilt_deg=5.0,
+    target_positions_m=((-10, 15, 1), (5, 15, 3)),
+    tx_array={"kind": "upa", "rows": 4, "columns": 4},
+    rx_array={"kind": "upa", "rows": 3, "columns": 3},
+    ue_array={"kind": "upa", "rows": 2, "columns": 3},
 )
-def test_what_it_does_not_do_is_refused(changes: dict[str, object], word: str) -> None:
-    scenario = SCENARIO.replace(**changes)
-    with pytest.raises(EngineError, match=f"the estimator does not take {word}"):
-        est.estimate(scenario, DRAWS, factors(), 0, 0)
+PRIOR = {"ue_position_m": 0.05, "target_position_m": 0.1, "orientation_deg": 1.0, "clock_s": 1e-10}
 
 
-def test_space_is_refused() -> None:
-    scenario = Scenario(
-        bs_position_m=[0, 0, 5], ue_position_m=[-5, 20, 1], target_positions_m=[[-10, 15, 1]], subcarriers=8
-    )
-    with pytest.raises(EngineError, match="three numbers"):
-        est.estimate(scenario, sample(scenario, DrawModel(), 1, 0, 1), factors(1, antennas=16), 0, 0)
+@pytest.mark.parametrize(
+    ("scenario", "power_dbm"),
+    [
+        (SPACE, 30.0),
+        (SPACE, 40.0),
+        (SPACE.replace(ue_array={"kind": "ula", "antennas": 6}), 40.0),
+        (SPACE.replace(known=["clock", "orientation"]), 20.0),
+        (SPACE.replace(known=["clock", "orientation"], line_of_sight=False), 30.0),
+        (SPACE.replace(prior=PRIOR), 10.0),
+        (SCENARIO.replace(prior=PRIOR), -10.0),
+        (SCENARIO.replace(prior=PRIOR), 0.0),
+        (SCENARIO.replace(known=["targets", "clock"]), 20.0),
+    ],
+    ids=["space", "more power", "linear", "known", "blocked", "prior", "plane", "plane, more power", "plane, known"],
+)
+def test_errors_meet_the_bound_whatever_is_known(scenario: Scenario, power_dbm: float) -> None:
+    """99.9 % of the mean squared errors and of the NEES are within these limits, were they the bound's."""
+    scenario = scenario.replace(power_dbm=power_dbm)
+    trials = 300
+    draws = sample(scenario, DrawModel(), 4, 0, trials)
+    beams = design(scenario, draws, "apa", 0.5)
+    w = beams.problem.expand_factor(beams.problem.codeword_factors(beams.powers[:, 0, :1]))[:, 0]
+    errors = est.estimate(scenario, draws, w, 8, 0)
+    dims = scenario.dimensions
+    for name, size in (("bistatic", dims), ("monostatic", dims * (scenario.targets + 1))):
+        nees = getattr(errors, f"nees_{name}")
+        assert np.isfinite(nees).all()
+        assert abs(nees.mean() - 1.0) < 3.3 * np.sqrt(2.0 / (size * trials)), name
+        bound = {"bistatic": beams.crb_bp, "monostatic": beams.crb_ms}[name][:, 0, 0]
+        ratio = getattr(errors, name) / bound
+        assert abs(ratio.mean() - 1.0) < 3.3 * ratio.std() / np.sqrt(trials), name
+
+
+def test_an_orientation_in_space_is_moved_by_its_rotation_vector() -> None:
+    """A small turn about an axis of the scene, as the matrices say; and back again."""
+    draws = sample(SPACE, DrawModel(), 4, 0, 3)
+    turn = 1e-3 * np.random.default_rng(1).standard_normal((3, 3))
+    moved = turned(SPACE, draws, turn)
+    before, after = (geometry_of(SPACE, each)[1].ue_rotation for each in (draws, moved))
+    cross = np.array([[[0, -z, y], [z, 0, -x], [-y, x, 0]] for x, y, z in turn])
+    np.testing.assert_allclose(after, before + cross @ before + 0.5 * cross @ cross @ before, atol=1e-8)
+    back = geometry_of(SPACE, turned(SPACE, moved, -turn))[1].ue_rotation
+    np.testing.assert_allclose(back, before, atol=1e-14)

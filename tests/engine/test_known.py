@@ -1,8 +1,10 @@
 """What is known beforehand, or roughly so: limits of priors, and how bounds scale with them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from crbatch import Scenario, design
+from crbatch import DrawModel, Scenario, channel_matrix, channel_of, design, sample
 from crbatch.engine.crb import link_bounds
 from crbatch.engine.draws import fixed_draw
 from crbatch.engine.links import bistatic_link, monostatic_link
@@ -153,3 +155,15 @@ def test_known_columns_leave_the_jacobian() -> None:
         assert full - less == left
         full, less = (monostatic_link(one, fixed_draw(one)).jacobian.shape[2] for one in (scenario, knowing))
         assert full == less
+
+
+def test_a_blocked_line_of_sight_is_missing_in_the_channel() -> None:
+    """What the targets' paths make of it is left."""
+    scenario = Scenario(subcarriers=4)
+    draws = sample(scenario, DrawModel(), 3, 0, 2)
+    blocked = bistatic_link(scenario.replace(line_of_sight=False), draws)
+    channel = channel_of(scenario, draws)
+    gain = channel.gain_bistatic.copy()
+    gain[:, 0] = 0.0
+    without = bistatic_link(scenario, draws, replace(channel, gain_bistatic=gain))
+    np.testing.assert_allclose(channel_matrix(blocked), channel_matrix(without), rtol=1e-12)

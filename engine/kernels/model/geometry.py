@@ -52,6 +52,39 @@ class Reflections(NamedTuple):
     phase_monostatic: np.ndarray  # (batch, K + 1), rad
 
 
+@kernel
+def rotated(rotation, vector):
+    """Rotations (batch, 3, 3), turned by rotation vectors (batch, 3), rad, in the axes of the scene (Rodrigues)."""
+    out = np.zeros_like(rotation)
+    turn = np.zeros((3, 3))
+    for b in range(len(vector)):
+        x, y, z = vector[b]
+        angle = math.sqrt(x * x + y * y + z * z)
+        first = math.sin(angle) / angle if angle > 0.0 else 1.0
+        second = 2.0 * (math.sin(0.5 * angle) / angle) ** 2 if angle > 0.0 else 0.5
+        turn[0] = 1.0 - second * (y * y + z * z), second * x * y - first * z, second * x * z + first * y
+        turn[1] = second * x * y + first * z, 1.0 - second * (x * x + z * z), second * y * z - first * x
+        turn[2] = second * x * z - first * y, second * y * z + first * x, 1.0 - second * (x * x + y * y)
+        for i in range(3):
+            for k in range(3):
+                for j in range(3):
+                    out[b, i, k] += turn[i, j] * rotation[b, j, k]
+    return out
+
+
+@kernel
+def angles_of_rotation(rotation):
+    """Bearing, downtilt and slant of rotations (batch, 3, 3): what `rotations` makes them of, (batch,) each."""
+    batch = len(rotation)
+    bearing, downtilt, slant = np.zeros(batch), np.zeros(batch), np.zeros(batch)
+    for b in range(batch):
+        level = math.hypot(rotation[b, 0, 0], rotation[b, 1, 0])
+        bearing[b] = math.atan2(rotation[b, 1, 0], rotation[b, 0, 0])
+        downtilt[b] = math.atan2(-rotation[b, 2, 0], level)
+        slant[b] = math.atan2(rotation[b, 2, 1], rotation[b, 2, 2])
+    return bearing, downtilt, slant
+
+
 class Hops(NamedTuple):
     """Every path from the BS to where it is reflected, or to the UE, and the last hop as the UE sees it."""
 

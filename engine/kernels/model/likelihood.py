@@ -88,8 +88,8 @@ def squared_length(residual, scale):
 
 
 @kernel
-def scoring_step(jacobian, gradient, fim):
-    """I^-1 T^T g in position parameters (batch, p), and the squared length in which I is the metric (NaN: singular)."""
+def scoring_step(jacobian, gradient, pull, fim):
+    """I^-1 (T^T g + pull) in position parameters (batch, p), and the squared length by the metric I (NaN: singular)."""
     batch, _, size = jacobian.shape
     step = np.zeros((batch, size))
     length2 = np.full(batch, np.nan)
@@ -100,6 +100,7 @@ def scoring_step(jacobian, gradient, fim):
             slope[i] = 0.0
             for p in range(jacobian.shape[1]):
                 slope[i] += jacobian[b, p, i] * gradient[b, p]
+            slope[i] += pull[b, i]
             for k in range(size):
                 unit[i, k] = fim[b, i, k] / math.sqrt(fim[b, i, i] * fim[b, k, k])
         if not cholesky(unit, size):
