@@ -113,8 +113,7 @@ def estimate(scenario: Scenario, draws: Draws, factors: ArrayLike, seed: int, st
 
 def _metric(link: Link, v: Complexes) -> Reals:
     """What observation and prior know together, (batch, p, p)."""
-    metric = position_fim_at(link, v) + np.diag(link.prior)
-    return metric  # type: ignore[no-any-return]
+    return position_fim_at(link, v) + np.diag(link.prior)
 
 
 def _prior_means(link: Link, batch: int, address: tuple[int, int, Purpose]) -> Reals:
@@ -124,7 +123,8 @@ def _prior_means(link: Link, batch: int, address: tuple[int, int, Purpose]) -> R
     if not deviation.any():
         return np.zeros((batch, deviation.size))
     words = [pairs_of_words(seed, purpose, start + b, deviation.size) for b in range(batch)]
-    return deviation * np.sqrt(2.0) * np.stack([kernels.normals(each).real for each in words])
+    unit: Reals = np.sqrt(2.0) * np.stack([kernels.normals(each).real for each in words])
+    return deviation * unit
 
 
 def _maximum(
