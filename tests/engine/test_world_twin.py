@@ -22,6 +22,7 @@ from world import (
 from world_design import best_covariance
 from world_scenes import planar, random_rotation, random_scene
 
+pytestmark = pytest.mark.slow("the checks of a twin, by itself")
 APA_BOUNDS = ["crb_bp", "crb_ms", "crb_bp_fused", "crb_ms_fused"]
 FREE_OF = {"clock": ("clock", 1e-17), "orientation": ("orientation", 1e-9), "targets": ("target_position", 1e-9)}
 OPTIMA = [(name, optimum) for name, entry in WORLD.items() for optimum in entry["optimum"]]

@@ -16,6 +16,7 @@ from world import Scene, World, objective_and_gradient
 from world_engine import engine_scene
 from world_scenes import random_scene, scattered
 
+pytestmark = pytest.mark.slow("first and second differences along every unknown, in many scenes")
 ODD = scattered(np.random.default_rng(5), 12)
 KNOWING = {"ue_position": 0.3, "target_position": 0.5, "clock": 1e-9, "orientation": 0.1}
 SCENES: dict[str, Scene] = {
