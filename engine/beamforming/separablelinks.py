@@ -105,7 +105,8 @@ def geometries(scenario: Scenario, draws: Draws, channel: Channel) -> tuple[apa.
     rows = (everyone * np.arange(2 * q - 1)[:, None] + paths).ravel()
     bistatic = apa.Geometry(
         np.ascontiguousarray(whole[:, rows][:, :, unknowns.kept]),
-        np.concatenate((sent[:, own], received[:, own]), axis=1),
+        # In rows: picked columns come in columns, for which kernels would be compiled a second time.
+        np.ascontiguousarray(np.concatenate((sent[:, own], received[:, own]), axis=1)),
         unit_prior(scenario, unknowns),
     )
 
