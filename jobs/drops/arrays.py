@@ -1,22 +1,18 @@
 """Files of draws that hold the cube's own variables as arrays: NetCDF, such as a cube, and MATLAB."""
 
 import math
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from math import prod
 from pathlib import Path
 from typing import Any
-from warnings import catch_warnings
 
-import netCDF4
 import numpy as np
 from crbatch.results.schema import DRAW_VARIABLES, VARIABLES
-from crbatch.results.sizes import check_sizes, sizes_in
-from crbatch.results.words import in_short
+from crbatch.results.sizes import check_sizes
 from numpy.typing import NDArray
 
-from .classic import classic_sizes, from_classic, is_classic
 from .found import Array, Drops, Raw
+from .netcdf import from_hdf5, from_netcdf, hdf5_sizes, netcdf_sizes, reading
 
 _KNOWN = {name: VARIABLES[name] for name in DRAW_VARIABLES}
 _OURS = ", ".join(_KNOWN)
@@ -33,12 +29,11 @@ def read_netcdf(path: Path, ignored: Collection[str]) -> Drops:
     `ignored`: variables to pass over. Result: in the file's order. Raises ValueError, naming the variable and what is
     wrong with it.
     """
-    classic = is_classic(path)
-    with _reading("NetCDF"):
-        sizes = classic_sizes(path) if classic else _hdf5_sizes(path)
+    with reading("NetCDF"):
+        sizes = netcdf_sizes(path, _KNOWN)
     wanted = _wanted(path, sizes, ignored)
-    with _reading("NetCDF"):
-        raw = from_classic(path, wanted) if classic else _from_hdf5(path, wanted)
+    with reading("NetCDF"):
+        raw = from_netcdf(path, wanted)
     return _drops(raw)
 
 
@@ -53,55 +48,19 @@ def read_matlab(path: Path, ignored: Collection[str]) -> Drops:
     with path.open("rb") as file:
         head = file.read(_HEADER + len(_HDF5))
     is_hdf5 = _HDF5 in (head[: len(_HDF5)], head[_HEADER:])  # version 7.3
-    with _reading("MATLAB", "; write it with save -v7"):
+    with reading("MATLAB", "; write it with save -v7"):
         if is_hdf5:
-            sizes = _hdf5_sizes(path)
+            sizes = hdf5_sizes(path, _KNOWN)
         else:
             sizes = {name: 8 * prod(shape) for name, shape, _ in whosmat(path) if not name.startswith("__")}
     wanted = _wanted(path, sizes, ignored)
-    with _reading("MATLAB", "; write it with save -v7"):
+    with reading("MATLAB", "; write it with save -v7"):
         if is_hdf5:  # which has the dimensions in reverse order
-            arrays = {name: one.values.T for name, one in _from_hdf5(path, wanted).items()}
+            arrays = {name: one.values.T for name, one in from_hdf5(path, wanted).items()}
         else:
             found = loadmat(path, variable_names=wanted)
             arrays = {name: np.asarray(found[name]) for name in wanted}
     return _drops({name: Raw(_as_vector(name, values)) for name, values in arrays.items()})
-
-
-@contextmanager
-def _reading(kind: str, advice: str = "") -> Iterator[None]:
-    """Say in one line what the libraries make of bytes that are not theirs, which may be any exception."""
-    try:
-        with catch_warnings(action="error"):  # such as of a scale that is no number, which would not be applied
-            yield
-    except Exception as error:
-        reason = getattr(error, "strerror", None) or in_short(error)
-        raise ValueError(f"no {kind} file that can be read ({reason}){advice}") from None
-
-
-def _hdf5_sizes(path: Path) -> dict[str, int]:
-    """Bytes of what could be draws: neither coordinates nor single numbers."""
-    sizes = sizes_in(path, tuple(_KNOWN))  # before it is opened here
-    with netCDF4.Dataset(path) as file:
-        return {name: size for name, size in sizes.items() if name not in file.dimensions}
-
-
-def _from_hdf5(path: Path, names: Collection[str]) -> dict[str, Raw]:
-    # Not by xarray, which makes dates of what is in "days since ...", and loses the unit on the way.
-    with netCDF4.Dataset(path) as file:
-        return {name: Raw(_values(file[name]), file[name].dimensions, _units(file[name])) for name in names}
-
-
-def _values(variable: "netCDF4.Variable[Any]") -> NDArray[Any]:
-    """The numbers of a variable, NaN where they are missing."""
-    if "MATLAB_empty" in variable.ncattrs():  # its numbers are the sizes
-        return np.empty((0,) * variable.ndim)
-    values = variable[...]
-    return np.ma.filled(values.astype(np.float64), np.nan) if np.ma.isMaskedArray(values) else np.asarray(values)
-
-
-def _units(variable: "netCDF4.Variable[Any]") -> str | None:
-    return str(variable.getncattr("units")) if "units" in variable.ncattrs() else None
 
 
 def _wanted(path: Path, sizes: Mapping[str, int], ignored: Collection[str]) -> list[str]:

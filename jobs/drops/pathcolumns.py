@@ -19,8 +19,10 @@ from crbatch.engine.draws import Draws
 from crbatch.engine.rays import Rays
 from crbatch.engine.scenario import Scenario
 from crbatch.engine.unknowns import bistatic_paths, monostatic_paths
+from crbatch.results.sizes import check_sizes
 
 from .found import Array
+from .netcdf import from_netcdf, netcdf_sizes, reading
 from .pathfile import PathFile
 from .table import NUMBER, cells_of, separator_of, text_of
 
@@ -182,13 +184,13 @@ def _number(line: int, name: str, cell: str) -> float:
 
 def read_path_netcdf(path: Path) -> PathFile:
     """Read a NetCDF file of paths; a ValueError says what is wrong in it."""
-    try:
-        with netCDF4.Dataset(path) as file:
-            names = list(file.variables)
-            _check_names(names)
-            found = {name: np.ma.filled(file[name][...].astype(float), np.nan) for name in names}
-    except (OSError, RuntimeError) as error:
-        raise ValueError(f"no NetCDF file that can be read ({error})") from None
+    with reading("NetCDF"):
+        held = netcdf_sizes(path, _KNOWN)
+        check_sizes(path, held)
+    names = list(held)
+    _check_names(names)
+    with reading("NetCDF"):
+        found = {name: np.asarray(raw.values, np.float64) for name, raw in from_netcdf(path, names).items()}
     sizes = {values.shape for values in found.values()}
     if len(sizes) > 1 or len(next(iter(sizes))) != 1:
         raise ValueError("its variables differ in shape; give all of them one dimension, the row")

@@ -19,16 +19,17 @@ or `PathGains` ([re, im] each), as properties of nrCDLChannel are named
 
 import json
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from crbatch.engine.rays import Rays
-from crbatch.results.words import in_short
+from crbatch.results.sizes import check_sizes
 from numpy.typing import NDArray
 
 from .found import Array
+from .netcdf import reading
 from .pathfile import PathFile
 from .table import text_of
 
@@ -41,22 +42,19 @@ _FLOATS = "fiuc"
 
 def read_npz(path: Path) -> PathFile:
     """Read arrays that Sionna RT or DeepMIMO left; a ValueError says what is wrong with them."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: np.asarray(file[name]) for name in file.files}
-    except (OSError, BadZipFile, ValueError, EOFError) as error:
-        raise ValueError(f"no .npz file of numbers that can be read ({in_short(error)})") from None
+    with reading(".npz"), path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        arrays = {name: np.asarray(file[name]) for name in file.files}
     return _of_arrays(arrays)
 
 
 def read_mat(path: Path) -> PathFile:
     """Read the variables that DeepMIMO left; a ValueError says what is wrong with them."""
-    from scipy.io import loadmat  # 0.1 s, which few need
+    from scipy.io import loadmat, whosmat  # 0.1 s, which few need
 
-    try:
+    with reading("MATLAB", "; write it with save -v7"):
+        sizes = {name: 8 * prod(shape) for name, shape, _ in whosmat(path)}
+        check_sizes(path, sizes)
         found = loadmat(path)
-    except (OSError, ValueError, NotImplementedError, TypeError) as error:
-        raise ValueError(f"no MATLAB file that can be read ({in_short(error)}); write it with save -v7") from None
     return _of_arrays({name: np.asarray(values) for name, values in found.items() if not name.startswith("__")})
 
 
@@ -161,6 +159,8 @@ def read_json(path: Path) -> PathFile:
         document = json.loads(text_of(path))
     except json.JSONDecodeError as error:
         raise ValueError(f"line {error.lineno} is no JSON ({error.msg})") from None
+    except RecursionError:
+        raise ValueError("is no such JSON: its lists are nested too deeply") from None
     entries = document if isinstance(document, list) else [document]
     if not entries:
         raise ValueError("no draws; give an object, or a list of them")

@@ -10,6 +10,7 @@ import pytest
 from crbatch import Draws, Scenario, channel_of, design, fixed_draw, read_paths, sample, write_paths
 from crbatch.engine.draws import DrawModel
 from crbatch.engine.errors import ScenarioError
+from crbatch.jobs.drops.readpaths import read_path_file
 from engine_cases import DROPS
 from scipy.io import savemat
 from world_nuisances import crowded_paths, own_paths, random_nuisances, scenario_of_world
@@ -292,3 +293,33 @@ def test_other_numbers_of_nuisance_paths_are_refused(tmp_path: Path) -> None:
         read_paths(path, Scenario())
     with pytest.raises(ValueError, match="no format of a file of paths"):
         write_paths(tmp_path / "paths.txt", scenario, draws)
+
+
+@pytest.mark.parametrize("suffix", ["npz", "mat", "nc", "json"])
+def test_damaged_bytes_are_one_line(tmp_path: Path, suffix: str) -> None:
+    """Whatever the libraries make of them: SciPy, NumPy and zlib have exceptions of their own."""
+    whole, damaged = tmp_path / f"whole.{suffix}", tmp_path / f"damaged.{suffix}"
+    arrays = {name: np.random.default_rng(1).standard_normal((1, 1, 300)) for name in sionna()}
+    match suffix:
+        case "npz":
+            np.savez_compressed(whole, **arrays)
+        case "mat":
+            savemat(whole, arrays, do_compression=True)
+        case "nc":
+            write_paths(whole, CORNER, fixed_draw(CORNER))
+        case "json":
+            whole.write_text("[" * 100_000)
+    random, said = np.random.default_rng(2), []
+    for cut in range(60):
+        content = bytearray(whole.read_bytes())
+        if cut % 4 == 0:
+            del content[random.integers(1, len(content)) :]
+        else:
+            content[random.integers(len(content))] ^= 255
+        damaged.write_bytes(content)
+        try:
+            read_path_file(damaged)
+        except ValueError as error:
+            said.append(str(error))
+    assert len(said) > 10
+    assert all(text.startswith(f"{damaged}: ") and len(text.splitlines()) == 1 for text in said)
