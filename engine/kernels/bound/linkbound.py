@@ -174,7 +174,8 @@ def _add_gradient(link, buffers, weight, gr, gi):
             _add_pair(gr, gi, r, s, weight, real, imag, _steering_sum(link, buffers, k, h))
             for a in range(1, q):
                 _add_pair(gr, gi, r, a * everyone + s, weight, real, imag, _right_sum(link, buffers, k, h, a))
-                _add_pair(gr, gi, a * everyone + r, s, weight, real, imag, _left_sum(link, buffers, k, h, a))
+                x, y = _right_sum(link, buffers, h, k, a)  # of a Hermitian sum, the other way round
+                _add_pair(gr, gi, a * everyone + r, s, weight, real, imag, (x, -y))
             for a in range(1, q):
                 for b in range(1, q):
                     sums = _derivative_sum(link, buffers, k, h, a, b)
@@ -258,30 +259,6 @@ def _right_sum(link, buffers, k, h, b):
         w = get(link.weights_imag, k, b * n + h)
         x += w * get(mixed, n + k, j)
         y -= w * get(mixed, k, j)
-    return x, y
-
-
-@unmanaged
-def _left_sum(link, buffers, k, h, a):
-    """The same where only the first transmit column is a derivative, that of departure a."""
-    n = link.phasor.shape[0]
-    rest, mixed, kind = buffers.rest_products, buffers.mixed_products, link.parameter_of_kind
-    i = (kind[a] - 1) * n + k
-    imaginary = link.weights_imag.shape[0] > 0
-    x = everywhere(0.0)
-    y = everywhere(0.0)
-    for t in range(kind.size // 2, kind.size):
-        p = get(rest, i, (kind[t] - 1) * n + h)
-        x += get(link.weights, a * n + k, t * n + h) * p
-        if imaginary:
-            y -= get(link.weights_imag, a * n + k, t * n + h) * p
-    w = get(link.weights, a * n + k, h)
-    x += w * get(mixed, h, i)
-    y -= w * get(mixed, n + h, i)
-    if imaginary:
-        w = get(link.weights_imag, a * n + k, h)
-        x -= w * get(mixed, n + h, i)
-        y -= w * get(mixed, h, i)
     return x, y
 
 

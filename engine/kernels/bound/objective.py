@@ -109,7 +109,8 @@ def _transmit(evaluation, z, columns):
     for k in range(n):
         for h in range(k + 1):
             for r in range(k, count, n):
-                for s in range(h, count - n, 2 * n):
+                for s in range(h, count, 2 * n):  # two blocks at a time; where they are odd the last one twice
+                    t = min(n + s, count - n + h)
                     u = everywhere(0.0)
                     v = everywhere(0.0)
                     x = everywhere(0.0)
@@ -121,27 +122,14 @@ def _transmit(evaluation, z, columns):
                         q = get(c, count + s, i)
                         u += a * p + b * q
                         v += b * p - a * q
-                        p = get(c, n + s, i)
-                        q = get(c, count + n + s, i)
+                        p = get(c, t, i)
+                        q = get(c, count + t, i)
                         x += a * p + b * q
                         y += b * p - a * q
                     put(sr, u, r, s)
                     put(si, v, r, s)
-                    put(sr, x, r, n + s)
-                    put(si, y, r, n + s)
-                if count // n % 2 != 0:
-                    s = count - n + h
-                    u = everywhere(0.0)
-                    v = everywhere(0.0)
-                    for i in range(columns):
-                        a = get(c, r, i)
-                        b = get(c, count + r, i)
-                        p = get(c, s, i)
-                        q = get(c, count + s, i)
-                        u += a * p + b * q
-                        v += b * p - a * q
-                    put(sr, u, r, s)
-                    put(si, v, r, s)
+                    put(sr, x, r, t)
+                    put(si, y, r, t)
 
 
 @unmanaged

@@ -220,15 +220,7 @@ def _leave_mutual(x, shape, k, stiffness, vector):
     mutual, half = stiffness.mutual, stiffness.mutual.shape[0] // 2
     for j in range(1, q):
         _own_direction(x, shape, k, j, mutual)
-        re = everywhere(0.0)
-        im = everywhere(0.0)
-        for c in range(columns):
-            ar = get(vector, a + c, 0)
-            ai = get(vector, imag + a + c, 0)
-            dr = get(mutual, j * columns + c, 0)
-            di = get(mutual, half + j * columns + c, 0)
-            re += ar * dr + ai * di
-            im += ai * dr - ar * di
+        re, im = _row_product(vector, a, imag, mutual, j * columns, half, columns)
         put(stiffness.shares, re, 2 * j, 0)
         put(stiffness.shares, im, 2 * j + 1, 0)
     for j in range(1, q):
@@ -251,15 +243,7 @@ def _own_direction(x, shape, k, j, mutual):
         put(mutual, get(x, d + c, 0), j * columns + c, 0)
         put(mutual, get(x, imag + d + c, 0), half + j * columns + c, 0)
     for i in range(1, j):
-        re = everywhere(0.0)
-        im = everywhere(0.0)
-        for c in range(columns):
-            ar = get(mutual, j * columns + c, 0)
-            ai = get(mutual, half + j * columns + c, 0)
-            dr = get(mutual, i * columns + c, 0)
-            di = get(mutual, half + i * columns + c, 0)
-            re += ar * dr + ai * di
-            im += ai * dr - ar * di
+        re, im = _row_product(mutual, j * columns, half, mutual, i * columns, half, columns)
         length2 = everywhere(0.0)
         for c in range(columns):
             dr = get(mutual, i * columns + c, 0)
@@ -273,6 +257,21 @@ def _own_direction(x, shape, k, j, mutual):
         for c in range(columns):
             put(mutual, scale * get(mutual, j * columns + c, 0), j * columns + c, 0)
             put(mutual, scale * get(mutual, half + j * columns + c, 0), half + j * columns + c, 0)
+
+
+@unmanaged
+def _row_product(vector, a, imag, rows, d, half, columns):
+    """Inner product of a row of a vector, at a, with one of others, at d; their imaginary parts are further on."""
+    re = everywhere(0.0)
+    im = everywhere(0.0)
+    for c in range(columns):
+        ar = get(vector, a + c, 0)
+        ai = get(vector, imag + a + c, 0)
+        dr = get(rows, d + c, 0)
+        di = get(rows, half + d + c, 0)
+        re += ar * dr + ai * di
+        im += ai * dr - ar * di
+    return re, im
 
 
 @unmanaged
@@ -344,15 +343,7 @@ def _set_mutual(x, shape, k, least, scale, stiffness, vector):
     for j in range(1, q):
         other, other_cost = get(x, first + j, 0), get(stiffness.plain, j * n + k, 0)
         both = scale / (own_cost * own * own + other_cost * other * other + least)
-        re = everywhere(0.0)
-        im = everywhere(0.0)
-        for c in range(columns):
-            ar = get(vector, a + c, 0)
-            ai = get(vector, imag + a + c, 0)
-            dr = get(mutual, j * columns + c, 0)
-            di = get(mutual, half + j * columns + c, 0)
-            re += ar * dr + ai * di
-            im += ai * dr - ar * di
+        re, im = _row_product(vector, a, imag, mutual, j * columns, half, columns)
         br = get(stiffness.shares, 2 * j, 0) * both - re
         bi = get(stiffness.shares, 2 * j + 1, 0) * both - im
         for c in range(columns):
